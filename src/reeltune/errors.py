@@ -1,0 +1,12 @@
+"""The errors a user can mend. The command line prints them as one message and exits with code 2."""
+
+
+class InputError(Exception):
+    """Something the user gave is wrong: a file, a recipe key, a sample, a model directory.
+
+    The message gives the rule, the value, where it stands (file, line, id, key) and what to do.
+    """
+
+
+class VideoError(InputError):
+    """One video cannot be used. Long runs quarantine it, count it and go on."""
