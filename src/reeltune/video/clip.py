@@ -1,0 +1,38 @@
+"""The one video object: rollout, update and evaluation all see these frames and these times."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sampled frames of one video.
+
+    frames: uint8 [T, H, W, 3], RGB, as the viewer sees them (rotation applied), already resized.
+    timestamps: float64 [T], seconds from the first frame of the video stream, the true presentation times,
+        never decreasing; a frame that stands twice (a video shorter than the sampling asks) has its time
+        twice.
+    duration: seconds from the first frame to the end of the last.
+    video_hash: content hash of the file, as `video_hash` gives it.
+    """
+
+    frames: np.ndarray
+    timestamps: np.ndarray
+    duration: float
+    video_hash: str
+
+
+def video_hash(path: Path) -> str:
+    """BLAKE2b of the file's bytes, 32 hex digits. Read once per process while size and mtime stay."""
+    stat = path.stat()
+    return _content_hash(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _content_hash(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

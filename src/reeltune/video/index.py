@@ -1,0 +1,156 @@
+"""What a video's packets say about its frames, before any frame is decoded.
+
+Headers lie or are silent: the frame count, the duration and the rate of a file may be missing, rounded or
+wrong for a variable frame rate, and a truncated file still promises all it once had. So every packet is
+looked at once. That reads the file but decodes nothing (some 10 ms for a minute of video) and gives the true
+time of every frame.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from reeltune.errors import VideoError
+
+# Containers whose header states how long the file should be. Others estimate it from the bytes there are.
+DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv")
+MEND = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """The frames of one video in the order they are shown, N of them, and the M packets they come from.
+
+    times: float64 [N], seconds from the first frame, never decreasing.
+    duration: seconds from the first frame to the end of the last.
+    fps: mean frames per second: the declared rate if the times agree with it within 1 %, else N / duration.
+    packets: int64 [N], the packet (in decoding order) that holds each frame; None when the container stores
+        no times (raw H.264, some AVI): then frames are known by the order in which they are decoded.
+    keyframes: int64 [K], packets where decoding can start, rising.
+    packet_count: M.
+    """
+
+    path: Path
+    times: np.ndarray
+    duration: float
+    fps: float
+    packets: np.ndarray | None
+    keyframes: np.ndarray
+    packet_count: int
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Look at every packet of the first real video stream (cover pictures do not count).
+
+    Raises VideoError, naming the file and the reason: no file, not a video, no video stream, no frames,
+    truncated.
+    """
+    with open_video(path) as (container, stream):
+        packets = []
+        end = 0.0
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            if packet.stream.index == stream.index:
+                packets.append(packet_facts(packet))
+            if packet.pts is not None and packet.time_base:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if not packets:
+            raise VideoError(f"{path}: the video stream has no frames. {MEND}.")
+        _refuse_truncated(path, container, stream, packets, end)
+        return _index(path, stream, packets)
+
+
+@dataclass(frozen=True)
+class PacketFacts:
+    """One packet: its time stamp and duration in the stream's ticks, and whether decoding can start there."""
+
+    pts: int | None
+    duration: int
+    is_keyframe: bool
+    is_shown: bool
+    is_cut: bool
+
+
+def packet_facts(packet: Any) -> PacketFacts:
+    return PacketFacts(
+        packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard, packet.is_corrupt
+    )
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The PyAV container and its video stream. FFmpeg's errors inside become VideoError."""
+    if not path.is_file():
+        raise VideoError(f"{path}: no such file. Check the sample's `video` path.")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path}: the file is empty (0 bytes). {MEND}.")
+    try:
+        # "file:" keeps a colon in the path from being read as a protocol, and a playlist from reaching the
+        # network.
+        options = {"protocol_whitelist": "file"}
+        with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
+            for stream in container.streams.video:
+                if not stream.disposition & av.stream.Disposition.attached_pic:
+                    yield container, stream
+                    return
+            kinds = sorted({stream.type for stream in container.streams})
+            raise VideoError(
+                f"{path}: no video stream, only {', '.join(kinds) or 'nothing'}. Drop the sample."
+            )
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{path}: cannot be read as a video ({error.strerror}). {MEND}.") from error
+
+
+def _refuse_truncated(
+    path: Path, container: Any, stream: Any, packets: list[PacketFacts], end: float
+) -> None:
+    """Spans beyond the cut would be taught on frames that are not there, so a cut file is an error."""
+    if 0 < len(packets) < stream.frames or packets[-1].is_cut:
+        there = f"{len(packets)} of {stream.frames} frames are there" if stream.frames else "the last is cut"
+        raise VideoError(f"{path}: truncated, {there}. {MEND}.")
+    declares = any(name in container.format.name.split(",") for name in DECLARING_CONTAINERS)
+    if not declares or not container.duration:
+        return
+    declared = container.duration / av.time_base
+    there_seconds = end - (container.start_time or 0) / av.time_base
+    if there_seconds < declared - max(1.0, 0.05 * declared):
+        raise VideoError(
+            f"{path}: truncated, {there_seconds:.2f} of {declared:.2f} seconds are there. {MEND}."
+        )
+
+
+def _index(path: Path, stream: Any, packets: list[PacketFacts]) -> VideoIndex:
+    keyframes = np.array([number for number, packet in enumerate(packets) if packet.is_keyframe], np.int64)
+    # Before the first keyframe nothing can be decoded; without any, decoding starts at the beginning and
+    # hopes.
+    first = int(keyframes[0]) if len(keyframes) else 0
+    shown = [number for number in range(first, len(packets)) if packets[number].is_shown]
+    if not shown:
+        raise VideoError(f"{path}: the video stream has no frames that are shown. {MEND}.")
+    declared = stream.average_rate or stream.guessed_rate
+    stamps = [packets[number].pts for number in shown]
+    if any(stamp is None for stamp in stamps):
+        if not declared:
+            raise VideoError(f"{path}: neither time stamps nor a frame rate. {MEND}.")
+        fps = float(declared)
+        times = np.arange(len(shown)) / fps
+        return VideoIndex(path, times, len(shown) / fps, fps, None, keyframes, len(packets))
+    ticks = np.array(stamps, np.int64)
+    order = np.argsort(ticks, kind="stable")
+    tick = float(stream.time_base)
+    times = (ticks[order] - ticks[order[0]]) * tick
+    last = packets[shown[order[-1]]].duration * tick
+    if last <= 0:
+        last = float(np.median(np.diff(times))) if len(times) > 1 else 1 / float(declared or 1)
+    duration = float(times[-1]) + last
+    fps = len(times) / duration
+    if declared and abs(float(declared) / fps - 1) < 0.01:
+        fps = float(declared)
+    packets_shown = np.array(shown, np.int64)[order]
+    return VideoIndex(path, times, duration, fps, packets_shown, keyframes, len(packets))

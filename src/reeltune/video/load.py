@@ -1,0 +1,55 @@
+"""From a video file to the clip that a model sees."""
+
+from pathlib import Path
+
+import numpy as np
+
+from reeltune.errors import InputError, VideoError
+from reeltune.video.cache import FrameCache, clip_key
+from reeltune.video.clip import Clip, video_hash
+from reeltune.video.decode import decode_frames
+from reeltune.video.index import index_video
+from reeltune.video.resize import resize_frame
+from reeltune.video.sampling import FrameSampling, PixelBudget, frame_count, frame_indices, resized_size
+
+
+def load_clip(
+    path: Path, sampling: FrameSampling, pixels: PixelBudget, factor: int, cache: FrameCache | None = None
+) -> Clip:
+    """The sampled frames of a video, resized within the pixel budget, with their true times.
+
+    `factor` is patch size times merge size: 28 for Qwen2.5-VL, 32 for Qwen3-VL. Frames are chosen by number,
+    as the published systems do, evenly from first to last; where the frame rate varies, their times are not
+    evenly spaced, and the clip says so. With a cache, the same content and settings are decoded once.
+    Raises VideoError when the file is missing, damaged, truncated or not a video.
+    """
+    if not path.is_file():
+        raise VideoError(f"{path}: no such file. Check the sample's `video` path.")
+    content = video_hash(path)
+    if cache is None:
+        return _decode_clip(path, content, sampling, pixels, factor)
+    key = clip_key(content, sampling, pixels, factor)
+    clip = cache.get(key)
+    if clip is None:
+        clip = _decode_clip(path, content, sampling, pixels, factor)
+        cache.put(key, clip)
+    return clip
+
+
+def _decode_clip(path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> Clip:
+    index = index_video(path)
+    total = len(index.times)
+    frames = frame_count(total, index.fps, sampling)
+    size: tuple[int, int] | None = None
+
+    def resized(frame: np.ndarray) -> np.ndarray:
+        nonlocal size
+        if size is None:  # of the first frame: rotation is known only once a frame is decoded
+            try:
+                size = resized_size(frames, frame.shape[0], frame.shape[1], pixels, factor)
+            except InputError as error:
+                raise VideoError(f"{path}: {error}") from error
+        return resize_frame(frame, *size)
+
+    kept, times = decode_frames(index, frame_indices(total, frames), resized)
+    return Clip(np.stack(kept), times, index.duration, content)
