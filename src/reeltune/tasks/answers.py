@@ -1,0 +1,76 @@
+"""The outer shape of a completion: thinking, answer block, further blocks.
+
+Two readers with two purposes. `has_format` is strict and pays the format reward: exactly this shape, nothing
+outside it. `answer_text` is lenient and feeds the parsers: what the model answered, wherever it put it.
+Thinking is never read for an answer, so a model cannot collect by listing guesses there.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["think", "direct", "structured"]
+
+_INNER = r"[^<]*(?:<(?!/?(?:think|answer|glue)>)[^<]*)*"
+
+
+@dataclass(frozen=True)
+class Block:
+    """The text to read an answer from. `tagged` is False when the model wrote no block: then it is prose."""
+
+    text: str
+    tagged: bool
+
+
+def wrap(answer: str, mode: Mode, thought: str, **blocks: str) -> str:
+    """A completion in exactly the shape that `has_format` pays, with further blocks after the answer."""
+    thinking = f"<think>{thought}</think>\n" if mode == "think" else ""
+    rest = "".join(f"\n<{tag}>{text}</{tag}>" for tag, text in blocks.items())
+    return f"{thinking}<answer>{answer}</answer>{rest}"
+
+
+def has_format(text: str, mode: Mode, blocks: Sequence[str] = ()) -> bool:
+    """True for <think>..</think><answer>..</answer> (`think`) or <answer>..</answer> alone (`direct`), then
+    the further `blocks` in order. No part may be blank, hold another of these tags, or stand beside other
+    text; white space between and around the parts is free.
+    """
+    parts = (["think"] if mode == "think" else []) + ["answer", *blocks]
+    pattern = r"\s*".join(f"<{tag}>({_INNER})</{tag}>" for tag in parts)
+    match = re.fullmatch(rf"\s*{pattern}\s*", text)
+    return match is not None and all(group.strip() for group in match.groups())
+
+
+def outside_thinking(text: str) -> str:
+    """The text without its thinking, which runs from the first <think> to the last </think>.
+
+    A closing tag without an opening one (the prompt opened it) starts the thinking at the beginning; an
+    opening one that is never closed (cut off) takes everything after it.
+    """
+    opened = re.search(r"<think>", text, re.IGNORECASE)
+    closings = list(re.finditer(r"</think>", text, re.IGNORECASE))
+    if not closings:
+        return text[: opened.start()] if opened else text
+    start = opened.start() if opened and opened.start() < closings[0].start() else 0
+    before, after = text[:start], text[closings[-1].end() :]
+    reopened = re.search(r"<think>", after, re.IGNORECASE)
+    return f"{before} {after[: reopened.start()] if reopened else after}"
+
+
+def answer_text(text: str, tag: str = "answer") -> Block:
+    """The last closed `tag` block outside the thinking; else what follows the last opening tag (a stop string
+    or a cut may have taken the closing one); else the whole text outside the thinking, without tags.
+    """
+    visible = outside_thinking(text)
+    content: str | None = None
+    start = None
+    for mark in re.finditer(rf"<(/?){tag}>", visible, re.IGNORECASE):
+        if not mark[1]:
+            start = mark.end()
+        elif start is not None:
+            content, start = visible[start : mark.start()], None
+    if content is not None:
+        return Block(content.strip(), tagged=True)
+    if start is not None:
+        return Block(visible[start:].strip(), tagged=True)
+    return Block(re.sub(r"</?(?:answer|glue)>", " ", visible, flags=re.IGNORECASE).strip(), tagged=False)

@@ -1,0 +1,101 @@
+"""Reading the chosen option from what a model wrote: one lenient reader for reward and metric.
+
+It reads a letter alone (`B`, `b`), in brackets or with a mark (`(B)`, `B.`, `**B**`), with its text
+(`B. a dog`), the exact text of an option, and in prose `the answer is B`. Two different letters, a letter
+past the options, and a letter beside another option's text have no reading.
+"""
+
+import re
+from collections.abc import Sequence
+
+from reeltune.tasks.answers import Block
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+_LEAD = r"(?:(?:the\s+)?(?:best\s+|correct\s+|final\s+|right\s+)?(?:answer|option|choice)\s*(?:is|:|=)?\s*)*"
+_ALONE = re.compile(rf"\W*{_LEAD}\W*(?:boxed\W*)?([a-z])\W*", re.IGNORECASE)
+_WITH_TEXT = re.compile(rf"\W*{_LEAD}\W*([a-z])(?:\s*[).:\]}}*,-]+\s*|\s+)(.+)", re.IGNORECASE | re.DOTALL)
+_STATED = re.compile(
+    r"\b(?i:answer|option|choice)\b[\s:=]*(?:is\b)?[\s:=]*(?:option\b)?[\s:=]*[(\[*\"']*([A-Z])(?![\w'])(.{0,300})",
+    re.DOTALL,
+)
+_BRACKETED = re.compile(r"[(\[]([A-Z])[)\]]")
+
+
+def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str | None]:
+    """(letter, None), or (None, why it cannot be read)."""
+    text = block.text
+    if not text:
+        return None, "no answer"
+    letter, reason = _whole(text, options)
+    if letter or reason:
+        return letter, reason
+    found = _in_prose(text, options)
+    if len(found) == 1:
+        return _in_range(found.pop(), options)
+    return None, "several letters" if found else "no letter and no option's text"
+
+
+def normalised(text: str) -> str:
+    """For comparing texts: one case, single blanks, no marks or quotes around.
+
+    >>> normalised('  "The Red  ball." ')
+    'the red ball'
+    """
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'`*()[]{}")
+
+
+def _whole(text: str, options: Sequence[str]) -> tuple[str | None, str | None]:
+    """The text as a whole: an option's text, a letter, or a letter with a text."""
+    texts = [normalised(option) for option in options]
+    plain = normalised(re.sub(rf"^\W*{_LEAD}", "", text, flags=re.IGNORECASE)) or normalised(text)
+    if plain in texts and (len(plain) > 1 or plain.upper() not in _names(options)):
+        return LETTERS[texts.index(plain)], None
+    alone = _ALONE.fullmatch(text)
+    if alone:
+        return _in_range(alone[1], options)
+    with_text = _WITH_TEXT.fullmatch(text)
+    if not with_text:
+        return None, None
+    letter, rest = with_text[1].upper(), normalised(with_text[2])
+    marked = re.match(r"\s*[).:\]}*,-]", text[with_text.end(1) :]) is not None
+    if rest in texts:
+        own = letter in _names(options) and texts[LETTERS.index(letter)] == rest
+        return (letter, None) if own else (None, "a letter beside another option's text")
+    if re.match(r"(?:(?:and|or|,|/)\s*)?\W*[a-z]\b(?!')\W*$", rest) and rest[-1:].upper() in _names(options):
+        return None, "several letters"
+    return _in_range(letter, options) if marked and _is_one_letter(text, letter) else (None, None)
+
+
+def _is_one_letter(text: str, letter: str) -> bool:
+    """No other marked letter follows: 'A. or (B)' names two."""
+    marked = {found for found in re.findall(r"(?<![\w'])([A-Z])(?=[).:\]])", text)} | set(_BRACKETED.findall(text))
+    return marked <= {letter}
+
+
+def _in_prose(text: str, options: Sequence[str]) -> set[str]:
+    """Letters that a sentence states as its answer; the last statement decides."""
+    stated = [match for match in _STATED.finditer(text) if _ends_or_own_text(match, options)]
+    if stated:
+        return {stated[-1][1]}
+    return set(_BRACKETED.findall(text))
+
+
+def _ends_or_own_text(match: re.Match[str], options: Sequence[str]) -> bool:
+    """'answer is A dog' states no letter: after it must come a mark, the end, or the option's own text."""
+    rest = match[2]
+    if not rest.strip() or not re.match(r"[ \t]+\w", rest):
+        return True
+    index = LETTERS.index(match[1])
+    return index < len(options) and normalised(rest).startswith(normalised(options[index]))
+
+
+def _names(options: Sequence[str]) -> str:
+    return LETTERS[: len(options)]
+
+
+def _in_range(letter: str, options: Sequence[str]) -> tuple[str | None, str | None]:
+    letter = letter.upper()
+    if letter in _names(options):
+        return letter, None
+    return None, f"letter {letter}, but the options end at {_names(options)[-1]}"

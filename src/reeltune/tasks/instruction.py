@@ -1,0 +1,72 @@
+"""Instruction: any request with a reference response. Supervised fine-tuning on it keeps chat skills."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from reeltune.samples import Sample, Text
+from reeltune.tasks.answers import answer_text, wrap
+from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
+from reeltune.tasks.choice_answers import normalised
+from reeltune.tasks.pictures import texts_picture
+
+
+class InstructionSample(Sample):
+    instruction: Text
+    response: Text
+
+
+class Instruction(Task[InstructionSample, str]):
+    """In `direct` mode the whole completion is the response: no tags are asked for."""
+
+    name = "instruction"
+    sample_type = InstructionSample
+    presets: ClassVar = {
+        "videochat-r1": {"format": 1.0, "exact": 1.0},
+        "temporal-rlt": {"format": 0.5, "exact": 0.5},
+    }
+
+    def prompt(self, sample: InstructionSample, mode: Mode) -> str:
+        if mode == "think":
+            return (
+                f"{sample.instruction} First think it over inside <think> and </think>. "
+                "Then write your response as <answer>response</answer>."
+            )
+        return sample.instruction
+
+    def gold(self, sample: InstructionSample, mode: Mode) -> str:
+        return wrap(sample.response, mode, thought="Let me look.") if mode == "think" else sample.response
+
+    def format_reward(self, sample: InstructionSample, text: str, mode: Mode) -> float:
+        return super().format_reward(sample, text, mode) if mode == "think" else float(bool(text.strip()))
+
+    def parse(self, sample: InstructionSample, text: str) -> Parsed[str]:
+        found = answer_text(text).text
+        return Parsed(found) if found else Parsed(None, "no answer")
+
+    def content_rewards(
+        self, sample: InstructionSample, value: str | None, options: RewardOptions
+    ) -> dict[str, float | None]:
+        return {"exact": self._exact(sample, value)}
+
+    def scores(self, sample: InstructionSample, value: str | None) -> dict[str, float]:
+        return {"accuracy": self._exact(sample, value)}
+
+    def trivial_scores(
+        self, samples: Sequence[InstructionSample], fit_on: Sequence[InstructionSample] | None = None
+    ) -> dict[str, list[dict[str, float]]]:
+        response = most_common([s.response for s in fit_on or samples])
+        return {"majority_response": [self.scores(s, response) for s in samples]}
+
+    def picture(self, sample: InstructionSample, answers: Mapping[str, str | None]) -> str:
+        return texts_picture(sample.response, answers)
+
+    def _exact(self, sample: InstructionSample, value: str | None) -> float:
+        return float(value is not None and _comparable(value) == _comparable(sample.response))
+
+
+def _comparable(text: str) -> str:
+    """Marks alone ('?!') stay what they are."""
+    return normalised(text) or text.strip()
+
+
+TASK = Instruction()

@@ -1,0 +1,115 @@
+"""Time spans: the sample fields that hold them, and their geometry.
+
+A span is (start, end) in seconds. Sets of spans are compared as sets of points: overlapping and touching
+spans are merged first (VideoChat-R1's evidence IoU, arXiv 2504.06958; for one span a side it is the plain
+temporal IoU).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from reeltune.samples import FieldError, Seconds
+
+PAST_DURATION_TOLERANCE = 0.1
+"""Seconds a span may end after the video: public files round to tenths (our choice)."""
+
+Span = tuple[float, float]
+
+
+def _ordered(span: Span) -> Span:
+    if span[1] <= span[0]:
+        raise ValueError("the end must lie after the start; give [start, end] in seconds")
+    return span
+
+
+SpanField = Annotated[tuple[Seconds, Seconds], AfterValidator(_ordered)]
+SpansField = Annotated[tuple[SpanField, ...], Field(min_length=1)]
+"""A sample's list of [start, end]: at least one, none negative, reversed, empty or infinite."""
+
+
+def check_within(field: str, spans: Iterable[Span], duration: float, meta: Mapping[str, Any]) -> None:
+    """FieldError when a span ends more than the tolerance after the video.
+
+    `meta.past_duration: true` declares that the annotation is so and stays so (`reeltune data import`).
+    """
+    for start, end in spans:
+        if end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
+            raise FieldError(
+                field,
+                f"the span [{start:g}, {end:g}] ends after the video, which lasts {duration:g} s (tolerance "
+                f"{PAST_DURATION_TOLERANCE} s); cut it at the duration, or run `reeltune data check --fix`",
+            )
+
+
+def merge(spans: Iterable[Span]) -> list[Span]:
+    """Sorted spans without overlap; touching ones become one. Empty and reversed ones count for nothing.
+
+    >>> merge([(2, 4), (0, 3), (5, 5)])
+    [(0, 4)]
+    """
+    merged: list[Span] = []
+    for start, end in sorted(span for span in spans if span[1] > span[0]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def total(spans: Iterable[Span]) -> float:
+    """Length in seconds of merged spans."""
+    return sum(end - start for start, end in spans)
+
+
+def overlap(first: Sequence[Span], second: Sequence[Span]) -> float:
+    """Seconds that two merged lists share, by one sweep."""
+    shared, i, j = 0.0, 0, 0
+    while i < len(first) and j < len(second):
+        shared += max(0.0, min(first[i][1], second[j][1]) - max(first[i][0], second[j][0]))
+        if first[i][1] < second[j][1]:
+            i += 1
+        else:
+            j += 1
+    return shared
+
+
+def iou(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
+    """Intersection over union of two sets of spans, in 0..1; 0 when both are empty.
+
+    >>> round(iou([(2, 10)], [(5, 15)]), 6)
+    0.384615
+    """
+    a, b = merge(predicted), merge(truth)
+    shared = overlap(a, b)
+    union = total(a) + total(b) - shared
+    return shared / union if union > 0 else 0.0
+
+
+def iop(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
+    """Intersection over prediction, in 0..1: the share of the predicted time that is true (NExT-GQA).
+
+    The set form; the official script takes the best single true span instead. 0 for an empty prediction.
+    """
+    a, b = merge(predicted), merge(truth)
+    length = total(a)
+    return overlap(a, b) / length if length > 0 else 0.0
+
+
+def seconds_text(value: float) -> str:
+    """A time as answers write it: at most two decimals, at least one.
+
+    >>> seconds_text(7.5), seconds_text(3), seconds_text(2.126)
+    ('7.5', '3.0', '2.13')
+    """
+    text = f"{value:.2f}"
+    return text[:-1] if text.endswith("0") else text
+
+
+def span_text(span: Span) -> str:
+    """'start to end'. A span so short that two decimals would change it gets the decimals it needs."""
+    start, end = seconds_text(span[0]), seconds_text(span[1])
+    if iou([(float(start), float(end))], [span]) < 0.99:
+        start, end = repr(float(span[0])), repr(float(span[1]))
+    return f"{start} to {end}"

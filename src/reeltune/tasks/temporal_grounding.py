@@ -1,0 +1,84 @@
+"""Temporal grounding: when does the described event happen? The answer is a span in seconds, or several."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
+
+from pydantic import model_validator
+
+from reeltune.samples import Duration, Sample, Text
+from reeltune.tasks.answers import answer_text, wrap
+from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
+from reeltune.tasks.pictures import timeline_picture
+from reeltune.tasks.span_answers import read_spans
+from reeltune.tasks.span_baselines import best_fixed_span
+from reeltune.tasks.spans import Span, SpansField, check_within, iou, span_text
+
+Spans = tuple[Span, ...]
+
+
+class TemporalGroundingSample(Sample):
+    query: Text
+    duration: Duration
+    target: SpansField
+    """The true spans as [start, end] in seconds."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_within("target", self.target, self.duration, self.meta)
+        return self
+
+
+class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
+    name = "temporal_grounding"
+    sample_type = TemporalGroundingSample
+    presets: ClassVar = {
+        "videochat-r1": {"format": 1.0, "iou": 1.0},
+        "temporal-rlt": {"format": 0.5, "iou": 0.5},
+    }
+
+    def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
+        question = f'When does this happen: "{sample.query}"?'
+        if mode == "think":
+            return (
+                f"{question} First think it over inside <think> and </think>. "
+                "Then answer in seconds as <answer>start to end</answer>."
+            )
+        return f"{question} Answer in seconds as <answer>start to end</answer>."
+
+    def gold(self, sample: TemporalGroundingSample, mode: Mode) -> str:
+        spans = ", ".join(span_text(span) for span in sample.target)
+        return wrap(spans, mode, thought=f"It happens from {spans} seconds.")
+
+    def parse(self, sample: TemporalGroundingSample, text: str) -> Parsed[Spans]:
+        return Parsed(*read_spans(answer_text(text)))
+
+    def content_rewards(
+        self, sample: TemporalGroundingSample, value: Spans | None, options: RewardOptions
+    ) -> dict[str, float | None]:
+        return {"iou": options.overlap(iou(value or (), sample.target))}
+
+    def scores(self, sample: TemporalGroundingSample, value: Spans | None) -> dict[str, float]:
+        found = iou(value or (), sample.target)
+        return {
+            "miou": found,
+            "r@0.3": float(found >= 0.3),
+            "r@0.5": float(found >= 0.5),
+            "r@0.7": float(found >= 0.7),
+        }
+
+    def trivial_scores(
+        self,
+        samples: Sequence[TemporalGroundingSample],
+        fit_on: Sequence[TemporalGroundingSample] | None = None,
+    ) -> dict[str, list[dict[str, float]]]:
+        start, end = best_fixed_span([(s.duration, s.target) for s in fit_on or samples])
+        return {
+            "whole_video": [self.scores(s, ((0.0, s.duration),)) for s in samples],
+            "best_fixed_span": [self.scores(s, ((start * s.duration, end * s.duration),)) for s in samples],
+        }
+
+    def picture(self, sample: TemporalGroundingSample, answers: Mapping[str, Spans | None]) -> str:
+        return timeline_picture(sample.duration, sample.target, answers)
+
+
+TASK = TemporalGrounding()
