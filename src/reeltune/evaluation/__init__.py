@@ -1,0 +1,1 @@
+"""Benchmarks: readers, the runner, scores with their trivial baselines."""

@@ -1,0 +1,77 @@
+"""From a sample to what a model takes: its clip, its prompt, the features of its video.
+
+Training and evaluation both read samples here, so they see the same frames, times and tokens.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from reeltune.config import VideoConfig
+from reeltune.models.features import FeatureCache
+from reeltune.models.policy import Policy
+from reeltune.models.prompt import Prompt, VideoFeatures
+from reeltune.samples import Sample
+from reeltune.tasks import get_task
+from reeltune.tasks.base import Mode
+from reeltune.video.cache import FrameCache
+from reeltune.video.load import load_clip
+from reeltune.video.sampling import FrameSampling, PixelBudget
+
+
+class InputReader:
+    """Reads samples for one policy. Decoded frames are cached on disk, a frozen tower's features in memory."""
+
+    def __init__(
+        self, policy: Policy, video: VideoConfig, *, cache: Path, mode: Mode, system: str | None = None
+    ) -> None:
+        self.policy = policy
+        self.mode: Mode = mode
+        self.system = system
+        self.sampling = FrameSampling(
+            fps=video.fps,
+            min_frames=video.min_frames,
+            max_frames=video.max_frames,
+            frame_multiple=policy.family.temporal_patch,
+        )
+        self.pixels = PixelBudget(
+            total=video.total_pixels,
+            min_per_frame=video.min_frame_pixels,
+            max_per_frame=video.max_frame_pixels,
+        )
+        self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
+        self.features = FeatureCache(int(video.feature_cache_gib * 2**30))
+
+    def prompt(self, sample: Sample) -> Prompt:
+        """Raises VideoError when the sample's video cannot be used."""
+        factor = self.policy.family.factor
+        clip = load_clip(sample.video_path, self.sampling, self.pixels, factor, self.frames)
+        text = get_task(sample.task).prompt(sample, self.mode)
+        return self.policy.prompt(text, clip, system=self.system)
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
+        """The features of each prompt's video, each distinct clip encoded once.
+
+        A frozen tower runs without gradient, clip by clip, so that what it says of a clip never depends on the
+        clips beside it; a trained one runs over all clips at once, with gradient where grad mode is on.
+        """
+        if not self.policy.vision_frozen:
+            return self.policy.encode([prompt.clip for prompt in prompts])
+        return [self._frozen(prompt) for prompt in prompts]
+
+    def _frozen(self, prompt: Prompt) -> VideoFeatures:
+        features = self.features.get(prompt.clip)
+        if features is None:
+            with torch.no_grad():
+                [features] = self.policy.encode([prompt.clip])
+            self.features.put(prompt.clip, features)
+        return features
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """bf16 autocast, or nothing for float32. Rollout, update and evaluation run under the same one."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()

@@ -1,0 +1,1 @@
+"""Video language models: loading, prompts, vision features, and the log-probs of a group. Knows no task."""

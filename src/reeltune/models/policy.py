@@ -1,0 +1,187 @@
+"""A video language model as the trainer and the rollout see it: prompts, features, one language model."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from reeltune.errors import InputError
+from reeltune.models.family import Family, read_processor
+from reeltune.models.prompt import Prompt, VideoFeatures
+from reeltune.models.qwen2_5_vl import Qwen2VL, Qwen25VL
+from reeltune.models.qwen3_vl import Qwen3VL
+from reeltune.video.clip import Clip
+
+FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL)
+PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+
+
+class Policy(nn.Module):
+    """A Hugging Face video language model with its tokenizer and its family's ways."""
+
+    def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
+        super().__init__()
+        self.source = source
+        self.model: Any = model
+        self.tokenizer = tokenizer
+        self.family = family
+        vocabulary = tokenizer.get_vocab()
+        banned = sorted({vocabulary[name] for name in VISION_TOKENS if name in vocabulary})
+        # A sampled video placeholder would be taken for a video in the update: vision tokens have probability 0.
+        self.register_buffer("banned", torch.tensor(banned, dtype=torch.long), persistent=False)
+        self.banned: Tensor
+        self.stop_ids = _stop_ids(model, tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        return self.banned.device
+
+    @property
+    def language_model(self) -> Any:
+        return self.model.model.language_model
+
+    @property
+    def head(self) -> nn.Module:
+        head: nn.Module = self.model.lm_head
+        return head
+
+    @property
+    def text_config(self) -> Any:
+        return self.model.config.get_text_config()
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        return bool(self.model.is_gradient_checkpointing) and self.training
+
+    @property
+    def vision_tower(self) -> nn.Module:
+        tower: nn.Module = self.model.model.visual
+        return tower
+
+    @property
+    def vision_frozen(self) -> bool:
+        return not any(parameter.requires_grad for parameter in self.vision_tower.parameters())
+
+    def freeze_vision(self) -> None:
+        self.vision_tower.requires_grad_(False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        embeddings: Tensor = self.model.get_input_embeddings()(ids)
+        return embeddings
+
+    def embed_with_video(
+        self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures]
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Token embeddings [rows, L, H] with the videos' features in place of their placeholders.
+
+        `is_prompt` [rows, L] limits placeholders to prompts; `features` come in the order of the prompts. Also
+        returns the extra arguments the family's language model needs.
+        """
+        embeds = self.embed(ids)
+        is_vision = (ids == self.family.config.video_token_id) & is_prompt
+        tokens = torch.cat([each.tokens for each in features]).to(embeds.device, embeds.dtype)
+        if int(is_vision.sum()) != len(tokens):
+            raise ValueError(f"{int(is_vision.sum())} video placeholders for {len(tokens)} vision tokens")
+        embeds = embeds.masked_scatter(is_vision[..., None], tokens)
+        return embeds, self.family.language_inputs(is_vision, features)
+
+    def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
+        """Tokenise one user turn: the video, then `text`."""
+        content = [{"type": "video"}, {"type": "text", "text": text}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if system:
+            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+        rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        if rendered.count("<|video_pad|>") != 1:
+            raise InputError(
+                "the chat template must write <|video_pad|> once per video; with one video it wrote it "
+                f"{rendered.count('<|video_pad|>')} times (does the text itself contain it?): {rendered[:200]!r}"
+            )
+        rendered = rendered.replace("<|video_pad|>", self.family.video_text(clip))
+        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor(encoded, dtype=torch.long)
+        positions = self.family.position_ids(self.model, ids, clip)
+        return Prompt(ids, positions, self.family.grid(clip), clip)
+
+    def encode(self, clips: Sequence[Clip]) -> list[VideoFeatures]:
+        """Run the vision tower; with gradient where grad mode and the tower's parameters ask for it."""
+        return self.family.encode(self.model, clips)
+
+    def tokenize_answer(self, text: str) -> list[int]:
+        """The tokens of a gold completion, with its end token."""
+        ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+        if forbidden := sorted(set(ids) & set(self.banned.tolist())):
+            tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
+            raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
+        return ids
+
+    def save(self, directory: Path) -> None:
+        """Write a plain Hugging Face directory that `from_pretrained` opens."""
+        self.model.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+        for name in PROCESSOR_FILES:
+            if (self.source / name).is_file():
+                shutil.copyfile(self.source / name, directory / name)
+
+
+def load_policy(
+    path: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    attention: str = "sdpa",
+    gradient_checkpointing: bool = False,
+) -> Policy:
+    """Open a Hugging Face directory of a supported family.
+
+    Raises:
+        InputError: no directory, no weights, a family without an adapter, or a model whose completions a shared
+            prompt cannot keep apart.
+    """
+    if not (path / "config.json").is_file():
+        raise InputError(f"model.path must be a Hugging Face model directory with a config.json; got {str(path)!r}")
+    if not any(path.glob("*.safetensors")):
+        raise InputError(f"{path} has a config.json but no *.safetensors weights; download or save them there")
+    config = AutoConfig.from_pretrained(path)
+    family = _family(config, path)
+    transformers_logging.disable_progress_bar()
+    model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, attn_implementation=attention)
+    refuse_inseparable(model.config.get_text_config(), path)
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    return Policy(model, tokenizer, family, path)
+
+
+def refuse_inseparable(text_config: Any, path: Path) -> None:
+    """Completions share their prompt by attention alone; refuse layers that a mask cannot isolate."""
+    kinds = set(getattr(text_config, "layer_types", None) or ["full_attention"])
+    if other := sorted(kinds - {"full_attention"}):
+        raise InputError(
+            f"{path}: layers of kind {other} cannot keep completions of a shared prompt apart; only full "
+            "attention can. Use a model with full attention in every layer"
+        )
+    if dropout := getattr(text_config, "attention_dropout", 0.0):
+        raise InputError(
+            f"{path}: attention_dropout is {dropout}; shared prompts need 0 so that rollout and update see the "
+            "same model. Set it to 0 in config.json"
+        )
+
+
+def _family(config: Any, path: Path) -> Family:
+    for family in FAMILIES:
+        if config.model_type in family.model_types:
+            return family(config, read_processor(path))
+    known = sorted(name for family in FAMILIES for name in family.model_types)
+    raise InputError(f"{path}: no adapter for model type {config.model_type!r}; there are {known}")
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    declared = model.generation_config.eos_token_id
+    ids = declared if isinstance(declared, list) else [declared]
+    return tuple(sorted({token for token in [*ids, tokenizer.eos_token_id] if token is not None}))

@@ -1,0 +1,1 @@
+"""Rollout engines: G completions of each prompt, with the log-probs of what was sampled."""

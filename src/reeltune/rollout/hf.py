@@ -1,0 +1,108 @@
+"""The rollout engine on stock transformers: prefill each prompt once, repeat its cache G times, decode together.
+
+Left out on purpose: paged caches and continuous batching; another engine brings them behind the same protocol.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from reeltune.models.logits import policy_logits
+from reeltune.models.packing import pack, prefill
+from reeltune.models.policy import Policy
+from reeltune.models.prompt import Completions, Group
+from reeltune.rollout.engine import Request, Rollout, SamplingParams
+from reeltune.rollout.sampling import draw
+
+
+class HFEngine:
+    """Decodes with the trainer's own weights; passes hold at most `token_budget` tokens of cache."""
+
+    def __init__(self, policy: Policy, *, token_budget: int = 65536) -> None:
+        self.policy = policy
+        self.token_budget = token_budget
+
+    @torch.no_grad()
+    def generate(self, requests: Sequence[Request], group_size: int, params: SamplingParams) -> list[Rollout]:
+        was_training = self.policy.training
+        # Gradient checkpointing drops the cache in training mode; a rollout needs it.
+        self.policy.eval()
+        try:
+            shape = torch.zeros(group_size, params.max_new_tokens, dtype=torch.long)
+            room = Completions(shape, shape.bool())
+            groups = [Group(request.prompt, request.features, room) for request in requests]
+            rollouts: dict[int, Rollout] = {}
+            for indices in pack(groups, self.token_budget):
+                members = [groups[index] for index in indices]
+                seeds = [requests[index].seed for index in indices]
+                rollouts.update(zip(indices, self._decode(members, seeds, group_size, params), strict=True))
+            return [rollouts[index] for index in range(len(requests))]
+        finally:
+            self.policy.train(was_training)
+
+    def _decode(self, groups: list[Group], seeds: list[int], group_size: int, params: SamplingParams) -> list[Rollout]:
+        policy, device = self.policy, self.policy.device
+        hidden, cache, mask = prefill(policy, groups)
+        hidden = hidden.repeat_interleave(group_size, dim=0)
+        mask = mask.repeat_interleave(group_size, dim=0)
+        cache.batch_repeat_interleave(group_size)
+        positions = torch.tensor([group.prompt.next_position for group in groups], device=device)
+        positions = positions.repeat_interleave(group_size)
+        uniforms = _uniforms(seeds, group_size, params.max_new_tokens).to(device)
+        stop = torch.tensor(policy.stop_ids, device=device)
+
+        rows = len(groups) * group_size
+        ids = torch.zeros(rows, params.max_new_tokens, dtype=torch.long, device=device)
+        log_probs = torch.zeros(rows, params.max_new_tokens, device=device)
+        lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        alive = torch.arange(rows, device=device)
+        for step in range(params.max_new_tokens):
+            logits = policy_logits(policy.head(hidden), banned=policy.banned, temperature=params.temperature)
+            distribution = logits.log_softmax(-1)
+            tokens = draw(distribution, uniforms[alive, step], params)
+            ids[alive, step] = tokens
+            log_probs[alive, step] = distribution.gather(-1, tokens[:, None])[:, 0]
+            lengths[alive] = step + 1
+            going = ~torch.isin(tokens, stop)
+            if step + 1 == params.max_new_tokens or not bool(going.any()):
+                break
+            if not bool(going.all()):
+                # Finished rows leave the batch, so a long completion does not keep short ones decoding.
+                kept = going.nonzero()[:, 0]
+                cache.batch_select_indices(kept)
+                alive, tokens, mask, positions = alive[kept], tokens[kept], mask[kept], positions[kept]
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+            output = policy.language_model(
+                inputs_embeds=policy.embed(tokens[:, None]),
+                attention_mask=mask,
+                position_ids=(positions + step)[None, :, None].expand(3, -1, -1),
+                past_key_values=cache,
+                use_cache=True,
+            )
+            hidden = output.last_hidden_state[:, -1]
+        return self._collect(ids.cpu(), log_probs.cpu(), lengths.cpu(), group_size)
+
+    def _collect(self, ids: Tensor, log_probs: Tensor, lengths: Tensor, group_size: int) -> list[Rollout]:
+        stop = torch.tensor(self.policy.stop_ids)
+        rollouts = []
+        for rows in torch.arange(len(ids)).split(group_size):
+            width = int(lengths[rows].max())
+            mask = torch.arange(width) < lengths[rows, None]
+            stopped = torch.isin(ids[rows, lengths[rows] - 1], stop)
+            texts = [
+                self.policy.tokenizer.decode(ids[row, : lengths[row] - int(ends)], skip_special_tokens=False)
+                for row, ends in zip(rows.tolist(), stopped.tolist(), strict=True)
+            ]
+            completions = Completions(ids[rows, :width], mask)
+            rollouts.append(Rollout(completions, log_probs[rows, :width], ~stopped, texts))
+        return rollouts
+
+
+def _uniforms(seeds: Sequence[int], group_size: int, length: int) -> Tensor:
+    """[len(seeds) * group_size, length] uniform numbers; each seed's block depends on that seed alone."""
+    blocks = [
+        torch.rand(group_size, length, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        for seed in seeds
+    ]
+    return torch.cat(blocks)

@@ -1,0 +1,102 @@
+"""The files of a run directory that grow: metrics, timings, rollouts. Exact under resume.
+
+`metrics.jsonl` holds only what the seed determines, so that a resumed run writes the same bytes as one that
+was never stopped; wall-clock times stand apart in `timings.jsonl`.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reeltune.files import write_jsonl, write_text
+
+
+class Journal:
+    """Appends to a run directory; on resume first forgets every line after the checkpoint's step."""
+
+    def __init__(self, run: Path, *, resume_step: int | None, trackers: Sequence[str] = ()) -> None:
+        self.run = run
+        run.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.jsonl", "timings.jsonl"):
+            _truncate(run / name, resume_step)
+        for path in (run / "rollouts").glob("step-*.jsonl"):
+            step = re.fullmatch(r"step-(\d+)\.jsonl", path.name)
+            if step and (resume_step is None or int(step[1]) > resume_step):
+                path.unlink()
+        self.trackers = [TRACKERS[name](run) for name in trackers]
+
+    def metrics(self, step: int, values: Mapping[str, float | int | None]) -> None:
+        """One line; keys are sorted, NaN is an error."""
+        _append(self.run / "metrics.jsonl", {"step": step, **dict(sorted(values.items()))})
+        for tracker in self.trackers:
+            tracker.log(step, {name: value for name, value in values.items() if value is not None})
+
+    def timing(self, step: int, values: Mapping[str, float]) -> None:
+        _append(
+            self.run / "timings.jsonl",
+            {"step": step, **{name: round(value, 4) for name, value in values.items()}},
+        )
+
+    def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        write_jsonl(self.run / "rollouts" / f"step-{step:06d}.jsonl", rows)
+
+    def close(self) -> None:
+        for tracker in self.trackers:
+            tracker.close()
+
+
+class TensorBoardTracker:
+    def __init__(self, run: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(run / "tensorboard")  # type: ignore[no-untyped-call]
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self.writer.close()  # type: ignore[no-untyped-call]
+
+
+class TrackioTracker:
+    def __init__(self, run: Path) -> None:
+        import trackio  # type: ignore[import-not-found, unused-ignore]
+
+        self.trackio = trackio
+        trackio.init(project="reeltune", name=run.name)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.trackio.log(dict(values), step=step)
+
+    def close(self) -> None:
+        self.trackio.finish()
+
+
+TRACKERS: dict[str, Any] = {"tensorboard": TensorBoardTracker, "trackio": TrackioTracker}
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a journal; a last line cut off by a kill is not there yet."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _truncate(path: Path, step: int | None) -> None:
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = [] if step is None else [line for line in whole if json.loads(line)["step"] <= step]
+        write_text(path, "".join(kept))
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,197 @@
+"""From a recipe to a finished run directory."""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import torch
+import yaml
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from reeltune import __version__
+from reeltune.config import Recipe, RewardConfig
+from reeltune.errors import InputError
+from reeltune.files import write_json, write_text
+from reeltune.inputs import InputReader
+from reeltune.models.policy import Policy, load_policy
+from reeltune.rollout.hf import HFEngine
+from reeltune.samples import nearest
+from reeltune.sources import load_source, load_sources, resolve_model
+from reeltune.tasks import get_task, load_task_file
+from reeltune.training.checkpoint import (
+    checkpoint_step,
+    discard_leftovers,
+    list_checkpoints,
+    load_optimizer,
+)
+from reeltune.training.journal import Journal
+from reeltune.training.learner import Learner
+from reeltune.training.method import Method
+from reeltune.training.optimizer import make_optimizer
+from reeltune.training.rl import GRPO
+from reeltune.training.schedule import make_schedule
+from reeltune.training.sft import SFT
+from reeltune.training.trainer import Trainer, check_share
+from reeltune.video.quarantine import Quarantine
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def train(recipe: Recipe, *, resume: bool = False) -> bool:
+    """Run a recipe in its run directory. False when Ctrl-C ended it; it can be resumed then.
+
+    Raises InputError for anything the user can mend, before the run directory is touched where possible.
+    """
+    # Not split over processes by accelerate: the trainer hands every process its own whole groups.
+    accelerator = Accelerator()
+    set_seed(recipe.seed)
+    check_share(recipe.samples_per_step, accelerator.num_processes)
+    run_dir = Path(recipe.run.dir)
+    checkpoint = _checkpoint(run_dir, resume=resume)
+    for path in recipe.data.tasks:
+        load_task_file(path)
+    with accelerator.main_process_first():
+        sources = load_sources(recipe.data.train, recipe.toyworld)
+        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data else []
+    samples = [sample for source in sources for sample in source]
+    weights = reward_weights(recipe.rewards, {sample.task for sample in samples})
+    policy = _load(recipe, checkpoint / "model" if checkpoint else resolve_model(recipe.model.path))
+    policy.to(accelerator.device)
+    if recipe.model.freeze_vision:
+        policy.freeze_vision()
+    optimizer = make_optimizer(policy, recipe.optim)
+    first_step = 0
+    if checkpoint:
+        load_optimizer(checkpoint, policy, optimizer)
+        first_step = checkpoint_step(checkpoint)
+    learner, optimizer = accelerator.prepare(Learner(policy), optimizer)
+    engine = HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
+    if accelerator.is_main_process:
+        _write_identity(run_dir, recipe, accelerator)
+    accelerator.wait_for_everyone()
+    journal = None
+    if accelerator.is_main_process:
+        resume_step = first_step if checkpoint else None
+        journal = Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers)
+    trainer = Trainer(
+        recipe=recipe,
+        accelerator=accelerator,
+        policy=policy,
+        learner=learner,
+        optimizer=optimizer,
+        method=_method(recipe, policy, engine, weights),
+        reader=make_reader(policy, recipe),
+        engine=engine,
+        samples=samples,
+        held_out=held_out,
+        schedule=make_schedule(
+            [len(source) for source in sources],
+            recipe.data.train,
+            steps=recipe.steps,
+            per_step=recipe.samples_per_step,
+            seed=recipe.seed,
+        ),
+        journal=journal,
+        quarantine=Quarantine(run_dir / "quarantine.jsonl", recipe.video.max_broken_share),
+        run_dir=run_dir,
+        first_step=first_step,
+    )
+    try:
+        return trainer.run()
+    finally:
+        if journal:
+            journal.close()
+
+
+def make_reader(policy: Policy, recipe: Recipe) -> InputReader:
+    cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
+    return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
+
+
+def reward_weights(config: RewardConfig, tasks: set[str]) -> dict[str, dict[str, float]]:
+    """Task -> reward -> weight: the preset's (else the task's own), with the recipe's over them."""
+    weights = {}
+    for name in sorted(tasks):
+        task = get_task(name)
+        if config.preset is None:
+            weights[name] = dict(task.default_weights)
+        elif config.preset in task.presets:
+            weights[name] = dict(task.presets[config.preset])
+        else:
+            raise InputError(
+                f"rewards.preset={config.preset!r}: task {name} has no such preset"
+                f"{nearest(config.preset, task.presets)}; it has {sorted(task.presets)}"
+            )
+    for name, own in config.weights.items():
+        if name not in weights:
+            raise InputError(f"rewards.weights.{name}: no training sample has this task{nearest(name, weights)}")
+        weights[name].update(own)
+    return weights
+
+
+def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
+    """The newest whole checkpoint to resume from; None begins anew.
+
+    Without --resume a directory that holds a run is refused: nothing is overwritten silently.
+    """
+    root = run_dir / "checkpoints"
+    if not resume:
+        if (run_dir / "metrics.jsonl").exists():
+            raise InputError(
+                f"run.dir={str(run_dir)!r} already holds a run; add --resume to go on with it, or give another run.dir"
+            )
+        return None
+    if not run_dir.exists():
+        raise InputError(f"--resume: run.dir={str(run_dir)!r} does not exist; leave --resume out to begin it")
+    if root.exists():
+        discard_leftovers(root)
+    return max(list_checkpoints(root), key=checkpoint_step, default=None)
+
+
+def _load(recipe: Recipe, path: Path) -> Policy:
+    model = recipe.model
+    return load_policy(
+        path,
+        dtype=DTYPES[model.dtype],
+        attention=model.attention,
+        gradient_checkpointing=model.gradient_checkpointing,
+    )
+
+
+def _method(recipe: Recipe, policy: Policy, engine: HFEngine, weights: Mapping[str, Mapping[str, float]]) -> Method:
+    if recipe.method == "sft":
+        return SFT(policy, mode=recipe.data.mode)
+    reference = None
+    if recipe.rl.kl > 0:
+        # The initial model, also after a resume.
+        reference = _load(recipe, resolve_model(recipe.model.path)).to(policy.device).requires_grad_(False)
+        reference.eval()
+    return GRPO(
+        policy,
+        engine,
+        recipe.rl,
+        mode=recipe.data.mode,
+        seed=recipe.seed,
+        weights=weights,
+        token_budget=recipe.packing.train_tokens,
+        reference=reference,
+    )
+
+
+def _write_identity(run_dir: Path, recipe: Recipe, accelerator: Accelerator) -> None:
+    write_text(run_dir / "config.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    packages = ("torch", "transformers", "accelerate", "av", "numpy")
+    write_json(
+        run_dir / "environment.json",
+        {
+            "reeltune": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "processes": accelerator.num_processes,
+            "device": str(accelerator.device),
+            "threads": torch.get_num_threads(),
+            **{name: metadata.version(name) for name in packages},
+        },
+    )

@@ -1,0 +1,87 @@
+"""One optimiser step over many passes and processes."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from reeltune.inputs import autocast
+from reeltune.models.packing import group_log_probs, pack, packed_row_log_probs, prefix_log_probs
+from reeltune.models.policy import Policy
+from reeltune.models.prompt import Group
+from reeltune.training.method import Item, Method
+
+
+class Learner(nn.Module):
+    """The module that is wrapped for many processes: groups in, log-probs with gradient out."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, groups: Sequence[Group], temperature: float) -> list[Tensor]:
+        return group_log_probs(self.policy, groups, temperature=temperature)
+
+
+def accumulate_gradients(
+    learner: nn.Module,
+    accelerator: Accelerator,
+    method: Method,
+    items: Sequence[Item],
+    *,
+    update: int,
+    temperature: float,
+    token_budget: int,
+    precision: str,
+) -> dict[str, float]:
+    """Add the gradient of the step's loss; returns the sums of all processes for the metrics.
+
+    Items without weight teach nothing and are left out. Every process makes equally many passes, the last
+    one synchronised: a process with fewer repeats one with weight 0.
+    """
+    active = [item for item in items if item.active]
+    passes = pack([item.group for item in active], token_budget)
+    rounds = max(gather_object([len(passes)]))
+    sums: list[dict[str, float]] = [{} for _ in active]
+    for number in range(rounds):
+        real = number < len(passes)
+        members = [active[index] for index in passes[number]] if real else [items[0]]
+        last = number + 1 == rounds
+        with nullcontext() if last else accelerator.no_sync(learner):
+            with autocast(accelerator.device, precision):
+                log_probs = learner([item.group for item in members], temperature)
+            losses = [
+                method.loss(item, values.float(), update) for item, values in zip(members, log_probs, strict=True)
+            ]
+            loss = torch.stack([each for each, _ in losses]).sum()
+            # Gradients are averaged over processes; the loss is a sum over all of them.
+            accelerator.backward(loss * accelerator.num_processes if real else loss * 0.0)
+        if real:
+            for index, (_, each) in zip(passes[number], losses, strict=True):
+                sums[index] = each
+    total: dict[str, float] = {}
+    # Added up in the order of the groups, so that the sum does not depend on how they were packed.
+    for each in gather_object(sums):
+        for name, value in each.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
+
+
+@torch.no_grad()
+def log_prob_gap(
+    policy: Policy, items: Sequence[Item], *, temperature: float, token_budget: int, precision: str
+) -> float:
+    """Largest |learner - rollout| log-prob over the completion tokens of these items."""
+    way = packed_row_log_probs if policy.gradient_checkpointing else prefix_log_probs
+    gap = 0.0
+    groups = [item.group for item in items]
+    for indices in pack(groups, token_budget):
+        with autocast(policy.device, precision):
+            log_probs = way(policy, [groups[index] for index in indices], temperature=temperature)
+        for index, values in zip(indices, log_probs, strict=True):
+            difference = values.float().cpu() - items[index].signals.rollout_log_probs
+            gap = max(gap, float(difference[groups[index].completions.mask].abs().max()))
+    return gap

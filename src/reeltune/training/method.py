@@ -1,0 +1,55 @@
+"""What the loop asks of a training method; GRPO and SFT are two."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from reeltune.models.prompt import Group, Prompt, VideoFeatures
+from reeltune.samples import Sample
+
+
+@dataclass
+class Item:
+    """One group of one step on its way through the learner.
+
+    `weights` [G, C]: each token's share of the step's loss; all 0 where the group teaches nothing.
+    `signals`: what else the method's loss needs.
+    """
+
+    group: Group
+    weights: Tensor
+    signals: Any = None
+
+    @property
+    def active(self) -> bool:
+        return bool((self.weights > 0).any())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A process's items of one step, one record per item for the metrics, and the rollouts to store."""
+
+    items: list[Item]
+    records: list[dict[str, Any]]
+    rollouts: list[dict[str, Any]]
+
+
+class Method(Protocol):
+    updates_per_step: int
+
+    def prepare(
+        self,
+        step: int,
+        samples: Sequence[Sample],
+        prompts: Sequence[Prompt],
+        features: Sequence[VideoFeatures],
+    ) -> Prepared:
+        """Make this process's items; called on every process with equally many samples."""
+
+    def loss(self, item: Item, log_probs: Tensor, update: int) -> tuple[Tensor, dict[str, float]]:
+        """The item's share of the step's loss, and sums to add up for the metrics."""
+
+    def summarise(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
+        """The metrics of a step from all processes' records and sums."""

@@ -1,0 +1,52 @@
+"""The rewards of one group: named components from the task, weighted into one number per completion."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reeltune.errors import InputError
+from reeltune.samples import Sample
+from reeltune.tasks.base import Mode, Task
+
+
+@dataclass(frozen=True)
+class GroupRewards:
+    """`components` name -> one value per completion (None: does not apply); `total` [G]; `valid` [G] bool.
+
+    A completion without any applying component is not valid: it leaves the group's statistics.
+    """
+
+    components: dict[str, list[float | None]]
+    total: Tensor
+    valid: Tensor
+
+
+def score_group(
+    task: Task[Any, Any], sample: Sample, texts: Sequence[str], *, mode: Mode, weights: Mapping[str, float]
+) -> GroupRewards:
+    """Raises InputError for a reward that is NaN or infinite: it would silently ruin the whole group."""
+    rows = [task.rewards(sample, text, mode) for text in texts]
+    names = [name for name in rows[0] if weights.get(name, 0.0) != 0.0]
+    for row, text in zip(rows, texts, strict=True):
+        for name in names:
+            value = row[name]
+            if value is not None and not math.isfinite(value):
+                raise InputError(
+                    f"reward {name!r} of task {sample.task!r} must be finite; got {value} for sample "
+                    f"{sample.id!r}, completion {text[:200]!r}"
+                )
+    totals = [_total({name: row[name] for name in names}, weights) for row in rows]
+    return GroupRewards(
+        components={name: [row[name] for row in rows] for name in names},
+        total=torch.tensor([0.0 if total is None else total for total in totals], dtype=torch.float32),
+        valid=torch.tensor([total is not None for total in totals]),
+    )
+
+
+def _total(components: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
+    applying = [weights[name] * value for name, value in components.items() if value is not None]
+    return sum(applying) if applying else None
