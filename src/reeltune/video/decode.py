@@ -130,7 +130,8 @@ def _decode(index: VideoIndex, codec: Any, packet: Any) -> Iterator[tuple[int, A
         for frame in codec.decode(packet):
             yield frame.opaque, frame
     except av.error.InvalidDataError as error:
-        where = "at the end" if packet is None or packet.time is None else f"near {float(packet.time):.3f} s"
+        stamp = None if packet is None else packet.pts
+        where = "in a frame" if stamp is None else f"near time stamp {float(stamp * packet.time_base):.3f} s"
         raise VideoError(f"{index.path}: damaged {where} ({error.strerror}). {MEND}.") from error
 
 

@@ -32,44 +32,43 @@ def write_video(
     even: yuv420p halves them. `crf` is x264's quality, lower is better. Encoded by one thread, so that the
     same frames give the same bytes. Raises InputError when the arguments break these rules.
     """
-    ticks = _ticks(frames, fps, timestamps)
+    _check(frames, fps, timestamps)
+    if timestamps is None:
+        rate = Fraction(fps or 0).limit_denominator(1001)
+        clock, ticks = 1 / rate, list(range(len(frames)))
+    else:
+        # x264 needs some rate; the time stamps are what is written.
+        rate, clock = Fraction(30), Fraction(1, CLOCK)
+        ticks = [round(seconds * CLOCK) for seconds in timestamps]
     options = {"crf": str(crf), "preset": preset, "g": str(keyframe_interval), "threads": "1"}
+    muxing = {"movflags": "+faststart", "fflags": "+bitexact"}
 
     def encode(temporary: Path) -> None:
-        with av.open(
-            f"file:{temporary}", "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
-        ) as container:
-            rate = Fraction(fps).limit_denominator(1001) if fps is not None else Fraction(30)
+        with av.open(f"file:{temporary}", "w", format="mp4", options=muxing) as container:
             stream = container.add_stream("libx264", rate=rate, options=options)
             stream.height, stream.width = frames.shape[1:3]
             stream.pix_fmt = "yuv420p"
-            stream.thread_count = 1
-            stream.codec_context.time_base = Fraction(1, CLOCK)
+            stream.codec_context.time_base = clock
             for tick, pixels in zip(ticks, frames, strict=True):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-                frame.pts, frame.time_base = tick, Fraction(1, CLOCK)
+                frame.pts, frame.time_base = tick, clock
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
 
     write_whole(path, encode)
 
 
-def _ticks(frames: np.ndarray, fps: float | Fraction | None, timestamps: Sequence[float] | None) -> list[int]:
-    """The presentation time of each frame in ticks of the clock, after checking what was given."""
+def _check(frames: np.ndarray, fps: float | Fraction | None, timestamps: Sequence[float] | None) -> None:
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or len(frames) == 0:
-        raise InputError(
-            f"frames must be uint8 [T, H, W, 3] with T >= 1, got {frames.dtype} {list(frames.shape)}"
-        )
+        raise InputError(f"frames must be uint8 [T, H, W, 3] with T >= 1, got {frames.dtype} {list(frames.shape)}")
     if frames.shape[1] % 2 or frames.shape[2] % 2:
         raise InputError(f"height and width must be even, got {frames.shape[1]} x {frames.shape[2]}")
     if (fps is None) == (timestamps is None):
         raise InputError("give either fps or timestamps")
-    if fps is not None:
-        if not fps > 0:
-            raise InputError(f"fps must be positive, got {fps}")
-        return [round(number * CLOCK / fps) for number in range(len(frames))]
-    assert timestamps is not None
-    ticks = [round(seconds * CLOCK) for seconds in timestamps]
-    if len(ticks) != len(frames) or any(later <= earlier for earlier, later in pairwise(ticks)):
-        raise InputError(f"timestamps must rise, one per frame; got {len(ticks)} for {len(frames)} frames")
-    return ticks
+    if fps is not None and not fps >= 0.01:
+        raise InputError(f"fps must be at least 0.01, got {fps}")
+    if timestamps is None:
+        return
+    rising = all(round(later * CLOCK) > round(earlier * CLOCK) for earlier, later in pairwise(timestamps))
+    if len(timestamps) != len(frames) or not rising:
+        raise InputError(f"timestamps must rise, one per frame; got {len(timestamps)} for {len(frames)} frames")

@@ -19,6 +19,7 @@ from reeltune.errors import VideoError
 
 # Containers whose header states how long the file should be. Others estimate it from the bytes there are.
 DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv")
+MAX_BELIEVABLE_FPS = 1000
 MEND = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
 
 
@@ -29,8 +30,8 @@ class VideoIndex:
     times: float64 [N], seconds from the first frame, never decreasing.
     duration: seconds from the first frame to the end of the last.
     fps: mean frames per second: the declared rate if the times agree with it within 1 %, else N / duration.
-    packets: int64 [N], the packet (in decoding order) that holds each frame; None when the container stores
-        no times (raw H.264, some AVI): then frames are known by the order in which they are decoded.
+    packets: int64 [N], the packet (in decoding order) that holds each frame; None when the container does not
+        say (raw H.264, AVI): then frames are known by the order in which they come out of the decoder.
     keyframes: int64 [K], packets where decoding can start, rising.
     packet_count: M.
     """
@@ -63,7 +64,7 @@ def index_video(path: Path) -> VideoIndex:
         if not packets:
             raise VideoError(f"{path}: the video stream has no frames. {MEND}.")
         _refuse_truncated(path, container, stream, packets, end)
-        return _index(path, stream, packets)
+        return _index(path, container, stream, packets)
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,7 @@ class PacketFacts:
 
 
 def packet_facts(packet: Any) -> PacketFacts:
-    return PacketFacts(
-        packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard, packet.is_corrupt
-    )
+    return PacketFacts(packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard, packet.is_corrupt)
 
 
 @contextmanager
@@ -99,17 +98,14 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
                 if not stream.disposition & av.stream.Disposition.attached_pic:
                     yield container, stream
                     return
-            kinds = sorted({stream.type for stream in container.streams})
-            raise VideoError(
-                f"{path}: no video stream, only {', '.join(kinds) or 'nothing'}. Drop the sample."
-            )
+            kinds = {"cover picture" if stream.type == "video" else stream.type for stream in container.streams}
+            found = ", ".join(sorted(kinds)) or "a header"
+            raise VideoError(f"{path}: no video stream, only {found}. {MEND}.")
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: cannot be read as a video ({error.strerror}). {MEND}.") from error
 
 
-def _refuse_truncated(
-    path: Path, container: Any, stream: Any, packets: list[PacketFacts], end: float
-) -> None:
+def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[PacketFacts], end: float) -> None:
     """Spans beyond the cut would be taught on frames that are not there, so a cut file is an error."""
     if 0 < len(packets) < stream.frames or packets[-1].is_cut:
         there = f"{len(packets)} of {stream.frames} frames are there" if stream.frames else "the last is cut"
@@ -120,12 +116,10 @@ def _refuse_truncated(
     declared = container.duration / av.time_base
     there_seconds = end - (container.start_time or 0) / av.time_base
     if there_seconds < declared - max(1.0, 0.05 * declared):
-        raise VideoError(
-            f"{path}: truncated, {there_seconds:.2f} of {declared:.2f} seconds are there. {MEND}."
-        )
+        raise VideoError(f"{path}: truncated, {there_seconds:.2f} of {declared:.2f} seconds are there. {MEND}.")
 
 
-def _index(path: Path, stream: Any, packets: list[PacketFacts]) -> VideoIndex:
+def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) -> VideoIndex:
     keyframes = np.array([number for number, packet in enumerate(packets) if packet.is_keyframe], np.int64)
     # Before the first keyframe nothing can be decoded; without any, decoding starts at the beginning and
     # hopes.
@@ -133,24 +127,38 @@ def _index(path: Path, stream: Any, packets: list[PacketFacts]) -> VideoIndex:
     shown = [number for number in range(first, len(packets)) if packets[number].is_shown]
     if not shown:
         raise VideoError(f"{path}: the video stream has no frames that are shown. {MEND}.")
-    declared = stream.average_rate or stream.guessed_rate
     stamps = [packets[number].pts for number in shown]
     if any(stamp is None for stamp in stamps):
-        if not declared:
-            raise VideoError(f"{path}: neither time stamps nor a frame rate. {MEND}.")
-        fps = float(declared)
+        fps = _codec_rate(path, stream)
         times = np.arange(len(shown)) / fps
         return VideoIndex(path, times, len(shown) / fps, fps, None, keyframes, len(packets))
     ticks = np.array(stamps, np.int64)
     order = np.argsort(ticks, kind="stable")
-    tick = float(stream.time_base)
-    times = (ticks[order] - ticks[order[0]]) * tick
-    last = packets[shown[order[-1]]].duration * tick
-    if last <= 0:
-        last = float(np.median(np.diff(times))) if len(times) > 1 else 1 / float(declared or 1)
-    duration = float(times[-1]) + last
+    times = (ticks[order] - ticks[order[0]]) * float(stream.time_base)
+    last = packets[shown[order[-1]]].duration * float(stream.time_base)
+    declared = float(stream.average_rate or 0)
+    duration = float(times[-1]) + (last or _usual_gap(times, declared))
     fps = len(times) / duration
-    if declared and abs(float(declared) / fps - 1) < 0.01:
-        fps = float(declared)
-    packets_shown = np.array(shown, np.int64)[order]
-    return VideoIndex(path, times, duration, fps, packets_shown, keyframes, len(packets))
+    if declared and abs(declared / fps - 1) < 0.01:
+        fps = declared
+    # AVI stamps packets in decoding order: the set of times is right, which frame has which is not.
+    known = None if container.format.name == "avi" else np.array(shown, np.int64)[order]
+    return VideoIndex(path, times, duration, fps, known, keyframes, len(packets))
+
+
+def _usual_gap(times: np.ndarray, declared_fps: float) -> float:
+    """Seconds that the last frame is shown when its packet does not say: as long as the usual one."""
+    if len(times) > 1:
+        return float(np.median(np.diff(times)))
+    return 1 / declared_fps if declared_fps else 1.0
+
+
+def _codec_rate(path: Path, stream: Any) -> float:
+    """The rate in the codec's own headers. The container's is no help: it is FFmpeg's assumption of 25."""
+    rate = float(stream.codec_context.framerate or 0)
+    if not 0 < rate <= MAX_BELIEVABLE_FPS:
+        raise VideoError(
+            f"{path}: neither time stamps nor a frame rate. Put it into a container that has them "
+            "(ffmpeg -framerate RATE -i IN -c copy OUT.mp4), or drop the sample."
+        )
+    return rate

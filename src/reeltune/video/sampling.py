@@ -142,9 +142,7 @@ def video_tokens(frames: int, height: int, width: int, factor: int) -> int:
     return math.ceil(frames / TEMPORAL_PATCH) * (height // factor) * (width // factor)
 
 
-def _fit(
-    height: int, width: int, factor: int, bounds: tuple[float, float], frames: tuple[int, int]
-) -> tuple[int, int]:
+def _fit(height: int, width: int, factor: int, bounds: tuple[float, float], frames: tuple[int, int]) -> tuple[int, int]:
     """Round both sides to `factor`, then shrink or grow until frames * height * width lies within `bounds`.
 
     The published rule tests the bounds with T rounded to pairs, frames[0], and scales with T itself,
