@@ -107,14 +107,15 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
     """(packet number, frame) in the order shown, one run of needed packets after the other."""
     last = int(np.flatnonzero(needed)[-1])
     with open_video(index.path) as (container, stream):
-        stream.thread_type = "AUTO"
+        # Frame threads would be faster on long videos, but now and then a frame then loses its packet number.
+        stream.thread_type = "SLICE"
         codec = stream.codec_context
         codec.copy_opaque = True  # carries the packet's number through the decoder's reordering
         packets = (packet for packet in container.demux(stream) if packet.size)
         running = False
         for number, packet in enumerate(packets):
             if needed[number]:
-                packet.opaque = number
+                packet.opaque = (number,)  # a new object: PyAV tells opaque values apart by identity
                 yield from _decode(index, codec, packet)
             elif running:
                 yield from _decode(index, codec, None)
@@ -128,7 +129,7 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
 def _decode(index: VideoIndex, codec: Any, packet: Any) -> Iterator[tuple[int, Any]]:
     try:
         for frame in codec.decode(packet):
-            yield frame.opaque, frame
+            yield frame.opaque[0], frame
     except av.error.InvalidDataError as error:
         stamp = None if packet is None else packet.pts
         where = "in a frame" if stamp is None else f"near time stamp {float(stamp * packet.time_base):.3f} s"
