@@ -19,6 +19,8 @@ from reeltune.video.index import MEND, VideoIndex, open_video
 # Some streams hold packets that show nothing (VP8's hidden frames, field pairs): a neighbour this near may
 # stand in.
 NEAREST_FRAMES = 2
+# For a decoder that does not say which packet a frame is from: such frames are passed over.
+NO_PACKET = (-1,)
 
 
 def decode_frames(
@@ -129,7 +131,7 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
 def _decode(index: VideoIndex, codec: Any, packet: Any) -> Iterator[tuple[int, Any]]:
     try:
         for frame in codec.decode(packet):
-            yield frame.opaque[0], frame
+            yield (frame.opaque or NO_PACKET)[0], frame
     except av.error.InvalidDataError as error:
         stamp = None if packet is None else packet.pts
         where = "in a frame" if stamp is None else f"near time stamp {float(stamp * packet.time_base):.3f} s"
