@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from reeltune.errors import VideoError
-from reeltune.video.index import MEND, VideoIndex, open_video
+from reeltune.video.index import MEND, VideoIndex, open_video, packets_of
 
 # Some streams hold packets that show nothing (VP8's hidden frames, field pairs): a neighbour this near may
 # stand in.
@@ -113,9 +113,8 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
         stream.thread_type = "SLICE"
         codec = stream.codec_context
         codec.copy_opaque = True  # carries the packet's number through the decoder's reordering
-        packets = (packet for packet in container.demux(stream) if packet.size)
         running = False
-        for number, packet in enumerate(packets):
+        for number, packet in enumerate(packets_of(container, stream)):
             if needed[number]:
                 packet.opaque = (number,)  # a new object: PyAV tells opaque values apart by identity
                 yield from _decode(index, codec, packet)

@@ -54,9 +54,7 @@ def index_video(path: Path) -> VideoIndex:
     with open_video(path) as (container, stream):
         packets = []
         end = 0.0
-        for packet in container.demux():
-            if not packet.size:
-                continue
+        for packet in packets_of(container):
             if packet.stream.index == stream.index:
                 packets.append(packet_facts(packet))
             if packet.pts is not None and packet.time_base:
@@ -82,6 +80,19 @@ def packet_facts(packet: Any) -> PacketFacts:
     return PacketFacts(packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard, packet.is_corrupt)
 
 
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """The packets that hold something, of the given streams or of all.
+
+    Ends at the first of the empty packets that PyAV adds at the end: past it, PyAV 18 looks up streams that
+    appeared in mid-file by numbers it does not have.
+    """
+    for packet in container.demux(*streams):
+        if packet.size:
+            yield packet
+        elif packet.dts is None and packet.pts is None:
+            return
+
+
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     """The PyAV container and its video stream. FFmpeg's errors inside become VideoError."""
@@ -95,9 +106,12 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
         options = {"protocol_whitelist": "file"}
         with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
             for stream in container.streams.video:
-                if not stream.disposition & av.stream.Disposition.attached_pic:
-                    yield container, stream
-                    return
+                if stream.disposition & av.stream.Disposition.attached_pic:
+                    continue
+                if stream.codec_context is None:
+                    raise VideoError(f"{path}: FFmpeg knows no decoder for its codec. {MEND}.")
+                yield container, stream
+                return
             kinds = {"cover picture" if stream.type == "video" else stream.type for stream in container.streams}
             found = ", ".join(sorted(kinds)) or "a header"
             raise VideoError(f"{path}: no video stream, only {found}. {MEND}.")
