@@ -1,0 +1,267 @@
+"""What can be asked about a scene, as samples of the data contract without `id` and `video`.
+
+A question kind is one function from (scene, generator) to the sample's fields, or None when the scene holds
+nothing to ask about. `KINDS` names them all as "task/kind"; `ask` draws one and notes the kind under `meta`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from reeltune.toyworld.captions import caption_of, events_of, subjects_of
+from reeltune.toyworld.world import COLOURS, QUALITIES, SHAPES, Scene, Span, Thing
+
+Fields = dict[str, Any]
+Ask = Callable[[Scene, np.random.Generator], Fields | None]
+
+OPTIONS = 4
+TRACKED_BOXES = 8  # VideoChat-R1 tracks eight boxes per clip
+
+
+def ask(name: str, scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """One sample of the kind `name` ("task/kind"), or None when the scene does not allow it."""
+    fields = KINDS[name](scene, rng)
+    if fields is None:
+        return None
+    task, kind = name.split("/")
+    return {"task": task, **fields, "meta": {"kind": kind, "objects": len(scene.things)}}
+
+
+def _one(items: Sequence[Thing], rng: np.random.Generator) -> Thing | None:
+    return items[int(rng.integers(len(items)))] if items else None
+
+
+def _role(scene: Scene, *roles: str) -> list[Thing]:
+    return [thing for thing in scene.things if thing.role in roles]
+
+
+# Temporal grounding: every query has exactly one true span.
+
+
+def _grounding(scene: Scene, query: str, span: Span) -> Fields:
+    return {"query": query, "duration": scene.duration, "target": [list(span)]}
+
+
+def when_visible(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = _one(_role(scene, "appears", "moves"), rng)
+    if thing is None:
+        return None
+    return _grounding(scene, f"the {thing.name} is visible", thing.visible[0])
+
+
+def when_moving(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = _one(_role(scene, "moves"), rng)
+    if thing is None or thing.moving is None:
+        return None
+    return _grounding(scene, f"the {thing.name} moves", thing.moving)
+
+
+def when_coloured(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = _one(_role(scene, "recolours"), rng)
+    if thing is None or thing.recolour is None:
+        return None
+    change, new = thing.recolour
+    (start, end), *_ = thing.visible
+    colour, span = [(thing.colour, (start, change)), (new, (change, end))][int(rng.integers(2))]
+    return _grounding(scene, f"the {thing.shape} is {colour}", span)
+
+
+# Questions with options: the question, the right text, the wrong ones, and the spans that prove it.
+
+Choice = tuple[str, str, list[str], list[Span]]
+
+
+def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
+    thing = _one(_role(scene, "appears", "moves", "returns"), rng)
+    if thing is None:
+        return None
+    wrong = [shape for shape in SHAPES if shape != thing.shape]
+    return f"Which shape is {thing.colour}?", thing.shape, wrong, list(thing.visible)
+
+
+def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
+    thing = _one(_role(scene, "appears", "moves", "returns"), rng)
+    if thing is None:
+        return None
+    wrong = [colour for colour in COLOURS if colour != thing.colour]
+    return f"What colour is the {thing.shape}?", thing.colour, wrong, list(thing.visible)
+
+
+def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
+    time = float(rng.integers(int(scene.duration)))
+    seen = [thing for thing in _role(scene, "appears", "moves", "returns") if thing.visible_at(time)]
+    thing = _one(seen, rng)
+    if thing is None:
+        return None
+    absent = [
+        other.name for other in scene.things if not other.visible_at(time) and other.role != "recolours"
+    ]
+    wrong = absent + [name for name in _strangers(scene, rng) if name not in absent]
+    # The shapes of the scene come first: a stranger alone would be too easy to rule out.
+    spans = [span for span in thing.visible if span[0] <= time < span[1]]
+    return f"Which object is visible at {time:.1f} seconds?", thing.name, wrong[: OPTIONS - 1], spans
+
+
+def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
+    actions = {
+        "appears": "it stays still",
+        "moves": "it moves",
+        "recolours": "it changes colour",
+        "returns": "it vanishes and returns",
+    }
+    thing = _one(scene.things, rng)
+    if thing is None:
+        return None
+    wrong = [text for role, text in actions.items() if role != thing.role]
+    spans = [thing.moving] if thing.moving else list(thing.visible)
+    return f"What happens to the {thing.name}?", actions[thing.role], wrong, spans
+
+
+def _strangers(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """Names of shapes that the scene never shows, in random order."""
+    shown = {
+        f"{colour} {thing.shape}"
+        for thing in scene.things
+        for colour in (thing.colour, *(thing.recolour or ())[1:])
+    }
+    names = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+    return [str(name) for name in rng.permutation([name for name in names if name not in shown])]
+
+
+def _choose(rng: np.random.Generator, choice: Choice | None) -> tuple[Fields, list[Span]] | None:
+    if choice is None:
+        return None
+    question, right, wrong, spans = choice
+    others = [str(text) for text in rng.permutation(wrong)[: OPTIONS - 1]]
+    options = [str(text) for text in rng.permutation([right, *others])]
+    letter = "ABCDEFGH"[options.index(right)]
+    return {"question": question, "options": options, "target": letter}, spans
+
+
+def _multiple_choice(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
+    def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
+        chosen = _choose(rng, build(scene, rng))
+        return chosen and chosen[0]
+
+    return question
+
+
+def _grounded(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
+    def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
+        chosen = _choose(rng, build(scene, rng))
+        if chosen is None:
+            return None
+        fields, spans = chosen
+        return {**fields, "duration": scene.duration, "evidence": [list(span) for span in spans]}
+
+    return question
+
+
+# Tracking, classification, captions.
+
+
+def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Boxes at up to eight frames of the longest stretch in which a shape of one colour is visible."""
+    thing = _one(_role(scene, "moves", "appears", "returns"), rng)
+    if thing is None:
+        return None
+    start, end = max(thing.visible, key=lambda span: span[1] - span[0])
+    seen = [float(time) for time in scene.times if start <= time < end]
+    picks = np.linspace(0, len(seen) - 1, min(TRACKED_BOXES, len(seen))).round().astype(int)
+    times = [seen[int(pick)] for pick in picks]
+    boxes = [[round(edge, 4) for edge in thing.box_at(time)] for time in times]
+    return {"object": f"the {thing.name}", "start_box": boxes[0], "times": times, "target": boxes}
+
+
+def judge_quality(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    question = "How good is the picture of this video?"
+    return {"question": question, "labels": list(QUALITIES), "target": scene.quality}
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    return {
+        "instruction": "Describe what happens in the video.",
+        "caption": caption_of(scene),
+        "events": events_of(scene),
+        "subjects": subjects_of(scene),
+    }
+
+
+# Instructions: free text with a dense signal, which teach the small model to see.
+
+
+def _per_second(scene: Scene, holds: Callable[[float], bool]) -> str:
+    """ "0 no 1 yes 2 yes ...", in the seconds of the time stamps that stand before each pair of frames."""
+    return " ".join(f"{second} {'yes' if holds(second) else 'no'}" for second in range(int(scene.duration)))
+
+
+def presence(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Asked of a shape of the scene, and now and then of one that never comes."""
+    thing = None if rng.random() < 0.1 else _one(_role(scene, "appears", "moves", "returns"), rng)
+    name = thing.name if thing else _strangers(scene, rng)[0]
+    return {
+        "instruction": f"For each second say whether the {name} is visible.",
+        "response": _per_second(scene, thing.visible_at if thing else lambda second: False),
+    }
+
+
+def motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = _one(_role(scene, "moves", "appears"), rng)
+    if thing is None:
+        return None
+    start, end = thing.moving or (0.0, 0.0)
+    return {
+        "instruction": f"For each second say whether the {thing.name} moves.",
+        "response": _per_second(scene, lambda second: start <= second < end),
+    }
+
+
+def colour_log(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = _one(scene.things, rng)
+    if thing is None:
+        return None
+    seen = [
+        f"{second} {thing.colour_at(second) if thing.visible_at(second) else 'none'}"
+        for second in range(int(scene.duration))
+    ]
+    return {
+        "instruction": f"For each second give the colour of the {thing.shape}.",
+        "response": " ".join(seen),
+    }
+
+
+def roll_call(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Who is seen in each second, by name."""
+    lines = []
+    for second in range(int(scene.duration)):
+        names = sorted(f"{t.colour_at(second)} {t.shape}" for t in scene.things if t.visible_at(second))
+        lines.append(f"{second} {', '.join(names) or 'nothing'}")
+    return {"instruction": "For each second list the visible objects.", "response": "; ".join(lines)}
+
+
+def inventory(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    names = sorted(thing.name for thing in scene.things)
+    return {"instruction": "Name all objects in the video.", "response": ", ".join(names)}
+
+
+KINDS: dict[str, Ask] = {
+    "temporal_grounding/visible": when_visible,
+    "temporal_grounding/moves": when_moving,
+    "temporal_grounding/colour": when_coloured,
+    "multiple_choice/shape": _multiple_choice(_which_shape),
+    "multiple_choice/colour": _multiple_choice(_which_colour),
+    "multiple_choice/time": _multiple_choice(_who_at),
+    "multiple_choice/action": _multiple_choice(_what_happens),
+    "grounded_qa/shape": _grounded(_which_shape),
+    "grounded_qa/colour": _grounded(_which_colour),
+    "grounded_qa/action": _grounded(_what_happens),
+    "object_tracking/track": track,
+    "classification/quality": judge_quality,
+    "captioning/caption": caption,
+    "instruction/presence": presence,
+    "instruction/motion": motion,
+    "instruction/colour_log": colour_log,
+    "instruction/roll_call": roll_call,
+    "instruction/inventory": inventory,
+}
