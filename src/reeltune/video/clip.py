@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from reeltune.errors import VideoError
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -27,9 +29,15 @@ class Clip:
 
 
 def video_hash(path: Path) -> str:
-    """BLAKE2b of the file's bytes, 32 hex digits. Read once per process while size and mtime stay."""
-    stat = path.stat()
-    return _content_hash(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+    """BLAKE2b of the file's bytes, 32 hex digits. Read once per process while size and mtime stay.
+
+    Raises VideoError when the file cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _content_hash(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
 
 
 @cache

@@ -121,16 +121,22 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
 
 def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[PacketFacts], end: float) -> None:
     """Spans beyond the cut would be taught on frames that are not there, so a cut file is an error."""
-    if 0 < len(packets) < stream.frames or packets[-1].is_cut:
-        there = f"{len(packets)} of {stream.frames} frames are there" if stream.frames else "the last is cut"
-        raise VideoError(f"{path}: truncated, {there}. {MEND}.")
-    declares = any(name in container.format.name.split(",") for name in DECLARING_CONTAINERS)
-    if not declares or not container.duration:
-        return
-    declared = container.duration / av.time_base
-    there_seconds = end - (container.start_time or 0) / av.time_base
-    if there_seconds < declared - max(1.0, 0.05 * declared):
-        raise VideoError(f"{path}: truncated, {there_seconds:.2f} of {declared:.2f} seconds are there. {MEND}.")
+    if packets[-1].is_cut:
+        raise VideoError(f"{path}: truncated within its last frame. {MEND}.")
+    if len(packets) < stream.frames and stream.duration:
+        # Fewer frames alone prove nothing: an edit list may trim a file. Its trimmed duration counts.
+        ends = [packet.pts + packet.duration for packet in packets if packet.is_shown and packet.pts is not None]
+        there = (max(ends, default=0) - (stream.start_time or 0)) * float(stream.time_base)
+        _refuse_short(path, there, float(stream.duration * stream.time_base), 1.5 * there / max(len(ends), 1))
+    if container.duration and any(name in container.format.name.split(",") for name in DECLARING_CONTAINERS):
+        there = end - (container.start_time or 0) / av.time_base
+        declared = container.duration / av.time_base
+        _refuse_short(path, there, declared, max(1.0, 0.05 * declared))
+
+
+def _refuse_short(path: Path, there: float, declared: float, tolerance: float) -> None:
+    if there < declared - tolerance:
+        raise VideoError(f"{path}: truncated, {there:.2f} of {declared:.2f} seconds are there. {MEND}.")
 
 
 def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) -> VideoIndex:

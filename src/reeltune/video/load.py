@@ -23,8 +23,6 @@ def load_clip(
     evenly spaced, and the clip says so. With a cache, the same content and settings are decoded once.
     Raises VideoError when the file is missing, damaged, truncated or not a video.
     """
-    if not path.is_file():
-        raise VideoError(f"{path}: no such file. Check the sample's `video` path.")
     content = video_hash(path)
     if cache is None:
         return _decode_clip(path, content, sampling, pixels, factor)

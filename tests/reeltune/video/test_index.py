@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from reeltune.errors import VideoError
+from reeltune.video.decode import decode_frames
 from reeltune.video.encode import write_video
 from reeltune.video.index import index_video
 
@@ -127,3 +129,31 @@ def test_a_colon_in_the_name_is_no_protocol(tmp_path: Path, numbered: Callable[.
     path = tmp_path / "http:12 %d [x].mp4"
     write_video(path, numbered(4), 2)
     assert len(index_video(path).times) == 4
+
+
+def test_a_trimmed_file_is_not_truncated(numbered_video: Path, number_of: Callable[[np.ndarray], int]) -> None:
+    """An edit list that shows seconds 3 to 5 only: the header still counts all 240 frames."""
+    blob = bytearray(numbered_video.read_bytes())
+    start = blob.index(b"elst") + 12
+    delay = int.from_bytes(blob[start + 4 : start + 8], "big")
+    with av.open(str(numbered_video)) as container:
+        ticks = container.streams.video[0].time_base.denominator
+    blob[start : start + 8] = (2000).to_bytes(4, "big") + (delay + 3 * ticks).to_bytes(4, "big")
+    numbered_video.write_bytes(blob)
+    index = index_video(numbered_video)
+    assert index.duration == pytest.approx(2) and index.fps == 30
+    frames, times = decode_frames(index, [0, 20, 59], np.copy)
+    assert [number_of(frame) for frame in frames] == [90, 110, 149]
+    np.testing.assert_allclose(times, [0, 20 / 30, 59 / 30], atol=1e-9)
+
+
+@pytest.mark.parametrize("missing", [3, 12, 100])
+def test_a_few_missing_frames_are_truncation(tmp_path: Path, missing: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (150, 32, 32, 3), np.uint8)
+    path = tmp_path / "noise.mp4"
+    write_video(path, noise, 30)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: places[-missing]])
+    with pytest.raises(VideoError, match="truncated"):
+        index_video(path)

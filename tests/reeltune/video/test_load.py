@@ -90,7 +90,7 @@ def test_broken_entry_is_rebuilt(numbered_video: Path) -> None:
 def test_errors_name_the_file(tmp_path: Path, numbered: Numbered) -> None:
     (tmp_path / "story.mp4").write_text("once upon a time\n" * 50)
     write_video(tmp_path / "strip.mp4", np.zeros((4, 8, 2000, 3), np.uint8), 2)
-    for name, message in [("missing.mp4", "no such file"), ("story.mp4", "cannot be read"), ("strip.mp4", "aspect")]:
+    for name, message in [("missing.mp4", "No such file"), ("story.mp4", "cannot be read"), ("strip.mp4", "aspect")]:
         with pytest.raises(VideoError, match=message) as caught:
             load_clip(tmp_path / name, FrameSampling(), VIDEOCHAT_R1, 28, FrameCache(tmp_path / "cache", 10**8))
         assert str(tmp_path / name) in str(caught.value)
