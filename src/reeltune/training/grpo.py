@@ -38,14 +38,14 @@ def advantages(
     count = valid.sum(1, keepdim=True)
     mean = rewards.sum(1, keepdim=True) / count.clamp(min=1)
     centred = (rewards - mean).masked_fill(~valid, 0.0)
-    centred = centred.masked_fill(~has_signal(rewards, valid)[:, None], 0.0)
+    silent = ~has_signal(rewards, valid)[:, None]
     if scale == "none":
-        return centred
+        return centred.masked_fill(silent, 0.0)
     if scale == "group":
         std = (centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     else:
         std = rewards[valid].std() if int(valid.sum()) > 1 else rewards.new_zeros(())
-    return centred / (std.clamp(min=std_floor) + epsilon)
+    return (centred / (std.clamp(min=std_floor) + epsilon)).masked_fill(silent, 0.0)
 
 
 def has_signal(rewards: Tensor, valid: Tensor) -> Tensor:
