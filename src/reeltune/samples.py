@@ -22,6 +22,9 @@ Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 """The length of the source video in seconds."""
 
 
+_HERE = Path()
+
+
 class Sample(BaseModel):
     """The fields every task shares. `video` is relative to the folder of the samples file."""
 
@@ -33,7 +36,7 @@ class Sample(BaseModel):
     source: Text | None = None
     meta: dict[str, Any] = Field(default_factory=dict)
 
-    _folder: Path = PrivateAttr(default=Path())
+    _folder: Path = PrivateAttr(default_factory=lambda: _HERE)
 
     @property
     def video_path(self) -> Path:
@@ -82,7 +85,7 @@ def to_sample(
     row: Mapping[str, Any], types: Mapping[str, type[Sample]], *, path: Path | str = "samples", line: int = 0
 ) -> Sample:
     """One object as a typed sample. `path` and `line` say where it stands, for messages and for its video."""
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     where = f"{path}, line {line}, id {row.get('id', '(none)')!r}"
     task = row.get("task")
     if not isinstance(task, str) or task not in types:

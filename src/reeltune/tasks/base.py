@@ -86,6 +86,11 @@ class Task(ABC, Generic[S, A]):
     def picture(self, sample: S, answers: Mapping[str, A | None]) -> str:
         """An SVG or HTML snippet: the truth and the answers by name, None meaning unreadable."""
 
+    def type_of(self, sample: S) -> str | None:
+        """The kind of question for breakdowns: `meta.type` where the annotation has one."""
+        kind = sample.meta.get("type")
+        return str(kind) if kind is not None else None
+
     @property
     def default_weights(self) -> dict[str, float]:
         return dict(self.presets["videochat-r1"])

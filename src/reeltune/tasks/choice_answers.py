@@ -49,6 +49,8 @@ def _whole(text: str, options: Sequence[str]) -> tuple[str | None, str | None]:
     """The text as a whole: an option's text, a letter, or a letter with a text."""
     texts = [normalised(option) for option in options]
     plain = normalised(re.sub(rf"^\W*{_LEAD}", "", text, flags=re.IGNORECASE)) or normalised(text)
+    if texts.count(plain) > 1:
+        return None, "a text that several options share"
     if plain in texts and (len(plain) > 1 or plain.upper() not in _names(options)):
         return LETTERS[texts.index(plain)], None
     alone = _ALONE.fullmatch(text)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from reeltune.samples import FieldError, Sample, Text
 from reeltune.tasks.answers import answer_text, wrap
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
-from reeltune.tasks.choice_answers import LETTERS, normalised, read_letter
+from reeltune.tasks.choice_answers import LETTERS, read_letter
 from reeltune.tasks.pictures import options_picture
 
 Options = Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))]
@@ -23,7 +23,7 @@ class MultipleChoiceSample(Sample):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check_options(self.options, self.target)
+        check_letter(self.options, self.target)
         return self
 
 
@@ -68,14 +68,8 @@ LETTER_REQUEST: Mapping[Mode, str] = {
 }
 
 
-def check_options(options: Sequence[str], target: str) -> None:
-    """FieldError for equal options or a target that is no letter of theirs."""
-    texts = [normalised(option) for option in options]
-    for index, text in enumerate(texts):
-        if text in texts[:index]:
-            raise FieldError(
-                "options", f"option {LETTERS[index]} repeats {LETTERS[texts.index(text)]}; make them differ"
-            )
+def check_letter(options: Sequence[str], target: str) -> None:
+    """FieldError for a target that is no letter of the options."""
     names = LETTERS[: len(options)]
     if len(target) != 1 or target not in names:
         raise FieldError("target", f"must be a letter of the {len(options)} options, one of {', '.join(names)}")

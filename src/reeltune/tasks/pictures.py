@@ -7,6 +7,7 @@ No script and no outside resource; colours go by class so that the page decides 
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from reeltune.tasks.boxes import Box
 from reeltune.tasks.choice_answers import LETTERS
 from reeltune.tasks.spans import Span
 
@@ -54,6 +55,27 @@ def options_picture(options: Sequence[str], target: str, answers: Mapping[str, s
         text = f"{letter}. {escape(option)}"
         items.append(f"<li>{f'<b class=truth>{text} ✓</b>' if right else text}{names}</li>")
     return f'<ul class="options">{"".join(items)}</ul>{_unread(answers)}'
+
+
+def boxes_picture(times: Sequence[float], truth: Sequence[Box], answers: Mapping[str, Sequence[Box] | None]) -> str:
+    """One frame a time, with the true box and each answer's, 100 units wide (the shape of the video is unknown)."""
+    size, gap = 100, 8
+    parts = [_open((size + gap) * len(times), size + 20), _STYLE]
+    for index, time in enumerate(times):
+        x = index * (size + gap)
+        parts.append(f'<rect class="axis" x="{x}" y="0" width="{size}" height="{size}" fill="none"/>')
+        boxes = [("truth", truth[index])]
+        boxes += [(name, value[index]) for name, value in answers.items() if value is not None]
+        for number, (name, box) in enumerate(boxes):
+            left, top, right, bottom = (min(1.0, max(0.0, value)) * size for value in box)
+            colour = "#2a9d5c" if number == 0 else f"hsl({(220 + 70 * (number - 1)) % 360} 60% 50%)"
+            parts.append(
+                f'<rect x="{x + left:.1f}" y="{top:.1f}" width="{max(0.0, right - left):.1f}" '
+                f'height="{max(0.0, bottom - top):.1f}" fill="none" stroke="{colour}" stroke-width="2">'
+                f"<title>{escape(name)}</title></rect>"
+            )
+        parts.append(f'<text x="{x}" y="{size + 15}">{time:g} s</text>')
+    return "".join(parts) + "</svg>" + _unread(answers)
 
 
 def texts_picture(truth: str, answers: Mapping[str, str | None]) -> str:

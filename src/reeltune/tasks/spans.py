@@ -81,10 +81,15 @@ def iou(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
     >>> round(iou([(2, 10)], [(5, 15)]), 6)
     0.384615
     """
-    a, b = merge(predicted), merge(truth)
+    a, b = (predicted, truth) if _plain(predicted) and _plain(truth) else (merge(predicted), merge(truth))
     shared = overlap(a, b)
     union = total(a) + total(b) - shared
     return shared / union if union > 0 else 0.0
+
+
+def _plain(spans: Sequence[Span]) -> bool:
+    """One span that needs no merging: by far the most frequent case."""
+    return len(spans) == 1 and spans[0][0] < spans[0][1]
 
 
 def iop(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
@@ -108,8 +113,18 @@ def seconds_text(value: float) -> str:
 
 
 def span_text(span: Span) -> str:
-    """'start to end'. A span so short that two decimals would change it gets the decimals it needs."""
+    """'start to end' in seconds."""
+    return " to ".join(_end_texts(span))
+
+
+def pair_text(span: Span) -> str:
+    """'(start, end)' in seconds."""
+    return f"({', '.join(_end_texts(span))})"
+
+
+def _end_texts(span: Span) -> tuple[str, str]:
+    """A span so short that two decimals would change it gets the decimals it needs."""
     start, end = seconds_text(span[0]), seconds_text(span[1])
     if iou([(float(start), float(end))], [span]) < 0.99:
-        start, end = repr(float(span[0])), repr(float(span[1]))
-    return f"{start} to {end}"
+        return repr(float(span[0])), repr(float(span[1]))
+    return start, end
