@@ -1,0 +1,206 @@
+"""What is wrong with a samples file, all of it, not only the first line that breaks a rule."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reeltune.data.repair import SPAN_FIELDS
+from reeltune.errors import InputError, VideoError
+from reeltune.samples import Sample, read_rows, to_sample
+from reeltune.tasks import TASKS, get_task, load_samples
+from reeltune.tasks.choice_answers import normalised
+from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
+
+DURATION_TOLERANCE = 1.0
+"""Seconds by which a sample's duration may differ from its file's: annotations cut to whole seconds (ours)."""
+DECODED_FRAMES = 4
+"""Frames of each video that `--decode` decodes, evenly spaced, first and last included."""
+SHOWN = 5
+
+
+@dataclass
+class Report:
+    """errors and warnings: kind -> one line for each place."""
+
+    path: Path
+    samples: list[Sample] = field(default_factory=list)
+    rows: int = 0
+    errors: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def text(self) -> str:
+        lines = [f"{self.path}: {self.rows} rows, {len(self.samples)} keep the contract"]
+        for name, group in (("error", self.errors), ("warning", self.warnings)):
+            for kind, places in group.items():
+                lines.append(f"{name}: {kind}: {len(places)}")
+                lines += [f"    {place}" for place in places[:SHOWN]]
+                lines += [f"    ... and {len(places) - SHOWN} more"] if len(places) > SHOWN else []
+        return "\n".join(lines if len(lines) > 1 else [*lines, "no errors, no warnings"])
+
+
+def check_samples(path: Path, *, decode: bool = False, against: Path | None = None) -> Report:
+    """Everything there is to say about a samples file. InputError when it cannot be read as JSON Lines at all."""
+    report = Report(path)
+    lines = _read(report)
+    if not report.rows:
+        raise InputError(f"{path}: the file holds no sample; write one JSON object per line")
+    for sample in report.samples:
+        _check_sample(sample, report)
+    _check_repeats(report, lines)
+    _check_videos(report)
+    if decode:
+        _check_decoding(report)
+    if against:
+        _check_leaks(report, load_samples(against), against)
+    return report
+
+
+def _read(report: Report) -> dict[str, int]:
+    """Fill in the samples that keep the contract; returns the line of each id."""
+    types = {name: task.sample_type for name, task in TASKS.items()}
+    lines: dict[str, int] = {}
+    for line, row in read_rows(report.path):
+        report.rows += 1
+        try:
+            sample = to_sample(row, types, path=report.path, line=line)
+        except InputError as error:
+            report.errors["the contract is broken"].append(str(error).removeprefix(f"{report.path}, "))
+            continue
+        if sample.id in lines:
+            report.errors["ids used twice"].append(f"line {line}, id {sample.id!r}: first in line {lines[sample.id]}")
+            continue
+        lines[sample.id] = line
+        report.samples.append(sample)
+    return lines
+
+
+def spans_of(sample: Sample) -> tuple[tuple[float, float], ...]:
+    """The true spans of a sample, none for a task without spans."""
+    spans: tuple[tuple[float, float], ...] = getattr(sample, SPAN_FIELDS.get(sample.task, ""), ())
+    return spans
+
+
+def _check_sample(sample: Sample, report: Report) -> None:
+    duration: float | None = getattr(sample, "duration", None)
+    for start, end in spans_of(sample):
+        if duration is not None and end > duration + PAST_DURATION_TOLERANCE:
+            report.errors["spans end after the video (declared in meta.past_duration)"].append(
+                f"id {sample.id!r}: [{start:g}, {end:g}] of {duration:g} s"
+            )
+    try:
+        get_task(sample.task).validate(sample)
+    except InputError as error:
+        report.errors["gold answers earn less than the full reward"].append(str(error))
+    options: Sequence[str] = getattr(sample, "options", ())
+    if len({normalised(option) for option in options}) < len(options):
+        report.warnings["options repeat each other"].append(f"id {sample.id!r}: {' | '.join(options)}")
+    unknown = [f"{key} {value}" for key, value in sample.meta.items() if str(value).startswith("unknown:")]
+    if unknown:
+        report.warnings["facts were not known at import; import again with the videos"].append(
+            f"id {sample.id!r}: {', '.join(unknown)}"
+        )
+
+
+def _check_repeats(report: Report, lines: Mapping[str, int]) -> None:
+    """The same question about the same video, with the same answer or another one."""
+    groups: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    for sample in report.samples:
+        prompt = get_task(sample.task).prompt(sample, "direct")
+        groups[sample.task, str(sample.video_path), prompt].append(sample)
+    for group in groups.values():
+        if len(group) > 1:
+            golds = {get_task(sample.task).gold(sample, "direct") for sample in group}
+            kind = "questions repeat each other" if len(golds) == 1 else "equal questions with different answers"
+            places = ", ".join(f"{sample.id!r} (line {lines[sample.id]})" for sample in group)
+            report.warnings[kind].append(f"ids {places}")
+
+
+def _by_video(samples: Iterable[Sample]) -> dict[Path, list[Sample]]:
+    groups: defaultdict[Path, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.video_path].append(sample)
+    return dict(groups)
+
+
+def _check_videos(report: Report) -> None:
+    for path, samples in _by_video(report.samples).items():
+        if not path.exists():
+            report.errors["videos are missing"].append(f"{path} ({len(samples)} sample(s), first {samples[0].id!r})")
+
+
+def _check_decoding(report: Report) -> None:
+    from tqdm import tqdm
+
+    groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
+    for path, samples in tqdm(groups.items(), desc="decoding", unit="video"):
+        try:
+            length = _decoded_length(path)
+        except VideoError as error:
+            report.errors["videos cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
+            continue
+        for sample in samples:
+            _check_duration(sample, length, report)
+
+
+def _decoded_length(path: Path) -> float:
+    from reeltune.video.decode import decode_frames
+    from reeltune.video.index import index_video
+
+    index = index_video(path)
+    last = len(index.times) - 1
+    wanted = [round(step * last / (DECODED_FRAMES - 1)) for step in range(DECODED_FRAMES)]
+    decode_frames(index, wanted, lambda frame: frame[:1, :1])
+    return index.duration
+
+
+def _check_duration(sample: Sample, length: float, report: Report) -> None:
+    stated: float | None = getattr(sample, "duration", None)
+    if stated is not None and abs(stated - length) > DURATION_TOLERANCE:
+        report.warnings["durations differ from the file's"].append(
+            f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.video}"
+        )
+    late = [time for time in getattr(sample, "times", ()) if time > length + PAST_DURATION_TOLERANCE]
+    late += [end for _, end in spans_of(sample) if end > length + DURATION_TOLERANCE]
+    if late:
+        report.errors["times lie after the end of the file"].append(
+            f"id {sample.id!r}: {', '.join(f'{time:g}' for time in late)} s, the file ends at {length:g} s"
+        )
+
+
+def _check_leaks(report: Report, others: Sequence[Sample], against: Path) -> None:
+    """Ids, videos by path, and videos by content that stand in both files."""
+    ids = {sample.id for sample in others}
+    for sample in report.samples:
+        if sample.id in ids:
+            report.warnings[f"ids that {against} uses too"].append(repr(sample.id))
+    paths = {sample.video_path.resolve() for sample in others}
+    own = {sample.video_path.resolve(): sample for sample in report.samples}
+    same = {path: path for path in own if path in paths}
+    for path, other in {**same, **dict(_equal_files(set(own) - paths, paths - set(own)))}.items():
+        note = "" if path == other else f" has the content of {other}"
+        report.errors[f"leaks: videos that {against} uses too"].append(f"{path}{note} (id {own[path].id!r})")
+
+
+def _equal_files(first: Iterable[Path], second: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """Files of the two sets with equal content; only those of equal size are read."""
+    from reeltune.video.clip import video_hash
+
+    sizes: defaultdict[int, list[Path]] = defaultdict(list)
+    for path in second:
+        if path.is_file():
+            sizes[path.stat().st_size].append(path)
+    for path in first:
+        for other in sizes.get(path.stat().st_size, ()) if path.is_file() else ():
+            if video_hash(path) == video_hash(other):
+                yield path, other
+                break
+
+
+def counts_by(values: Iterable[Any]) -> dict[Any, int]:
+    """How often each value occurs, by value."""
+    found: defaultdict[Any, int] = defaultdict(int)
+    for value in values:
+        found[value] += 1
+    return dict(sorted(found.items()))

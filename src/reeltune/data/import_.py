@@ -1,0 +1,197 @@
+"""`reeltune data import`: a public annotation file becomes samples.jsonl. Nothing is dropped without a count."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reeltune.errors import InputError
+
+if TYPE_CHECKING:
+    from reeltune.data.repair import PastDuration
+
+VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """rows: as written. counts: what was left out, mended or assumed -> how often."""
+
+    rows: list[dict[str, Any]]
+    counts: Counter[str]
+    videos: int
+    missing: int
+
+
+def import_annotations(
+    name: str,
+    files: Sequence[Path],
+    *,
+    videos: Path,
+    output: Path,
+    past_duration: "PastDuration" = "keep",
+) -> Imported:
+    """Read annotations of format `name` and write samples to `output`, video paths relative to its folder.
+
+    Videos may be absent: they are counted. Raises InputError for files of another form, and when no row is left.
+    """
+    from reeltune.evaluation.benchmarks import Annotations, get_benchmark
+    from reeltune.files import write_jsonl
+
+    benchmark = get_benchmark(name)
+    finder = VideoFinder(videos)
+    annotations = Annotations(files, finder.find)
+    rows, missing, seen = [], set(), set()
+    names = IdRegister()
+    for raw in benchmark.read(annotations):
+        row = _usable(raw, annotations.counts, past_duration)
+        if row is None:
+            continue
+        video = str(row["video"])
+        seen.add(video)
+        if finder.find(video) is None:
+            missing.add(video)
+        row["video"] = finder.relative(video, output.parent)
+        if names.repeats(row):
+            annotations.counts["repeated entries: kept, each under an id of its own"] += 1
+        row["id"] = names.unique(str(row["id"]), annotations.counts)
+        rows.append(row)
+    if not rows:
+        raise InputError(
+            f"{', '.join(map(str, files))}: no usable entry for format {name}; {_listed(annotations.counts)}"
+        )
+    write_jsonl(output, rows)
+    return Imported(rows, annotations.counts, len(seen), len(missing))
+
+
+def _usable(raw: dict[str, Any], counts: Counter[str], past_duration: "PastDuration") -> dict[str, Any] | None:
+    """The row, mended and checked against the contract; None when it is unusable, which is counted."""
+    from reeltune.data.repair import repair
+    from reeltune.samples import to_sample
+    from reeltune.tasks import TASKS
+
+    def note(text: str) -> None:
+        counts[text] += 1
+
+    row = repair(
+        {key: value for key, value in raw.items() if value not in ({}, None)}, note, past_duration=past_duration
+    )
+    if row is None:
+        return None
+    try:
+        to_sample(row, {name: task.sample_type for name, task in TASKS.items()})
+    except InputError as error:
+        counts[f"entries that break the contract: dropped, such as {str(error).partition(', ')[2]}"[:300]] += 1
+        return None
+    return row
+
+
+class IdRegister:
+    """Ids in use and entries seen."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._entries: set[str] = set()
+
+    def repeats(self, row: dict[str, Any]) -> bool:
+        """Whether an entry with the same content, id aside, came before."""
+        content = repr(sorted((key, repr(value)) for key, value in row.items() if key != "id"))
+        known = content in self._entries
+        self._entries.add(content)
+        return known
+
+    def unique(self, name: str, counts: Counter[str]) -> str:
+        """The id itself, or with the first free suffix "-2", "-3", ...; a changed one is counted."""
+        free, number = name, 1
+        while free in self._ids:
+            number += 1
+            free = f"{name}-{number}"
+        if number > 1:
+            counts["ids used before: given a suffix"] += 1
+        self._ids.add(free)
+        return free
+
+
+class VideoFinder:
+    """Finds the file an annotation means by a name: below the folder, with any video ending, or by name alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._found: dict[str, Path | None] = {}
+        self._by_stem: dict[str, Path] | None = None
+
+    def find(self, name: str) -> Path | None:
+        if name not in self._found:
+            self._found[name] = self._search(name)
+        return self._found[name]
+
+    def relative(self, name: str, start: Path) -> str:
+        """The path to write: of the file that was found, else where it would be expected."""
+        import os
+
+        path = self.find(name)
+        if path is None:
+            known = name.lower().endswith(VIDEO_ENDINGS)
+            path = self.folder / (name if known else f"{name}.mp4")
+        return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
+
+    def _search(self, name: str) -> Path | None:
+        for candidate in (name, *(f"{name}{ending}" for ending in VIDEO_ENDINGS)):
+            path = self.folder / candidate
+            if path.is_file():
+                return path
+        if (self.folder / name).is_dir():
+            return self.folder / name
+        if self._by_stem is None:
+            files = sorted(self.folder.rglob("*")) if self.folder.is_dir() else []
+            self._by_stem = {p.stem: p for p in reversed(files) if p.suffix.lower() in VIDEO_ENDINGS}
+        stem = Path(name).stem if name.lower().endswith(VIDEO_ENDINGS) else Path(name).name
+        return self._by_stem.get(stem)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from reeltune.evaluation.benchmarks import formats
+
+    parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
+    parser.add_argument("format", metavar="FORMAT", help=", ".join(formats()))
+    parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")
+    parser.add_argument(
+        "--past-duration",
+        choices=("keep", "clip", "drop"),
+        default="keep",
+        help="spans that end after the video: keep them as annotated (default: published scores do), "
+        "cut them at the duration, or drop them",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.evaluation.benchmarks import get_benchmark
+
+    found = import_annotations(
+        args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
+    )
+    benchmark = get_benchmark(args.format)
+    print(f"{args.output}: {len(found.rows)} {benchmark.task} samples of {found.videos} videos")
+    for text, count in found.counts.items():
+        print(f"  {count} {text}")
+    if found.missing:
+        print(
+            f"  {found.missing} of {found.videos} videos are not in {args.videos}: "
+            "score works without them, training and evaluation do not"
+        )
+    print(f"  metric: {benchmark.metric}\n  licence: {benchmark.licence}")
+    if not benchmark.seen:
+        print(
+            "  this reader was written from public documentation, without a file of this form at hand",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _listed(counts: Counter[str]) -> str:
+    return "; ".join(f"{count} {text}" for text, count in counts.items()) or "it holds none"

@@ -1,0 +1,49 @@
+"""Predictions: JSON Lines of {"id": ..., "text": "<raw completion>"}. Several lines of one id are several
+completions of it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from reeltune.errors import InputError
+from reeltune.samples import read_rows, shown
+
+
+def read_predictions(path: Path | str) -> dict[str, list[str]]:
+    """Completions by id, in the order of the file. Further fields of a line are free.
+
+    InputError names file, line and id of a line without an id or a text, and an empty file.
+    """
+    path = Path(path)
+    found: dict[str, list[str]] = {}
+    for line, row in read_rows(path):
+        name, text = row.get("id"), row.get("text")
+        if not isinstance(name, str) or not isinstance(text, str):
+            field, value = ("id", name) if not isinstance(name, str) else ("text", text)
+            raise InputError(
+                f"{path}, line {line}, id {shown(name)}, field {field!r}: {shown(value)} is no text; "
+                'a prediction is {"id": "...", "text": "..."}'
+            )
+        found.setdefault(name, []).append(text)
+    if not found:
+        raise InputError(f'{path}: the file holds no prediction; write one {{"id": ..., "text": ...}} per line')
+    return found
+
+
+def compare_ids(wanted: Iterable[str], predictions: dict[str, list[str]]) -> list[str]:
+    """What does not match, in words: samples without an answer, unknown ids, ids with several completions."""
+    wanted = list(wanted)
+    known = set(wanted)
+    missing = [name for name in wanted if name not in predictions]
+    unknown = [name for name in predictions if name not in known]
+    several = [name for name, texts in predictions.items() if len(texts) > 1 and name in known]
+    notices = [
+        (missing, "without a prediction; they count as wrong"),
+        (unknown, "in the predictions that no sample has; they are not scored"),
+        (several, "with several predictions; a sample's score is the mean over them"),
+    ]
+    return [f"{len(names)} id(s) {what}: {_listed(names)}" for names, what in notices if names]
+
+
+def _listed(names: list[str], limit: int = 10) -> str:
+    more = f", ... ({len(names) - limit} more)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,190 @@
+"""`reeltune score`: metrics of stored predictions. No model, no video, no GPU.
+
+Importing this module imports nothing heavy: the command line reads its arguments at every start.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from reeltune.samples import Sample
+    from reeltune.tasks.base import Parsed, Task
+
+
+@dataclass(frozen=True)
+class Scores:
+    """metrics: task -> name -> value, in percent but for `n`. notices: ids that do not match, in words."""
+
+    metrics: dict[str, dict[str, float]]
+    notices: list[str]
+    per_sample: list[dict[str, Any]]
+
+
+def score(
+    samples_path: Path | str,
+    predictions_path: Path | str,
+    *,
+    fit_on: Path | str | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    keep_samples: bool = False,
+) -> Scores:
+    """Score predictions against samples, task by task.
+
+    A sample without a prediction is wrong and unparsed, never dropped; one with several counts as their mean.
+    `fit_on` names the samples that fitted baselines learn from (by default those that are scored, which
+    flatters the baseline). `resamples` draws give the 95 % intervals; 0 leaves them out. `keep_samples` fills
+    `per_sample`. Raises InputError for broken files.
+    """
+    from reeltune.evaluation.predictions import compare_ids, read_predictions
+    from reeltune.tasks import load_samples
+
+    samples = load_samples(samples_path)
+    predictions = read_predictions(predictions_path)
+    return score_answers(
+        samples,
+        predictions,
+        fit_on=load_samples(fit_on) if fit_on else None,
+        resamples=resamples,
+        seed=seed,
+        keep_samples=keep_samples,
+        notices=compare_ids((sample.id for sample in samples), predictions),
+    )
+
+
+def score_answers(
+    samples: "Sequence[Sample]",
+    predictions: Mapping[str, Sequence[str]],
+    *,
+    fit_on: "Sequence[Sample] | None" = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    keep_samples: bool = False,
+    notices: list[str] | None = None,
+) -> Scores:
+    """`score` on what is in memory: completions by id."""
+    from reeltune.tasks import get_task
+
+    metrics: dict[str, dict[str, float]] = {}
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys(sample.task for sample in samples):
+        own = [sample for sample in samples if sample.task == name]
+        fitted = [sample for sample in fit_on if sample.task == name] if fit_on else None
+        task = get_task(name)
+        table, unparsed, kept = _score_task(task, own, predictions, keep_samples)
+        metrics[name] = _summary(task, own, table, unparsed, resamples, seed)
+        for baseline, found in task.baselines(own, fitted or None).items():
+            metrics[name] |= {f"trivial.{baseline}.{metric}": value for metric, value in found.items()}
+        rows += kept
+    return Scores(metrics, notices or [], rows)
+
+
+def _score_task(
+    task: "Task[Any, Any]", samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], keep: bool
+) -> "tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], list[dict[str, Any]]]":
+    """(metric -> per-sample scores [N], per-sample unparsed share [N], rows to keep)."""
+    import numpy as np
+
+    from reeltune.tasks.base import Parsed
+
+    missing: list[Parsed[Any]] = [Parsed(None, "missing")]
+    columns: dict[str, NDArray[np.float64]] = {}
+    unparsed = np.zeros(len(samples))
+    rows = []
+    for index, sample in enumerate(samples):
+        texts = predictions.get(sample.id, ())
+        parsed = [task.parse(sample, text) for text in texts] or missing
+        for answer in parsed:
+            for name, value in task.scores(sample, answer.value).items():
+                if name not in columns:
+                    columns[name] = np.zeros(len(samples))
+                columns[name][index] += value / len(parsed)
+            unparsed[index] += (answer.reason is not None) / len(parsed)
+        if keep:
+            found = {name: 100.0 * float(column[index]) for name, column in columns.items()}
+            rows.append({"id": sample.id, "task": sample.task, **found, "answers": _shown(parsed)})
+    return columns, unparsed, rows
+
+
+def _shown(parsed: "Sequence[Parsed[Any]]") -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [{key: value for key, value in asdict(answer).items() if value is not None} for answer in parsed]
+
+
+def _summary(
+    task: "Task[Any, Any]",
+    samples: "Sequence[Sample]",
+    columns: "Mapping[str, NDArray[np.float64]]",
+    unparsed: "NDArray[np.float64]",
+    resamples: int,
+    seed: int,
+) -> dict[str, float]:
+    """Means, intervals, and means by type and over types."""
+    import numpy as np
+
+    from reeltune.evaluation.statistics import bootstrap_interval
+
+    found = {name: 100.0 * float(column.mean()) for name, column in columns.items()}
+    found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
+    if resamples:
+        matrix = np.column_stack(list(columns.values()))
+        low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed)
+        for index, name in enumerate(columns):
+            found[f"{name}.low"], found[f"{name}.high"] = 100.0 * float(low[index]), 100.0 * float(high[index])
+    types = [task.type_of(sample) for sample in samples]
+    kinds = sorted({kind for kind in types if kind is not None})
+    if len(kinds) > 1:
+        masks = {kind: np.array([own == kind for own in types]) for kind in kinds}
+        for name, column in columns.items():
+            means = {kind: 100.0 * float(column[mask].mean()) for kind, mask in masks.items()}
+            found[f"macro.{name}"] = sum(means.values()) / len(means)
+            found |= {f"type.{kind}.{name}": value for kind, value in means.items()}
+        found |= {f"type.{kind}.n": float(mask.sum()) for kind, mask in masks.items()}
+    return found
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
+    parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
+    parser.add_argument("predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}')
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
+    parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")
+    parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples that fitted baselines learn from")
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument(
+        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.evaluation.score_table import score_table
+    from reeltune.files import write_json, write_jsonl
+    from reeltune.tasks import load_task_file
+
+    for path in args.task_file:
+        load_task_file(path)
+    found = score(
+        args.samples,
+        args.predictions,
+        fit_on=args.fit,
+        resamples=args.resamples,
+        seed=args.seed,
+        keep_samples=args.per_sample is not None,
+    )
+    for notice in found.notices:
+        print(f"reeltune: {notice}", file=sys.stderr)
+    print(score_table(found.metrics))
+    if args.json:
+        write_json(args.json, found.metrics)
+    if args.per_sample:
+        write_jsonl(args.per_sample, found.per_sample)
+    return 0
