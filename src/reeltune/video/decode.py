@@ -20,7 +20,7 @@ from reeltune.video.index import MEND, VideoIndex, open_video, packets_of
 # stand in.
 NEAREST_FRAMES = 2
 # For a decoder that does not say which packet a frame is from: such frames are passed over.
-NO_PACKET = (-1,)
+NO_PACKET = -1
 
 
 def decode_frames(
@@ -109,14 +109,15 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
     """(packet number, frame) in the order shown, one run of needed packets after the other."""
     last = int(np.flatnonzero(needed)[-1])
     with open_video(index.path) as (container, stream):
-        # Frame threads would be faster on long videos, but now and then a frame then loses its packet number.
-        stream.thread_type = "SLICE"
+        stream.thread_type = "AUTO"
         codec = stream.codec_context
-        codec.copy_opaque = True  # carries the packet's number through the decoder's reordering
         running = False
         for number, packet in enumerate(packets_of(container, stream)):
             if needed[number]:
-                packet.opaque = (number,)  # a new object: PyAV tells opaque values apart by identity
+                # The decoder hands a packet's time stamp on to its frame through all reordering. The number goes in
+                # its place: unlike time stamps it is always there and never twice. (PyAV's `opaque` would do, but
+                # frees its values under Python's lock, which can block against a decoder's threads.)
+                packet.pts = packet.dts = number
                 yield from _decode(index, codec, packet)
             elif running:
                 yield from _decode(index, codec, None)
@@ -130,11 +131,10 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
 def _decode(index: VideoIndex, codec: Any, packet: Any) -> Iterator[tuple[int, Any]]:
     try:
         for frame in codec.decode(packet):
-            yield (frame.opaque or NO_PACKET)[0], frame
+            yield NO_PACKET if frame.pts is None else frame.pts, frame
     except av.error.InvalidDataError as error:
-        stamp = None if packet is None else packet.pts
-        where = "in a frame" if stamp is None else f"near time stamp {float(stamp * packet.time_base):.3f} s"
-        raise VideoError(f"{index.path}: damaged {where} ({error.strerror}). {MEND}.") from error
+        where = "" if packet is None else f" at packet {packet.pts} of {index.packet_count}"
+        raise VideoError(f"{index.path}: damaged{where} ({error.strerror}). {MEND}.") from error
 
 
 def _upright_rgb(index: VideoIndex, rank: int, frame: Any) -> np.ndarray:
