@@ -36,10 +36,10 @@ def decode_frames(
     """
     ranks = sorted(set(wanted))
     needed = _needed_packets(index, ranks)
-    found = _collect(index, ranks, needed, keep)
-    if len(found) < len(ranks) and not needed.all():
-        # A keyframe flag that does not hold (intra refresh): start from the beginning instead.
-        found = _collect(index, ranks, np.ones_like(needed), keep)
+    found = _collect(index, ranks, needed, keep, reach=0)
+    if len(found) < len(ranks):
+        # A keyframe where decoding cannot start after all (intra refresh), or a packet that shows nothing.
+        found = _collect(index, ranks, np.ones_like(needed), keep, reach=NEAREST_FRAMES)
     missing = [rank for rank in ranks if rank not in found]
     if missing:
         raise VideoError(
@@ -69,9 +69,14 @@ def _needed_packets(index: VideoIndex, ranks: list[int]) -> np.ndarray:
 
 
 def _collect(
-    index: VideoIndex, ranks: list[int], needed: np.ndarray, keep: Callable[[np.ndarray], np.ndarray]
+    index: VideoIndex,
+    ranks: list[int],
+    needed: np.ndarray,
+    keep: Callable[[np.ndarray], np.ndarray],
+    *,
+    reach: int,
 ) -> dict[int, tuple[float, np.ndarray]]:
-    """{rank: (seconds, kept array)} for every wanted frame that came out, or whose near neighbour did."""
+    """{rank: (seconds, kept array)} of every wanted frame that came out, or a neighbour of it within `reach`."""
     found: dict[int, tuple[float, np.ndarray]] = {}
     pending = deque(ranks)
     before: tuple[int, Any] | None = None
@@ -79,7 +84,7 @@ def _collect(
     def settle(candidates: list[tuple[int, Any]]) -> None:
         rank = pending.popleft()
         nearest, frame = min(candidates, key=lambda candidate: abs(candidate[0] - rank))
-        if abs(nearest - rank) <= NEAREST_FRAMES:
+        if abs(nearest - rank) <= reach:
             found[rank] = (float(index.times[nearest]), keep(_upright_rgb(index, nearest, frame)))
 
     for rank, frame in _ranked_frames(index, needed):

@@ -99,6 +99,15 @@ def test_the_least_recently_used_give_way(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= cache.max_bytes
 
 
+def test_the_budget_holds_while_filling(tmp_path: Path) -> None:
+    caches = [FrameCache(tmp_path, 1_000_000) for _ in range(3)]
+    for number in range(90):
+        caches[number % 3].put(f"{number:03}", _clip(number))
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000_000
+    kept = sorted(path.stem for path in tmp_path.iterdir())
+    assert len(kept) > 20 and kept[-1] == "089"
+
+
 def test_a_clip_beyond_the_budget_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = FrameCache(tmp_path, 20_000)
     cache.put("small", _clip(side=28))
