@@ -4,14 +4,20 @@ Nothing heavy is imported before a command needs it, so that `reeltune --help` a
 """
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from reeltune import __version__
+from reeltune import __version__, demo
+from reeltune.data import check, import_
 from reeltune.errors import InputError
+from reeltune.evaluation import command as evaluate
+from reeltune.evaluation import score
 
 INTERRUPTED = 130
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except InputError as error:
         print(f"reeltune: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        print(f"reeltune: {error}: make room, then go on; what was written before is whole", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
@@ -48,7 +59,23 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="section.key=value")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of run.dir")
     train.set_defaults(run=_train)
+
+    _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "score", score, "score predictions; needs no model")
+    data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
+        dest="data_command", required=True, metavar="COMMAND"
+    )
+    _add(data, "import", import_, "public annotation formats -> samples.jsonl")
+    _add(data, "check", check, "contract, videos, duplicates, leaks, balance; --fix writes a mended file")
     return parser
+
+
+def _add(commands: Any, name: str, module: Any, text: str) -> None:
+    """A command whose module declares its own arguments; these modules import nothing heavy at the top."""
+    parser = commands.add_parser(name, help=text)
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
 
 
 def _train(args: argparse.Namespace) -> int:

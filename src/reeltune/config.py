@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError
+from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 
 
 class Section(BaseModel):
@@ -21,6 +22,9 @@ class ModelConfig(Section):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     freeze_vision: bool = Field(True, description="A frozen tower encodes each video once per run, not per step.")
     gradient_checkpointing: bool = False
+    mixture_of_depths: MixtureOfDepthsConfig | None = Field(
+        None, description="p-MoD: vision tokens skip layers; {} is the published form."
+    )
 
 
 class Source(Section):
@@ -164,8 +168,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: the file is missing or not YAML, or a key or value breaks a rule; all violations are listed.
     """
+    return parse_recipe(load_tree(path, overrides), where=str(path))
+
+
+def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The recipe as plain mappings, with the overrides in it, not yet checked; no path: overrides alone."""
+    tree: Any = {}
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path is not None:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"recipe {str(path)!r} does not exist") from None
     except yaml.YAMLError as error:
@@ -174,7 +185,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
     for override in overrides:
         _apply(tree, override)
-    return parse_recipe(tree, where=str(path))
+    return tree
 
 
 def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
@@ -216,5 +227,9 @@ def _keys(location: tuple[int | str, ...]) -> list[str]:
     """The field names of the section at `location`."""
     section: Any = Recipe
     for part in location:
-        section = section.model_fields[part].annotation if isinstance(part, str) else get_args(section)[0]
+        if isinstance(part, str):
+            annotation = section.model_fields[part].annotation
+            # A list of sections, or a section that may be left out.
+            inner = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+            section = inner[0] if inner else annotation
     return list(section.model_fields)

@@ -1,18 +1,36 @@
-"""Greedy answers of a model to samples, and their metrics by task."""
+"""Greedy answers of a model to samples: in memory during training, to a file that survives a kill otherwise."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
+from reeltune.errors import VideoError
+from reeltune.files import write_text
 from reeltune.inputs import InputReader
+from reeltune.models.prompt import Prompt
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.samples import Sample
 from reeltune.tasks import get_task
+from reeltune.video.quarantine import Quarantine
 
 Metrics = dict[str, dict[str, float]]
 
 
 @torch.no_grad()
+def answer(
+    reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
+) -> list[str]:
+    """One greedy completion per prompt."""
+    params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
+    features = reader.encode(prompts)
+    requests = [Request(prompt, video, seed=0) for prompt, video in zip(prompts, features, strict=True)]
+    return [rollout.texts[0] for rollout in engine.generate(requests, 1, params)]
+
+
 def answers(
     reader: InputReader,
     engine: RolloutEngine,
@@ -20,33 +38,52 @@ def answers(
     *,
     max_new_tokens: int,
     batch_size: int = 64,
-) -> Iterator[tuple[Sample, str]]:
+) -> Iterator[str]:
     """One greedy completion per sample, in order. Raises VideoError for a video that cannot be used."""
-    params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
     for start in range(0, len(samples), batch_size):
-        batch = samples[start : start + batch_size]
-        prompts = [reader.prompt(sample) for sample in batch]
-        requests = [
-            Request(prompt, features, seed=0) for prompt, features in zip(prompts, reader.encode(prompts), strict=True)
-        ]
-        rollouts = engine.generate(requests, 1, params)
-        yield from ((sample, rollout.texts[0]) for sample, rollout in zip(batch, rollouts, strict=True))
+        prompts = [reader.prompt(sample) for sample in samples[start : start + batch_size]]
+        yield from answer(reader, engine, prompts, max_new_tokens=max_new_tokens)
 
 
-def evaluate(
+def predict(
     reader: InputReader,
     engine: RolloutEngine,
     samples: Sequence[Sample],
+    directory: Path,
     *,
     max_new_tokens: int,
-    progress: Callable[[int], None] = lambda done: None,
-) -> tuple[list[str], Metrics]:
-    """The raw texts, and task -> metric -> percent."""
-    texts = []
-    for _, text in answers(reader, engine, samples, max_new_tokens=max_new_tokens):
-        texts.append(text)
-        progress(1)
-    return texts, metrics_by_task(samples, texts)
+    batch_size: int = 64,
+    max_broken_share: float = 0.05,
+    title: str = "eval",
+) -> dict[str, list[str]]:
+    """Write DIRECTORY/predictions.jsonl, one line per sample in order, and return the texts by id.
+
+    Batches end on disk as they are done: after a kill, the same call goes on without repeating or losing a
+    sample. A sample whose video cannot be used goes to DIRECTORY/quarantine.jsonl; it has no prediction, and
+    scores count it as wrong. More than `max_broken_share` of them is an InputError.
+    """
+    path = directory / "predictions.jsonl"
+    texts = _finished(path)
+    quarantine = Quarantine(directory / "quarantine.jsonl", max_broken_share)
+    todo = [sample for sample in samples if sample.id not in texts and sample.id not in quarantine]
+    bar = tqdm(total=len(samples), initial=len(samples) - len(todo), desc=title, unit="sample")
+    with bar, path.open("a", encoding="utf-8") as file:
+        for start in range(0, len(todo), batch_size):
+            readable = []
+            for sample in todo[start : start + batch_size]:
+                try:
+                    readable.append((sample, reader.prompt(sample)))
+                except VideoError as error:
+                    quarantine.add(sample.id, sample.video, str(error))
+                    quarantine.check(len(samples))
+            found = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+            for (sample, _), text in zip(readable, found, strict=True):
+                texts[sample.id] = [text]
+                file.write(json.dumps({"id": sample.id, "text": text}, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            bar.update(min(batch_size, len(todo) - start))
+    return texts
 
 
 def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None]) -> Metrics:
@@ -58,3 +95,16 @@ def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None]) -> M
         name: get_task(name).metrics([samples[i] for i in indices], [texts[i] for i in indices])
         for name, indices in by_task.items()
     }
+
+
+def _finished(path: Path) -> dict[str, list[str]]:
+    """The predictions on disk; a last line cut off by a kill is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        write_text(path, whole)
+    rows = [json.loads(line) for line in whole.splitlines()]
+    return {row["id"]: [row["text"]] for row in rows}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reeltune.errors import InputError
 from reeltune.files import write_jsonl, write_text
 
 
@@ -26,7 +27,7 @@ class Journal:
             step = re.fullmatch(r"step-(\d+)\.jsonl", path.name)
             if step and (resume_step is None or int(step[1]) > resume_step):
                 path.unlink()
-        self.trackers = [TRACKERS[name](run) for name in trackers]
+        self.trackers = [_tracker(name, run) for name in trackers]
 
     def metrics(self, step: int, values: Mapping[str, float | int | None]) -> None:
         """One line; keys are sorted, NaN is an error."""
@@ -52,14 +53,14 @@ class TensorBoardTracker:
     def __init__(self, run: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(run / "tensorboard")  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(run / "tensorboard")
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
 
 class TrackioTracker:
@@ -77,6 +78,13 @@ class TrackioTracker:
 
 
 TRACKERS: dict[str, Any] = {"tensorboard": TensorBoardTracker, "trackio": TrackioTracker}
+
+
+def _tracker(name: str, run: Path) -> Any:
+    try:
+        return TRACKERS[name](run)
+    except ImportError as error:
+        raise InputError(f"run.trackers: {name} is not installed ({error}); pip install {name}") from error
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

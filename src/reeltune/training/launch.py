@@ -57,7 +57,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data else []
     samples = [sample for source in sources for sample in source]
     weights = reward_weights(recipe.rewards, {sample.task for sample in samples})
-    policy = _load(recipe, checkpoint / "model" if checkpoint else resolve_model(recipe.model.path))
+    policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
     policy.to(accelerator.device)
     if recipe.model.freeze_vision:
         policy.freeze_vision()
@@ -150,13 +150,15 @@ def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
     return max(list_checkpoints(root), key=checkpoint_step, default=None)
 
 
-def _load(recipe: Recipe, path: Path) -> Policy:
+def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
+    """The recipe's model, or the one at `path` with the recipe's settings."""
     model = recipe.model
     return load_policy(
-        path,
+        path or resolve_model(model.path),
         dtype=DTYPES[model.dtype],
         attention=model.attention,
         gradient_checkpointing=model.gradient_checkpointing,
+        mixture_of_depths=model.mixture_of_depths,
     )
 
 
@@ -166,7 +168,7 @@ def _method(recipe: Recipe, policy: Policy, engine: HFEngine, weights: Mapping[s
     reference = None
     if recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = _load(recipe, resolve_model(recipe.model.path)).to(policy.device).requires_grad_(False)
+        reference = load_recipe_policy(recipe).to(policy.device).requires_grad_(False)
         reference.eval()
     return GRPO(
         policy,

@@ -206,7 +206,7 @@ class Trainer:
         mine = [self.held_out[number] for number in numbers]
         limit = self.recipe.eval.max_new_tokens
         with autocast(self.accelerator.device, self.recipe.optim.precision):
-            found = [text for _, text in answers(self.reader, self.engine, mine, max_new_tokens=limit)]
+            found = list(answers(self.reader, self.engine, mine, max_new_tokens=limit))
         texts = dict(gather_object(list(zip(numbers, found, strict=True))))
         metrics = metrics_by_task(self.held_out, [texts[number] for number in range(len(self.held_out))])
         if self.journal:
