@@ -64,7 +64,6 @@ def test_reads_rows_in_order_with_types_and_video_paths(tmp_path: Path) -> None:
         (CHOICE | {"target": "C"}, ["'target'", "'C'", "A, B"]),
         (CHOICE | {"target": "b"}, ["'target'", "'b'", "A, B"]),
         (CHOICE | {"options": ["x"]}, ["'options'", "at least 2"]),
-        (CHOICE | {"options": ["x", "X."]}, ["'options'", "option B repeats A"]),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, row: dict[str, object], parts: list[str]) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,21 @@ from reeltune.errors import InputError
 
 if TYPE_CHECKING:
     from reeltune.data.repair import PastDuration
+    from reeltune.evaluation.benchmarks import Annotations, Benchmark, Row
 
+SHOWN = 5
+"""Refused entries that the command prints."""
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """rows: as written. counts: what was left out, mended or assumed -> how often."""
+    """rows: as written. counts: what was left out, mended or assumed -> how often. refused: why, one for each
+    entry that breaks the contract."""
 
     rows: list[dict[str, Any]]
     counts: Counter[str]
+    refused: list[str]
     videos: int
     missing: int
 
@@ -44,10 +49,10 @@ def import_annotations(
     benchmark = get_benchmark(name)
     finder = VideoFinder(videos)
     annotations = Annotations(files, finder.find)
-    rows, missing, seen = [], set(), set()
+    rows, refused, missing, seen = [], list[str](), set(), set()
     names = IdRegister()
-    for raw in benchmark.read(annotations):
-        row = _usable(raw, annotations.counts, past_duration)
+    for raw in _entries(benchmark, annotations, name):
+        row = _usable(raw, annotations.counts, refused, past_duration)
         if row is None:
             continue
         video = str(row["video"])
@@ -64,10 +69,24 @@ def import_annotations(
             f"{', '.join(map(str, files))}: no usable entry for format {name}; {_listed(annotations.counts)}"
         )
     write_jsonl(output, rows)
-    return Imported(rows, annotations.counts, len(seen), len(missing))
+    return Imported(rows, annotations.counts, refused, len(seen), len(missing))
 
 
-def _usable(raw: dict[str, Any], counts: Counter[str], past_duration: "PastDuration") -> dict[str, Any] | None:
+def _entries(benchmark: "Benchmark", annotations: "Annotations", name: str) -> "Iterator[Row]":
+    """What the reader yields. A file of another form fails deep inside it; the user learns which file it was."""
+    try:
+        yield from benchmark.read(annotations)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        files = ", ".join(map(str, annotations.files))
+        raise InputError(
+            f"{files}: not of the form that format {name} has ({type(error).__name__}: {error}); docs/data.md "
+            "describes it"
+        ) from error
+
+
+def _usable(
+    raw: dict[str, Any], counts: Counter[str], refused: list[str], past_duration: "PastDuration"
+) -> dict[str, Any] | None:
     """The row, mended and checked against the contract; None when it is unusable, which is counted."""
     from reeltune.data.repair import repair
     from reeltune.samples import to_sample
@@ -76,15 +95,15 @@ def _usable(raw: dict[str, Any], counts: Counter[str], past_duration: "PastDurat
     def note(text: str) -> None:
         counts[text] += 1
 
-    row = repair(
-        {key: value for key, value in raw.items() if value not in ({}, None)}, note, past_duration=past_duration
-    )
+    given = {key: value for key, value in raw.items() if value not in ({}, None)}
+    row = repair(given, note, past_duration=past_duration)
     if row is None:
         return None
     try:
         to_sample(row, {name: task.sample_type for name, task in TASKS.items()})
     except InputError as error:
-        counts[f"entries that break the contract: dropped, such as {str(error).partition(', ')[2]}"[:300]] += 1
+        counts["entries that break the contract: dropped"] += 1
+        refused.append(str(error).partition(", id ")[2])
         return None
     return row
 
@@ -179,6 +198,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.output}: {len(found.rows)} {benchmark.task} samples of {found.videos} videos")
     for text, count in found.counts.items():
         print(f"  {count} {text}")
+    for reason in found.refused[:SHOWN]:
+        print(f"    id {reason}")
     if found.missing:
         print(
             f"  {found.missing} of {found.videos} videos are not in {args.videos}: "

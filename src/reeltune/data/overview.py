@@ -80,7 +80,8 @@ def _distributions(samples: Sequence[Sample]) -> dict[str, Bars]:
         if lengths:
             found["true time as % of the video"] = _shares(lengths)
             found["% of samples whose truth covers this part of the video"] = _coverage(spans)
-    answers = [str(sample.target) for sample in samples if isinstance(getattr(sample, "target", None), str)]
+    targets = [getattr(sample, "target", None) for sample in samples]
+    answers = [target for target in targets if isinstance(target, str)]
     if answers:
         found["right answers"] = {str(key): float(value) for key, value in counts_by(answers).items()}
     return found

@@ -84,8 +84,9 @@ def _repair_letter(target: Any, note: Note) -> Any:
 
 def _past_options(row: Row) -> bool:
     target, options = row.get("target"), row.get("options")
-    letters = isinstance(target, str) and len(target) == 1 and target in LETTERS
-    return letters and isinstance(options, list | tuple) and LETTERS.index(target) >= len(options)
+    if not isinstance(target, str) or len(target) != 1 or not isinstance(options, list | tuple):
+        return False
+    return target in LETTERS[len(options) :]
 
 
 def _repair_boxes(row: Row, note: Note) -> Row | None:

@@ -52,7 +52,7 @@ class Task(ABC, Generic[S, A]):
     sample_type: type[S]
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
     presets: ClassVar[Mapping[str, Mapping[str, float]]]
-    """Weights of the reward components by preset; "videochat-r1" is the default."""
+    """Weights of the reward components by preset; the first is the default."""
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""
 
@@ -93,7 +93,7 @@ class Task(ABC, Generic[S, A]):
 
     @property
     def default_weights(self) -> dict[str, float]:
-        return dict(self.presets["videochat-r1"])
+        return dict(next(iter(self.presets.values())))
 
     def format_reward(self, sample: S, text: str, mode: Mode) -> float:
         """1 for exactly the asked shape, else 0."""

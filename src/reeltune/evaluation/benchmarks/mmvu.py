@@ -34,7 +34,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
 BENCHMARK = Benchmark(
     task="multiple_choice",
     source="Zhao et al. 2025, arXiv 2501.12380, https://github.com/yale-nlp/MMVU",
-    splits="validation 1,000 questions, of which 625 multiple choice; test answers are not public",
+    splits="validation 1,000 questions, open ones among them; test answers are not public",
     metric="accuracy, by subject",
     licence="CC BY-SA 4.0 (annotations); the videos are YouTube's",
     defects="some texts are damaged by encodings; they are kept as they are",
