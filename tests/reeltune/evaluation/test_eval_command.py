@@ -1,0 +1,79 @@
+"""`reeltune eval` as a user runs it: killed and resumed without repeating or losing a sample."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reeltune.video.encode import write_video
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    rows = []
+    for index in range(10):
+        frames = np.random.default_rng(index // 2).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+        write_video(tmp_path / f"{index // 2}.mp4", frames, 2.0)
+        question = {"question": "What?" + "?" * index, "options": ["a", "b"], "target": "AB"[index % 2]}
+        rows.append({"id": f"q{index}", "task": "multiple_choice", "video": f"{index // 2}.mp4", **question})
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def start(model: Path, samples: Path, output: Path, *words: str) -> "subprocess.Popen[str]":
+    settings = ["video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8"]
+    command = [sys.executable, "-m", "reeltune", "eval", str(model), str(samples), "-o", str(output)]
+    return subprocess.Popen(
+        [*command, "--batch-size", "2", *settings, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(process: "subprocess.Popen[str]", code: int = 0) -> str:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == code, output
+    return output
+
+
+def test_a_killed_evaluation_goes_on(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
+    model = tiny_models("qwen2_5_vl")
+    output = finish(start(model, samples, tmp_path / "whole"))
+    assert "accuracy" in output and "majority_letter" in output
+    killed = tmp_path / "killed"
+    process = start(model, samples, killed)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (killed / "predictions.jsonl").exists():
+        time.sleep(0.01)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with (killed / "predictions.jsonl").open("a") as file:
+        file.write('{"id": "q9", "te')
+    finish(start(model, samples, killed))
+    assert (killed / "predictions.jsonl").read_bytes() == (tmp_path / "whole" / "predictions.jsonl").read_bytes()
+    scores = json.loads((killed / "scores.json").read_text())
+    assert scores["multiple_choice"]["n"] == 10
+    assert scores == json.loads((tmp_path / "whole" / "scores.json").read_text())
+
+
+def test_a_broken_video_counts_as_wrong_and_is_named(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
+    (samples.parent / "2.mp4").write_bytes(b"not a video")
+    model = tiny_models("qwen2_5_vl")
+    output = finish(start(model, samples, tmp_path / "out"), code=2)
+    assert "have a video that cannot be used" in output
+    finish(start(model, samples, tmp_path / "out", "video.max_broken_share=0.3"))
+    rows = [json.loads(line) for line in (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["q4", "q5"]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert scores["multiple_choice"]["n"] == 10 and scores["multiple_choice"]["unparsed"] >= 20
