@@ -1,0 +1,68 @@
+"""Erase small changed regions of a mask that is read in strips, exactly as if it were read at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lantnet.types import Int64, Mask
+
+EIGHT = np.ones((3, 3), dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Sizes, in pixels, of the 8-connected regions of a mask, by strip and by label within the strip."""
+
+    sizes: list[Int64]
+
+    def erase_small(self, number: int, mask: Mask, smallest: int) -> Mask:
+        """Strip `number` (from 0) without regions of fewer than `smallest` pixels."""
+        labels, _ = ndimage.label(mask, EIGHT)
+        kept = np.concatenate([[False], self.sizes[number] >= smallest])
+        result: Mask = kept[labels]
+        return result
+
+
+def find_regions(strips: Iterable[Mask]) -> Regions:
+    """One pass over the full-width strips (H, W) of a mask, from the top down.
+
+    Strips are labelled one by one; labels that touch across a seam are joined afterwards.
+    """
+    above: Int64 | None = None
+    counts: list[Int64] = []
+    joints: list[Int64] = []
+    first = 0
+    for mask in strips:
+        labels, found = ndimage.label(mask, EIGHT)
+        counts.append(np.bincount(labels.ravel(), minlength=found + 1)[1:].astype(np.int64))
+        edge = np.where(labels[0] > 0, labels[0] + (first - 1), -1)
+        if above is not None:
+            joints += [_touching(above, edge, shift) for shift in (-1, 0, 1)]
+        above = np.where(labels[-1] > 0, labels[-1] + (first - 1), -1)
+        first += found
+    if not first:
+        return Regions(counts)
+    pairs = np.concatenate([*joints, np.empty((0, 2), np.int64)])
+    graph = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(first, first))
+    _, region = connected_components(graph, directed=False)
+    sizes = np.bincount(region, weights=np.concatenate(counts)).astype(np.int64)[region]
+    ends = np.cumsum([len(count) for count in counts])[:-1]
+    return Regions(np.split(sizes, ends))
+
+
+def erase_small_regions(mask: Mask, smallest: int) -> Mask:
+    """(H, W) mask without its 8-connected regions of fewer than `smallest` pixels."""
+    return find_regions([mask]).erase_small(0, mask, smallest)
+
+
+def _touching(above: Int64, below: Int64, shift: int) -> Int64:
+    """Pairs of labels of two rows of which one lies over the other, `shift` columns to its side; -1 is no label."""
+    width = len(above)
+    upper = above[max(shift, 0) : width + min(shift, 0)]
+    lower = below[max(-shift, 0) : width + min(-shift, 0)]
+    both = (upper >= 0) & (lower >= 0)
+    return np.unique(np.stack([upper[both], lower[both]], axis=1), axis=0).astype(np.int64)

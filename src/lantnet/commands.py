@@ -1,0 +1,108 @@
+"""What the commands do: files in, files out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lantnet.bands import Band, gdal, open_band
+from lantnet.detection import Options, Progress, detect_bands
+from lantnet.errors import InputError
+from lantnet.files import as_json, staged
+from lantnet.maps import BRIGHTER, DARKER, NO_DATA, UNCHANGED, MemoryMaps, RasterMaps
+from lantnet.metrics import Scores, evaluate
+from lantnet.pictures import save_png
+from lantnet.polygons import write_polygons
+from lantnet.quicklook import quick_look
+from lantnet.report import run_report
+from lantnet.types import Mask
+from lantnet.windows import Window
+
+MASK_GREY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 255, NO_DATA: 0}
+DIRECTION_GREY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 128, NO_DATA: 0}
+
+
+@contextmanager
+def both_bands(before: Path, after: Path, *, band: int | None, nodata: float | None) -> Iterator[tuple[Band, Band]]:
+    with open_band(before, band=band, nodata=nodata) as first, open_band(after, band=band, nodata=nodata) as second:
+        yield first, second
+
+
+def detect_files(
+    before: Path, after: Path, out: Path, options: Options, *, band: int | None, nodata: float | None, progress: bool
+) -> dict[str, Any]:
+    """Detect changes between two files; write maps, polygons, quick-look and report into `out`; the report."""
+    start = time.perf_counter()
+    with gdal(), both_bands(before, after, band=band, nodata=nodata) as (first, second), staged(out) as scratch:
+        tracker = Progress(progress)
+        if "tif" in (first.kind, second.kind):
+            with RasterMaps(scratch, first.height, first.width, first.georeference) as maps:
+                outcome = detect_bands(first, second, maps, options, tracker)
+                save_png(scratch / "quicklook.png", quick_look(outcome.scene, maps))
+                maps.finish()
+            count = write_polygons(scratch, scratch / "direction.tif", first.georeference)
+        else:
+            memory = MemoryMaps(first.height, first.width)
+            outcome = detect_bands(first, second, memory, options, tracker)
+            save_png(scratch / "quicklook.png", quick_look(outcome.scene, memory))
+            _save_arrays(scratch, memory, first.kind)
+            count = write_polygons(scratch, memory.directions, None)
+        report = run_report(outcome, options) | {"polygons": count}
+        report["seconds"]["with files"] = round(time.perf_counter() - start, 3)
+        report["files"] = sorted([*(path.name for path in scratch.iterdir()), "report.json"])
+        (scratch / "report.json").write_text(as_json(report), encoding="utf-8")
+    return report
+
+
+def _save_arrays(folder: Path, maps: MemoryMaps, kind: str) -> None:
+    """Maps in the form of the input: .npy for NumPy, else PNG, transparent where there is no data, and a float TIFF."""
+    if kind == "npy":
+        mask = np.where(maps.directions == NO_DATA, NO_DATA, maps.directions != UNCHANGED)
+        np.save(folder / "mask.npy", mask.astype(np.uint8))
+        np.save(folder / "probability.npy", maps.probabilities)
+        np.save(folder / "direction.npy", maps.directions)
+        return
+    for name, levels in (("mask", MASK_GREY), ("direction", DIRECTION_GREY)):
+        table = np.zeros(256, dtype=np.uint8)
+        table[list(levels)] = list(levels.values())
+        picture = Image.fromarray(table[maps.directions])
+        missing = maps.directions == NO_DATA
+        if missing.any():
+            picture.putalpha(Image.fromarray(np.where(missing, 0, 255).astype(np.uint8)))
+        save_png(folder / f"{name}.png", picture)
+    Image.fromarray(maps.probabilities).save(folder / "probability.tif")
+
+
+def read_truth(path: Path, *, band: int | None = None) -> tuple[Mask, Mask, list[str]]:
+    """A mask or truth as (changed, valid), both (H, W), and remarks.
+
+    0 is unchanged. Where 1 is the greatest value 1 is changed, otherwise everything above 127 is.
+    """
+    with gdal(), open_band(path, band=band) as opened:
+        values, valid = opened.read(Window(0, 0, opened.height, opened.width))
+    seen = np.unique(values[valid])
+    if not seen.size:
+        raise InputError(f"a mask must hold data; {path} has none.")
+    if seen[0] < 0 or (seen != np.rint(seen)).any():
+        raise InputError(
+            f"a mask holds 0 and 1, or 0 and 255; {path} holds values from {seen[0]:g} to {seen[-1]:g}. "
+            "A probability map must be cut at a threshold first."
+        )
+    if seen[-1] <= 1:
+        return values == 1, valid, []
+    between = int(((values > 0) & (values < 255) & valid).sum())
+    remark = f"{path}: {between} pixels are neither 0 nor 255; those above 127 count as changed."
+    return values > 127, valid, [remark] if between else []
+
+
+def evaluate_files(mask: Path, truth: Path) -> tuple[Scores, list[str]]:
+    """Scores of a mask file against a truth file, on the pixels that hold data in both."""
+    found, found_valid, remarks = read_truth(mask)
+    wanted, wanted_valid, more = read_truth(truth)
+    if found.shape != wanted.shape:
+        evaluate(found, wanted)
+    return evaluate(found, wanted, valid=found_valid & wanted_valid), remarks + more

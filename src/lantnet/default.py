@@ -1,0 +1,184 @@
+"""The default recipe: pre-labels that hold on any scene, and small networks that see the images only (our choice).
+
+The networks are given both dates and not the difference image from which the labels come. So they cannot repeat
+its grains; they learn what a changed neighbourhood looks like, and that is what removes the speckle. What each
+part is worth is measured in docs/lantnet.md.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lantnet.histograms import BINS, histogram
+from lantnet.levels import LEVELS_HALO, RATIO_HALO, Calibration, Statistics, change_level, label, log_ratio, majority
+from lantnet.preclassify import CHANGED, UNCERTAIN, UNCHANGED
+from lantnet.recipe import Context, Model, NoChange
+from lantnet.sampling import draw, gather
+from lantnet.scene import Scene
+from lantnet.types import Float32, Labels
+from lantnet.windows import Window
+
+LAYERS = 3
+NO_DATA = 255
+FEWEST = 21
+"""Sure changed pixels below which nothing counts as changed: less than the smallest region that is kept."""
+
+
+@dataclass(frozen=True)
+class DefaultRecipe:
+    """One fixed setting for all scenes.
+
+    margin: pixels whose difference is within this share of the threshold are uncertain and not learned from.
+    crops: squares of `side` labelled pixels, half of them around changed pixels, that are learned from.
+    """
+
+    name: str = "default"
+    margin: float = 0.3
+    crops: int = 1024
+    side: int = 17
+    members: int = 4
+    width: int = 16
+    steps: int = 300
+    batch: int = 32
+    learning_rate: float = 3e-3
+
+    def learn(self, scene: Scene, context: Context) -> Model:
+        calibration = _calibration(scene, context)
+        threshold = self._threshold(scene, context, calibration)
+        record: dict[str, Any] = {
+            "settings": asdict(self),
+            "calibration": asdict(calibration) | {"shift_db": round(calibration.decibel, 3)},
+            "threshold": threshold,
+        }
+        chosen = draw(
+            self._labels(scene, context, calibration, threshold, record),
+            {UNCHANGED: self.crops // 2, CHANGED: self.crops // 2},
+            context.seed,
+            scene.width,
+        )
+        if record["pre_labels"]["changed"] < FEWEST or not len(chosen[UNCHANGED]):
+            return NoChange(record | {"notes": ["Nothing stands out from the speckle, so nothing counts as changed."]})
+        index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
+        crops = torch.from_numpy(
+            gather(
+                self._stacks(scene, context, calibration, threshold),
+                index,
+                self.side // 2 + LAYERS,
+                scene.width,
+                "reflect",
+            )
+        )
+        with torch.random.fork_rng(devices=[]), context.steps(self.members * self.steps, "training") as step_done:
+            members = [self._train(crops, context.seed * 1000 + member, step_done) for member in range(self.members)]
+        network = Committee(members)
+        return DefaultModel(network.eval(), calibration, record)
+
+    def _threshold(self, scene: Scene, context: Context, calibration: Calibration) -> float:
+        counts = np.zeros(BINS, dtype=np.int64)
+        for window, outer, view in context.walk(scene, LEVELS_HALO, "difference image"):
+            level = majority(calibration.difference(view.before, view.after))
+            counts += histogram(window.cut(level, outer)[window.cut(view.valid, outer)])
+        return change_level(counts, calibration.noise)
+
+    def _labels(
+        self, scene: Scene, context: Context, calibration: Calibration, threshold: float, record: dict[str, Any]
+    ) -> Iterator[tuple[Window, Labels]]:
+        found = np.zeros(3, dtype=np.int64)
+        for window, outer, view in context.walk(scene, LEVELS_HALO, "labels"):
+            labels = label(calibration.difference(view.before, view.after), threshold, self.margin)
+            labels[~view.valid] = NO_DATA
+            labels = window.cut(labels, outer)
+            found += np.bincount(labels.ravel(), minlength=256)[:3]
+            yield window, labels
+        names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}
+        record["pre_labels"] = {name: int(found[code]) for name, code in names.items()}
+
+    def _stacks(
+        self, scene: Scene, context: Context, calibration: Calibration, threshold: float
+    ) -> Iterator[tuple[Window, Window, Float32]]:
+        """Both dates, normalised, the target 0 or 1, and the weight: 0 where uncertain or without data."""
+        reach = self.side // 2 + LAYERS
+        for window, outer, view in context.walk(scene, LEVELS_HALO + reach, "samples"):
+            labels = label(calibration.difference(view.before, view.after), threshold, self.margin)
+            target = (labels == CHANGED).astype(np.float32)
+            weight = ((labels != UNCERTAIN) & view.valid).astype(np.float32)
+            images = calibration.normalised(view.before, view.after)
+            yield window, outer, np.concatenate([images, target[None], weight[None]])
+
+    def _train(self, crops: Tensor, seed: int, step_done: Callable[[], object]) -> nn.Module:
+        """One network by Adam with one cycle of the learning rate, on crops turned and mirrored at random."""
+        torch.manual_seed(seed)
+        network = small_network(self.width)
+        optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=self.steps, pct_start=0.15
+        )
+        for _ in range(self.steps):
+            batch = turned(crops[torch.randint(len(crops), (self.batch,))], int(torch.randint(8, ())))
+            inner = batch[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
+            target, weight = inner[:, 0], inner[:, 1]
+            logits = network(batch[:, :2])[:, 0]
+            loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+            optimizer.zero_grad()
+            (loss / weight.sum().clamp_min(1)).backward()
+            optimizer.step()
+            schedule.step()
+            step_done()
+        return network
+
+
+def small_network(width: int) -> nn.Sequential:
+    """(B, 2, H, W) normalised dates -> (B, 1, H - 6, W - 6) logits of change: three 3x3 layers, so 7x7 as published."""
+    layers: list[nn.Module] = []
+    for inputs in (2, *[width] * (LAYERS - 1)):
+        layers += [nn.Conv2d(inputs, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
+
+
+def turned(batch: Tensor, way: int) -> Tensor:
+    """One of the 8 turns and mirrorings of squares (..., S, S), by number."""
+    batch = batch.flip(-1) if way & 4 else batch
+    return batch.rot90(way & 3, (-2, -1))
+
+
+class Committee(nn.Module):
+    """The mean of the logits of several networks."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.stack([member(images) for member in self.members]).mean(dim=0)
+
+
+@dataclass
+class DefaultModel:
+    network: nn.Module
+    calibration: Calibration
+    record: dict[str, Any]
+    halo: int = max(LAYERS, RATIO_HALO)
+
+    def probability(self, before: Float32, after: Float32) -> Float32:
+        images = self.calibration.normalised(before, after)
+        padded = np.pad(images, ((0, 0), (LAYERS, LAYERS), (LAYERS, LAYERS)), mode="reflect")
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(padded)[None])[0, 0]
+            probability: Float32 = torch.sigmoid(logits).numpy()
+        return probability
+
+
+def _calibration(scene: Scene, context: Context) -> Calibration:
+    statistics = Statistics()
+    for window, outer, view in context.walk(scene, RATIO_HALO, "calibration"):
+        valid = window.cut(view.valid, outer)
+        before, after, ratio = (
+            window.cut(values, outer)[valid] for values in (view.before, view.after, log_ratio(view.before, view.after))
+        )
+        statistics.add(ratio, before, after)
+    return statistics.calibration()
