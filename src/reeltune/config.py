@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from reeltune.errors import InputError
 from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
+from reeltune.tasks.caption_options import CaptioningOptions
 
 
 class Section(BaseModel):
@@ -62,6 +63,36 @@ class VideoConfig(Section):
 class RewardConfig(Section):
     preset: str | None = Field(None, description="A named set of weights, such as videochat-r1 or temporal-rlt.")
     weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the preset's.")
+    captioning: CaptioningOptions = CaptioningOptions()
+
+
+class JudgeConfig(Section):
+    """Who judges captions. `openai` is any OpenAI-compatible endpoint; `recorded` replays its transcript; `events` is
+    exact and for toyworld; `lexical` counts shared words, a proxy."""
+
+    kind: Literal["none", "openai", "recorded", "events", "lexical"] = "none"
+    base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
+    model: str | None = Field(None, description="The model's name at the endpoint.")
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(1024, ge=1, description="Longest reply.")
+    api_key_env: str | None = Field(None, description="Environment variable with the key; none: no key is sent.")
+    transcript: str | None = Field(None, description="JSON Lines file of all replies: cache and recording.")
+    prompts: str | None = Field(None, description="Folder of NAME.txt files in place of our own prompts.")
+    concurrency: int = Field(16, ge=1, description="Requests at a time.")
+    timeout_s: float = Field(60.0, gt=0, description="Of one request.")
+    attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
+    backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
+    replies: int = Field(2, ge=1, description="Replies in a wrong form that are paid for per prompt.")
+    max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
+    budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> "JudgeConfig":
+        needs = {"openai": ("base_url", "model"), "recorded": ("transcript",)}.get(self.kind, ())
+        missing = [name for name in needs if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
+        return self
 
 
 class RLConfig(Section):
@@ -144,6 +175,7 @@ class Recipe(Section):
     data: DataConfig
     video: VideoConfig = VideoConfig()
     rewards: RewardConfig = RewardConfig()
+    judge: JudgeConfig = JudgeConfig()
     rl: RLConfig = RLConfig()
     sft: SFTConfig = SFTConfig()
     optim: OptimConfig = OptimConfig()

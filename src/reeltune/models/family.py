@@ -21,6 +21,9 @@ class Family(ABC):
     """
 
     model_types: ClassVar[tuple[str, ...]]
+    # What the chat template is given for a video, and the text it writes in its place.
+    content_type: ClassVar[str] = "video"
+    placeholder: ClassVar[str] = "<|video_pad|>"
     default_mean: ClassVar[tuple[float, float, float]]
     default_std: ClassVar[tuple[float, float, float]]
 
@@ -37,6 +40,20 @@ class Family(ABC):
     def factor(self) -> int:
         """Frame sides are multiples of this many pixels: one vision token's side."""
         return self.patch * self.merge
+
+    @property
+    def placeholder_id(self) -> int:
+        """The token that each vision token of a prompt replaces."""
+        token_id: int = self.config.video_token_id
+        return token_id
+
+    def vision_modules(self, model: Any) -> list[nn.Module]:
+        """All that turns pixels into vision tokens; what is frozen or trained together."""
+        return [model.model.visual]
+
+    def language_positions(self, positions: Tensor) -> Tensor:
+        """Prompt positions [3, B, L] in the form that the family's language model takes."""
+        return positions
 
     def grid(self, clip: Clip) -> tuple[int, int, int]:
         frames, height, width, _ = clip.frames.shape
@@ -68,7 +85,7 @@ class Family(ABC):
 
     @abstractmethod
     def video_text(self, clip: Clip) -> str:
-        """The text that replaces the chat template's one `<|video_pad|>`."""
+        """The text that replaces the chat template's one `placeholder`."""
 
     @abstractmethod
     def position_ids(self, model: nn.Module, input_ids: Tensor, clip: Clip) -> Tensor:

@@ -44,7 +44,7 @@ def prefix_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: fl
         output = policy.language_model(
             inputs_embeds=policy.embed(inputs),
             attention_mask=torch.cat([prompt_mask[rows.to(device)], torch.ones_like(inputs)], dim=1),
-            position_ids=positions.expand(3, -1, -1),
+            position_ids=policy.family.language_positions(positions.expand(3, -1, -1)),
             past_key_values=cache,
             use_cache=True,
         )
@@ -76,7 +76,7 @@ def prefill(policy: Policy, groups: Sequence[Group]) -> tuple[Tensor, DynamicCac
         inputs_embeds=embeds,
         # Without padding no mask at all: attention then takes its fast causal path.
         attention_mask=None if bool(mask.all()) else mask,
-        position_ids=positions.to(device),
+        position_ids=policy.family.language_positions(positions.to(device)),
         past_key_values=DynamicCache(config=policy.text_config),
         use_cache=True,
         **extra,
@@ -90,11 +90,12 @@ def packed_row_log_probs(policy: Policy, groups: Sequence[Group], *, temperature
     row = PackedRow(groups)
     ids = row.ids[None].to(device)
     is_prompt = (row.completion < 0)[None].to(device)
-    embeds, extra = policy.embed_with_video(ids, is_prompt, [group.features for group in groups])
+    features = [group.features for group in groups]
+    embeds, extra = policy.embed_with_video(ids, is_prompt, features, samples=row.group[None].to(device))
     output = policy.language_model(
         inputs_embeds=embeds,
         attention_mask=row.attention_mask(device, embeds.dtype),
-        position_ids=row.positions[:, None].to(device),
+        position_ids=policy.family.language_positions(row.positions[:, None].to(device)),
         use_cache=False,
         **extra,
     )

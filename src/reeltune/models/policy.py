@@ -7,19 +7,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from reeltune.errors import InputError
 from reeltune.models.family import Family, read_processor
+from reeltune.models.llava import Llava
+from reeltune.models.mixture_of_depths import is_routed
+from reeltune.models.mixture_of_depths_files import open_routed
+from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 from reeltune.models.prompt import Prompt, VideoFeatures
 from reeltune.models.qwen2_5_vl import Qwen2VL, Qwen25VL
 from reeltune.models.qwen3_vl import Qwen3VL
 from reeltune.video.clip import Clip
 
-FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL)
+FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL, Llava)
 PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
-VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", "<image>")
 
 
 class Policy(nn.Module):
@@ -61,49 +65,56 @@ class Policy(nn.Module):
 
     @property
     def vision_tower(self) -> nn.Module:
-        tower: nn.Module = self.model.model.visual
-        return tower
+        return self.family.vision_modules(self.model)[0]
 
     @property
     def vision_frozen(self) -> bool:
-        return not any(parameter.requires_grad for parameter in self.vision_tower.parameters())
+        modules = self.family.vision_modules(self.model)
+        return not any(parameter.requires_grad for module in modules for parameter in module.parameters())
 
     def freeze_vision(self) -> None:
-        self.vision_tower.requires_grad_(False)
+        for module in self.family.vision_modules(self.model):
+            module.requires_grad_(False)
 
     def embed(self, ids: Tensor) -> Tensor:
         embeddings: Tensor = self.model.get_input_embeddings()(ids)
         return embeddings
 
     def embed_with_video(
-        self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures]
+        self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures], *, samples: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Any]]:
         """Token embeddings [rows, L, H] with the videos' features in place of their placeholders.
 
         `is_prompt` [rows, L] limits placeholders to prompts; `features` come in the order of the prompts. Also
-        returns the extra arguments the family's language model needs.
+        returns the extra arguments the family's language model needs. A routed model keeps vision tokens per
+        sample: `samples` [rows, L] numbers them where a row holds several prompts, else each row is one.
         """
         embeds = self.embed(ids)
-        is_vision = (ids == self.family.config.video_token_id) & is_prompt
+        is_vision = (ids == self.family.placeholder_id) & is_prompt
         tokens = torch.cat([each.tokens for each in features]).to(embeds.device, embeds.dtype)
         if int(is_vision.sum()) != len(tokens):
             raise ValueError(f"{int(is_vision.sum())} video placeholders for {len(tokens)} vision tokens")
         embeds = embeds.masked_scatter(is_vision[..., None], tokens)
-        return embeds, self.family.language_inputs(is_vision, features)
+        extra = self.family.language_inputs(is_vision, features)
+        if is_routed(self.model):
+            rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+            extra["vision_samples"] = torch.where(is_vision, rows if samples is None else samples, -1)
+        return embeds, extra
 
     def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
         """Tokenise one user turn: the video, then `text`."""
-        content = [{"type": "video"}, {"type": "text", "text": text}]
+        placeholder = self.family.placeholder
+        content = [{"type": self.family.content_type}, {"type": "text", "text": text}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if system:
             messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
         rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if rendered.count("<|video_pad|>") != 1:
+        if rendered.count(placeholder) != 1:
             raise InputError(
-                "the chat template must write <|video_pad|> once per video; with one video it wrote it "
-                f"{rendered.count('<|video_pad|>')} times (does the text itself contain it?): {rendered[:200]!r}"
+                f"the chat template must write {placeholder} once per video; with one video it wrote it "
+                f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
             )
-        rendered = rendered.replace("<|video_pad|>", self.family.video_text(clip))
+        rendered = rendered.replace(placeholder, self.family.video_text(clip))
         encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         ids = torch.tensor(encoded, dtype=torch.long)
         positions = self.family.position_ids(self.model, ids, clip)
@@ -136,12 +147,13 @@ def load_policy(
     dtype: torch.dtype = torch.float32,
     attention: str = "sdpa",
     gradient_checkpointing: bool = False,
+    mixture_of_depths: MixtureOfDepthsConfig | None = None,
 ) -> Policy:
-    """Open a Hugging Face directory of a supported family.
+    """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
     Raises:
-        InputError: no directory, no weights, a family without an adapter, or a model whose completions a shared
-            prompt cannot keep apart.
+        InputError: no directory, no weights, a family without an adapter, a model whose completions a shared
+            prompt cannot keep apart, or routers that do not belong to the config.
     """
     if not (path / "config.json").is_file():
         raise InputError(f"model.path must be a Hugging Face model directory with a config.json; got {str(path)!r}")
@@ -150,7 +162,7 @@ def load_policy(
     config = AutoConfig.from_pretrained(path)
     family = _family(config, path)
     transformers_logging.disable_progress_bar()
-    model = AutoModelForImageTextToText.from_pretrained(path, dtype=dtype, attn_implementation=attention)
+    model: Any = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
     refuse_inseparable(model.config.get_text_config(), path)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

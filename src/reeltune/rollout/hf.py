@@ -76,7 +76,7 @@ class HFEngine:
             output = policy.language_model(
                 inputs_embeds=policy.embed(tokens[:, None]),
                 attention_mask=mask,
-                position_ids=(positions + step)[None, :, None].expand(3, -1, -1),
+                position_ids=policy.family.language_positions((positions + step)[None, :, None].expand(3, -1, -1)),
                 past_key_values=cache,
                 use_cache=True,
             )

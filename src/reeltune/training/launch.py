@@ -15,11 +15,13 @@ from reeltune.config import Recipe, RewardConfig
 from reeltune.errors import InputError
 from reeltune.files import write_json, write_text
 from reeltune.inputs import InputReader
+from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.rollout.hf import HFEngine
 from reeltune.samples import nearest
 from reeltune.sources import load_source, load_sources, resolve_model
 from reeltune.tasks import get_task, load_task_file
+from reeltune.tasks.base import RewardOptions
 from reeltune.training.checkpoint import (
     checkpoint_step,
     discard_leftovers,
@@ -27,6 +29,7 @@ from reeltune.training.checkpoint import (
     load_optimizer,
 )
 from reeltune.training.journal import Journal
+from reeltune.training.judging import announce_cost, recipe_judge, write_judge_record
 from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
@@ -57,6 +60,9 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data else []
     samples = [sample for source in sources for sample in source]
     weights = reward_weights(recipe.rewards, {sample.task for sample in samples})
+    judge = recipe_judge(recipe, weights)
+    if accelerator.is_main_process:
+        announce_cost(recipe, judge, samples)
     policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
     policy.to(accelerator.device)
     if recipe.model.freeze_vision:
@@ -81,7 +87,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         policy=policy,
         learner=learner,
         optimizer=optimizer,
-        method=_method(recipe, policy, engine, weights),
+        method=_method(recipe, policy, engine, weights, judge),
         reader=make_reader(policy, recipe),
         engine=engine,
         samples=samples,
@@ -97,12 +103,14 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         quarantine=Quarantine(run_dir / "quarantine.jsonl", recipe.video.max_broken_share),
         run_dir=run_dir,
         first_step=first_step,
+        judge=judge,
     )
     try:
         return trainer.run()
     finally:
         if journal:
             journal.close()
+            write_judge_record(run_dir, judge)
 
 
 def make_reader(policy: Policy, recipe: Recipe) -> InputReader:
@@ -162,7 +170,13 @@ def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
     )
 
 
-def _method(recipe: Recipe, policy: Policy, engine: HFEngine, weights: Mapping[str, Mapping[str, float]]) -> Method:
+def _method(
+    recipe: Recipe,
+    policy: Policy,
+    engine: HFEngine,
+    weights: Mapping[str, Mapping[str, float]],
+    judge: Judge | None,
+) -> Method:
     if recipe.method == "sft":
         return SFT(policy, mode=recipe.data.mode)
     reference = None
@@ -179,6 +193,8 @@ def _method(recipe: Recipe, policy: Policy, engine: HFEngine, weights: Mapping[s
         weights=weights,
         token_budget=recipe.packing.train_tokens,
         reference=reference,
+        judge=judge,
+        options=RewardOptions(captioning=recipe.rewards.captioning),
     )
 
 

@@ -1,0 +1,281 @@
+"""p-MoD by its formulas alone: one token at a time, in float64, without batches, caches, masks or gathers."""
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+
+@dataclass
+class PlainTokens:
+    """One sample: embeddings [L, H], cos and sin [L, D], which tokens are vision, in which turn each came.
+
+    `deepstack[layer]` [vision tokens, H] is added to the vision tokens after an early layer (Qwen3-VL).
+    """
+
+    embeds: Tensor
+    cos: Tensor
+    sin: Tensor
+    vision: list[bool]
+    turn: list[int]
+    deepstack: list[Tensor] = field(default_factory=list)
+
+
+@dataclass
+class PlainForm:
+    """The published form; the tests of the tests change one thing at a time."""
+
+    keep: Callable[[int, float], int] = lambda count, ratio: int(count * ratio)
+    weigh: Callable[[list[Tensor]], list[Tensor]] = lambda logits: [1 + 0.2 * torch.tanh(each) for each in logits]
+    scale_skipped: bool = True
+    whole_block: bool = False
+    renumber: bool = False
+
+
+def plain_forward(
+    model: Any, tokens: PlainTokens, ratios: list[float | None], form: PlainForm | None = None
+) -> tuple[Tensor, list[list[int]]]:
+    """Logits [L, vocabulary] and which tokens each layer kept. `model` is in float64 and only lends its weights."""
+    form = form or PlainForm()
+    hidden = [row.double() for row in tokens.embeds]
+    kept_by_layer = []
+    for number, layer in enumerate(model.model.language_model.layers):
+        ratio = ratios[number]
+        everyone = list(range(len(hidden)))
+        if ratio is None:
+            hidden, kept = _block(layer, hidden, everyone, {}, tokens, form), everyone
+        else:
+            weights, kept = _route(layer.router, hidden, tokens, ratio, form)
+            changed = _block(layer, hidden, kept, weights, tokens, form)
+            scale = weights if form.scale_skipped else {}
+            hidden = [
+                changed[kept.index(i)] if i in set(kept) else scale.get(i, torch.ones(())) * hidden[i] for i in everyone
+            ]
+        if number < len(tokens.deepstack):
+            extra = iter(tokens.deepstack[number].double())
+            hidden = [hidden[i] + next(extra) if tokens.vision[i] else hidden[i] for i in everyone]
+        kept_by_layer.append(kept)
+    final = torch.stack([_norm(model.model.language_model.norm, each) for each in hidden])
+    return final @ model.lm_head.weight.T, kept_by_layer
+
+
+def _route(
+    router: Any, hidden: list[Tensor], tokens: PlainTokens, ratio: float, form: PlainForm
+) -> tuple[dict[int, Tensor], list[int]]:
+    weights: dict[int, Tensor] = {}
+    kept = [i for i in range(len(hidden)) if not tokens.vision[i]]
+    for turn in sorted(set(tokens.turn)):
+        mine = [i for i in range(len(hidden)) if tokens.vision[i] and tokens.turn[i] == turn]
+        if not mine:
+            continue
+        logits = [router.weight[0] @ hidden[i] + router.bias[0] for i in mine]
+        weights |= dict(zip(mine, form.weigh(logits), strict=True))
+        best = sorted(range(len(mine)), key=lambda place: (-logits[place].item(), place))
+        kept += [mine[place] for place in best[: form.keep(len(mine), ratio)]]
+    return weights, sorted(kept)
+
+
+def _block(
+    layer: Any,
+    hidden: list[Tensor],
+    kept: list[int],
+    weights: dict[int, Tensor],
+    tokens: PlainTokens,
+    form: PlainForm,
+) -> list[Tensor]:
+    attention, size = layer.self_attn, layer.self_attn.head_dim
+    keys: list[Tensor] = []
+    values: list[Tensor] = []
+    result = []
+    for place, i in enumerate(kept):
+        x = hidden[i]
+        normed = _norm(layer.input_layernorm, x)
+        query, key, value = (
+            _linear(each, normed).view(-1, size) for each in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        if hasattr(attention, "q_norm"):
+            query, key = _norm(attention.q_norm, query), _norm(attention.k_norm, key)
+        at = place if form.renumber else i
+        query, key = (_rotate(each, tokens.cos[at].double(), tokens.sin[at].double()) for each in (query, key))
+        keys.append(key)
+        values.append(value)
+        heads = []
+        for head in range(len(query)):
+            shared = head // (len(query) // len(key))
+            scores = torch.stack([query[head] @ past[shared] for past in keys]) / math.sqrt(size)
+            shares = scores.softmax(0)
+            heads.append(sum(share * past[shared] for share, past in zip(shares, values, strict=True)))
+        w = weights.get(i, torch.ones((), dtype=torch.float64))
+        attended = _linear(attention.o_proj, torch.cat(heads))
+        h = x + (w * attended if form.whole_block else attended)
+        inner = _norm(layer.post_attention_layernorm, h)
+        gate = torch.nn.functional.silu(_linear(layer.mlp.gate_proj, inner))
+        result.append(h + w * _linear(layer.mlp.down_proj, gate * _linear(layer.mlp.up_proj, inner)))
+    return result
+
+
+def _linear(layer: Any, x: Tensor) -> Tensor:
+    y = layer.weight @ x
+    return y if layer.bias is None else y + layer.bias
+
+
+def _norm(norm: Any, x: Tensor) -> Tensor:
+    epsilon = getattr(norm, "variance_epsilon", None) or norm.eps
+    return norm.weight * x / torch.sqrt((x * x).mean(-1, keepdim=True) + epsilon)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], dim=-1) * sin
+
+
+FAMILIES = ["llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
+VOCABULARY, IMAGE, VIDEO, START, END = 120, 100, 101, 102, 103
+TEXT = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 512,
+    "tie_word_embeddings": False, "eos_token_id": 1, "pad_token_id": 0, "bos_token_id": 2,
+}  # fmt: skip
+ROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
+
+
+def build_model(family: str, *, attention: str = "sdpa", seed: int = 0) -> Any:
+    """A tiny model of the real class, with weights large enough for every branch to matter."""
+    import transformers
+
+    ids = {
+        "image_token_id": IMAGE, "video_token_id": VIDEO, "vision_start_token_id": START, "vision_end_token_id": END,
+    }  # fmt: skip
+    rope = ROPE | ({"mrope_interleaved": True} if family == "qwen3_vl" else {})
+    text = TEXT | {"rope_parameters": rope}
+    if family == "llava":
+        vision = {
+            "model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
+        }  # fmt: skip
+        llama = TEXT | {"model_type": "llama"}
+        config: Any = transformers.LlavaConfig(
+            text_config=llama, vision_config=vision, image_token_index=IMAGE, image_seq_length=16
+        )
+    elif family == "qwen3_vl":
+        vision = {
+            "depth": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 14,
+            "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 32, "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0, 1],
+        }  # fmt: skip
+        config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
+    elif family == "qwen2_5_vl":
+        vision = {
+            "depth": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 14,
+            "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 32, "window_size": 56,
+            "fullatt_block_indexes": [1],
+        }  # fmt: skip
+        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+    else:
+        vision = {
+            "depth": 2, "embed_dim": 16, "hidden_size": 32, "mlp_ratio": 2, "num_heads": 2, "patch_size": 14,
+            "spatial_merge_size": 2, "temporal_patch_size": 2,
+        }  # fmt: skip
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+    config._attn_implementation = attention
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForImageTextToText.from_config(config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(0, 1 if "embed" in name else parameter[0].numel() ** -0.5)
+    return model
+
+
+def randomise_routers(model: Any, *, seed: int = 1) -> None:
+    from reeltune.models.mixture_of_depths import routers
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for router in routers(model).values():
+            router.weight.normal_(0, 0.25, generator=generator)
+            router.bias.normal_(0, 0.25, generator=generator)
+
+
+def make_batch(family: str, images: list[int], *, side: str = "left", seed: int = 0) -> dict[str, Tensor]:
+    """Rows with `images` pictures each (16 vision tokens a picture), padded on `side`."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for row, count in enumerate(images):
+        ids = torch.randint(3, 99, (5 + row,), generator=generator).tolist()
+        for _ in range(count):
+            ids += [START, *[IMAGE] * 16, END, *torch.randint(3, 99, (2,), generator=generator).tolist()]
+        rows.append(ids + torch.randint(3, 99, (4,), generator=generator).tolist())
+    width = max(map(len, rows))
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row_ids in enumerate(rows):
+        place = slice(width - len(row_ids), width) if side == "left" else slice(len(row_ids))
+        ids[index, place], mask[index, place] = torch.tensor(row_ids), 1
+    batch = {"input_ids": ids, "attention_mask": mask}
+    if total := sum(images):
+        if family == "llava":
+            batch["pixel_values"] = torch.randn(total, 3, 56, 56, generator=generator)
+        else:
+            batch["pixel_values"] = torch.randn(total * 64, 3 * 2 * 14 * 14, generator=generator)
+            batch["image_grid_thw"] = torch.tensor([[1, 8, 8]] * total)
+    if family != "llava":
+        batch["mm_token_type_ids"] = (ids == IMAGE).int()
+    return batch
+
+
+def plain_rows(model: Any, batch: dict[str, Tensor]) -> list[PlainTokens]:
+    """What the language model is given for each row of a batch, without the padding. Turn 0 throughout."""
+    seen: dict[str, Any] = {}
+    language_model = model.model.language_model
+    hook = language_model.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
+    with torch.no_grad():
+        model(**batch)
+    hook.remove()
+    embeds, positions = seen["inputs_embeds"], seen["position_ids"]
+    if positions is None:
+        positions = torch.arange(embeds.shape[1]).expand(len(embeds), -1)
+    # Newer transformers put the text positions in front of the three of M-RoPE.
+    positions = positions[1:] if positions.ndim == 3 and len(positions) == 4 else positions
+    positions = positions.expand(3, -1, -1) if positions.ndim == 2 and model.config.model_type != "llava" else positions
+    cos, sin = language_model.rotary_emb(embeds, positions)
+    cos, sin = (each.expand(len(embeds), -1, -1) for each in (cos, sin))
+    is_vision = batch["input_ids"] == IMAGE
+    deepstack = seen.get("deepstack_visual_embeds") or []
+    starts = [0, *is_vision.sum(1).cumsum(0).tolist()]
+    rows = []
+    for row, real in enumerate(batch["attention_mask"].bool()):
+        stacked = [layer[starts[row] : starts[row + 1]] for layer in deepstack]
+        vision = is_vision[row, real].tolist()
+        rows.append(PlainTokens(embeds[row, real], cos[row, real], sin[row, real], vision, [0] * len(vision), stacked))
+    return rows
+
+
+class Plain:
+    """What the tests use of this file."""
+
+    families = FAMILIES
+    tokens = PlainTokens
+    form = PlainForm
+    image = IMAGE
+    build = staticmethod(build_model)
+    batch = staticmethod(make_batch)
+    rows = staticmethod(plain_rows)
+    randomise = staticmethod(randomise_routers)
+
+    @staticmethod
+    def forward(model: Any, tokens: PlainTokens, ratios: Any, form: Any = None) -> tuple[Tensor, list[list[int]]]:
+        with torch.no_grad():
+            return plain_forward(deepcopy(model).double(), tokens, ratios, form)
+
+    forward_of = staticmethod(plain_forward)
+
+
+@pytest.fixture(scope="session")
+def plain() -> Plain:
+    return Plain()

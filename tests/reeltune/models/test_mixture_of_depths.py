@@ -1,0 +1,377 @@
+"""Routed models equal the plain formulas: prefill, padding, cached decoding, beams, turns, recomputation, LoRA."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, StaticCache
+
+from reeltune.errors import InputError
+from reeltune.models.mixture_of_depths import decoder_layers, install, is_routed, remove, routers
+from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig, layer_ratios
+
+FAMILIES = ["llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
+TINY = pytest.mark.parametrize("family", FAMILIES)
+PAPER = MixtureOfDepthsConfig()
+RATIOS = layer_ratios(PAPER, 6)
+VISION = [100, 101, 102, 103]  # never to be sampled: as in a prompt, they would stand for an image
+TOLERANCE = 2e-5  # float32 against float64, at logits of about 4
+
+
+def routed(plain: Any, family: str, *, config: MixtureOfDepthsConfig = PAPER, attention: str = "sdpa") -> Any:
+    model = plain.build(family, attention=attention)
+    install(model, config)
+    plain.randomise(model)
+    return model
+
+
+def real_logits(logits: Tensor, batch: dict[str, Tensor]) -> list[Tensor]:
+    return [row[real] for row, real in zip(logits, batch["attention_mask"].bool(), strict=True)]
+
+
+def assert_equals_plain(plain: Any, model: Any, batch: dict[str, Tensor], ratios: Any, form: Any = None) -> None:
+    with torch.no_grad():
+        found = real_logits(model(**batch).logits, batch)
+    for row, tokens in zip(found, plain.rows(model, batch), strict=True):
+        expected, _ = plain.forward(model, tokens, ratios, form)
+        assert float((row - expected).abs().max()) < TOLERANCE
+
+
+@TINY
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(("images", "side"), [([2], "left"), ([2, 1, 0], "left"), ([1, 2], "right")])
+def test_prefill_and_padded_batches(plain: Any, family: str, attention: str, images: list[int], side: str) -> None:
+    model = routed(plain, family, attention=attention)
+    assert_equals_plain(plain, model, plain.batch(family, images, side=side), RATIOS)
+
+
+@pytest.mark.parametrize(
+    ("ablation", "change"),
+    [
+        ({"schedule": "linear"}, {}),
+        ({"schedule": "constant"}, {}),
+        ({"schedule": "interleaved"}, {}),
+        ({"scale_skipped": False}, {"scale_skipped": False}),
+        ({"weight": "sigmoid"}, {"weigh": lambda logits: [each.sigmoid() for each in logits]}),
+        ({"weight": "softmax"}, {"weigh": lambda logits: list(torch.stack(logits).softmax(0))}),
+        ({"alpha": 0.5}, {"weigh": lambda logits: [1 + 0.5 * each.tanh() for each in logits]}),
+        ({"floor": 0.3, "dense_above": 0.5}, {}),
+    ],
+)
+def test_each_ablation_is_what_its_name_says(plain: Any, ablation: dict[str, Any], change: dict[str, Any]) -> None:
+    config = MixtureOfDepthsConfig(**ablation)
+    model = routed(plain, "qwen3_vl", config=config)
+    batch = plain.batch("qwen3_vl", [2, 1])
+    assert_equals_plain(plain, model, batch, layer_ratios(config, 6), plain.form(**change))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"whole_block": True},
+        {"scale_skipped": False},
+        {"renumber": True},
+        {"keep": lambda count, ratio: -int(-count * ratio // 1)},
+        {"weigh": lambda logits: [torch.ones(()) for _ in logits]},
+    ],
+)
+def test_the_comparison_would_notice_another_form(plain: Any, wrong: dict[str, Any]) -> None:
+    model = routed(plain, "llava")
+    batch = plain.batch("llava", [2])
+    with torch.no_grad():
+        found = model(**batch).logits[0]
+    other, _ = plain.forward(model, plain.rows(model, batch)[0], RATIOS, plain.form(**wrong))
+    assert float((found - other).abs().max()) > 100 * TOLERANCE
+
+
+@TINY
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_eight_cached_steps_and_the_cache_lengths_of_every_layer(plain: Any, family: str, attention: str) -> None:
+    model = routed(plain, family, attention=attention)
+    batch = plain.batch(family, [2, 1])
+    result = model.generate(
+        **batch,
+        max_new_tokens=9,
+        min_new_tokens=9,
+        do_sample=False,
+        suppress_tokens=VISION,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    width = batch["input_ids"].shape[1]
+    for row, (whole, kept) in enumerate(replay(plain, model, batch, result.sequences[:, width:])):
+        steps = torch.stack([step[row] for step in result.logits])
+        assert float((steps - whole[-10:-1]).abs().max()) < TOLERANCE
+        if row == 0:  # the widest row is not filled up; the last token was never fed back
+            assert [layer.keys.shape[-2] for layer in result.past_key_values.layers] == [len(k) - 1 for k in kept]
+            text = len(kept[0]) - 32
+            assert [len(k) for k in kept] == [text + n for n in (32, 32, 20, 11, 4, 4)]
+
+
+def replay(plain: Any, model: Any, batch: dict[str, Tensor], answers: Tensor) -> list[tuple[Tensor, list[list[int]]]]:
+    """The plain formulas on each whole conversation: prompt and answer in one go, without a cache."""
+    ids = torch.cat([batch["input_ids"], answers], dim=1)
+    longer = batch | {"input_ids": ids, "attention_mask": torch.cat([batch["attention_mask"], answers * 0 + 1], dim=1)}
+    if "mm_token_type_ids" in batch:
+        longer["mm_token_type_ids"] = (ids == plain.image).int()
+    return [plain.forward(model, tokens, RATIOS) for tokens in plain.rows(model, longer)]
+
+
+@TINY
+def test_beam_search_scores_are_the_plain_log_probs_of_its_sequences(plain: Any, family: str) -> None:
+    model = routed(plain, family)
+    batch = plain.batch(family, [2, 1])
+    options = {"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 5, "min_new_tokens": 5, "do_sample": False}
+    options |= {
+        "suppress_tokens": VISION,
+        "length_penalty": 0.0,
+        "output_scores": True,
+        "return_dict_in_generate": True,
+    }
+    result = model.generate(**batch, **options)
+    uncached = model.generate(**batch, **options, use_cache=False)
+    assert torch.equal(result.sequences, uncached.sequences)
+    width = batch["input_ids"].shape[1]
+    moved = False
+    for beam in range(3):
+        rows = [beam, 3 + beam]
+        answers = result.sequences[rows, width:]
+        for row, (whole, _) in zip(rows, replay(plain, model, batch, answers), strict=True):
+            answer = result.sequences[row, width:]
+            steps = whole[-6:-1].log_softmax(-1)
+            score = steps.gather(-1, answer[:, None]).sum()
+            assert float((result.sequences_scores[row] - score).abs()) < 5 * TOLERANCE
+        moved |= bool((result.beam_indices[rows, :5] != result.beam_indices[rows, :1]).any())
+    assert moved, "no beam ever changed its row: this would not notice a cache left in the old order"
+
+
+@TINY
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_second_turns_with_text_and_with_new_images(plain: Any, family: str, attention: str) -> None:
+    model = routed(plain, family, attention=attention)
+    language_model = model.model.language_model
+    tokens = [plain.rows(model, plain.batch(family, [count], seed=count))[0] for count in (2, 0, 1)]
+    cache, length, outputs = DynamicCache(config=model.config.get_text_config()), 0, []
+    whole = plain.tokens(torch.zeros(0, 32), torch.zeros(0, 8), torch.zeros(0, 8), [], [])
+    for turn, part in enumerate(tokens):
+        count = len(part.vision)
+        positions = torch.arange(length, length + count)[None]
+        length += count
+        axes = positions if family == "llava" else positions.expand(3, 1, -1)
+        part.cos, part.sin = (each[0] for each in language_model.rotary_emb(part.embeds[None], axes))
+        vision = torch.tensor([part.vision])
+        extra = {}
+        if part.deepstack and sum(part.vision):
+            extra = {"visual_pos_masks": vision, "deepstack_visual_embeds": part.deepstack}
+        with torch.no_grad():
+            output = language_model(
+                inputs_embeds=part.embeds[None],
+                attention_mask=torch.ones(1, length, dtype=torch.long),
+                position_ids=axes,
+                past_key_values=cache,
+                use_cache=True,
+                vision_samples=torch.where(vision, 0, -1),
+                **extra,
+            )
+        outputs.append(model.lm_head(output.last_hidden_state[0]))
+        whole = plain.tokens(
+            torch.cat([whole.embeds, part.embeds]), torch.cat([whole.cos, part.cos]), torch.cat([whole.sin, part.sin]),
+            whole.vision + part.vision, whole.turn + [turn] * count,
+            [torch.cat(pair) for pair in zip(whole.deepstack, part.deepstack, strict=True)] if turn and part.deepstack
+            else whole.deepstack or part.deepstack,
+        )  # fmt: skip
+    expected, kept = plain.forward(model, whole, RATIOS)
+    assert float((torch.cat(outputs).detach() - expected).abs().max()) < TOLERANCE
+    assert [layer.keys.shape[-2] for layer in cache.layers] == [len(k) for k in kept]
+
+
+def coefficients(logits: Tensor) -> Tensor:
+    return torch.randn(logits.shape, generator=torch.Generator().manual_seed(3)).to(logits)
+
+
+def gradients(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    model.zero_grad()
+    logits = torch.cat(real_logits(model(**batch, use_cache=False).logits, batch))
+    (logits * coefficients(logits)).sum().backward()
+    return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+
+
+@TINY
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_gradient_checkpointing_changes_no_gradient_and_gradients_are_those_of_the_formulas(
+    plain: Any, family: str, attention: str
+) -> None:
+    model = routed(plain, family, attention=attention).train()
+    batch = plain.batch(family, [2, 1])
+    found = gradients(model, batch)
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    again = gradients(model, batch)
+    assert found.keys() == again.keys()
+    assert all(torch.allclose(found[name], again[name], rtol=1e-4, atol=1e-5) for name in found)
+
+    slow = deepcopy(model).double()
+    rows = [plain_logits(plain, slow, tokens) for tokens in plain.rows(model, batch)]
+    logits = torch.cat(rows)
+    (logits * coefficients(logits)).sum().backward()
+    for name, value in slow.named_parameters():
+        if "language_model.layers" in name:
+            assert value.grad is not None and float(value.grad.abs().max()) > 0, name
+            assert float((value.grad - found[name]).abs().max()) < 1e-5 + 2e-4 * float(value.grad.abs().max()), name
+
+
+def plain_logits(plain: Any, slow: Any, tokens: Any) -> Tensor:
+    tokens.embeds = tokens.embeds.detach()
+    return plain.forward_of(slow, tokens, RATIOS)[0]
+
+
+@TINY
+def test_ratio_1_and_removed_routing_are_the_dense_model_bit_for_bit(plain: Any, family: str) -> None:
+    model, batch = plain.build(family), plain.batch(family, [2, 1, 0])
+    dense = model.generate(**batch, max_new_tokens=6, do_sample=False, output_logits=True, return_dict_in_generate=True)
+    with torch.no_grad():
+        prefill = model(**batch).logits
+    for config in (
+        MixtureOfDepthsConfig(schedule="constant", mean_ratio=1.0),  # every layer but the first routed, keeping all
+        MixtureOfDepthsConfig(floor=1.0),  # layers 2 to 5 routed, keeping all
+    ):
+        install(model, config)
+        assert len(routers(model)) >= 4
+        again = model.generate(
+            **batch, max_new_tokens=6, do_sample=False, output_logits=True, return_dict_in_generate=True
+        )
+        assert torch.equal(again.sequences, dense.sequences)
+        assert all(torch.equal(a, b) for a, b in zip(again.logits, dense.logits, strict=True))
+        with torch.no_grad():
+            assert torch.equal(model(**batch).logits, prefill)
+        remove(model)
+    install(model, PAPER)
+    remove(model)
+    assert not is_routed(model) and not hasattr(model.config, "mixture_of_depths")
+    assert not any("router" in name for name in model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model(**batch).logits, prefill)
+
+
+def test_new_routers_weigh_every_token_with_1(plain: Any) -> None:
+    model = plain.build("llava")
+    install(model, PAPER)
+    assert_equals_plain(
+        plain, model, plain.batch("llava", [2]), RATIOS, plain.form(weigh=lambda ls: [torch.ones(()) for _ in ls])
+    )
+
+
+def test_lora_trains_the_routers_and_merges_to_the_same_formulas(plain: Any) -> None:
+    peft = pytest.importorskip("peft")
+    model, batch = routed(plain, "qwen2_5_vl"), plain.batch("qwen2_5_vl", [2, 1])
+    config = peft.LoraConfig(
+        r=2, target_modules=["q_proj", "v_proj", "down_proj"], modules_to_save=["router"], init_lora_weights=False
+    )
+    wrapped = peft.get_peft_model(model, config).eval()
+    with torch.no_grad():
+        found = real_logits(wrapped(**batch).logits, batch)
+    trains = [name for name, value in wrapped.named_parameters() if value.requires_grad and "router" in name]
+    assert len(trains) == 2 * 4
+    merged = deepcopy(wrapped).merge_and_unload()
+    for row, tokens in zip(found, plain.rows(merged, batch), strict=True):
+        expected, _ = plain.forward(merged, tokens, RATIOS)
+        assert float((row - expected).abs().max()) < TOLERANCE
+    wrapped.train()
+    found_gradients = gradients(wrapped, batch)
+    assert all(float(found_gradients[name].abs().max()) > 0 for name in trains)
+
+
+def test_lora_on_all_linear_layers_can_leave_the_routers_out(plain: Any) -> None:
+    peft = pytest.importorskip("peft")
+    model = routed(plain, "llava")
+    config = peft.LoraConfig(r=2, target_modules="all-linear", exclude_modules=r".*\.router")
+    wrapped = peft.get_peft_model(model, config)
+    assert not any("router" in name and "lora" in name for name, _ in wrapped.named_parameters())
+
+
+def test_a_batch_of_text_reaches_every_router(plain: Any) -> None:
+    model = routed(plain, "qwen3_vl").train()
+    found = gradients(model, plain.batch("qwen3_vl", [0, 0]))
+    names = [name for name, _ in model.named_parameters() if "router" in name]
+    assert len(names) == 8 and all(float(found[name].abs().max()) == 0 for name in names)
+
+
+def test_images_and_videos_can_be_routed_apart(plain: Any) -> None:
+    model = plain.build("qwen2_vl")
+    install(model, MixtureOfDepthsConfig(route=("video",)))
+    plain.randomise(model)
+    batch = plain.batch("qwen2_vl", [2])
+    with torch.no_grad():
+        found = model(**batch)
+        remove(model)
+        assert torch.equal(found.logits, model(**batch).logits)
+
+
+def test_hidden_states_and_types_are_still_found(plain: Any) -> None:
+    model = plain.build("qwen2_5_vl")
+    dense = [type(layer) for layer in decoder_layers(model)]
+    install(model, PAPER)
+    assert all(isinstance(layer, kind) for layer, kind in zip(decoder_layers(model), dense, strict=True))
+    with torch.no_grad():
+        output = model(**plain.batch("qwen2_5_vl", [1]), output_hidden_states=True)
+    assert len(output.hidden_states) == 7
+    assert {state.shape[1] for state in output.hidden_states} == {output.logits.shape[1]}
+
+
+def test_bfloat16_selects_in_float32(plain: Any) -> None:
+    model = routed(plain, "llava").to(torch.bfloat16)
+    seen: list[Tensor] = []
+    routers(model)[2].register_forward_hook(lambda _m, _i, logits: seen.append(logits))
+    batch = plain.batch("llava", [2])
+    batch["pixel_values"] = batch["pixel_values"].bfloat16()
+    with torch.no_grad():
+        assert bool(model(**batch).logits.isfinite().all())
+    assert seen[0].dtype == torch.float32
+    assert len(seen[0].unique()) == 32 > len((1 + 0.2 * seen[0].bfloat16().tanh()).unique())
+
+
+def test_what_cannot_be_routed_is_refused(plain: Any) -> None:
+    model = plain.build("llava")
+    with pytest.raises(InputError, match="layer 0 must stay dense"):
+        install(model, MixtureOfDepthsConfig(dense_above=0.99 + 0.01))
+    with pytest.raises(InputError, match="no such tokens"):
+        install(model, MixtureOfDepthsConfig(route=("video",)))
+    with pytest.raises(InputError, match="not installed"):
+        remove(model)
+    assert not is_routed(model)
+    install(model, PAPER)
+    with pytest.raises(InputError, match="already"):
+        install(model, PAPER)
+    batch = plain.batch("llava", [1])
+    with pytest.raises(InputError, match="DynamicCache"):
+        model.generate(**batch, max_new_tokens=2, cache_implementation="static")
+    static = StaticCache(config=model.config.get_text_config(), max_cache_len=64)
+    with pytest.raises(InputError, match="lengths differ by layer"):
+        model(**batch, past_key_values=static)
+    with pytest.raises(InputError, match="vision tokens"):
+        model.model.language_model(inputs_embeds=torch.zeros(1, 4, 32))
+    mask = torch.zeros(1, 1, 29, 29)
+    with pytest.raises(InputError, match="4-D attention mask with a cache"):
+        model(input_ids=batch["input_ids"][:, :29], attention_mask=mask, past_key_values=DynamicCache())
+
+
+def test_a_cache_filled_by_the_dense_model_is_refused(plain: Any) -> None:
+    model, batch = plain.build("llava"), plain.batch("llava", [1])
+    with torch.no_grad():
+        cache = model(**batch, use_cache=True).past_key_values
+    install(model, PAPER)
+    with pytest.raises(InputError, match="filled without routing"):
+        model(input_ids=torch.tensor([[5]]), past_key_values=cache)
+
+
+def test_unknown_decoder_classes_are_refused(plain: Any) -> None:
+    class OtherLayer(nn.Linear):
+        pass
+
+    model = plain.build("llava")
+    model.model.language_model.layers[3] = OtherLayer(2, 2)
+    with pytest.raises(InputError, match="decoder layer 3 of class OtherLayer"):
+        install(model, PAPER)
+    with pytest.raises(InputError, match=r"model\.language_model\.layers"):
+        install(nn.Linear(2, 2), PAPER)
