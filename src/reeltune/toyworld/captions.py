@@ -61,7 +61,5 @@ def _action(event: str, thing: Thing) -> str:
 def caption_of(scene: Scene) -> str:
     """First who is there at the start, then every event in order."""
     there = sorted(thing.name for thing in scene.things if thing.visible_at(0.0))
-    opening = [
-        f"The video begins with the {' and the '.join(there)}." if there else "The video begins empty."
-    ]
+    opening = [f"The video begins with the {' and the '.join(there)}." if there else "The video begins empty."]
     return " ".join(opening + events_of(scene))

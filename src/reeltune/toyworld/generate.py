@@ -1,6 +1,6 @@
 """Writes toyworld to disk: MP4 files and the samples that ask about them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,13 +52,20 @@ def generate(
         objects=objects,
         settings=settings,
     )
+    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=f"{split}-{seed}")
+
+
+def write_samples(path: Path, plan: Iterable[Asked], *, total: int, label: str) -> Path:
+    """Write the clips of a plan into `videos` beside `path`, then the samples into `path`.
+
+    `total` scenes are expected, for the progress bar; ids begin with `label`.
+    """
     rows: list[dict[str, Any]] = []
-    for asked in tqdm(plan, total=videos, desc=f"toyworld {split}", unit="video"):
-        video = write_scene(directory / "videos", asked.scene)
+    for asked in tqdm(plan, total=total, desc=f"toyworld {label}", unit="video"):
+        video = write_scene(path.parent / "videos", asked.scene)
         for sample in asked.samples:
-            name = f"{split}-{seed}-{len(rows):06d}"
+            name = f"{label}-{len(rows):06d}"
             rows.append({"id": name, "video": f"videos/{video.name}", "source": "toyworld", **sample})
-    path = directory / f"{split}.jsonl"
     write_jsonl(path, rows)
     return path
 

@@ -42,17 +42,13 @@ class ModelSize:
     vocabulary: int = 640
 
 
-def build_model(
-    directory: Path, texts: Iterable[str], *, seed: int = 0, size: ModelSize | None = None
-) -> None:
+def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: ModelSize | None = None) -> None:
     """Write a model directory whose tokenizer is trained on `texts`; whole or not at all.
 
     Equal arguments give equal bytes. Raises InputError when `directory` exists.
     """
     if directory.exists():
-        raise InputError(
-            f"a new model needs a directory of its own, and {directory} exists: remove it or name another"
-        )
+        raise InputError(f"a new model needs a directory of its own, and {directory} exists: remove it or name another")
     size = size or ModelSize()
     tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary)
     config = model_config(tokenizer, size)

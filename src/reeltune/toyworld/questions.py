@@ -16,6 +16,7 @@ Fields = dict[str, Any]
 Ask = Callable[[Scene, np.random.Generator], Fields | None]
 
 OPTIONS = 4
+STEADY = ("stays", "appears", "moves", "returns")  # of one colour all the time
 TRACKED_BOXES = 8  # VideoChat-R1 tracks eight boxes per clip
 
 
@@ -73,7 +74,7 @@ Choice = tuple[str, str, list[str], list[Span]]
 
 
 def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
-    thing = _one(_role(scene, "appears", "moves", "returns"), rng)
+    thing = _one(_role(scene, *STEADY), rng)
     if thing is None:
         return None
     wrong = [shape for shape in SHAPES if shape != thing.shape]
@@ -81,7 +82,7 @@ def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 
 def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
-    thing = _one(_role(scene, "appears", "moves", "returns"), rng)
+    thing = _one(_role(scene, *STEADY), rng)
     if thing is None:
         return None
     wrong = [colour for colour in COLOURS if colour != thing.colour]
@@ -90,13 +91,11 @@ def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
     time = float(rng.integers(int(scene.duration)))
-    seen = [thing for thing in _role(scene, "appears", "moves", "returns") if thing.visible_at(time)]
+    seen = [thing for thing in _role(scene, *STEADY) if thing.visible_at(time)]
     thing = _one(seen, rng)
     if thing is None:
         return None
-    absent = [
-        other.name for other in scene.things if not other.visible_at(time) and other.role != "recolours"
-    ]
+    absent = [other.name for other in scene.things if not other.visible_at(time) and other.role != "recolours"]
     wrong = absent + [name for name in _strangers(scene, rng) if name not in absent]
     # The shapes of the scene come first: a stranger alone would be too easy to rule out.
     spans = [span for span in thing.visible if span[0] <= time < span[1]]
@@ -105,6 +104,7 @@ def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
     actions = {
+        "stays": "it stays still",
         "appears": "it stays still",
         "moves": "it moves",
         "recolours": "it changes colour",
@@ -113,7 +113,7 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = _one(scene.things, rng)
     if thing is None:
         return None
-    wrong = [text for role, text in actions.items() if role != thing.role]
+    wrong = sorted(set(actions.values()) - {actions[thing.role]})
     spans = [thing.moving] if thing.moving else list(thing.visible)
     return f"What happens to the {thing.name}?", actions[thing.role], wrong, spans
 
@@ -121,9 +121,7 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
 def _strangers(scene: Scene, rng: np.random.Generator) -> list[str]:
     """Names of shapes that the scene never shows, in random order."""
     shown = {
-        f"{colour} {thing.shape}"
-        for thing in scene.things
-        for colour in (thing.colour, *(thing.recolour or ())[1:])
+        f"{colour} {thing.shape}" for thing in scene.things for colour in (thing.colour, *(thing.recolour or ())[1:])
     }
     names = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
     return [str(name) for name in rng.permutation([name for name in names if name not in shown])]
@@ -163,7 +161,7 @@ def _grounded(build: Callable[[Scene, np.random.Generator], Choice | None]) -> A
 
 def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """Boxes at up to eight frames of the longest stretch in which a shape of one colour is visible."""
-    thing = _one(_role(scene, "moves", "appears", "returns"), rng)
+    thing = _one(_role(scene, *STEADY), rng)
     if thing is None:
         return None
     start, end = max(thing.visible, key=lambda span: span[1] - span[0])
@@ -198,7 +196,7 @@ def _per_second(scene: Scene, holds: Callable[[float], bool]) -> str:
 
 def presence(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """Asked of a shape of the scene, and now and then of one that never comes."""
-    thing = None if rng.random() < 0.1 else _one(_role(scene, "appears", "moves", "returns"), rng)
+    thing = None if rng.random() < 0.1 else _one(_role(scene, *STEADY), rng)
     name = thing.name if thing else _strangers(scene, rng)[0]
     return {
         "instruction": f"For each second say whether the {name} is visible.",
@@ -207,7 +205,7 @@ def presence(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 
 def motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(_role(scene, "moves", "appears"), rng)
+    thing = _one(_role(scene, "moves", "appears", "stays"), rng)
     if thing is None:
         return None
     start, end = thing.moving or (0.0, 0.0)

@@ -67,9 +67,7 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 640) -> PreTraine
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
-    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in THINK_TOKENS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

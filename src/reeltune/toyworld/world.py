@@ -29,7 +29,6 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "white": (240, 240, 240),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
-ROLES = ("appears", "moves", "recolours", "returns")
 QUALITIES = ("clean", "noisy")
 
 
@@ -43,7 +42,8 @@ class WorldSettings:
     longest: int = 10
     size: Span = (0.22, 0.30)
     noisy_share: float = 0.2
-    # How often a shape only appears, moves, changes colour, or comes back after it has vanished.
+    # How often a shape only appears, moves, changes colour, or comes back after it has vanished. One that stays
+    # all the time asks nothing about time: the first lesson of the small model.
     roles: dict[str, float] = field(
         default_factory=lambda: {"appears": 0.6, "moves": 0.2, "recolours": 0.1, "returns": 0.1}
     )
@@ -171,6 +171,8 @@ def _draw_thing(
     visible: tuple[Span, ...]
     if role == "returns":
         visible = _two_spans(rng, duration)
+    elif role == "stays":
+        visible = ((0.0, float(duration)),)
     elif role == "appears":
         visible = (_span(rng, 0, duration, shortest=2, longest=4),)
     else:
