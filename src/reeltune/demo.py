@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"stopped; `reeltune demo --dir {args.dir}` goes on from here")
             return 130
         results[name] = _evaluated(args.dir, name, recipes[name], _last_model(args.dir / name), held_out)
-        results[name]["seconds"] += _training_seconds(args.dir / name)
+        results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
     results |= _trivial(train, held_out)
     ordered = {name: results[name] for name in ROWS}
     _write_results(args.dir, ordered)
@@ -117,9 +117,8 @@ def _last_model(run_dir: Path) -> Path:
 def _training_seconds(run_dir: Path) -> float:
     from reeltune.training.journal import read_jsonl
 
-    return sum(
-        row.get("seconds", 0.0) + row.get("evaluation", 0.0) for row in read_jsonl(run_dir / "timings.jsonl")
-    )
+    rows = read_jsonl(run_dir / "timings.jsonl")
+    return float(sum(row.get("seconds", 0.0) + row.get("evaluation", 0.0) for row in rows))
 
 
 def _evaluated(

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from reeltune.config import VideoConfig
-from reeltune.models.features import FeatureCache
+from reeltune.models.features import FeatureCache, clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Prompt, VideoFeatures
 from reeltune.samples import Sample
@@ -58,7 +58,9 @@ class InputReader:
         clips beside it; a trained one runs over all clips at once, with gradient where grad mode is on.
         """
         if not self.policy.vision_frozen:
-            return self.policy.encode([prompt.clip for prompt in prompts])
+            clips = {clip_key(prompt.clip): prompt.clip for prompt in prompts}
+            encoded = dict(zip(clips, self.policy.encode(list(clips.values())), strict=True))
+            return [encoded[clip_key(prompt.clip)] for prompt in prompts]
         return [self._frozen(prompt) for prompt in prompts]
 
     def _frozen(self, prompt: Prompt) -> VideoFeatures:

@@ -12,7 +12,7 @@ TOYWORLD = "toyworld:"
 
 
 def load_source(path: str, toyworld: ToyworldConfig) -> list[Sample]:
-    """The samples of a file, or of `toyworld:SPLIT/TASK` (SPLIT train or held_out, TASK a task or a kind of it).
+    """The samples of a file, or of `toyworld:SPLIT/TASK` (train or held_out; a task or a kind of it), or of a lesson.
 
     Raises InputError for a broken file and for missing videos.
     """
@@ -29,22 +29,39 @@ def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> list[li
 def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:
     """Generate what `spec` names unless an earlier run did; returns the samples file."""
     from reeltune.toyworld.generate import generate
+    from reeltune.toyworld.lessons import write_lesson
 
-    split, slash, task = spec.removeprefix(TOYWORLD).partition("/")
-    if split not in ("train", "held_out") or not slash:
-        raise InputError(f"toyworld data must look like toyworld:train/TASK or toyworld:held_out/TASK; got {spec!r}")
+    split, slash, name = spec.removeprefix(TOYWORLD).partition("/")
+    if split not in ("train", "held_out", "lesson") or not slash:
+        raise InputError(
+            "toyworld data must look like toyworld:train/TASK, toyworld:held_out/TASK or toyworld:lesson/NAME; "
+            f"got {spec!r}"
+        )
+    if split == "lesson":
+        folder = Path(toyworld.dir) / f"lesson-{name}-seed{toyworld.seed}"
+        file = folder / "train.jsonl"
+        return file if file.exists() else write_lesson(folder, name, seed=toyworld.seed)
     videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
-    folder = Path(toyworld.dir) / f"{split}-{task.replace('/', '-')}-{videos}-seed{toyworld.seed}"
+    folder = Path(toyworld.dir) / f"{split}-{name.replace('/', '-')}-{videos}-seed{toyworld.seed}"
     file = folder / f"{split}.jsonl"
-    if not file.exists():
-        generate(folder, videos=videos, split=split, seed=toyworld.seed, tasks=[task])  # type: ignore[arg-type]
-    return file
+    if file.exists():
+        return file
+    return generate(folder, videos=videos, split=split, seed=toyworld.seed, tasks=[name])  # type: ignore[arg-type]
 
 
-def resolve_model(spec: str) -> Path:
-    """The directory of a model: a path, or `toyworld:base`, the small model that ships in the package."""
+def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
+    """The directory of a model: a path; `toyworld:base`, the small model that ships in the package; or
+    `toyworld:new`, the same one with random weights, before its first lesson.
+    """
     if spec == "toyworld:base":
         return Path(__file__).parent / "toyworld" / "base"
+    if spec == "toyworld:new":
+        from reeltune.toyworld.lessons import new_model
+
+        directory = Path(toyworld.dir) / f"new-model-seed{toyworld.seed}"
+        if not directory.exists():
+            new_model(directory, seed=toyworld.seed)
+        return directory
     if spec.startswith(TOYWORLD):
-        raise InputError(f"model.path: the shipped model is toyworld:base; got {spec!r}")
+        raise InputError(f"model.path: toyworld has the models toyworld:base and toyworld:new; got {spec!r}")
     return Path(spec)

@@ -162,7 +162,7 @@ def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
     """The recipe's model, or the one at `path` with the recipe's settings."""
     model = recipe.model
     return load_policy(
-        path or resolve_model(model.path),
+        path or resolve_model(model.path, recipe.toyworld),
         dtype=DTYPES[model.dtype],
         attention=model.attention,
         gradient_checkpointing=model.gradient_checkpointing,
