@@ -144,7 +144,9 @@ TEXT = {
 ROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
 
 
-def build_model(family: str, *, attention: str = "sdpa", seed: int = 0) -> Any:
+def build_model(
+    family: str, *, attention: str = "sdpa", seed: int = 0, text: dict[str, Any] | None = None, image: int = IMAGE
+) -> Any:
     """A tiny model of the real class, with weights large enough for every branch to matter."""
     import transformers
 
@@ -152,15 +154,15 @@ def build_model(family: str, *, attention: str = "sdpa", seed: int = 0) -> Any:
         "image_token_id": IMAGE, "video_token_id": VIDEO, "vision_start_token_id": START, "vision_end_token_id": END,
     }  # fmt: skip
     rope = ROPE | ({"mrope_interleaved": True} if family == "qwen3_vl" else {})
+    llama = TEXT | {"model_type": "llama"} | (text or {})
     text = TEXT | {"rope_parameters": rope}
     if family == "llava":
         vision = {
             "model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
             "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
         }  # fmt: skip
-        llama = TEXT | {"model_type": "llama"}
         config: Any = transformers.LlavaConfig(
-            text_config=llama, vision_config=vision, image_token_index=IMAGE, image_seq_length=16
+            text_config=llama, vision_config=vision, image_token_index=image, image_seq_length=16
         )
     elif family == "qwen3_vl":
         vision = {
