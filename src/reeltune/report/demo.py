@@ -1,0 +1,231 @@
+"""The page of `reeltune demo`: what a small model learned, at a glance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reeltune.files import write_text
+from reeltune.report.charts import Level, Series, line_chart
+from reeltune.report.demo_files import MODELS, Demo, evenly_spaced, read_demo
+from reeltune.report.page import notice, page, points_text, seconds_in_words, section, table, text, video_tag
+from reeltune.report.timeline import SpanRow, timeline
+from reeltune.tasks.temporal_grounding import TemporalGroundingSample
+
+SHOWN = 12
+NAMES = {
+    "base": "Base model",
+    "sft": "SFT",
+    "grpo": "GRPO",
+    "whole_video": "Whole video",
+    "best_fixed_span": "Best fixed span",
+}
+COLUMNS = {
+    "miou": "mIoU",
+    "r@0.3": "R@0.3",
+    "r@0.5": "R@0.5",
+    "r@0.7": "R@0.7",
+    "unparsed": "Unparsed",
+    "multiple_choice_accuracy": "Multiple choice",
+}
+DASHES = {"base": "2 3", "sft": "7 4", "grpo": ""}
+TASK_IN_WORDS = (
+    "The task is temporal grounding: asked when something happens in a video, the model answers with a time span. "
+    "mIoU is the mean overlap (intersection over union) of the answered and the true span."
+)
+SIMULATION = (
+    "Toyworld is a simulation: generated clips of coloured shapes with exact ground truth, and a model of a few "
+    "million weights made for them. The page shows that the training works, not how a large model does on real video."
+)
+
+
+def write_demo_report(demo_dir: Path) -> Path:
+    """Write demo_dir/report.html from the files of the demo; returns its path.
+
+    InputError when results.json, demo.json or the held-out samples are missing or broken.
+    """
+    demo = read_demo(demo_dir)
+    body = "".join((_header(demo), _learning(demo), _results(demo), _spread(demo), _videos(demo), _how(demo)))
+    path = demo_dir / "report.html"
+    write_text(path, page("Reeltune demo", body, script="cursor.js"))
+    return path
+
+
+def headline(demo: Demo) -> str:
+    """One sentence with the measured change; it says so when there was none."""
+    base, grpo = demo.result("base", "miou"), demo.result("grpo", "miou")
+    if base is None or grpo is None:
+        return "The demo is not complete: base and GRPO have no result to compare yet."
+    count = len(demo.samples)
+    verb = "raised" if grpo > base else "lowered" if grpo < base else "left unchanged"
+    sentence = (
+        f"GRPO {verb} the model's mIoU on {count} videos it never saw: from {base:.1f} to {grpo:.1f} % "
+        f"({points_text(grpo - base)})"
+    )
+    seconds = demo.result("grpo", "seconds")
+    return sentence + (f" in {seconds_in_words(seconds)}." if seconds is not None else ".")
+
+
+def _header(demo: Demo) -> str:
+    tiles = "".join(
+        _tile(demo, metric, label, better)
+        for metric, label, better in (
+            ("miou", "mIoU, held-out", 1),
+            ("r@0.5", "answers with IoU of 0.5 or more", 1),
+            ("unparsed", "unreadable answers", -1),
+            ("multiple_choice_accuracy", "multiple choice, not trained: the retained skill", 1),
+        )
+    )
+    return (
+        f'<header><p class="kicker">Reeltune demo</p><h1>{text(headline(demo))}</h1>'
+        f'<p class="lead">{text(TASK_IN_WORDS)} <b>{text(SIMULATION)}</b></p></header><div class="tiles">{tiles}</div>'
+    )
+
+
+def _tile(demo: Demo, metric: str, label: str, better: int) -> str:
+    base, grpo = demo.result("base", metric), demo.result("grpo", metric)
+    if base is None or grpo is None:
+        return f'<div class="tile"><b>not measured</b><span>{text(label)}</span></div>'
+    change = grpo - base
+    kind = "same" if abs(change) < 0.05 else "gain" if change * better > 0 else "loss"
+    return (
+        f'<div class="tile"><b><s>{base:.1f}</s> → {grpo:.1f}<small> %</small></b>'
+        f'<span><em class="{kind}">{points_text(change)}</em> {text(label)}</span></div>'
+    )
+
+
+def _learning(demo: Demo) -> str:
+    grpo, sft = demo.runs.get("grpo"), demo.runs.get("sft")
+    rewards: list[Series] = []
+    if grpo:
+        rewards.append(Series("reward", grpo.values("reward"), "grpo", smooth=True))
+        rewards += [
+            Series(name, grpo.values(f"temporal_grounding/{name}"), colour, dash, smooth=True)
+            for name, colour, dash in (("format", "muted", "2 3"), ("iou", "truth", "7 4"))
+        ]
+    levels = [
+        Level(NAMES[name].lower(), value)
+        for name in ("whole_video", "best_fixed_span")
+        if (value := demo.result(name, "miou")) is not None
+    ]
+    evaluations = [
+        Series(NAMES[name], run.values("eval/temporal_grounding/miou"), name, DASHES[name], marks=True)
+        for name, run in (("grpo", grpo), ("sft", sft))
+        if run
+    ]
+    charts = (
+        line_chart(rewards, title="GRPO: reward of the sampled answers", note="mean per step; strong: running mean"),
+        line_chart(
+            evaluations,
+            title="mIoU on held-out videos",
+            note="%, greedy answers",
+            levels=levels if any(each.points for each in evaluations) else (),
+            empty="no evaluation was recorded during training",
+        ),
+    )
+    return section(
+        "Reward and skill over the steps",
+        f'<div class="charts">{"".join(charts)}</div>',
+        lead="Left, what the model is paid for; right, what it can do on videos it never saw.",
+    )
+
+
+def _results(demo: Demo) -> str:
+    best = {
+        metric: max((v for m in MODELS if (v := demo.result(m, metric)) is not None), default=None)
+        for metric in COLUMNS
+        if metric != "unparsed"
+    }
+    rows = []
+    for name, label in NAMES.items():
+        if name not in demo.results:
+            continue
+        cells = [f'<i class="dot" style="background:var(--{name if name in MODELS else "muted"})"></i>{label}']
+        for metric in COLUMNS:
+            value = demo.result(name, metric)
+            shown = "–" if value is None else f"{value:.1f}"
+            strong = name in MODELS and value is not None and value == best.get(metric)
+            cells.append(f"<b>{shown}</b>" if strong else shown)
+        seconds = demo.result(name, "seconds")
+        rows.append([*cells, "–" if seconds is None else seconds_in_words(seconds)])
+    lead = (
+        "In percent. The trivial baselines look at no video: the whole video as the answer, and the one span that "
+        "fits best on average. Multiple choice was not trained on: it shows what the training left of another skill."
+    )
+    return section("Results", table(["", *COLUMNS.values(), "Wall time"], rows, name="results"), lead=lead)
+
+
+def _spread(demo: Demo) -> str:
+    """The share of videos above every threshold, and mIoU by kind of question; both from the predictions."""
+    if not demo.answers:
+        return section("How good is each answer?", notice("There are no predictions to look at."))
+    thresholds = [step / 50 for step in range(51)]
+    curves = []
+    for model, answers in demo.answers.items():
+        found = [answers[sample.id].iou for sample in demo.samples]
+        points = [(x, 100 * sum(value >= x for value in found) / len(found)) for x in thresholds if x > 0]
+        curves.append(Series(NAMES[model], points, model, DASHES[model]))
+    chart = line_chart(
+        curves,
+        title="Share of videos answered at least this well",
+        note="%",
+        x_label="IoU of the answer and the truth",
+        y_range=(0, 100),
+        last_values=False,
+    )
+    kinds: dict[str, list[TemporalGroundingSample]] = {}
+    for sample in demo.samples:
+        kinds.setdefault(str(sample.meta.get("kind", "all")), []).append(sample)
+    rows = [
+        [text(kind), str(len(own)), *(f"{demo.mean_iou(model, own):.1f}" for model in demo.answers)]
+        for kind, own in sorted(kinds.items())
+    ]
+    by_kind = table(["Kind of question", "Videos", *(NAMES[model] for model in demo.answers)], rows)
+    inside = f"<div><h3>mIoU by kind of question</h3>{by_kind}</div>"
+    return section("How good is each answer?", f'<div class="charts">{chart}{inside}</div>')
+
+
+def _videos(demo: Demo) -> str:
+    chosen = [demo.samples[index] for index in evenly_spaced(len(demo.samples), SHOWN)]
+    lead = (
+        f"{len(chosen)} of the {len(demo.samples)} held-out videos, evenly spaced in the list sorted by id; none was "
+        "picked by hand. The line follows the video; press a time line to go there. The number at the right is the "
+        "IoU of the answer and the truth, 1 at best."
+    )
+    cards = "".join(_card(demo, sample) for sample in chosen)
+    return section("Watch it answer", f'<div class="cards">{cards}</div>', lead=lead)
+
+
+def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
+    rows = [SpanRow("Truth", sample.target, "truth")]
+    for model, answers in demo.answers.items():
+        answer = answers[sample.id]
+        rows.append(SpanRow(NAMES[model].split()[0], answer.spans, model, f"{answer.iou:.2f}"))
+    unread = "".join(
+        f"<li>{NAMES[model]}: {text(answer.reason)}"
+        + (f" in <code>{text(answer.text, 200)}</code>" if answer.text is not None else "")
+        + "</li>"
+        for model, answers in demo.answers.items()
+        if (answer := answers[sample.id]).spans is None
+    )
+    return (
+        f'<article class="card watch"><div class="screen pixelated">{video_tag(sample.video_path)}</div>'
+        f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration, rows)}"
+        f'{f"<ul class=muted>{unread}</ul>" if unread else ""}<p class="id">{text(sample.id)}</p></div></article>'
+    )
+
+
+def _how(demo: Demo) -> str:
+    facts = demo.facts
+    known = [
+        (f"{facts.get('train_videos')} training and {facts.get('held_out_videos')} held-out videos", "train_videos"),
+        (f"seed {facts.get('seed')}", "seed"),
+    ]
+    made = "; ".join(words for words, key in known if facts.get(key) is not None)
+    steps = _steps(demo, ("grpo", "sft"))
+    return (
+        f"<footer><p>{text(made)}{'. ' if made else ''}{text(steps)}</p>"
+        "<p>Every number is read from the files beside this page.</p></footer>"
+    )
+
+
+def _steps(demo: Demo, names: Sequence[str]) -> str:
+    return "".join(f"{NAMES[name]}: {demo.runs[name].last_step} steps. " for name in names if name in demo.runs)
