@@ -9,8 +9,10 @@ import torch
 from tqdm import tqdm
 
 from reeltune.errors import VideoError
+from reeltune.evaluation.captions import judged_metrics
 from reeltune.files import write_text
 from reeltune.inputs import InputReader
+from reeltune.judges import Judge
 from reeltune.models.prompt import Prompt
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.samples import Sample
@@ -21,9 +23,7 @@ Metrics = dict[str, dict[str, float]]
 
 
 @torch.no_grad()
-def answer(
-    reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
-) -> list[str]:
+def answer(reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[str]:
     """One greedy completion per prompt."""
     params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
     features = reader.encode(prompts)
@@ -86,15 +86,18 @@ def predict(
     return texts
 
 
-def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None]) -> Metrics:
-    """Metrics of each task over its own samples."""
+def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None], judge: Judge | None = None) -> Metrics:
+    """Metrics of each task over its own samples; with a judge, the judged ones of captions too."""
     by_task: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
         by_task.setdefault(sample.task, []).append(index)
-    return {
-        name: get_task(name).metrics([samples[i] for i in indices], [texts[i] for i in indices])
-        for name, indices in by_task.items()
-    }
+    found = {}
+    for name, indices in by_task.items():
+        own, said = [samples[i] for i in indices], [texts[i] for i in indices]
+        found[name] = get_task(name).metrics(own, said)
+        if judge is not None and name == "captioning":
+            found[name] |= judged_metrics(own, [[text] if text is not None else [] for text in said], judge)
+    return found
 
 
 def _finished(path: Path) -> dict[str, list[str]]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from reeltune.errors import InputError
+from reeltune.judges.base import Judge
 from reeltune.samples import Sample
 from reeltune.tasks.answers import Mode, has_format
+from reeltune.tasks.caption_options import CaptioningOptions
 
 __all__ = ["FULL", "Mode", "Parsed", "RewardOptions", "Task"]
 
@@ -40,6 +42,8 @@ class RewardOptions:
     """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss pays more than a far one."""
     length_bounds: tuple[int, int] | None = None
     """Adds the component `length`: 1 when the completion has between so many characters, else 0."""
+    captioning: CaptioningOptions = CaptioningOptions()
+    """How captions and their structured thinking are scored."""
 
     def overlap(self, value: float) -> float:
         return value if self.iou_threshold is None or value >= self.iou_threshold else 0.0
@@ -110,6 +114,20 @@ class Task(ABC, Generic[S, A]):
             low, high = options.length_bounds
             found["length"] = float(low <= len(text) <= high)
         return found
+
+    def group_rewards(
+        self,
+        sample: S,
+        texts: Sequence[str],
+        mode: Mode,
+        *,
+        judge: Judge | None = None,
+        options: RewardOptions | None = None,
+    ) -> list[dict[str, float | None] | None]:
+        """`rewards` of one group's completions. A task that needs a judge asks it here, for all of them at once; None
+        for a completion that the judge left unanswered: it leaves the group's statistics.
+        """
+        return [self.rewards(sample, text, mode, options) for text in texts]
 
     def metrics(self, samples: Sequence[S], texts: Sequence[str | None]) -> dict[str, float]:
         """Percentages over all samples; a missing text counts as wrong and as unparsed. `n` is a count."""

@@ -11,16 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from reeltune.samples import Text
 
 EMPTY = "-"
 
 
-class Subject(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Subject:
     name: Text
     attributes: tuple[Text, ...] = ()
     actions: tuple[Text, ...] = ()
@@ -60,8 +60,10 @@ def read_structure(text: str) -> Structure:
 
 def thinking_of(text: str) -> str:
     """The inside of the first <think> block; of all that comes before </think> when the prompt opened it."""
-    match = re.search(r"(?:<think>|^)(.*?)(?:</think>)", text, re.DOTALL | re.IGNORECASE)
-    return match[1] if match else ""
+    before, closed, _ = re.sub(r"</?think>", lambda tag: tag[0].lower(), text, flags=re.IGNORECASE).partition(
+        "</think>"
+    )
+    return before.partition("<think>")[2] if "<think>" in before else before if closed else ""
 
 
 def is_well_formed(text: str) -> bool:

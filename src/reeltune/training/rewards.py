@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from reeltune.errors import InputError
+from reeltune.judges.base import Judge
 from reeltune.samples import Sample
-from reeltune.tasks.base import Mode, Task
+from reeltune.tasks.base import Mode, RewardOptions, Task
 
 
 @dataclass(frozen=True)
 class GroupRewards:
     """`components` name -> one value per completion (None: does not apply); `total` [G]; `valid` [G] bool.
 
-    A completion without any applying component is not valid: it leaves the group's statistics.
+    A completion without any applying component, or without a judge's answer, is not valid: it leaves the group's
+    statistics.
     """
 
     components: dict[str, list[float | None]]
@@ -26,22 +28,30 @@ class GroupRewards:
 
 
 def score_group(
-    task: Task[Any, Any], sample: Sample, texts: Sequence[str], *, mode: Mode, weights: Mapping[str, float]
+    task: Task[Any, Any],
+    sample: Sample,
+    texts: Sequence[str],
+    *,
+    mode: Mode,
+    weights: Mapping[str, float],
+    judge: Judge | None = None,
+    options: RewardOptions | None = None,
 ) -> GroupRewards:
     """Raises InputError for a reward that is NaN or infinite: it would silently ruin the whole group."""
-    rows = [task.rewards(sample, text, mode) for text in texts]
-    names = [name for name in rows[0] if weights.get(name, 0.0) != 0.0]
+    answered = task.group_rewards(sample, texts, mode, judge=judge, options=options)
+    rows: list[dict[str, float | None]] = [row or {} for row in answered]
+    names = [name for name in next(filter(None, rows), {}) if weights.get(name, 0.0) != 0.0]
     for row, text in zip(rows, texts, strict=True):
         for name in names:
-            value = row[name]
+            value = row.get(name)
             if value is not None and not math.isfinite(value):
                 raise InputError(
                     f"reward {name!r} of task {sample.task!r} must be finite; got {value} for sample "
                     f"{sample.id!r}, completion {text[:200]!r}"
                 )
-    totals = [_total({name: row[name] for name in names}, weights) for row in rows]
+    totals = [_total({name: row.get(name) for name in names}, weights) for row in rows]
     return GroupRewards(
-        components={name: [row[name] for row in rows] for name in names},
+        components={name: [row.get(name) for row in rows] for name in names},
         total=torch.tensor([0.0 if total is None else total for total in totals], dtype=torch.float32),
         valid=torch.tensor([total is not None for total in totals]),
     )

@@ -13,13 +13,14 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from reeltune.config import RLConfig
+from reeltune.judges.base import Judge
 from reeltune.models.packing import group_log_probs, pack
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Group, Prompt, VideoFeatures
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, SamplingParams, derive_seed
 from reeltune.samples import Sample
 from reeltune.tasks import get_task
-from reeltune.tasks.base import Mode
+from reeltune.tasks.base import Mode, RewardOptions
 from reeltune.training.grpo import StepTotals, advantages, has_signal, policy_loss, token_weights
 from reeltune.training.method import Item, Prepared
 from reeltune.training.rewards import GroupRewards, score_group
@@ -51,6 +52,8 @@ class GRPO:
         weights: Mapping[str, Mapping[str, float]],
         token_budget: int,
         reference: Policy | None = None,
+        judge: Judge | None = None,
+        options: RewardOptions | None = None,
     ) -> None:
         self.policy = policy
         self.engine = engine
@@ -60,6 +63,8 @@ class GRPO:
         self.weights = weights
         self.token_budget = token_budget
         self.reference = reference
+        self.judge = judge
+        self.options = options
         self.updates_per_step = config.updates_per_rollout
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
@@ -130,6 +135,8 @@ class GRPO:
             "unparsed": fmean(value for record in records for value in record["unparsed"]),
             "groups_without_signal": float(sum(not record["signal"] for record in records)),
         }
+        if self.judge is not None:
+            metrics["unjudged"] = sum(record["unjudged"] for record in records) / len(lengths)
         if self.config.kl > 0:
             metrics["kl"] = sums.get("kl", 0.0) / tokens
         metrics.update(_reward_metrics(records))
@@ -137,7 +144,15 @@ class GRPO:
 
     def _score(self, sample: Sample, rollout: Rollout) -> GroupRewards:
         weights = self.weights[sample.task]
-        return score_group(get_task(sample.task), sample, rollout.texts, mode=self.mode, weights=weights)
+        return score_group(
+            get_task(sample.task),
+            sample,
+            rollout.texts,
+            mode=self.mode,
+            weights=weights,
+            judge=self.judge,
+            options=self.options,
+        )
 
     def _advantages(self, rewards: Sequence[GroupRewards]) -> list[Tensor]:
         """This process's advantages; computed over all processes' groups, for the batch scale."""
@@ -195,6 +210,7 @@ def _record(sample: Sample, rollout: Rollout, rewards: GroupRewards) -> dict[str
         "rewards": rewards.total[rewards.valid].tolist(),
         "components": rewards.components,
         "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
+        "unjudged": int((~rewards.valid).sum()),
         "lengths": rollout.completions.lengths,
         "truncated": rollout.truncated.tolist(),
         "unparsed": [task.parse(sample, text).value is None for text in rollout.texts],

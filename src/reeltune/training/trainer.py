@@ -20,6 +20,7 @@ from reeltune.config import Recipe
 from reeltune.errors import InputError, VideoError
 from reeltune.evaluation.runner import Metrics, answers, metrics_by_task
 from reeltune.inputs import InputReader, autocast
+from reeltune.judges import Judge
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Group, Prompt, VideoFeatures
 from reeltune.rollout.engine import RolloutEngine
@@ -56,6 +57,7 @@ class Trainer:
     quarantine: Quarantine
     run_dir: Path
     first_step: int = 0
+    judge: Judge | None = None
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -208,7 +210,9 @@ class Trainer:
         with autocast(self.accelerator.device, self.recipe.optim.precision):
             found = list(answers(self.reader, self.engine, mine, max_new_tokens=limit))
         texts = dict(gather_object(list(zip(numbers, found, strict=True))))
-        metrics = metrics_by_task(self.held_out, [texts[number] for number in range(len(self.held_out))])
+        # One process asks the judge, so that nothing is paid for twice.
+        judge = self.judge if self._is_main else None
+        metrics = metrics_by_task(self.held_out, [texts[number] for number in range(len(self.held_out))], judge)
         if self.journal:
             flat = {f"eval/{task}/{name}": value for task, row in metrics.items() for name, value in row.items()}
             self.journal.metrics(step, flat)

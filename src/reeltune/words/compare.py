@@ -20,7 +20,7 @@ _LONGEST = 50
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def lemmas(text: str) -> tuple[str, ...]:
     """The content words of a text as lower-case lemmas, in order. A text of dropped words alone keeps them."""
     import simplemma

@@ -1,0 +1,73 @@
+"""The judged metrics of captions: AutoDQ, VDCScore, CapST, each with the name of who judged.
+
+Which apply is read off the samples: a caption AutoDQ, or CapST where there are objects or the source is carebench;
+questions VDCScore. A proxy judge gives `lexical_proxy.*` numbers and never one of these names.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reeltune.evaluation.captions.autodq import autodq, described_pairs
+from reeltune.evaluation.captions.capst import capst
+from reeltune.evaluation.captions.vdcscore import vdcscore, vdcscore_cost
+from reeltune.judges.base import Cost, Judge, Progress
+from reeltune.judges.described import described_cost
+from reeltune.judges.questions import Kind
+from reeltune.samples import Sample
+from reeltune.tasks import get_task
+
+CAREBENCH = "carebench"
+Caption = str | None
+"""What a completion describes; None when it says nothing that can be read."""
+
+
+def judged_metrics(
+    samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge, progress: Progress | None = None
+) -> dict[str, float]:
+    """Metric -> percent, and counts. `texts`: the completions of each sample; without one, its caption says nothing.
+
+    Keys: autodq.recall, .precision, .f1 (macro over subsets), .unjudged_recall, .unjudged_precision; capst.actions.f1,
+    capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts.
+    """
+    captions = captions_of(samples, texts)
+    found: dict[str, float] = {}
+    plain = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events",)]
+    both = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events", "objects")]
+    asked = [i for i, sample in enumerate(samples) if _get(sample, "questions")]
+    for metric, indices in ((autodq, plain), (capst, both), (vdcscore, asked)):
+        if indices:
+            own = [samples[i] for i in indices]
+            found |= metric(own, [captions[i] for i in indices], judge, progress)
+    return found
+
+
+def judged_cost(samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
+    """At most what `judged_metrics` will ask."""
+    captions = captions_of(samples, texts)
+    total = Cost()
+    for sample, own in zip(samples, captions, strict=True):
+        for kind in _kinds(sample):
+            total += described_cost(judge, described_pairs(sample, own, kind))
+        if _get(sample, "questions"):
+            total += vdcscore_cost(sample, own, judge)
+    return total
+
+
+def captions_of(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> list[list[Caption]]:
+    """The captions of each sample's completions, read by the task's own parser."""
+    found: list[list[Caption]] = []
+    for sample, own in zip(samples, texts, strict=True):
+        values = [get_task(sample.task).parse(sample, text).value for text in own]
+        found.append([value.caption if value is not None else None for value in values] or [None])
+    return found
+
+
+def _kinds(sample: Sample) -> tuple[Kind, ...]:
+    """What is compared with the sample's caption."""
+    if not _get(sample, "caption"):
+        return ()
+    return ("events", "objects") if _get(sample, "objects") is not None or sample.source == CAREBENCH else ("events",)
+
+
+def _get(sample: Sample, name: str) -> Any:
+    return getattr(sample, name, None)

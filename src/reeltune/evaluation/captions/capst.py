@@ -1,0 +1,27 @@
+"""CapST, the caption metric of CaReBench (arXiv 2501.00513): AutoDQ's rules for actions and again for objects.
+
+Objects are statements "There is ..." with one attribute each. F1 of the means, over all videos.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reeltune.evaluation.captions.autodq import described_rows, macro
+from reeltune.judges.base import Judge, Progress
+from reeltune.judges.questions import Kind
+from reeltune.samples import Sample
+
+PARTS: tuple[tuple[str, Kind], ...] = (("actions", "events"), ("objects", "objects"))
+
+
+def capst(
+    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
+) -> dict[str, float]:
+    """`capst.actions.*` and `capst.objects.*`, percentages and counts of what the judge left out."""
+    name = f"{judge.kind}_proxy" if judge.proxy else "capst"
+    found: dict[str, float] = {}
+    for part, kind in PARTS:
+        rows = described_rows(samples, captions, judge, kind, progress)
+        whole = macro(replace(row, subset="all") for row in rows)
+        found |= {f"{name}.{part}.{key}": value for key, value in whole.items()}
+    return found

@@ -1,0 +1,133 @@
+"""The judge's prompts: our own words by default, each replaceable by a file.
+
+The published prompts are not ours to ship. Who has them puts `entailment-events.txt`, `extraction-events.txt`, ... into
+a folder, with `{{text}}`-like fields where the values go, and a line `---` between a system and a user part; every
+metric's printed name then says that the prompts came from files, and their hash.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reeltune.errors import InputError
+from reeltune.judges.questions import Question
+
+Message = dict[str, str]
+
+_ENTAILMENT = """You compare a description of a video with statements about it.
+
+Description:
+{{text}}
+
+Statements:
+{{statements}}
+
+Label every statement by the description alone:
+- "entailment": the description says so, or it follows from what it says;
+- "contradiction": the description says something that cannot be true together with it;
+- "neutral": the description does not settle it.
+Who does what to whom, the direction, the order and a "not" must agree; other words for the same thing are fine.
+
+Reply with JSON only: {"labels": ["entailment", ...]}, exactly {{count}} labels in the order of the statements."""
+
+OWN: Mapping[str, str] = {
+    "extraction-events": """List what happens in the video that this text describes.
+
+Text:
+{{text}}
+
+Rules: at most 10 events, the most important ones; each is one action or change of one subject, not a state, a look or
+a mood; a complete sentence of at most 10 words that can be understood without the others; nothing about the camera or
+the way the video is made; nothing that the text does not say.
+
+Reply with JSON only: {"events": ["...", ...]}; an empty list if the text tells of no event.""",
+    "extraction-objects": """List the things and people in the video that this text describes.
+
+Text:
+{{text}}
+
+Rules: at most 10, the most important ones; each is one statement that begins with "There is" or "There are" and gives
+at most one attribute (a colour, a number, a material, a place); nothing that the text does not say.
+
+Reply with JSON only: {"objects": ["...", ...]}; an empty list if the text names nothing.""",
+    "entailment-events": _ENTAILMENT,
+    "entailment-objects": _ENTAILMENT,
+    "reading": """Answer a question about a video that you know from this description only.
+
+Description:
+{{caption}}
+
+Question: {{question}}
+
+Answer in a few words. If the description does not tell, say that it does not tell.""",
+    "grading": """Grade an answer to a question about a video.
+
+Question: {{question}}
+Correct answer: {{reference}}
+Answer to grade: {{answer}}
+
+Does the answer mean the same as the correct one? Other words for the same thing are fine; an answer that is missing,
+evasive or different is not. Give a score from 0 (wrong) to 5 (the same meaning).
+
+Reply with JSON only: {"pred": "yes" or "no", "score": 0 to 5}.""",
+}
+_FIELDS: Mapping[str, frozenset[str]] = {
+    name: frozenset(re.findall(r"\{\{(\w+)\}\}", text)) | ({"count"} if name.startswith("entailment") else set())
+    for name, text in OWN.items()
+}
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """`origin`: "own", or "files" when any template was replaced. `digest` names the templates in use."""
+
+    templates: Mapping[str, str]
+    origin: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(dict(self.templates), sort_keys=True).encode()).hexdigest()[:12]
+
+    def messages(self, question: Question[Any]) -> list[Message]:
+        """The chat messages of a question: a user's, after a system's where the template has one."""
+        fields = question.fields()
+        template = self.templates[question.template]
+        system, line, user = template.rpartition("\n---\n")
+        parts = [("system", system), ("user", user)] if line else [("user", template)]
+        return [{"role": role, "content": _filled(text, fields)} for role, text in parts]
+
+
+def load_prompts(folder: Path | None = None) -> Prompts:
+    """Our own prompts, with those that `folder` holds as NAME.txt in their place.
+
+    Raises InputError for a folder without prompts, a file that is no known prompt, a field that the question does not
+    have, and a prompt without its text.
+    """
+    if folder is None:
+        return Prompts(OWN, "own")
+    files = sorted(folder.glob("*.txt"))
+    if not files:
+        raise InputError(f"judge.prompts={str(folder)!r}: no .txt file there; known prompts: {', '.join(OWN)}")
+    found: dict[str, str] = {}
+    for path in files:
+        if path.stem not in OWN:
+            raise InputError(f"{path}: no prompt has this name; known prompts: {', '.join(OWN)}")
+        text = path.read_text(encoding="utf-8").strip()
+        used = set(re.findall(r"\{\{(\w+)\}\}", text))
+        if unknown := used - _FIELDS[path.stem]:
+            raise InputError(f"{path}: unknown field {sorted(unknown)}; it may use {sorted(_FIELDS[path.stem])}")
+        if missing := _FIELDS[path.stem] - used - {"count"}:
+            raise InputError(
+                f"{path}: the fields {sorted(missing)} are missing; write {{{{name}}}} where the value goes"
+            )
+        found[path.stem] = text
+    return Prompts({**OWN, **found}, "files")
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    """One pass, so that a value that looks like a field stays what it is."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], template)

@@ -1,0 +1,70 @@
+"""The judge of a training run: built when a reward needs it, its cost announced, its record kept."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reeltune.config import Recipe
+from reeltune.errors import InputError
+from reeltune.files import write_json
+from reeltune.judges import Judge, build_judge
+from reeltune.judges.base import Cost
+from reeltune.judges.described import Described, described_cost
+from reeltune.samples import Sample
+
+CAPTIONING, CAPTION = "captioning", "caption"
+
+
+def recipe_judge(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> Judge | None:
+    """The judge of a recipe. InputError when the reward `caption` has a weight and there is no judge to give it."""
+    wanted = recipe.method == "grpo" and weights.get(CAPTIONING, {}).get(CAPTION, 0.0) != 0.0
+    if wanted and recipe.judge.kind == "none":
+        raise InputError(
+            "the reward captioning.caption needs a judge: set judge.kind (openai, recorded, events for toyworld, "
+            "lexical as a proxy), or rewards.weights.captioning.caption=0"
+        )
+    if not wanted and recipe.eval.data is None:
+        return None
+    return build_judge(recipe.judge)
+
+
+def announce_cost(recipe: Recipe, judge: Judge | None, samples: Sequence[Sample]) -> None:
+    """Print what the rewards of a GRPO run may cost at most. InputError above judge.budget_tokens."""
+    captions = [sample for sample in samples if sample.task == CAPTIONING]
+    if judge is None or recipe.method != "grpo" or not captions:
+        return
+    cost = training_cost(recipe, judge, captions[0])
+    if not cost.calls:
+        return
+    print(f"judge {judge.label}: {cost} for the rewards of {recipe.steps} steps", file=sys.stderr)
+    if cost.tokens > recipe.judge.budget_tokens:
+        raise InputError(
+            f"judge.budget_tokens={recipe.judge.budget_tokens}: the rewards of this run may cost {cost.tokens} tokens; "
+            "raise judge.budget_tokens to confirm, or train on fewer steps"
+        )
+
+
+def training_cost(recipe: Recipe, judge: Judge, sample: Sample) -> Cost:
+    """At most: every completion as long as allowed and each one different, references like this sample's."""
+    events = tuple(getattr(sample, "events", None) or ("an event of a few words",) * 10)
+    longest = Described("word " * recipe.rl.max_new_tokens, getattr(sample, "caption", None) or "", events)
+    one = described_cost(judge, [longest], precision=recipe.rewards.captioning.caption.measure == "f1")
+    count = recipe.steps * recipe.rl.groups_per_step * recipe.rl.group_size
+    calls = one.calls + one.free
+    return replace(
+        one,
+        calls=calls * count,
+        prompt_tokens=one.prompt_tokens * count,
+        completion_tokens=one.completion_tokens * count,
+        free=0,
+    )
+
+
+def write_judge_record(run_dir: Path, judge: Judge | None) -> None:
+    """RUN/judge.json: who judged and how it fared, one entry for each time the run was started."""
+    if judge is not None:
+        path = run_dir / "judge.json"
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        write_json(path, [*earlier, judge.record()])

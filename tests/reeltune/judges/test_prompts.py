@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from reeltune.errors import InputError
+from reeltune.judges.prompts import OWN, load_prompts
+from reeltune.judges.questions import Entailment, Extraction, Grading, Reading
+
+QUESTIONS = [
+    Entailment("the text", ("one", "two")),
+    Entailment("the text", ("one", "two"), "objects"),
+    Extraction("the text"),
+    Extraction("the text", "objects"),
+    Reading("the text", "a question"),
+    Grading("a question", "the truth", "the text"),
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.template)
+def test_every_question_has_a_prompt_with_all_its_fields(question: Entailment) -> None:
+    (message,) = load_prompts().messages(question)
+    assert message["role"] == "user" and "{{" not in message["content"]
+    assert all(value in message["content"] for value in question.fields().values())
+
+
+def test_every_prompt_has_a_question() -> None:
+    assert {question.template for question in QUESTIONS} == set(OWN)
+
+
+def test_prompts_from_files(tmp_path: Path) -> None:
+    (tmp_path / "extraction-events.txt").write_text('Be brief.\n---\nText: {{text}} {"events": []}\n')
+    prompts = load_prompts(tmp_path)
+    assert prompts.origin == "files" and prompts.digest != load_prompts().digest
+    assert prompts.messages(Extraction("so {{text}}")) == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": 'Text: so {{text}} {"events": []}'},
+    ]
+    assert prompts.templates["reading"] == OWN["reading"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("extraction", "{{text}}", "no prompt has this name"),
+        ("reading", "{{caption}} {{question}} {{video}}", r"unknown field \['video'\]"),
+        ("reading", "{{caption}}", r"fields \['question'\] are missing"),
+    ],
+)
+def test_wrong_files(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_prompts(tmp_path)
+
+
+def test_a_folder_without_prompts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \.txt file"):
+        load_prompts(tmp_path)
