@@ -173,10 +173,11 @@ def _level(frame: _Frame, level: Level, number: int) -> str:
     y = frame.y(level.value)
     x, anchor = (frame.left + 4, "start") if number % 2 else (frame.width - RIGHT - 2, "end")
     words = f"{level.name} {number_text(level.value)}"
+    baseline = y - 4 if y > TOP + 8 else y + 13
     return (
         f'<line class="level" x1="{frame.left:.1f}" x2="{frame.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
         f'style="stroke:var(--{level.colour})"/>'
-        f'<text x="{x:.1f}" y="{y - 4:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+        f'<text x="{x:.1f}" y="{baseline:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
     )
 
 

@@ -214,12 +214,12 @@ def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
 
 
 def _how(demo: Demo) -> str:
-    facts = demo.facts
-    known = [
-        (f"{facts.get('train_videos')} training and {facts.get('held_out_videos')} held-out videos", "train_videos"),
-        (f"seed {facts.get('seed')}", "seed"),
-    ]
-    made = "; ".join(words for words, key in known if facts.get(key) is not None)
+    facts = [f"{len(demo.samples)} held-out videos"]
+    if demo.facts.get("train_videos") is not None:
+        facts.insert(0, f"{demo.facts['train_videos']} training videos")
+    if demo.facts.get("seed") is not None:
+        facts.append(f"seed {demo.facts['seed']}")
+    made = ", ".join(facts)
     steps = _steps(demo, ("grpo", "sft"))
     return (
         f"<footer><p>{text(made)}{'. ' if made else ''}{text(steps)}</p>"

@@ -98,7 +98,8 @@ def _recipe_facts(run: RunFiles) -> list[tuple[str, object]]:
         return value
 
     sources = get("data", "train")
-    paths = [each.get("path", "") if isinstance(each, dict) else str(each) for each in sources or []]
+    listed = sources if isinstance(sources, list) else [sources] if sources else []
+    paths = [str(each.get("path", "")) if isinstance(each, dict) else str(each) for each in listed]
     found: list[tuple[str, object]] = [
         ("Model", get("model", "path")),
         ("Trained on", ", ".join(paths) or None),

@@ -3,6 +3,7 @@ strict enough reader of HTML to judge the pages."""
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -143,9 +144,15 @@ def make_run(tmp_path: Path, toyworld: tuple[Path, Path]) -> Callable[..., Path]
     return lambda **options: build_run(tmp_path / "run", *toyworld, **options)
 
 
+@pytest.fixture(scope="session")
+def built_demo(tmp_path_factory: pytest.TempPathFactory, toyworld: tuple[Path, Path]) -> Path:
+    return build_demo(tmp_path_factory.mktemp("built") / "demo", *toyworld)
+
+
 @pytest.fixture
-def make_demo(tmp_path: Path, toyworld: tuple[Path, Path]) -> Callable[[], Path]:
-    return lambda: build_demo(tmp_path / "demo", *toyworld)
+def make_demo(tmp_path: Path, built_demo: Path) -> Callable[[], Path]:
+    """A copy of its own for each test."""
+    return lambda: shutil.copytree(built_demo, tmp_path / "demo")
 
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "source"}
