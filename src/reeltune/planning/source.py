@@ -1,0 +1,120 @@
+"""What is planned: a plan file, a training recipe, or a model directory."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reeltune.config import Recipe, VideoConfig, parse_recipe
+from reeltune.errors import InputError
+from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
+from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
+from reeltune.sources import resolve_model
+
+TEXT_TOKENS = 64
+VISION_TOKENS = (1024, 6144, 16384)
+
+
+class Reference(BaseModel):
+    """A published figure to stand beside ours, under the paper's accounting; TFLOPs, shares in percent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dense_tflops: float
+    routed_tflops: float
+    vision_cache_percent: float
+
+
+class PlanFile(BaseModel):
+    """The YAML of a plan: a model's sizes and the prompts to count, so nothing has to be downloaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    decoder: Decoder
+    vision: Tower | None = None
+    text_tokens: int = Field(TEXT_TOKENS, ge=0)
+    vision_tokens: tuple[int, ...] = Field(VISION_TOKENS, min_length=1)
+    mixture_of_depths: MixtureOfDepthsConfig | None = MixtureOfDepthsConfig()
+    published: Reference | None = Field(None, description="The paper's figures for the first of vision_tokens.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`recipe` is given where the source is one; its step is planned too."""
+
+    name: str
+    architecture: Architecture
+    text_tokens: int
+    vision_tokens: tuple[int, ...]
+    routing: MixtureOfDepthsConfig | None
+    published: Reference | None = None
+    recipe: Recipe | None = None
+
+
+def read_plan(path: Path) -> Plan:
+    """Raises InputError for a missing or broken source, naming the key."""
+    if path.is_dir():
+        return _from_directory(path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give a plan file, a recipe or a model directory") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} must be a mapping: a plan file has the key decoder, a recipe the key method")
+    return _from_recipe(path, tree) if "method" in tree else _from_file(path, tree)
+
+
+def _from_file(path: Path, tree: dict[str, Any]) -> Plan:
+    try:
+        file = PlanFile.model_validate(tree)
+    except ValidationError as error:
+        problems = "\n".join(f"  {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InputError(f"{path}: the plan breaks these rules:\n{problems}") from None
+    return Plan(
+        name=file.name,
+        architecture=Architecture(decoder=file.decoder, vision=file.vision),
+        text_tokens=file.text_tokens,
+        vision_tokens=file.vision_tokens,
+        routing=file.mixture_of_depths,
+        published=file.published,
+    )
+
+
+def _from_directory(directory: Path) -> Plan:
+    config = _model_config(directory)
+    section = config.get("mixture_of_depths")
+    routing = MixtureOfDepthsConfig() if section is None else MixtureOfDepthsConfig.model_validate(section)
+    return Plan(directory.name, read_architecture(config, str(directory)), TEXT_TOKENS, VISION_TOKENS, routing)
+
+
+def _from_recipe(path: Path, tree: dict[str, Any]) -> Plan:
+    recipe = parse_recipe(tree, where=str(path))
+    directory = resolve_model(recipe.model.path, recipe.toyworld)
+    config = _model_config(directory)
+    vision = config.get("vision_config", {})
+    side = vision.get("patch_size", 14) * vision.get("spatial_merge_size", 1)
+    tokens = largest_video(recipe.video, side)
+    per_image = max(1, tokens // max(1, recipe.video.max_frames // 2))
+    architecture = read_architecture(config, str(directory), tokens_per_image=per_image)
+    return Plan(path.stem, architecture, TEXT_TOKENS, (tokens,), recipe.model.mixture_of_depths, recipe=recipe)
+
+
+def largest_video(video: VideoConfig, side: int) -> int:
+    """The most vision tokens of one video under a recipe's pixel rules; a pair of frames becomes one row of tokens."""
+    pairs = video.max_frames / 2
+    pixels = min(max(video.total_pixels, pairs * 1.05 * video.min_frame_pixels), pairs * video.max_frame_pixels)
+    return int(pixels) // side**2
+
+
+def _model_config(directory: Path) -> dict[str, Any]:
+    file = directory / "config.json"
+    if not file.is_file():
+        raise InputError(f"{directory} has no config.json, so its model cannot be planned")
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return config
