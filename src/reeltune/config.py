@@ -29,7 +29,7 @@ class ModelConfig(Section):
 
 
 class Source(Section):
-    path: str = Field(description="A samples.jsonl, or toyworld:train, toyworld:held_out, toyworld:lesson:NAME.")
+    path: str = Field(description="A samples.jsonl, or toyworld:train/TASK, toyworld:held_out/TASK, toyworld:lesson/NAME.")
     weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
     first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
     last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
@@ -63,6 +63,14 @@ class VideoConfig(Section):
 class RewardConfig(Section):
     preset: str | None = Field(None, description="A named set of weights, such as videochat-r1 or temporal-rlt.")
     weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the preset's.")
+    functions: dict[str, dict[str, str]] = Field(
+        {}, description="task -> name -> module:function or file.py:function, a reward of your own; weight 1."
+    )
+    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it pays nothing.")
+    generalised_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss pays too.")
+    length_bounds: tuple[int, int] | None = Field(
+        None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
+    )
     captioning: CaptioningOptions = CaptioningOptions()
 
 
@@ -108,7 +116,9 @@ class RLConfig(Section):
     clip_low: float = Field(0.2, ge=0)
     clip_high: float = Field(0.2, ge=0)
     kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
-    advantage_scale: Literal["group", "batch", "none"] = "group"
+    advantage_scale: Literal["group", "task", "batch", "none"] = Field(
+        "group", description="Whose std the advantage is divided by; task: of all the step's completions of the task."
+    )
     advantage_epsilon: float = Field(1e-4, ge=0)
     std_floor: float = Field(0.0, ge=0, description="Least std to divide by: keeps jitter from a full-size gradient.")
     mask_truncated: bool = Field(False, description="Completions cut off by max_new_tokens carry no loss.")
@@ -156,6 +166,15 @@ class EvalConfig(Section):
     max_new_tokens: int = Field(256, ge=1)
 
 
+class SelectConfig(Section):
+    """`reeltune select`. What is not here is as in training: rl.top_p, rl.top_k, rl.max_new_tokens, rewards, seed."""
+
+    repeats: int = Field(8, ge=2, description="K, completions per sample.")
+    temperature: float | None = Field(None, gt=0, description="None: rl.temperature.")
+    tasks: list[str] = Field([], description="Only samples of these tasks; none: all.")
+    batch_size: int = Field(32, ge=1, description="Samples between two writes; a kill costs at most these.")
+
+
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
     train_videos: int = Field(400, ge=1)
@@ -182,6 +201,7 @@ class Recipe(Section):
     packing: PackingConfig = PackingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     eval: EvalConfig = EvalConfig()
+    select: SelectConfig = SelectConfig()
     toyworld: ToyworldConfig = ToyworldConfig()
     run: RunConfig = RunConfig()
 

@@ -5,12 +5,13 @@ The weighted sum is VideoChat-R1's (arXiv 2504.06958, weights 1) and Temporal-RL
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
+from reeltune.judges.base import Judge
 from reeltune.samples import Sample, nearest, shown
 from reeltune.tasks import load_module
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
@@ -30,12 +31,26 @@ class Reward:
     functions: Mapping[str, RewardFunction] = field(default_factory=dict)
 
     def __call__(self, sample: Sample, text: str) -> tuple[float | None, dict[str, float | None]]:
-        """(weighted sum, all components). InputError for a reward that is not finite: it names both."""
-        components = self.task.rewards(sample, text, self.mode, self.options)
-        parsed = self.task.parse(sample, text) if self.functions else Parsed[Any](None)
-        for name, function in self.functions.items():
-            components[name] = function(sample, parsed, text)
-        return weighted_sum(components, self.weights, sample), components
+        """(weighted sum, all components) of one completion."""
+        [found] = self.group(sample, [text])
+        return found
+
+    def group(
+        self, sample: Sample, texts: Sequence[str], judge: Judge | None = None
+    ) -> list[tuple[float | None, dict[str, float | None]]]:
+        """(weighted sum, all components) of each of a group's completions; a completion that the judge left
+        unanswered has neither. InputError for a reward that is not finite: it names reward and sample.
+        """
+        found: list[tuple[float | None, dict[str, float | None]]] = []
+        answered = self.task.group_rewards(sample, texts, self.mode, judge=judge, options=self.options)
+        for text, components in zip(texts, answered, strict=True):
+            if components is None:
+                found.append((None, {}))
+                continue
+            parsed = self.task.parse(sample, text) if self.functions else Parsed[Any](None)
+            components |= {name: function(sample, parsed, text) for name, function in self.functions.items()}
+            found.append((weighted_sum(components, self.weights, sample), components))
+        return found
 
 
 def reward_of(

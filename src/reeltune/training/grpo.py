@@ -48,6 +48,29 @@ def advantages(
     return (centred / (std.clamp(min=std_floor) + epsilon)).masked_fill(silent, 0.0)
 
 
+def step_advantages(
+    rewards: Tensor,
+    valid: Tensor,
+    tasks: Sequence[str],
+    *,
+    scale: Literal["group", "task", "batch", "none"],
+    epsilon: float,
+    std_floor: float,
+) -> Tensor:
+    """`advantages` of a step's groups [B, G], of which each belongs to one of `tasks` [B].
+
+    With scale "task" the std is that of all completions of the task: IoU, accuracy and judge scores differ in scale,
+    and none of them then outweighs the others (our choice).
+    """
+    if scale != "task":
+        return advantages(rewards, valid, scale=scale, epsilon=epsilon, std_floor=std_floor)
+    result = torch.zeros_like(rewards)
+    for task in dict.fromkeys(tasks):
+        rows = torch.tensor([own == task for own in tasks])
+        result[rows] = advantages(rewards[rows], valid[rows], scale="batch", epsilon=epsilon, std_floor=std_floor)
+    return result
+
+
 def has_signal(rewards: Tensor, valid: Tensor) -> Tensor:
     """[B] bool: at least two completions with a reward, and not all the same."""
     highest = rewards.masked_fill(~valid, -torch.inf).amax(1)

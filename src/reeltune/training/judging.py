@@ -13,13 +13,14 @@ from reeltune.judges import Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.judges.described import Described, described_cost
 from reeltune.samples import Sample
+from reeltune.tasks.rewards import Reward
 
 CAPTIONING, CAPTION = "captioning", "caption"
 
 
-def recipe_judge(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> Judge | None:
+def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     """The judge of a recipe. InputError when the reward `caption` has a weight and there is no judge to give it."""
-    wanted = recipe.method == "grpo" and weights.get(CAPTIONING, {}).get(CAPTION, 0.0) != 0.0
+    wanted = recipe.method == "grpo" and CAPTIONING in rewards and rewards[CAPTIONING].weights.get(CAPTION, 0.0) != 0.0
     if wanted and recipe.judge.kind == "none":
         raise InputError(
             "the reward captioning.caption needs a judge: set judge.kind (openai, recorded, events for toyworld, "

@@ -11,17 +11,16 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from reeltune import __version__
-from reeltune.config import Recipe, RewardConfig
+from reeltune.config import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json, write_text
 from reeltune.inputs import InputReader
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.rollout.hf import HFEngine
-from reeltune.samples import nearest
 from reeltune.sources import load_source, load_sources, resolve_model
-from reeltune.tasks import get_task, load_task_file
-from reeltune.tasks.base import RewardOptions
+from reeltune.tasks import load_task_file
+from reeltune.tasks.rewards import Reward
 from reeltune.training.checkpoint import (
     checkpoint_step,
     discard_leftovers,
@@ -33,6 +32,7 @@ from reeltune.training.judging import announce_cost, recipe_judge, write_judge_r
 from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
+from reeltune.training.rewards import recipe_rewards
 from reeltune.training.rl import GRPO
 from reeltune.training.schedule import make_schedule
 from reeltune.training.sft import SFT
@@ -59,8 +59,8 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         sources = load_sources(recipe.data.train, recipe.toyworld)
         held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data else []
     samples = [sample for source in sources for sample in source]
-    weights = reward_weights(recipe.rewards, {sample.task for sample in samples})
-    judge = recipe_judge(recipe, weights)
+    rewards = recipe_rewards(recipe.rewards, {sample.task for sample in samples}, recipe.data.mode)
+    judge = recipe_judge(recipe, rewards)
     if accelerator.is_main_process:
         announce_cost(recipe, judge, samples)
     policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
@@ -87,7 +87,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         policy=policy,
         learner=learner,
         optimizer=optimizer,
-        method=_method(recipe, policy, engine, weights, judge),
+        method=_method(recipe, policy, engine, rewards, judge),
         reader=make_reader(policy, recipe),
         engine=engine,
         samples=samples,
@@ -116,27 +116,6 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
 def make_reader(policy: Policy, recipe: Recipe) -> InputReader:
     cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
     return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
-
-
-def reward_weights(config: RewardConfig, tasks: set[str]) -> dict[str, dict[str, float]]:
-    """Task -> reward -> weight: the preset's (else the task's own), with the recipe's over them."""
-    weights = {}
-    for name in sorted(tasks):
-        task = get_task(name)
-        if config.preset is None:
-            weights[name] = dict(task.default_weights)
-        elif config.preset in task.presets:
-            weights[name] = dict(task.presets[config.preset])
-        else:
-            raise InputError(
-                f"rewards.preset={config.preset!r}: task {name} has no such preset"
-                f"{nearest(config.preset, task.presets)}; it has {sorted(task.presets)}"
-            )
-    for name, own in config.weights.items():
-        if name not in weights:
-            raise InputError(f"rewards.weights.{name}: no training sample has this task{nearest(name, weights)}")
-        weights[name].update(own)
-    return weights
 
 
 def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
@@ -174,7 +153,7 @@ def _method(
     recipe: Recipe,
     policy: Policy,
     engine: HFEngine,
-    weights: Mapping[str, Mapping[str, float]],
+    rewards: Mapping[str, Reward],
     judge: Judge | None,
 ) -> Method:
     if recipe.method == "sft":
@@ -190,11 +169,10 @@ def _method(
         recipe.rl,
         mode=recipe.data.mode,
         seed=recipe.seed,
-        weights=weights,
+        rewards=rewards,
         token_budget=recipe.packing.train_tokens,
         reference=reference,
         judge=judge,
-        options=RewardOptions(captioning=recipe.rewards.captioning),
     )
 
 

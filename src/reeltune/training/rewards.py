@@ -1,17 +1,18 @@
-"""The rewards of one group: named components from the task, weighted into one number per completion."""
+"""The rewards of a recipe by task, and those of one group as tensors."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from reeltune.config import RewardConfig
 from reeltune.errors import InputError
 from reeltune.judges.base import Judge
-from reeltune.samples import Sample
-from reeltune.tasks.base import Mode, RewardOptions, Task
+from reeltune.samples import Sample, nearest
+from reeltune.tasks import get_task
+from reeltune.tasks.base import Mode, RewardOptions
+from reeltune.tasks.rewards import Reward, reward_of
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,39 @@ class GroupRewards:
     valid: Tensor
 
 
-def score_group(
-    task: Task[Any, Any],
-    sample: Sample,
-    texts: Sequence[str],
-    *,
-    mode: Mode,
-    weights: Mapping[str, float],
-    judge: Judge | None = None,
-    options: RewardOptions | None = None,
-) -> GroupRewards:
+def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> dict[str, Reward]:
+    """Task -> its reward. InputError for names that no task of the samples has."""
+    names = sorted(set(tasks))
+    for section, given in (("weights", config.weights), ("functions", config.functions)):
+        for name in given:
+            if name not in names:
+                raise InputError(f"rewards.{section}.{name}: no training sample has this task{nearest(name, names)}")
+    options = RewardOptions(
+        iou_threshold=config.iou_threshold,
+        generalised_iou=config.generalised_iou,
+        length_bounds=config.length_bounds,
+        captioning=config.captioning,
+    )
+    return {
+        name: reward_of(
+            get_task(name),
+            mode,
+            preset=config.preset,
+            weights=config.weights.get(name),
+            options=options,
+            functions=config.functions.get(name),
+        )
+        for name in names
+    }
+
+
+def score_group(reward: Reward, sample: Sample, texts: Sequence[str], *, judge: Judge | None = None) -> GroupRewards:
     """Raises InputError for a reward that is NaN or infinite: it would silently ruin the whole group."""
-    answered = task.group_rewards(sample, texts, mode, judge=judge, options=options)
-    rows: list[dict[str, float | None]] = [row or {} for row in answered]
-    names = [name for name in next(filter(None, rows), {}) if weights.get(name, 0.0) != 0.0]
-    for row, text in zip(rows, texts, strict=True):
-        for name in names:
-            value = row.get(name)
-            if value is not None and not math.isfinite(value):
-                raise InputError(
-                    f"reward {name!r} of task {sample.task!r} must be finite; got {value} for sample "
-                    f"{sample.id!r}, completion {text[:200]!r}"
-                )
-    totals = [_total({name: row.get(name) for name in names}, weights) for row in rows]
+    rows = reward.group(sample, texts, judge)
+    totals = [total for total, _ in rows]
+    names = [name for name in reward.weights if any(name in components for _, components in rows)]
     return GroupRewards(
-        components={name: [row.get(name) for row in rows] for name in names},
+        components={name: [components.get(name) for _, components in rows] for name in names},
         total=torch.tensor([0.0 if total is None else total for total in totals], dtype=torch.float32),
         valid=torch.tensor([total is not None for total in totals]),
     )
-
-
-def _total(components: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
-    applying = [weights[name] * value for name, value in components.items() if value is not None]
-    return sum(applying) if applying else None

@@ -5,7 +5,7 @@ The arithmetic stands in `grpo.py`; here it is wired to the rollout engine and t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -20,8 +20,9 @@ from reeltune.models.prompt import Group, Prompt, VideoFeatures
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, SamplingParams, derive_seed
 from reeltune.samples import Sample
 from reeltune.tasks import get_task
-from reeltune.tasks.base import Mode, RewardOptions
-from reeltune.training.grpo import StepTotals, advantages, has_signal, policy_loss, token_weights
+from reeltune.tasks.base import Mode
+from reeltune.tasks.rewards import Reward
+from reeltune.training.grpo import StepTotals, has_signal, policy_loss, step_advantages, token_weights
 from reeltune.training.method import Item, Prepared
 from reeltune.training.rewards import GroupRewards, score_group
 
@@ -49,22 +50,20 @@ class GRPO:
         *,
         mode: Mode,
         seed: int,
-        weights: Mapping[str, Mapping[str, float]],
+        rewards: Mapping[str, Reward],
         token_budget: int,
         reference: Policy | None = None,
         judge: Judge | None = None,
-        options: RewardOptions | None = None,
     ) -> None:
         self.policy = policy
         self.engine = engine
         self.config = config
         self.mode: Mode = mode
         self.seed = seed
-        self.weights = weights
+        self.rewards = rewards
         self.token_budget = token_budget
         self.reference = reference
         self.judge = judge
-        self.options = options
         self.updates_per_step = config.updates_per_rollout
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
@@ -81,7 +80,7 @@ class GRPO:
         ]
         rollouts = self.engine.generate(requests, self.config.group_size, self.params)
         rewards = [self._score(sample, rollout) for sample, rollout in zip(samples, rollouts, strict=True)]
-        advantage = self._advantages(rewards)
+        advantage = self._advantages(samples, rewards)
         masks = [self._loss_mask(rollout, reward) for rollout, reward in zip(rollouts, rewards, strict=True)]
         totals = self._totals(masks)
         items = []
@@ -143,25 +142,20 @@ class GRPO:
         return metrics
 
     def _score(self, sample: Sample, rollout: Rollout) -> GroupRewards:
-        weights = self.weights[sample.task]
-        return score_group(
-            get_task(sample.task),
-            sample,
-            rollout.texts,
-            mode=self.mode,
-            weights=weights,
-            judge=self.judge,
-            options=self.options,
-        )
+        return score_group(self.rewards[sample.task], sample, rollout.texts, judge=self.judge)
 
-    def _advantages(self, rewards: Sequence[GroupRewards]) -> list[Tensor]:
-        """This process's advantages; computed over all processes' groups, for the batch scale."""
-        everywhere = gather_object([(each.total.tolist(), each.valid.tolist()) for each in rewards])
-        total = torch.tensor([row[0] for row in everywhere])
-        valid = torch.tensor([row[1] for row in everywhere])
-        result = advantages(
-            total,
-            valid,
+    def _advantages(self, samples: Sequence[Sample], rewards: Sequence[GroupRewards]) -> list[Tensor]:
+        """This process's advantages; computed over all processes' groups, for the task and batch scales."""
+        everywhere = gather_object(
+            [
+                (sample.task, each.total.tolist(), each.valid.tolist())
+                for sample, each in zip(samples, rewards, strict=True)
+            ]
+        )
+        result = step_advantages(
+            torch.tensor([row[1] for row in everywhere]),
+            torch.tensor([row[2] for row in everywhere]),
+            [row[0] for row in everywhere],
             scale=self.config.advantage_scale,
             epsilon=self.config.advantage_epsilon,
             std_floor=self.config.std_floor,
@@ -230,16 +224,23 @@ def _stored(sample: Sample, rollout: Rollout, rewards: GroupRewards, advantage: 
 
 
 def _reward_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Means over completions: of the reward over all tasks, and of each component per task."""
+    """Reward and its std within groups, over all and per task; per task also each component and the unparsed share."""
+    metrics = _spread(records, "")
+    for task in sorted({record["task"] for record in records}):
+        own = [record for record in records if record["task"] == task]
+        metrics |= _spread(own, f"{task}/")
+        metrics[f"{task}/unparsed"] = fmean(value for record in own for value in record["unparsed"])
+        for name in sorted({name for record in own for name in record["components"]}):
+            values = [value for record in own for value in record["components"].get(name, []) if value is not None]
+            if values:
+                metrics[f"{task}/{name}"] = fmean(values)
+    return metrics
+
+
+def _spread(records: Sequence[Mapping[str, Any]], prefix: str) -> dict[str, float]:
     rewards = [value for record in records for value in record["rewards"]]
-    metrics = {"reward": fmean(rewards)} if rewards else {}
-    spreads = [torch.tensor(record["rewards"]).std() for record in records if len(record["rewards"]) > 1]
+    metrics = {f"{prefix}reward": fmean(rewards)} if rewards else {}
+    spreads = [stdev(record["rewards"]) for record in records if len(record["rewards"]) > 1]
     if spreads:
-        metrics["reward_std"] = float(torch.stack(spreads).mean())
-    components: dict[str, list[float]] = {}
-    for record in records:
-        for name, values in record["components"].items():
-            applying = [value for value in values if value is not None]
-            components.setdefault(f"{record['task']}/{name}", []).extend(applying)
-    metrics.update({name: fmean(values) for name, values in sorted(components.items()) if values})
+        metrics[f"{prefix}reward_std"] = fmean(spreads)
     return metrics

@@ -16,6 +16,7 @@ from reeltune.training.grpo import (
     has_signal,
     k3,
     policy_loss,
+    step_advantages,
     token_weights,
 )
 
@@ -155,3 +156,15 @@ def test_the_loss_of_a_step_does_not_depend_on_how_groups_are_split(seed: int) -
         token_weights(torch.cat([g[1] for g in groups]), totals, "dapo"),
     )
     assert torch.allclose(sum(parts), joint.loss, atol=1e-5)
+
+
+def test_task_scale_divides_by_the_std_of_the_task() -> None:
+    rewards = torch.tensor([[0.0, 10.0], [0.2, 0.4], [10.0, 0.0], [0.1, 0.5]])
+    tasks = ["score", "iou", "score", "iou"]
+    settings = {"epsilon": 0.0, "std_floor": 0.0}
+    result = step_advantages(rewards, torch.ones_like(rewards).bool(), tasks, scale="task", **settings)
+    for rows in ([0, 2], [1, 3]):
+        own = rewards[rows]
+        assert torch.allclose(result[rows], (own - own.mean(1, keepdim=True)) / own.flatten().std())
+    group = step_advantages(rewards, torch.ones_like(rewards).bool(), tasks, scale="group", **settings)
+    assert torch.allclose(group, advantages(rewards, epsilon=0.0))

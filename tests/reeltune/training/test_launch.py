@@ -11,7 +11,8 @@ from reeltune.cli import main
 from reeltune.config import load_recipe
 from reeltune.errors import InputError
 from reeltune.models.policy import Policy
-from reeltune.training import launch, trainer
+from reeltune.training import trainer
+from reeltune.training.rewards import recipe_rewards
 
 
 def run(workshop: Any, name: str, *overrides: str) -> int:
@@ -208,4 +209,18 @@ def test_the_run_directory_tells_what_ran(workshop: Any) -> None:
     assert again.rl.group_size == 4
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["torch"] == torch.__version__
-    assert launch.reward_weights(again.rewards, {"vowels"}) == {"vowels": {"vowels": 1.0}}
+    assert recipe_rewards(again.rewards, {"vowels"}, "direct")["vowels"].weights == {"vowels": 1.0}
+
+
+def test_a_reward_function_of_the_users_own(workshop: Any, capsys: Any) -> None:
+    mine = workshop.folder / "mine.py"
+    mine.write_text("def brief(sample, parsed, text):\n    return None if 'zzz' in text else 1 / (1 + len(text))\n")
+    functions = f"rewards.functions={{vowels: {{brief: '{mine}:brief'}}}}"
+    assert run(workshop, "run", "rl.steps=1", functions, "rewards.weights={vowels: {brief: 0.5}}") == 0
+    [row] = workshop.metrics("run")
+    assert 0 < row["vowels/brief"] < 1
+    assert row["reward"] == pytest.approx(row["vowels/vowels"] + 0.5 * row["vowels/brief"], abs=1e-6)
+    assert run(workshop, "bad", functions.replace(":brief", ":breif")) == 2
+    assert "did you mean 'brief'" in capsys.readouterr().err
+    assert run(workshop, "bad", "rewards.weights={vowel: {brief: 1}}") == 2
+    assert "rewards.weights.vowel: no training sample has this task; did you mean 'vowels'" in capsys.readouterr().err
