@@ -15,6 +15,9 @@ from reeltune.data import check, import_
 from reeltune.errors import InputError
 from reeltune.evaluation import command as evaluate
 from reeltune.evaluation import score
+from reeltune.planning import command as plan
+from reeltune.report import view
+from reeltune.selection import command as select
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -63,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
+    _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
+    _add(commands, "select", select, "ask the model several times, keep the samples that can teach")
+    _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )

@@ -1,0 +1,136 @@
+"""Whose answers the statistics are of: the model's files, how it was sampled, what it was asked.
+
+Statistics speak for one model and one way of sampling alone. Digests in every line of stats.jsonl keep others
+out; identity.json beside it says in words what they are of.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reeltune.config import Recipe
+from reeltune.errors import InputError
+from reeltune.files import write_json
+from reeltune.rollout.engine import SamplingParams
+from reeltune.samples import Sample
+
+FILE = "identity.json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`model` and `sampling` are digests of `model_files` and `settings`; [start, stop) is a part of the pool."""
+
+    model: str
+    sampling: str
+    pool: str
+    pool_size: int
+    start: int
+    stop: int
+    model_path: str
+    settings: dict[str, Any]
+
+
+def model_digest(directory: Path) -> str:
+    """Of the weights, the configuration and the tokenizer: every file the answers depend on.
+
+    Raises InputError when the directory holds no weights.
+    """
+    files = sorted(path for pattern in ("*.safetensors", "*.json", "*.jinja") for path in directory.glob(pattern))
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise InputError(f"model.path: {directory} holds no *.safetensors weights")
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.name} {content}\n".encode())
+    return whole.hexdigest()[:16]
+
+
+def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """What decides, beside model and prompt, which answers are drawn and what they earn."""
+    video = recipe.video.model_dump(
+        include={"fps", "min_frames", "max_frames", "total_pixels", "min_frame_pixels", "max_frame_pixels"}
+    )
+    rewards = recipe.rewards.model_dump(mode="json", exclude={"preset", "weights"})
+    params = sampling_params(recipe)
+    return {
+        "repeats": recipe.select.repeats,
+        **asdict(params),
+        "seed": recipe.seed,
+        "mode": recipe.data.mode,
+        "system": recipe.data.system,
+        "dtype": recipe.model.dtype,
+        "precision": recipe.optim.precision,
+        "video": video,
+        "judge": recipe.judge.model_dump(include={"kind", "model", "temperature"}),
+        "weights": {task: dict(sorted(each.items())) for task, each in sorted(weights.items())},
+        "rewards": rewards,
+    }
+
+
+def sampling_params(recipe: Recipe) -> SamplingParams:
+    """As in training, unless select.temperature says otherwise."""
+    rl = recipe.rl
+    temperature = rl.temperature if recipe.select.temperature is None else recipe.select.temperature
+    return SamplingParams(temperature, rl.top_p, rl.top_k, rl.max_new_tokens)
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pool_digest(samples: Sequence[Sample]) -> str:
+    """Of the samples and their order. The place of a video is left out: it differs from machine to machine."""
+    return digest([content(sample.model_dump(mode="json")) for sample in samples])
+
+
+def content(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample without the place of its video."""
+    return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
+
+
+def write_identity(directory: Path, identity: Identity) -> None:
+    write_json(directory / FILE, asdict(identity))
+
+
+def read_identity(directory: Path) -> Identity:
+    path = directory / FILE
+    try:
+        return Identity(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give a directory that reeltune select wrote") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not the identity of statistics ({error})") from None
+
+
+def differences(found: Identity, wanted: Identity) -> list[str]:
+    """What differs between two identities, in words; the part of the pool is left out."""
+    lines = []
+    if found.model != wanted.model:
+        lines.append(f"model: {found.model} ({found.model_path}), not {wanted.model} ({wanted.model_path})")
+    for name in sorted({*found.settings, *wanted.settings}):
+        old, new = found.settings.get(name), wanted.settings.get(name)
+        if old != new:
+            lines.append(f"{name}: {json.dumps(old)}, not {json.dumps(new)}")
+    if (found.pool, found.pool_size) != (wanted.pool, wanted.pool_size):
+        lines.append(f"pool: {found.pool_size} samples ({found.pool}), not {wanted.pool_size} ({wanted.pool})")
+    return lines
+
+
+def claim(directory: Path, identity: Identity) -> None:
+    """Write identity.json, or find this very identity there."""
+    if not (directory / FILE).exists():
+        write_identity(directory, identity)
+        return
+    found = read_identity(directory)
+    lines = differences(found, identity)
+    if (found.start, found.stop) != (identity.start, identity.stop):
+        lines.append(f"shard: samples {found.start} to {found.stop}, not {identity.start} to {identity.stop}")
+    if lines:
+        raise InputError(
+            f"{directory} holds statistics of something else; give another directory:\n  " + "\n  ".join(lines)
+        )

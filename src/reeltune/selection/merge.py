@@ -1,0 +1,74 @@
+"""Shards put together: the parts must cover the pool once, each of them whole and all of one kind."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reeltune.errors import InputError
+from reeltune.files import write_jsonl
+from reeltune.samples import read_rows
+from reeltune.selection.identity import Identity, claim, differences, read_identity
+from reeltune.selection.stats import FILE, SampleStats, read_stats, rebased
+
+
+def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
+    """Write OUTPUT/stats.jsonl, identity.json and quarantine.jsonl of all shards together.
+
+    InputError for shards of different models, samplings or pools, for overlaps, gaps and unfinished shards.
+    """
+    if output.resolve() in {directory.resolve() for directory in directories}:
+        raise InputError(f"-o {output}: is one of the shards; give another directory")
+    for directory in directories:
+        if [each.resolve() for each in directories].count(directory.resolve()) > 1:
+            raise InputError(f"--merge: {directory} is given twice; give every shard once")
+    identities = {directory: read_identity(directory) for directory in directories}
+    _check_parts(identities)
+    rows: list[SampleStats] = []
+    quarantined: list[dict[str, object]] = []
+    for directory in sorted(identities, key=lambda each: identities[each].start):
+        own, broken = _read_shard(directory, identities[directory])
+        rows += [row.model_copy(update={"sample": _moved(row, directory, output)}) for row in own]
+        quarantined += broken
+    whole = replace(identities[directories[0]], start=0, stop=identities[directories[0]].pool_size)
+    claim(output, whole)
+    if quarantined:
+        write_jsonl(output / "quarantine.jsonl", quarantined)
+    write_jsonl(output / FILE, (row.model_dump() for row in rows))
+    return rows
+
+
+def _check_parts(identities: dict[Path, Identity]) -> None:
+    first, *others = identities
+    for directory in others:
+        if lines := differences(identities[directory], identities[first]):
+            raise InputError(f"--merge: {directory} and {first} do not belong together:\n  " + "\n  ".join(lines))
+    end, last = 0, None
+    for directory in sorted(identities, key=lambda each: identities[each].start):
+        part = identities[directory]
+        if part.start > end:
+            raise InputError(f"--merge: samples {end} to {part.start} of the pool are missing; add their shard")
+        if part.start < end:
+            raise InputError(f"--merge: {directory} and {last} overlap in samples {part.start} to {end}; leave one out")
+        end, last = part.stop, directory
+    size = identities[first].pool_size
+    if end < size:
+        raise InputError(f"--merge: samples {end} to {size} of the pool are missing; add their shard")
+
+
+def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats], list[dict[str, object]]]:
+    rows = read_stats(directory / FILE)
+    path = directory / "quarantine.jsonl"
+    quarantined = [row for _, row in read_rows(path)] if path.exists() else []
+    ids = {row.id for row in rows}
+    broken = [row for row in quarantined if row["id"] not in ids]
+    expected, found = identity.stop - identity.start, len(rows) + len(broken)
+    outside = [row.index for row in rows if not identity.start <= row.index < identity.stop]
+    if found != expected or outside:
+        raise InputError(
+            f"--merge: {directory} holds {found} of its {expected} samples; run its command again, it goes on"
+        )
+    return rows, broken
+
+
+def _moved(row: SampleStats, source: Path, output: Path) -> dict[str, object]:
+    return rebased(row.sample, source / row.sample["video"], output)

@@ -1,0 +1,181 @@
+"""K answers of the model to every sample of a part of the pool, written batch by batch to stats.jsonl.
+
+A shard is a run of neighbours in the pool, so samples of one video mostly share a process. What is drawn for
+a sample depends on the seed and its id alone: shards, batches and kills do not change it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from reeltune.config import Recipe
+from reeltune.errors import InputError, VideoError
+from reeltune.inputs import InputReader, autocast
+from reeltune.models.prompt import Prompt
+from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
+from reeltune.rollout.hf import HFEngine
+from reeltune.samples import Sample, nearest
+from reeltune.selection import identity as identities
+from reeltune.selection.identity import Identity, digest, sampling_params
+from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
+from reeltune.sources import load_sources, resolve_model
+from reeltune.tasks import get_task, load_task_file
+from reeltune.tasks.rewards import Reward
+from reeltune.training.judging import recipe_judge
+from reeltune.training.launch import load_recipe_policy, make_reader
+from reeltune.training.rewards import recipe_rewards, score_group
+from reeltune.video.quarantine import Quarantine
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `number` of `count`, counted from 1."""
+
+    number: int = 1
+    count: int = 1
+
+    def bounds(self, size: int) -> tuple[int, int]:
+        """[start, stop) of the part in a pool of `size`."""
+        return (self.number - 1) * size // self.count, self.number * size // self.count
+
+
+def parse_shard(text: str) -> Shard:
+    """ "3/8": the third of eight parts."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise InputError(f"--shard looks like 3/8, the third of eight parts; got {text!r}")
+    return Shard(int(number), int(count))
+
+
+def load_pool(recipe: Recipe) -> list[Sample]:
+    """All samples of data.train whose task is asked for. InputError for an id that two sources use."""
+    for path in recipe.data.tasks:
+        load_task_file(path)
+    samples = [sample for source in load_sources(recipe.data.train, recipe.toyworld) for sample in source]
+    tasks = {sample.task for sample in samples}
+    for name in recipe.select.tasks:
+        if name not in tasks:
+            raise InputError(f"select.tasks: no sample has the task {name!r}{nearest(name, tasks)}")
+    pool = [sample for sample in samples if not recipe.select.tasks or sample.task in recipe.select.tasks]
+    seen: set[str] = set()
+    for sample in pool:
+        if sample.id in seen:
+            raise InputError(f"data.train: two sources have a sample with the id {sample.id!r}; give each its own")
+        seen.add(sample.id)
+    return pool
+
+
+def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
+    """Whose answers a run of this recipe gives. Reads the model's files, but does not load it."""
+    model = resolve_model(recipe.model.path, recipe.toyworld)
+    rewards = _rewards(recipe, pool)
+    weights = {name: dict(reward.weights) for name, reward in rewards.items()}
+    settings = identities.sampling_settings(recipe, weights)
+    start, stop = shard.bounds(len(pool))
+    return Identity(
+        model=identities.model_digest(model),
+        sampling=identities.digest(settings),
+        pool=identities.pool_digest(pool),
+        pool_size=len(pool),
+        start=start,
+        stop=stop,
+        model_path=str(recipe.model.path),
+        settings=settings,
+    )
+
+
+def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) -> list[SampleStats]:
+    """Ask about one shard and return its statistics; what is on disk from an earlier call is not asked again.
+
+    Writes DIRECTORY/stats.jsonl, identity.json and, where videos cannot be used, quarantine.jsonl. Raises
+    InputError when the directory holds statistics of something else.
+    """
+    pool = load_pool(recipe)
+    identity = identify(recipe, pool, shard or Shard())
+    identities.claim(directory, identity)
+    quarantine = Quarantine(directory / "quarantine.jsonl", recipe.video.max_broken_share)
+    file = StatsFile(directory / FILE, quarantine)
+    ids = [sample.id for sample in pool]
+    todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)
+    if todo:
+        _ask(recipe, pool, identity, file, todo)
+    return read_stats(file.path)
+
+
+def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range]) -> None:
+    rewards = _rewards(recipe, pool)
+    judge = recipe_judge(recipe, rewards)
+    policy = load_recipe_policy(recipe).to("cuda" if torch.cuda.is_available() else "cpu")
+    policy.freeze_vision()
+    reader, engine = make_reader(policy, recipe), HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
+
+    def ask(batch: range) -> Iterator[SampleStats]:
+        readable = list(_prompts(reader, pool, batch, file))
+        rollouts = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
+        for (index, _), rollout in zip(readable, rollouts, strict=True):
+            sample = pool[index]
+            reward = rewards[sample.task]
+            paid = score_group(reward, sample, rollout.texts, judge=judge)
+            yield make_stats(
+                [float(value) if valid else None for value, valid in zip(paid.total, paid.valid, strict=True)],
+                paid.components,
+                reward.weights,
+                rollout.texts,
+                **_describe(recipe, sample, rollout, file.path.parent),
+                index=index,
+                model=identity.model,
+                sampling=identity.sampling,
+            )
+
+    total = identity.stop - identity.start
+    bar = tqdm(total=total, initial=total - sum(map(len, todo)), desc="select", unit="sample")
+    with bar, autocast(policy.device, recipe.optim.precision), torch.no_grad():
+        for batch in todo:
+            file.append(list(ask(batch)))
+            bar.update(len(batch))
+
+
+def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
+    return recipe_rewards(recipe.rewards, {sample.task for sample in pool}, recipe.data.mode)
+
+
+def _prompts(
+    reader: InputReader, pool: Sequence[Sample], batch: range, file: StatsFile
+) -> Iterator[tuple[int, Prompt]]:
+    """The samples whose video can be used; the others go to the quarantine."""
+    for index in batch:
+        sample = pool[index]
+        try:
+            yield index, reader.prompt(sample)
+        except VideoError as error:
+            file.quarantine.add(sample.id, sample.video, str(error))
+            file.quarantine.check(len(pool))
+
+
+def _roll_out(
+    recipe: Recipe, reader: InputReader, engine: RolloutEngine, batch: Sequence[tuple[Sample, Prompt]]
+) -> list[Rollout]:
+    features = reader.encode([prompt for _, prompt in batch])
+    requests = [
+        Request(prompt, video, derive_seed(recipe.seed, "select", sample.id))
+        for (sample, prompt), video in zip(batch, features, strict=True)
+    ]
+    return engine.generate(requests, recipe.select.repeats, sampling_params(recipe))
+
+
+def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) -> dict[str, Any]:
+    task = get_task(sample.task)
+    return {
+        "id": sample.id,
+        "task": sample.task,
+        "source": sample.source,
+        "unparsed": sum(task.parse(sample, text).value is None for text in rollout.texts),
+        "truncated": int(rollout.truncated.sum()),
+        "lengths": rollout.completions.lengths,
+        "prompt": digest(task.prompt(sample, recipe.data.mode)),
+        "sample": rebased(sample.model_dump(mode="json", exclude_unset=True), sample.video_path, folder),
+    }
