@@ -8,9 +8,9 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from reeltune.errors import InputError
 
@@ -20,9 +20,6 @@ Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 """A time in the source video: a finite number, not negative."""
 Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 """The length of the source video in seconds."""
-
-
-_HERE = Path()
 
 
 class Sample(BaseModel):
@@ -36,7 +33,8 @@ class Sample(BaseModel):
     source: Text | None = None
     meta: dict[str, Any] = Field(default_factory=dict)
 
-    _folder: Path = PrivateAttr(default_factory=lambda: _HERE)
+    # Not a pydantic private attribute: those cost more than all checks of a row together.
+    _folder: ClassVar[Path] = Path()
 
     @property
     def video_path(self) -> Path:
@@ -99,7 +97,7 @@ def to_sample(
         sample = types[task].model_validate(dict(row))
     except ValidationError as error:
         raise InputError(f"{where}, {_explain(error, types[task], row)}") from None
-    sample._folder = path.parent
+    sample.__dict__["_folder"] = path.parent
     return sample
 
 

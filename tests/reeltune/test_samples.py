@@ -1,4 +1,5 @@
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_reads_rows_in_order_with_types_and_video_paths(tmp_path: Path) -> None:
     assert second.source == "mine" and second.meta == {"type": "what"}
     with pytest.raises(ValueError):
         first.id = "c"  # type: ignore[misc]
+
+
+def test_the_folder_travels_with_a_sample_but_is_no_field(tmp_path: Path) -> None:
+    (sample,) = load_samples(write(tmp_path, GROUNDING))
+    for copy in (pickle.loads(pickle.dumps(sample)), sample.model_copy(update={"source": "x"})):
+        assert copy.video_path == tmp_path / "clips/a.mp4"
+    assert "_folder" not in sample.model_dump() and "_folder" not in repr(sample)
+    assert sample == sample.model_validate(GROUNDING)
+    assert sample.model_validate(GROUNDING).video_path == Path.cwd() / "clips/a.mp4"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ Importing this module imports nothing heavy: the command line reads its argument
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reeltune.evaluation.judge_command import add_judge_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,15 +166,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
     )
+    add_judge_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.evaluation.judge_command import judge_predictions
     from reeltune.evaluation.score_table import score_table
     from reeltune.files import write_json, write_jsonl
     from reeltune.tasks import load_task_file
 
     for path in args.task_file:
         load_task_file(path)
+    gc.disable()  # a short process without cycles: collecting would look through every sample again and again
     found = score(
         args.samples,
         args.predictions,
@@ -183,8 +189,14 @@ def run(args: argparse.Namespace) -> int:
     for notice in found.notices:
         print(f"reeltune: {notice}", file=sys.stderr)
     print(score_table(found.metrics))
+    result: dict[str, Any] = dict(found.metrics)
+    if args.judge:
+        judged = judge_predictions(args)
+        print(f"\n{judged.table}")
+        result["captioning"] = result["captioning"] | judged.metrics
+        result["judge"] = judged.record
     if args.json:
-        write_json(args.json, found.metrics)
+        write_json(args.json, result)
     if args.per_sample:
         write_jsonl(args.per_sample, found.per_sample)
     return 0

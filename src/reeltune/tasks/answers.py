@@ -8,11 +8,15 @@ Thinking is never read for an answer, so a model cannot collect by listing guess
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 Mode = Literal["think", "direct", "structured"]
 
 _INNER = r"[^<]*(?:<(?!/?(?:think|answer|glue)>)[^<]*)*"
+
+_THINK, _THOUGHT = re.compile(r"<think>", re.IGNORECASE), re.compile(r"</think>", re.IGNORECASE)
+_BLOCKS = re.compile(r"</?(?:answer|glue)>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ def outside_thinking(text: str) -> str:
     A closing tag without an opening one (the prompt opened it) starts the thinking at the beginning; an
     opening one that is never closed (cut off) takes everything after it.
     """
-    opened = re.search(r"<think>", text, re.IGNORECASE)
-    closings = list(re.finditer(r"</think>", text, re.IGNORECASE))
+    opened = _THINK.search(text)
+    closings = list(_THOUGHT.finditer(text))
     if not closings:
         return text[: opened.start()] if opened else text
     start = opened.start() if opened and opened.start() < closings[0].start() else 0
     before, after = text[:start], text[closings[-1].end() :]
-    reopened = re.search(r"<think>", after, re.IGNORECASE)
+    reopened = _THINK.search(after)
     return f"{before} {after[: reopened.start()] if reopened else after}"
 
 
@@ -64,7 +68,7 @@ def answer_text(text: str, tag: str = "answer") -> Block:
     visible = outside_thinking(text)
     content: str | None = None
     start = None
-    for mark in re.finditer(rf"<(/?){tag}>", visible, re.IGNORECASE):
+    for mark in _tags(tag).finditer(visible):
         if not mark[1]:
             start = mark.end()
         elif start is not None:
@@ -73,4 +77,9 @@ def answer_text(text: str, tag: str = "answer") -> Block:
         return Block(content.strip(), tagged=True)
     if start is not None:
         return Block(visible[start:].strip(), tagged=True)
-    return Block(re.sub(r"</?(?:answer|glue)>", " ", visible, flags=re.IGNORECASE).strip(), tagged=False)
+    return Block(_BLOCKS.sub(" ", visible).strip(), tagged=False)
+
+
+@cache
+def _tags(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"<(/?){re.escape(tag)}>", re.IGNORECASE)

@@ -33,9 +33,11 @@ def iou(a: Box, b: Box) -> float:
     >>> round(iou((0.1, 0.1, 0.3, 0.3), (0.2, 0.1, 0.4, 0.3)), 6)
     0.333333
     """
-    shared = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
-    union = area(a) + area(b) - shared
-    return shared / union if shared > 0 else 0.0
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
 def generalised_iou(a: Box, b: Box) -> float:

@@ -13,6 +13,7 @@ from reeltune.tasks.answers import Block
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _LEAD = r"(?:(?:the\s+)?(?:best\s+|correct\s+|final\s+|right\s+)?(?:answer|option|choice)\s*(?:is|:|=)?\s*)*"
+_LEADING = re.compile(rf"^\W*{_LEAD}", re.IGNORECASE)
 _ALONE = re.compile(rf"\W*{_LEAD}\W*(?:boxed\W*)?([a-z])\W*", re.IGNORECASE)
 _WITH_TEXT = re.compile(rf"\W*{_LEAD}\W*([a-z])(?:\s*[).:\]}}*,-]+\s*|\s+)(.+)", re.IGNORECASE | re.DOTALL)
 _STATED = re.compile(
@@ -47,13 +48,15 @@ def normalised(text: str) -> str:
 
 def _whole(text: str, options: Sequence[str]) -> tuple[str | None, str | None]:
     """The text as a whole: an option's text, a letter, or a letter with a text."""
+    alone = _ALONE.fullmatch(text)
+    if alone and alone[1].upper() in _names(options):
+        return alone[1].upper(), None
     texts = [normalised(option) for option in options]
-    plain = normalised(re.sub(rf"^\W*{_LEAD}", "", text, flags=re.IGNORECASE)) or normalised(text)
+    plain = normalised(_LEADING.sub("", text)) or normalised(text)
     if texts.count(plain) > 1:
         return None, "a text that several options share"
-    if plain in texts and (len(plain) > 1 or plain.upper() not in _names(options)):
+    if plain in texts:
         return LETTERS[texts.index(plain)], None
-    alone = _ALONE.fullmatch(text)
     if alone:
         return _in_range(alone[1], options)
     with_text = _WITH_TEXT.fullmatch(text)

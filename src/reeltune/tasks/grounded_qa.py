@@ -23,7 +23,7 @@ from reeltune.tasks.multiple_choice import (
 from reeltune.tasks.pictures import options_picture, timeline_picture
 from reeltune.tasks.span_answers import read_spans
 from reeltune.tasks.span_baselines import best_fixed_span
-from reeltune.tasks.spans import Span, SpansField, check_within, iop, iou, pair_text
+from reeltune.tasks.spans import Span, SpansField, check_within, iou_and_iop, pair_text
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     def scores(self, sample: GroundedQASample, value: GroundedAnswer | None) -> dict[str, float]:
         evidence = (value.evidence if value else None) or ()
         right = value is not None and value.letter == sample.target
-        precision = iop(evidence, sample.evidence)
+        found, precision = iou_and_iop(evidence, sample.evidence)
         return {
             "accuracy": float(right),
-            "miou": iou(evidence, sample.evidence),
+            "miou": found,
             "iop": precision,
             "acc@gqa": float(right and precision >= 0.5),
         }
@@ -119,7 +119,8 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
 
 
 def _span_scores(span: Span, sample: GroundedQASample) -> dict[str, float]:
-    return {"miou": iou((span,), sample.evidence), "iop": iop((span,), sample.evidence)}
+    found, precision = iou_and_iop((span,), sample.evidence)
+    return {"miou": found, "iop": precision}
 
 
 TASK = GroundedQA()

@@ -81,25 +81,23 @@ def iou(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
     >>> round(iou([(2, 10)], [(5, 15)]), 6)
     0.384615
     """
+    return iou_and_iop(predicted, truth)[0]
+
+
+def iou_and_iop(predicted: Sequence[Span], truth: Sequence[Span]) -> tuple[float, float]:
+    """IoU, and intersection over prediction: the share of the predicted time that is true (NExT-GQA).
+
+    IoP in its set form; the official script takes the best single true span instead. 0 for an empty prediction.
+    """
     a, b = (predicted, truth) if _plain(predicted) and _plain(truth) else (merge(predicted), merge(truth))
-    shared = overlap(a, b)
-    union = total(a) + total(b) - shared
-    return shared / union if union > 0 else 0.0
+    shared, length = overlap(a, b), total(a)
+    union = length + total(b) - shared
+    return (shared / union if union > 0 else 0.0), (shared / length if length > 0 else 0.0)
 
 
 def _plain(spans: Sequence[Span]) -> bool:
     """One span that needs no merging: by far the most frequent case."""
     return len(spans) == 1 and spans[0][0] < spans[0][1]
-
-
-def iop(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
-    """Intersection over prediction, in 0..1: the share of the predicted time that is true (NExT-GQA).
-
-    The set form; the official script takes the best single true span instead. 0 for an empty prediction.
-    """
-    a, b = merge(predicted), merge(truth)
-    length = total(a)
-    return overlap(a, b) / length if length > 0 else 0.0
 
 
 def seconds_text(value: float) -> str:
