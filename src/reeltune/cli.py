@@ -16,7 +16,7 @@ from reeltune.errors import InputError
 from reeltune.evaluation import command as evaluate
 from reeltune.evaluation import score
 from reeltune.planning import command as plan
-from reeltune.report import view
+from reeltune.report import command as view
 from reeltune.selection import command as select
 
 INTERRUPTED = 130
