@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             "seed": args.seed,
             "held_out": str(toyworld_samples(HELD_OUT[0], recipe.toyworld)),
             "train_videos": len({sample.video for sample in train}),
-            "held_out_videos": len({sample.video_path for sample in held_out}),
+            "held_out_videos": recipe.toyworld.held_out_videos,
         },
     )
     page = write_demo_report(args.dir)
@@ -164,10 +164,10 @@ def _trivial(train: "list[Sample]", held_out: "list[Sample]") -> dict[str, dict[
 
 
 def _write_results(directory: Path, results: dict[str, dict[str, float | None]]) -> None:
-    from reeltune.files import write_json, write_jsonl
+    from reeltune.files import whole_lines, write_json, write_jsonl
 
     for name in ("base", "sft", "grpo"):
         answers = directory / "predictions" / name / "temporal_grounding" / "predictions.jsonl"
-        rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        rows = (json.loads(line) for line in whole_lines(answers))
         write_jsonl(directory / "predictions" / f"{name}.jsonl", rows)
     write_json(directory / "results.json", results)

@@ -41,3 +41,11 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines that end with a line feed, without it; what a kill cut off at the end is left out.
+
+    Only line feeds part lines: completions hold other characters that `str.splitlines` would split at.
+    """
+    return path.read_text(encoding="utf-8").split("\n")[:-1]

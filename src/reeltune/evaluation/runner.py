@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from reeltune.errors import VideoError
 from reeltune.evaluation.captions import judged_metrics
-from reeltune.files import write_text
+from reeltune.files import whole_lines, write_text
 from reeltune.inputs import InputReader
 from reeltune.judges import Judge
 from reeltune.models.prompt import Prompt
@@ -105,9 +105,7 @@ def _finished(path: Path) -> dict[str, list[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        write_text(path, whole)
-    rows = [json.loads(line) for line in whole.splitlines()]
+    lines = whole_lines(path)
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    rows = [json.loads(line) for line in lines]
     return {row["id"]: [row["text"]] for row in rows}

@@ -1,11 +1,9 @@
-"""`reeltune view RUN`: the rollout viewer, one page to look through the groups of a run.
+"""The rollout viewer, one page to look through the groups of a run.
 
 Step and group are chosen by links (the page shows the one its address names), so it needs no script; a script
 only adds the arrow keys and plays the shown video. The page is bounded: so many groups, so many bytes of video.
 """
 
-import argparse
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,24 +19,6 @@ from reeltune.report.run_files import RunFiles, read_run, read_run_samples
 LIMIT = 64
 VIDEO_BYTES = 4_000_000
 """Of one video; so a page stays below LIMIT times this."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Write RUN/rollouts.html: look at the sampled groups of a run, with video, rewards and answers."
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
-    parser.add_argument("--step", type=int, action="append", metavar="N", help="show this step (may be repeated)")
-    parser.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"groups in the page (default {LIMIT})")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-
-
-def run(args: argparse.Namespace) -> int:
-    path = write_rollout_viewer(args.run_dir, steps=args.step, limit=args.limit)
-    print(path)
-    if args.open:
-        webbrowser.open(path.resolve().as_uri())
-    return 0
 
 
 def write_rollout_viewer(run_dir: Path, *, steps: Sequence[int] | None = None, limit: int = LIMIT) -> Path:

@@ -3,13 +3,14 @@
 checkpoints/step-000100/
   model/                  a plain Hugging Face directory
   optimizer.safetensors   AdamW's moments, by parameter name
-  state.json              the step
+  state.json              the step, and the history of the prompts where rl.skipping is on
 """
 
 import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,16 @@ from reeltune.models.policy import Policy
 PREFIX = "step-"
 
 
-def save_checkpoint(root: Path, step: int, policy: Policy, optimizer: torch.optim.Optimizer, *, keep: int) -> Path:
-    """Write checkpoint `step` and remove all but the newest `keep`."""
+def save_checkpoint(
+    root: Path,
+    step: int,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    *,
+    keep: int,
+    state: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write checkpoint `step` and remove all but the newest `keep`. `state`: what else the run must remember."""
     target = root / f"{PREFIX}{step:06d}"
     temporary = root / f".{target.name}.tmp"
     if temporary.exists():
@@ -32,7 +41,7 @@ def save_checkpoint(root: Path, step: int, policy: Policy, optimizer: torch.opti
     temporary.mkdir(parents=True)
     policy.save(temporary / "model")
     save_file(optimizer_tensors(policy, optimizer), temporary / "optimizer.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"step": step}) + "\n", encoding="utf-8")
+    (temporary / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
     _sync(temporary)
     if target.exists():
         shutil.rmtree(target)
@@ -60,8 +69,12 @@ def discard_leftovers(root: Path) -> None:
 
 
 def checkpoint_step(checkpoint: Path) -> int:
+    return int(checkpoint_state(checkpoint)["step"])
+
+
+def checkpoint_state(checkpoint: Path) -> dict[str, Any]:
     state: dict[str, Any] = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-    return int(state["step"])
+    return state
 
 
 def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
-from reeltune.files import write_jsonl, write_text
+from reeltune.files import whole_lines, write_jsonl, write_text
 
 
 class Journal:
@@ -89,10 +89,7 @@ def _tracker(name: str, run: Path) -> Any:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a journal; a last line cut off by a kill is not there yet."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    return [json.loads(line) for line in whole_lines(path)] if path.exists() else []
 
 
 def _truncate(path: Path, step: int | None) -> None:

@@ -28,7 +28,10 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
         )
     if not wanted and recipe.eval.data is None:
         return None
-    return build_judge(recipe.judge)
+    config = recipe.judge
+    if config.kind == "openai" and config.transcript is None:
+        config = config.model_copy(update={"transcript": str(Path(recipe.run.dir) / "judge-transcript.jsonl")})
+    return build_judge(config)
 
 
 def announce_cost(recipe: Recipe, judge: Judge | None, samples: Sequence[Sample]) -> None:

@@ -17,11 +17,13 @@ from reeltune.files import write_json, write_text
 from reeltune.inputs import InputReader
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
+from reeltune.report.run import write_run_report
 from reeltune.rollout.hf import HFEngine
 from reeltune.sources import load_source, load_sources, resolve_model
 from reeltune.tasks import load_task_file
 from reeltune.tasks.rewards import Reward
 from reeltune.training.checkpoint import (
+    checkpoint_state,
     checkpoint_step,
     discard_leftovers,
     list_checkpoints,
@@ -32,6 +34,7 @@ from reeltune.training.judging import announce_cost, recipe_judge, write_judge_r
 from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
+from reeltune.training.prompt_history import PromptHistory, from_state
 from reeltune.training.rewards import recipe_rewards
 from reeltune.training.rl import GRPO
 from reeltune.training.schedule import make_schedule
@@ -104,9 +107,13 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         run_dir=run_dir,
         first_step=first_step,
         judge=judge,
+        history=_history(recipe, checkpoint),
     )
     try:
-        return trainer.run()
+        finished = trainer.run()
+        if accelerator.is_main_process:
+            write_run_report(run_dir)
+        return finished
     finally:
         if journal:
             journal.close()
@@ -147,6 +154,13 @@ def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
         gradient_checkpointing=model.gradient_checkpointing,
         mixture_of_depths=model.mixture_of_depths,
     )
+
+
+def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
+    if recipe.method != "grpo" or recipe.rl.skipping is None:
+        return None
+    state = checkpoint_state(checkpoint).get("prompts") if checkpoint else None
+    return from_state(recipe.rl.skipping, state, seed=recipe.seed)
 
 
 def _method(

@@ -1,13 +1,27 @@
 """What the loop asks of a training method; GRPO and SFT are two."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from reeltune.models.prompt import Group, Prompt, VideoFeatures
 from reeltune.samples import Sample
+
+
+@dataclass(frozen=True)
+class Input:
+    """A sample of a step as the model takes it."""
+
+    sample: Sample
+    prompt: Prompt
+    features: VideoFeatures
+
+
+Redraw = Callable[[Sequence[bool]], dict[int, Input] | None]
+"""Told which of this process's inputs gave no signal, answers with others for some of their places; None when no
+process gets any. Called on every process equally often."""
 
 
 @dataclass
@@ -29,24 +43,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A process's items of one step, one record per item for the metrics, and the rollouts to store."""
+    """A process's items of one step, one record per item for the metrics, the rollouts to store, and the rewards of
+    all groups that were rolled out, replaced ones too, as (sample id, rewards)."""
 
     items: list[Item]
     records: list[dict[str, Any]]
     rollouts: list[dict[str, Any]]
+    observed: list[tuple[str, list[float]]] = field(default_factory=list)
 
 
 class Method(Protocol):
     updates_per_step: int
 
-    def prepare(
-        self,
-        step: int,
-        samples: Sequence[Sample],
-        prompts: Sequence[Prompt],
-        features: Sequence[VideoFeatures],
-    ) -> Prepared:
-        """Make this process's items; called on every process with equally many samples."""
+    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+        """Make this process's items; called on every process with equally many inputs."""
 
     def loss(self, item: Item, log_probs: Tensor, update: int) -> tuple[Tensor, dict[str, float]]:
         """The item's share of the step's loss, and sums to add up for the metrics."""

@@ -16,14 +16,14 @@ from reeltune.config import RLConfig
 from reeltune.judges.base import Judge
 from reeltune.models.packing import group_log_probs, pack
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Group, Prompt, VideoFeatures
+from reeltune.models.prompt import Group
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, SamplingParams, derive_seed
-from reeltune.samples import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.tasks.rewards import Reward
 from reeltune.training.grpo import StepTotals, has_signal, policy_loss, step_advantages, token_weights
-from reeltune.training.method import Item, Prepared
+from reeltune.training.method import Input, Item, Prepared, Redraw
+from reeltune.training.prompt_history import is_silent
 from reeltune.training.rewards import GroupRewards, score_group
 
 
@@ -39,6 +39,19 @@ class Signals:
     rollout_log_probs: Tensor
     reference_log_probs: Tensor | None = None
     old_log_probs: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A group that was rolled out and what its completions earned; `values` holds the valid ones."""
+
+    input: Input
+    rollout: Rollout
+    rewards: GroupRewards
+
+    @property
+    def values(self) -> list[float]:
+        return [float(value) for value in self.rewards.total[self.rewards.valid]]
 
 
 class GRPO:
@@ -67,34 +80,29 @@ class GRPO:
         self.updates_per_step = config.updates_per_rollout
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
-    def prepare(
-        self,
-        step: int,
-        samples: Sequence[Sample],
-        prompts: Sequence[Prompt],
-        features: Sequence[VideoFeatures],
-    ) -> Prepared:
-        requests = [
-            Request(prompt, video.detach(), derive_seed(self.seed, "rollout", step, sample.id))
-            for sample, prompt, video in zip(samples, prompts, features, strict=True)
-        ]
-        rollouts = self.engine.generate(requests, self.config.group_size, self.params)
-        rewards = [self._score(sample, rollout) for sample, rollout in zip(samples, rollouts, strict=True)]
-        advantage = self._advantages(samples, rewards)
-        masks = [self._loss_mask(rollout, reward) for rollout, reward in zip(rollouts, rewards, strict=True)]
+    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+        paid, replaced = self._roll_out(step, inputs), []
+        while (fresh := redraw([self._is_silent(each) for each in paid])) is not None:
+            again = self._roll_out(step, list(fresh.values()))
+            for place, each in zip(fresh, again, strict=True):
+                replaced.append(paid[place])
+                paid[place] = each
+        advantage = self._advantages(paid)
+        masks = [self._loss_mask(each) for each in paid]
         totals = self._totals(masks)
         items = []
-        for prompt, video, rollout, mask, group_advantage in zip(
-            prompts, features, rollouts, masks, advantage, strict=True
-        ):
+        for each, mask, group_advantage in zip(paid, masks, advantage, strict=True):
             teaches = self.config.kl > 0 or bool((group_advantage != 0).any())
             weights = token_weights(mask, totals, self.config.loss) * teaches
-            signals = Signals(group_advantage, rollout.log_probs)
-            items.append(Item(Group(prompt, video, rollout.completions), weights, signals))
+            signals = Signals(group_advantage, each.rollout.log_probs)
+            items.append(
+                Item(Group(each.input.prompt, each.input.features, each.rollout.completions), weights, signals)
+            )
         self._add_reference(items)
-        records = [_record(*row) for row in zip(samples, rollouts, rewards, strict=True)]
-        stored = [_stored(*row) for row in zip(samples, rollouts, rewards, advantage, strict=True)]
-        return Prepared(items, records, stored)
+        stored = [_stored(each, own) for each, own in zip(paid, advantage, strict=True)]
+        stored += [_stored(each, torch.zeros(len(each.rewards.total))) | {"replaced": True} for each in replaced]
+        observed = [(each.input.sample.id, each.values) for each in [*paid, *replaced]]
+        return Prepared(items, [_record(each) for each in paid], stored, observed)
 
     def loss(self, item: Item, log_probs: Tensor, update: int) -> tuple[Tensor, dict[str, float]]:
         signals: Signals = item.signals
@@ -141,16 +149,28 @@ class GRPO:
         metrics.update(_reward_metrics(records))
         return metrics
 
-    def _score(self, sample: Sample, rollout: Rollout) -> GroupRewards:
-        return score_group(self.rewards[sample.task], sample, rollout.texts, judge=self.judge)
+    def _roll_out(self, step: int, inputs: Sequence[Input]) -> list[Paid]:
+        requests = [
+            Request(each.prompt, each.features.detach(), derive_seed(self.seed, "rollout", step, each.sample.id))
+            for each in inputs
+        ]
+        rollouts = self.engine.generate(requests, self.config.group_size, self.params)
+        return [
+            Paid(
+                each,
+                rollout,
+                score_group(self.rewards[each.sample.task], each.sample, rollout.texts, judge=self.judge),
+            )
+            for each, rollout in zip(inputs, rollouts, strict=True)
+        ]
 
-    def _advantages(self, samples: Sequence[Sample], rewards: Sequence[GroupRewards]) -> list[Tensor]:
+    def _is_silent(self, paid: Paid) -> bool:
+        return is_silent(paid.values, self.config.skipping.min_std if self.config.skipping else 0.0)
+
+    def _advantages(self, paid: Sequence[Paid]) -> list[Tensor]:
         """This process's advantages; computed over all processes' groups, for the task and batch scales."""
         everywhere = gather_object(
-            [
-                (sample.task, each.total.tolist(), each.valid.tolist())
-                for sample, each in zip(samples, rewards, strict=True)
-            ]
+            [(each.input.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in paid]
         )
         result = step_advantages(
             torch.tensor([row[1] for row in everywhere]),
@@ -160,12 +180,14 @@ class GRPO:
             epsilon=self.config.advantage_epsilon,
             std_floor=self.config.std_floor,
         )
-        first = _process_index() * len(rewards)
-        return list(result[first : first + len(rewards)])
+        first = _process_index() * len(paid)
+        return list(result[first : first + len(paid)])
 
-    def _loss_mask(self, rollout: Rollout, rewards: GroupRewards) -> Tensor:
-        carries = rewards.valid & ~rollout.truncated if self.config.mask_truncated else rewards.valid
-        return rollout.completions.mask & carries[:, None]
+    def _loss_mask(self, paid: Paid) -> Tensor:
+        carries = paid.rewards.valid
+        if self.config.mask_truncated:
+            carries = carries & ~paid.rollout.truncated
+        return paid.rollout.completions.mask & carries[:, None]
 
     def _totals(self, masks: Sequence[Tensor]) -> StepTotals:
         counts = gather_object([(int(mask.any(1).sum()), int(mask.sum())) for mask in masks])
@@ -197,11 +219,12 @@ def _process_index() -> int:
     return int(PartialState().process_index)
 
 
-def _record(sample: Sample, rollout: Rollout, rewards: GroupRewards) -> dict[str, Any]:
+def _record(paid: Paid) -> dict[str, Any]:
+    sample, rollout, rewards = paid.input.sample, paid.rollout, paid.rewards
     task = get_task(sample.task)
     return {
         "task": sample.task,
-        "rewards": rewards.total[rewards.valid].tolist(),
+        "rewards": paid.values,
         "components": rewards.components,
         "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
         "unjudged": int((~rewards.valid).sum()),
@@ -211,7 +234,8 @@ def _record(sample: Sample, rollout: Rollout, rewards: GroupRewards) -> dict[str
     }
 
 
-def _stored(sample: Sample, rollout: Rollout, rewards: GroupRewards, advantage: Tensor) -> dict[str, Any]:
+def _stored(paid: Paid, advantage: Tensor) -> dict[str, Any]:
+    sample, rollout, rewards = paid.input.sample, paid.rollout, paid.rewards
     return {
         "id": sample.id,
         "task": sample.task,

@@ -11,18 +11,20 @@ from reeltune.errors import InputError
 
 @dataclass(frozen=True)
 class Schedule:
-    """Draws [steps, samples_per_step] as indices into the concatenation of all sources."""
+    """Draws [steps, samples_per_step] as indices into the concatenation of all sources; `ends`: where each ends."""
 
     draws: np.ndarray
-    total: int
+    ends: np.ndarray
     seed: int
 
     def step(self, step: int) -> list[int]:
         return [int(index) for index in self.draws[step]]
 
     def substitute(self, step: int, slot: int, attempt: int) -> int:
-        """Another sample of the pool, for a slot whose video cannot be used."""
-        return int(np.random.default_rng([self.seed, 1, step, slot, attempt]).integers(self.total))
+        """Another sample of the slot's source, for one that cannot be used, is skipped or gave no signal."""
+        source = int(np.searchsorted(self.ends, self.draws[step, slot], side="right"))
+        start = int(self.ends[source - 1]) if source else 0
+        return int(np.random.default_rng([self.seed, 1, step, slot, attempt]).integers(start, self.ends[source]))
 
 
 def make_schedule(sizes: Sequence[int], sources: Sequence[Source], *, steps: int, per_step: int, seed: int) -> Schedule:
@@ -47,7 +49,7 @@ def make_schedule(sizes: Sequence[int], sources: Sequence[Source], *, steps: int
             )
         picks = choice.choice(len(sizes), size=per_step, p=shares / shares.sum())
         draws[step] = [offsets[pick] + next(streams[pick]) for pick in picks]
-    return Schedule(draws, int(sum(sizes)), seed)
+    return Schedule(draws, np.cumsum(sizes), seed)
 
 
 def _active(source: Source, step: int) -> bool:

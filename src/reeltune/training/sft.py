@@ -7,11 +7,10 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group, Prompt, VideoFeatures
-from reeltune.samples import Sample
+from reeltune.models.prompt import Completions, Group
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
-from reeltune.training.method import Item, Prepared
+from reeltune.training.method import Input, Item, Prepared, Redraw
 
 
 class SFT:
@@ -23,23 +22,17 @@ class SFT:
         self.policy = policy
         self.mode: Mode = mode
 
-    def prepare(
-        self,
-        step: int,
-        samples: Sequence[Sample],
-        prompts: Sequence[Prompt],
-        features: Sequence[VideoFeatures],
-    ) -> Prepared:
-        golds = [get_task(sample.task).gold(sample, self.mode) for sample in samples]
+    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+        golds = [get_task(each.sample.task).gold(each.sample, self.mode) for each in inputs]
         completions = [Completions.from_lists([self.policy.tokenize_answer(gold)]) for gold in golds]
         tokens = sum(gather_object([int(each.mask.sum()) for each in completions]))
         items = [
-            Item(Group(prompt, video, completion), completion.mask.float() / tokens)
-            for prompt, video, completion in zip(prompts, features, completions, strict=True)
+            Item(Group(each.prompt, each.features, completion), completion.mask.float() / tokens)
+            for each, completion in zip(inputs, completions, strict=True)
         ]
         records = [
-            {"task": sample.task, "completion_tokens": int(item.group.completions.mask.sum())}
-            for sample, item in zip(samples, items, strict=True)
+            {"task": each.sample.task, "completion_tokens": int(item.group.completions.mask.sum())}
+            for each, item in zip(inputs, items, strict=True)
         ]
         return Prepared(items, records, [])
 

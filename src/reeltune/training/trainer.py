@@ -26,15 +26,16 @@ from reeltune.models.prompt import Group, Prompt, VideoFeatures
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.samples import Sample
 from reeltune.training.checkpoint import save_checkpoint
+from reeltune.training.draw import MAX_SUBSTITUTES, Pick, StepDraw
 from reeltune.training.interrupt import Interrupt
 from reeltune.training.journal import Journal
 from reeltune.training.learner import accumulate_gradients, log_prob_gap
-from reeltune.training.method import Item, Method
+from reeltune.training.method import Input, Item, Method
 from reeltune.training.optimizer import learning_rate
+from reeltune.training.prompt_history import PromptHistory
 from reeltune.training.schedule import Schedule
 from reeltune.video.quarantine import Quarantine
 
-MAX_SUBSTITUTES = 100
 PARITY_TOLERANCE = {"float32": 1e-4, "bf16": 0.25}
 
 
@@ -58,6 +59,7 @@ class Trainer:
     run_dir: Path
     first_step: int = 0
     judge: Judge | None = None
+    history: PromptHistory | None = None
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -93,11 +95,11 @@ class Trainer:
 
     def _step(self, step: int) -> dict[str, float]:
         started = time.perf_counter()
-        samples, prompts = self._inputs(step)
+        draw = StepDraw(step, self.schedule, self.samples, self.history)
         self.policy.train()
         with autocast(self.accelerator.device, self.recipe.optim.precision):
-            features = self.reader.encode(prompts)
-            prepared = self.method.prepare(step, samples, prompts, features)
+            inputs = self._inputs(step, draw.first())
+            prepared = self.method.prepare(step, inputs, lambda silent: self._redraw(draw, silent))
         prepared_at = time.perf_counter()
         if step == self.first_step and self.recipe.method == "grpo":
             self._assert_parity(prepared.items)
@@ -108,6 +110,10 @@ class Trainer:
         metrics = self.method.summarise(gather_object(prepared.records), sums)
         metrics |= {name: sums[name] for name in ("grad_norm", "lr")}
         metrics["quarantined"] = float(len(self.quarantine))
+        if self.history:
+            for sample_id, rewards in gather_object(prepared.observed):
+                self.history.observe(sample_id, rewards)
+            metrics |= draw.metrics(self.recipe.rl.group_size)
         if self.journal:
             self.journal.metrics(step + 1, metrics)
             now = time.perf_counter()
@@ -146,20 +152,33 @@ class Trainer:
         self.optimizer.step()
         return sums | {"grad_norm": grad_norm, "lr": rate}
 
-    def _inputs(self, step: int) -> tuple[list[Sample], list[Prompt]]:
-        """This process's samples of a step; a sample with an unusable video is replaced by another one."""
-        slots = self.schedule.step(step)
-        share = len(slots) // self.accelerator.num_processes
-        first = share * self.accelerator.process_index
-        samples, prompts = [], []
-        for slot in range(first, first + share):
-            sample, prompt = self._readable(step, slot, slots[slot])
-            samples.append(sample)
-            prompts.append(prompt)
-        return samples, prompts
+    def _inputs(self, step: int, picks: Sequence[Pick]) -> list[Input]:
+        """This process's inputs among the picks; a sample with an unusable video is replaced by another one."""
+        mine = [self._readable(step, pick) for pick in picks if self._owns(pick.slot)]
+        features = self.reader.encode([prompt for _, prompt in mine])
+        return [Input(sample, prompt, video) for (sample, prompt), video in zip(mine, features, strict=True)]
 
-    def _readable(self, step: int, slot: int, index: int) -> tuple[Sample, Prompt]:
-        for attempt in range(MAX_SUBSTITUTES):
+    def _redraw(self, draw: StepDraw, silent: Sequence[bool]) -> dict[int, Input] | None:
+        """Other inputs for silent groups, by their place among this process's; None when no process gets any."""
+        if self.history is None:
+            return None
+        picks = draw.again(gather_object(list(silent)))
+        if not picks:
+            return None
+        places = [pick.slot - self._share * self.accelerator.process_index for pick in picks if self._owns(pick.slot)]
+        return dict(zip(places, self._inputs(draw.step, picks), strict=True))
+
+    @property
+    def _share(self) -> int:
+        """Slots of a step per process; each has a run of neighbours."""
+        return self.recipe.samples_per_step // int(self.accelerator.num_processes)
+
+    def _owns(self, slot: int) -> bool:
+        return slot // self._share == self.accelerator.process_index
+
+    def _readable(self, step: int, pick: Pick) -> tuple[Sample, Prompt]:
+        index = pick.index
+        for attempt in range(pick.attempt + 1, pick.attempt + MAX_SUBSTITUTES):
             sample = self.samples[index]
             if sample.id not in self.quarantine:
                 try:
@@ -167,7 +186,7 @@ class Trainer:
                 except VideoError as error:
                     self.quarantine.add(sample.id, sample.video, str(error))
                     self.quarantine.check(len(self.samples))
-            index = self.schedule.substitute(step, slot, attempt)
+            index = self.schedule.substitute(step, pick.slot, attempt)
         raise InputError(f"no readable video among {MAX_SUBSTITUTES} samples; see {self.run_dir / 'quarantine.jsonl'}")
 
     def _with_fresh_features(self, items: list[Item]) -> list[Item]:
@@ -223,7 +242,8 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         if self._is_main:
             root = self.run_dir / "checkpoints"
-            save_checkpoint(root, step, self.policy, self.optimizer, keep=self.recipe.checkpoint.keep)
+            state = {"prompts": self.history.state()} if self.history else {}
+            save_checkpoint(root, step, self.policy, self.optimizer, keep=self.recipe.checkpoint.keep, state=state)
         self.accelerator.wait_for_everyone()
 
     @property
