@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from reeltune.judges.questions import Question
 
 A = TypeVar("A")
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 @dataclass

@@ -183,7 +183,7 @@ class OpenAIJudge(ChatJudge):
 
 def _collect(futures: "list[Future[Any]]", progress: Progress | None) -> None:
     """Wait for all; the first error ends the waiting and is raised."""
-    callback: Callable[[Future[Any]], None] | None = (lambda future: progress(1)) if progress else None
+    callback: Callable[[Future[Any]], object] | None = (lambda future: progress(1)) if progress else None
     for future in futures:
         if callback:
             future.add_done_callback(callback)

@@ -1,0 +1,148 @@
+"""`reeltune score --judge`: the judged metrics of stored captions. Cost first, then calls; nothing is paid for twice.
+
+Importing this module imports nothing heavy: the command line reads its arguments at every start.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reeltune.errors import InputError
+
+if TYPE_CHECKING:
+    from reeltune.config import JudgeConfig
+    from reeltune.judges import Judge
+    from reeltune.judges.base import Cost
+    from reeltune.samples import Sample
+
+KINDS = ("openai", "recorded", "events", "lexical")
+NAMES = {"autodq": "AutoDQ", "capst": "CapST", "vdcscore": "VDCScore", "lexical_proxy": "lexical proxy"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """metrics: as in `judged_metrics`. record: who judged and how it fared. table: both to read."""
+
+    metrics: dict[str, float]
+    record: dict[str, Any]
+    table: str
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("judged captions")
+    group.add_argument("--judge", choices=KINDS, help="who judges captions; none: only what needs no judge")
+    group.add_argument(
+        "--judge-set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the recipe's judge section: base_url, model, transcript, prompts, budget_tokens, ...",
+    )
+    group.add_argument("--yes", action="store_true", help="go on although the cost is above judge.budget_tokens")
+
+
+def judge_predictions(args: argparse.Namespace) -> Judged:
+    """Judge `args.predictions` against `args.samples` as the options say.
+
+    Raises InputError for settings that break a rule, without captioning samples, and for a cost that is not confirmed.
+    """
+    from reeltune.evaluation.predictions import read_predictions
+    from reeltune.judges import build_judge
+    from reeltune.tasks import load_samples
+
+    samples = [sample for sample in load_samples(args.samples) if sample.task == "captioning"]
+    if not samples:
+        raise InputError(f"--judge: {args.samples} holds no captioning sample; leave --judge out")
+    config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
+    judge = build_judge(config)
+    assert judge is not None
+    return judge_samples(samples, read_predictions(args.predictions), judge, budget=config.budget_tokens, yes=args.yes)
+
+
+def judge_samples(
+    samples: "Sequence[Sample]",
+    predictions: Mapping[str, Sequence[str]],
+    judge: "Judge",
+    *,
+    budget: int,
+    yes: bool = False,
+) -> Judged:
+    """Ask the judge once the cost is known and, above `budget` tokens, confirmed."""
+    from tqdm import tqdm
+
+    from reeltune.evaluation.captions import judged_cost, judged_metrics
+
+    texts = [predictions.get(sample.id, ()) for sample in samples]
+    cost = judged_cost(samples, texts, judge)
+    confirm(cost, judge.label, budget=budget, yes=yes)
+    with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
+        metrics = judged_metrics(samples, texts, judge, lambda count: bar.update(count))
+    return Judged(metrics, judge.record(), judged_table(metrics, judge))
+
+
+def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
+    """Print the cost; above the budget ask, or refuse where nobody can answer."""
+    if not cost.calls:
+        return
+    print(f"reeltune: judge {label}: {cost}", file=sys.stderr)
+    if cost.tokens <= budget or yes:
+        return
+    rule = f"this may cost {cost.tokens:,} tokens, more than judge.budget_tokens={budget:,}"
+    if not sys.stdin.isatty():
+        raise InputError(f"{rule}; add --yes, or --judge-set budget_tokens={cost.tokens}")
+    if input(f"reeltune: {rule}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError(f"{rule}; nothing was sent")
+
+
+def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path) -> "JudgeConfig":
+    """The judge section from `key=value` settings; an endpoint's replies are always kept on disk."""
+    import yaml
+    from pydantic import ValidationError
+
+    from reeltune.config import JudgeConfig
+    from reeltune.samples import nearest
+
+    values: dict[str, Any] = {"kind": kind}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or key not in JudgeConfig.model_fields:
+            hint = nearest(key, JudgeConfig.model_fields)
+            raise InputError(f"--judge-set must be KEY=VALUE with a key of the judge section; got {setting!r}{hint}")
+        values[key] = yaml.safe_load(value)
+    if kind == "openai":
+        values.setdefault("transcript", str(default_transcript))
+    try:
+        return JudgeConfig.model_validate(values)
+    except ValidationError as error:
+        told = "; ".join(
+            ".".join(["judge", *map(str, each["loc"])]) + f": {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        )
+        raise InputError(f"--judge {kind}: {told}; give it as --judge-set KEY=VALUE") from None
+
+
+def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
+    """One block a metric; its name says who judged with which prompts."""
+    blocks = []
+    for name, title in NAMES.items():
+        own = {key.removeprefix(f"{name}."): value for key, value in metrics.items() if key.startswith(f"{name}.")}
+        if own:
+            note = "word overlap, not a judgement" if judge.proxy else f"judge: {judge.label}"
+            width = max(map(len, own))
+            lines = [f"  {key.ljust(width)}  {_shown(key, value)}" for key, value in own.items()]
+            blocks.append("\n".join([f"{title} ({note})", *lines]))
+    counts = judge.counts
+    blocks.append(
+        f"judge: {counts.questions} questions, {counts.calls} calls, {counts.cache_hits} known before, "
+        f"{counts.retries} retries, {counts.rejected} replies in a wrong form, {counts.failures} unanswered"
+    )
+    return "\n\n".join(blocks)
+
+
+def _shown(key: str, value: float) -> str:
+    last = key.rpartition(".")[2]
+    is_count = last in ("videos", "failed") or last.startswith(("dropped_", "unjudged_"))
+    return f"{value:10.0f}" if is_count else f"{value:10.2f}"
