@@ -1,7 +1,7 @@
 """What a samples file holds, at a glance: durations, spans, letters and labels, as text and as a picture."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from reeltune.data.findings import counts_by, spans_of
@@ -71,7 +71,7 @@ def _distributions(samples: Sequence[Sample]) -> dict[str, Bars]:
     if durations:
         middle = statistics.median(durations)
         title = f"duration in seconds: {min(durations):g} to {max(durations):g}, median {middle:g}"
-        found[title] = _histogram(durations, lambda value: f"{value:.0f}")
+        found[title] = _histogram(durations)
         spans = [
             [(start / duration, end / duration) for start, end in spans_of(sample)]
             for sample, duration in zip(samples, durations, strict=True)
@@ -87,15 +87,17 @@ def _distributions(samples: Sequence[Sample]) -> dict[str, Bars]:
     return found
 
 
-def _histogram(values: Sequence[float], name: Callable[[float], str]) -> Bars:
+def _histogram(values: Sequence[float]) -> Bars:
     low, high = min(values), max(values)
-    step = (high - low) / BINS or 1.0
+    if low == high:
+        return {f"{low:g}": float(len(values))}
+    step = (high - low) / BINS
     bins = [0.0] * BINS
     for value in values:
         bins[min(BINS - 1, int((value - low) / step))] += 1
-    if low == high:
-        return {name(low): float(len(values))}
-    return {f"{name(low + i * step)} to {name(low + (i + 1) * step)}": count for i, count in enumerate(bins)}
+    decimals = 0 if step >= 2 else 1 if step >= 0.2 else 3
+    edges = [f"{low + index * step:.{decimals}f}" for index in range(BINS + 1)]
+    return {f"{edges[i]} to {edges[i + 1]}": count for i, count in enumerate(bins)}
 
 
 def _shares(values: Sequence[float]) -> Bars:
