@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from reeltune.errors import InputError
-from reeltune.report import command, view
+from reeltune.report import command as view_command
+from reeltune.report import view
 from reeltune.report.run_files import read_run
 
 Check = Callable[[str], Any]
@@ -17,8 +18,8 @@ Make = Callable[..., Path]
 
 def command(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    view_command.add_arguments(parser)
+    return view_command.run(parser.parse_args(words))
 
 
 def test_the_command_writes_the_page_and_prints_its_path(
