@@ -244,6 +244,8 @@ def main() -> None:
     good.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     good.add_argument("--dir", type=Path, default=Path("runs/mixture-of-depths"))
     good.add_argument("--variants", nargs="+")
+    good.add_argument("--steps", type=int, default=100)
+    good.add_argument("--lr", type=float, default=3e-4)
     good.set_defaults(run=quality)
     args = parser.parse_args()
     args.run(args)

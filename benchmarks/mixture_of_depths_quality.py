@@ -1,0 +1,118 @@
+"""What routing costs in quality: the same small model fine-tuned dense and routed on equal samples of toyworld.
+
+Every variant sees the same samples in the same order (the seed decides both) and is asked the same held-out
+questions, greedily. Runs that are done are kept in --dir and not repeated.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from reeltune.config import Recipe, ToyworldConfig, parse_recipe
+from reeltune.evaluation.runner import answers, metrics_by_task
+from reeltune.files import write_json
+from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig, layer_ratios, mean_ratio
+from reeltune.models.policy import load_policy
+from reeltune.rollout.hf import HFEngine
+from reeltune.samples import Sample
+from reeltune.sources import load_sources, resolve_model
+from reeltune.training.launch import make_reader, train
+
+VARIANTS: dict[str, dict[str, Any] | None] = {
+    "dense": None,
+    "p-MoD": {},
+    "linear schedule": {"schedule": "linear"},
+    "constant ratio": {"schedule": "constant"},
+    "interleaved layers": {"schedule": "interleaved"},
+    "softmax weight": {"weight": "softmax"},
+    "sigmoid weight": {"weight": "sigmoid"},
+    "one-sided weight": {"scale_skipped": False},
+}
+TASKS = ("multiple_choice", "temporal_grounding")
+METRICS = {"multiple_choice": "accuracy", "temporal_grounding": "miou"}
+
+
+def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
+    tree = {
+        "method": "sft",
+        "seed": seed,
+        "model": {"path": "toyworld:base", "mixture_of_depths": VARIANTS[variant]},
+        "data": {"train": [f"toyworld:train/{task}" for task in TASKS], "mode": "direct"},
+        "video": {"fps": 2, "min_frame_pixels": 4096, "max_frame_pixels": 4096},
+        "sft": {"steps": args.steps, "samples_per_step": 16},
+        "optim": {"lr": args.lr, "schedule": "cosine", "warmup_steps": 5},
+        "checkpoint": {"every": 0, "keep": 1},
+        "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{seed}")},
+    }
+    return parse_recipe(tree, where=variant)
+
+
+def held_out(recipe: Recipe) -> list[Sample]:
+    sources = [{"path": f"toyworld:held_out/{task}"} for task in TASKS]
+    tree = {"method": "sft", "model": {"path": "x"}, "data": {"train": sources}}
+    found = load_sources(parse_recipe(tree, where="held out").data.train, recipe.toyworld)
+    return [sample for source in found for sample in source]
+
+
+def evaluate(model: Path, recipe: Recipe, samples: list[Sample]) -> dict[str, float]:
+    policy = load_policy(model, mixture_of_depths=recipe.model.mixture_of_depths).eval()
+    policy.freeze_vision()
+    reader, engine = make_reader(policy, recipe), HFEngine(policy)
+    texts = list(answers(reader, engine, samples, max_new_tokens=24))
+    found = metrics_by_task(samples, texts)
+    return {name: found[task][name] for task, name in METRICS.items()}
+
+
+def run_variant(variant: str, seed: int, args: argparse.Namespace) -> dict[str, float]:
+    recipe = make_recipe(variant, seed, args)
+    run_dir = Path(recipe.run.dir)
+    if (run_dir / "quality.json").exists():
+        return dict(json.loads((run_dir / "quality.json").read_text()))
+    started = time.process_time()
+    train(recipe)
+    [checkpoint] = (run_dir / "checkpoints").glob("step-*")
+    metrics = evaluate(checkpoint / "model", recipe, held_out(recipe))
+    losses = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    last = [row["loss"] for row in losses if "loss" in row][-20:]
+    metrics |= {"loss": statistics.mean(last), "cpu_seconds": time.process_time() - started}
+    write_json(run_dir / "quality.json", metrics)
+    return metrics
+
+
+def run_quality(args: argparse.Namespace) -> None:
+    variants = args.variants or list(VARIANTS)
+    results = {variant: [run_variant(variant, seed, args) for seed in args.seeds] for variant in variants}
+    untrained = {}
+    for variant in ("dense", "p-MoD"):
+        recipe = make_recipe(variant, 0, args)
+        untrained[variant] = evaluate(resolve_model("toyworld:base", ToyworldConfig()), recipe, held_out(recipe))
+    print_table(results, untrained)
+    if args.json:
+        write_json(args.json, {"seeds": args.seeds, "results": results, "untrained": untrained})
+
+
+def print_table(results: dict[str, list[dict[str, float]]], untrained: dict[str, dict[str, float]]) -> None:
+    names = [*METRICS.values(), "loss"]
+    print("| variant | vision KV | " + " | ".join(f"{name} | difference to dense" for name in names) + " |")
+    print("|---" * (2 + 2 * len(names)) + "|")
+    for variant, rows in results.items():
+        cells = [variant, f"{100 * _share(variant):.1f} %"]
+        for name in names:
+            digits = 4 if name == "loss" else 1
+            values = [row[name] for row in rows]
+            cells.append(f"{statistics.mean(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})")
+            pairs = zip(values, [row[name] for row in results["dense"]], strict=True) if "dense" in results else []
+            gaps = [after - before for after, before in pairs]
+            cells.append(f"{statistics.mean(gaps):+.{digits}f}" if gaps else "")
+        print("| " + " | ".join(cells) + " |")
+    for variant, row in untrained.items():
+        values = ", ".join(f"{name} {row[name]:.1f}" for name in METRICS.values())
+        print(f"not fine-tuned, {variant}: {values}")
+
+
+def _share(variant: str) -> float:
+    section = VARIANTS[variant]
+    return 1.0 if section is None else mean_ratio(layer_ratios(MixtureOfDepthsConfig(**section), layers=4))
