@@ -17,7 +17,13 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
 
 from reeltune.models.mixture_of_depths_cache import routed_cache_layer
-from reeltune.models.mixture_of_depths_routing import Routing, Selection, kept_vision, router_weights
+from reeltune.models.mixture_of_depths_routing import (
+    Routing,
+    Selection,
+    kept_vision,
+    router_weights,
+    string_skipped,
+)
 from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 
 
@@ -88,9 +94,12 @@ class RoutedLayer:
         cos, sin = (selection.gather(each) for each in position_embeddings)
         if routing.custom_mask:
             attention_mask = selection.mask(attention_mask)
+        if "shared" in kwargs:
+            dropped = [count - quota for count, quota in zip(routing.counts, quotas, strict=True)]
+            kwargs["shared"] = kwargs["shared"].without(dropped)
         mask = self._mask(chosen, selection.real, attention_mask, past_key_values, routing)
         output = self._block(chosen, (cos, sin), mask, past_key_values, selection.gather(weights), kwargs)
-        skipped = hidden_states * weights if self.settings.scale_skipped else hidden_states
+        skipped = string_skipped(hidden_states, weights) if self.settings.scale_skipped else hidden_states
         return selection.put_back(skipped, output)
 
     def _weights(self, hidden: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:

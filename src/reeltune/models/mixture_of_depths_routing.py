@@ -95,6 +95,15 @@ def router_weights(kind: Weight, logits: Tensor, alpha: float, routing: Routing)
     return softmax_weight(logits, routing.sample.to(logits.device), len(routing.counts))
 
 
+def string_skipped(hidden: Tensor, weights: Tensor) -> Tensor:
+    """STRing, symmetric token reweighting: what skips the layer carries its weight too, w * x.
+
+    So the router learns from the tokens it drops as well. `hidden` [R, L, H], `weights` [R, L, 1], 1 at text. The
+    one-sided ablation leaves skipped tokens as they are.
+    """
+    return hidden * weights
+
+
 def kept_vision(logits: Tensor, routing: Routing, quotas: list[int]) -> Tensor:
     """Bool [V]: true at each sample's `quota` largest logits; equal logits are kept in the order of the tokens.
 
