@@ -297,6 +297,29 @@ def test_a_batch_of_text_reaches_every_router(plain: Any) -> None:
     assert len(names) == 8 and all(float(found[name].abs().max()) == 0 for name in names)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_samples_packed_into_one_row_under_a_4d_mask_are_routed_apart(plain: Any, attention: str) -> None:
+    model = routed(plain, "llava", attention=attention)
+    samples = [plain.rows(model, plain.batch("llava", [count], seed=count))[0] for count in (2, 1, 3)]
+    lengths = [len(each.vision) for each in samples]
+    owner = torch.arange(3).repeat_interleave(torch.tensor(lengths))
+    order = torch.arange(len(owner))
+    visible = (owner[:, None] == owner) & (order[:, None] >= order)
+    vision = torch.tensor([flag for each in samples for flag in each.vision])
+    with torch.no_grad():
+        hidden = model.model.language_model(
+            inputs_embeds=torch.cat([each.embeds for each in samples])[None],
+            attention_mask=torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)[None, None],
+            position_ids=torch.cat([torch.arange(length) for length in lengths])[None],
+            use_cache=False,
+            vision_samples=torch.where(vision, owner, -1)[None],
+        ).last_hidden_state[0]
+        found = model.lm_head(hidden).split(lengths)
+    for logits, tokens in zip(found, samples, strict=True):
+        expected, _ = plain.forward(model, tokens, RATIOS)
+        assert float((logits - expected).abs().max()) < TOLERANCE
+
+
 def test_images_and_videos_can_be_routed_apart(plain: Any) -> None:
     model = plain.build("qwen2_vl")
     install(model, MixtureOfDepthsConfig(route=("video",)))
