@@ -1,6 +1,6 @@
 """Writes toyworld to disk: MP4 files and the samples that ask about them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,15 +43,11 @@ def generate(
     whole. Equal arguments give equal samples. No scene of one split has the script of a scene of the other,
     whatever the seeds.
     """
-    plan = plan_samples(
-        videos,
-        split,
-        seed=seed,
-        tasks=tasks,
-        samples_per_video=samples_per_video,
-        objects=objects,
-        settings=settings,
-    )
+
+    def draw(rng: np.random.Generator) -> Scene:
+        return draw_scene(rng, int(rng.integers(objects[0], objects[1] + 1)), settings)
+
+    plan = plan_samples(videos, split, seed=seed, tasks=tasks, samples_per_video=samples_per_video, draw=draw)
     return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=f"{split}-{seed}")
 
 
@@ -84,16 +80,18 @@ def plan_samples(
     *,
     seed: int,
     tasks: Sequence[str] | Mapping[str, float],
-    samples_per_video: int = 1,
-    objects: tuple[int, int] = (1, 3),
-    settings: WorldSettings | None = None,
+    samples_per_video: int,
+    draw: Callable[[np.random.Generator], Scene],
 ) -> Iterator[Asked]:
-    """Draw scenes of `split` and ask about each; scenes without an answer are drawn again."""
+    """Draw scenes of `split` and ask about each; a scene that cannot answer all questions is drawn again.
+
+    Kinds that few scenes can answer come a little less often than their shares say.
+    """
     kinds, shares = kinds_of(tasks)
     rng = np.random.default_rng([seed, ("train", "held_out").index(split)])
     found = 0
     while found < videos:
-        scene = draw_scene(rng, int(rng.integers(objects[0], objects[1] + 1)), settings)
+        scene = draw(rng)
         wanted = rng.choice(kinds, size=samples_per_video, p=shares)
         if is_held_out(scene) != (split == "held_out"):
             continue

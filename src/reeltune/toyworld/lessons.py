@@ -8,7 +8,7 @@ annotators. The order and the shares are our choice, found by measuring.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,48 +19,66 @@ from reeltune.tasks import get_task
 from reeltune.toyworld.generate import Asked, plan_samples, write_samples
 from reeltune.toyworld.model import build_model
 from reeltune.toyworld.questions import KINDS
-from reeltune.toyworld.world import WorldSettings
+from reeltune.toyworld.world import Scene, WorldSettings, draw_parade, draw_scene
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Which questions (with shares), about how many objects doing what, over how many clips."""
+    """Which questions (with shares), about what scenes, over how many clips.
+
+    `objects` of 0 is a parade: another shape each second. `slack`: spans for grounding are widened by up to so
+    many seconds on either side.
+    """
 
     kinds: Mapping[str, float]
     objects: tuple[int, int]
+    settings: WorldSettings
     videos: int
-    settings: WorldSettings = field(default_factory=WorldSettings)
     samples_per_video: int = 4
-    slack: int = 0  # spans for grounding are widened by up to so many seconds on either side
+    slack: int = 0
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        objects = int(rng.integers(self.objects[0], self.objects[1] + 1))
+        return draw_scene(rng, objects, self.settings) if objects else draw_parade(rng, self.settings)
 
 
-SEE: Mapping[str, float] = {
-    "instruction/inventory": 2,
-    "instruction/roll_call": 1,
-    "multiple_choice/shape": 1,
-    "multiple_choice/colour": 1,
+ROLL_CALL = {"instruction/roll_call": 1.0}
+SEE = {
+    "instruction/inventory": 1.0,
+    "instruction/shape": 2.0,
+    "instruction/colour": 2.0,
+    "instruction/letters": 3.0,
+    "instruction/roll_call": 1.0,
+    "instruction/presence": 1.0,
+    "multiple_choice/shape": 1.0,
+    "multiple_choice/colour": 1.0,
 }
-"""What is there at all."""
-
-WATCH: Mapping[str, float] = {
-    "instruction/presence": 3,
-    "instruction/roll_call": 3,
-    "instruction/inventory": 1,
-    "multiple_choice/shape": 1,
-    "multiple_choice/colour": 1,
-    "multiple_choice/time": 1,
-    "temporal_grounding/visible": 1,
+WATCH = {
+    "instruction/presence": 3.0,
+    "instruction/roll_call": 3.0,
+    "instruction/inventory": 1.0,
+    "instruction/shape": 1.0,
+    "instruction/colour": 1.0,
+    "instruction/letters": 2.0,
+    "multiple_choice/shape": 1.0,
+    "multiple_choice/colour": 1.0,
+    "multiple_choice/time": 1.0,
+    "temporal_grounding/visible": 1.0,
 }
-"""Who is there when."""
 
-STILL = WorldSettings(roles={"stays": 1.0})
-COMES_AND_GOES = WorldSettings(roles={"appears": 1.0})
+
+def _world(shortest: int, longest: int, *, size: tuple[float, float] = (0.3, 0.34), **roles: float) -> WorldSettings:
+    total = sum(roles.values())
+    shares = {role: share / total for role, share in roles.items()} if roles else WorldSettings().roles
+    return WorldSettings(shortest=shortest, longest=longest, size=size, roles=shares)
+
 
 LESSONS: dict[str, Lesson] = {
-    "see-one": Lesson(SEE, (1, 1), videos=1500, settings=STILL),
-    "watch-one": Lesson(WATCH, (1, 1), videos=2000, settings=COMES_AND_GOES, slack=3),
-    "watch-two": Lesson(WATCH, (1, 2), videos=2000, settings=COMES_AND_GOES, slack=3),
-    "watch-three": Lesson(WATCH, (1, 3), videos=3000, slack=3),
+    "parade-large": Lesson(ROLL_CALL, (0, 0), _world(2, 3, size=(0.3, 0.5)), videos=3000, samples_per_video=1),
+    "parade": Lesson(ROLL_CALL, (0, 0), _world(3, 8), videos=5000, samples_per_video=1),
+    "see": Lesson(SEE, (1, 2), _world(2, 5, stays=1, appears=2), videos=3000),
+    "watch-two": Lesson(WATCH, (1, 2), _world(3, 7, stays=1, appears=4), videos=3000, slack=3),
+    "watch-three": Lesson(WATCH, (1, 3), _world(6, 10), videos=3000, slack=3),
 }
 
 
@@ -85,8 +103,7 @@ def lesson_samples(lesson: Lesson, seed: int) -> Iterator[Asked]:
         seed=seed,
         tasks=lesson.kinds,
         samples_per_video=lesson.samples_per_video,
-        objects=lesson.objects,
-        settings=lesson.settings,
+        draw=lesson.draw,
     ):
         yield replace(asked, samples=tuple(loosen(sample, lesson.slack, rng) for sample in asked.samples))
 
@@ -110,7 +127,9 @@ def new_model(directory: Path, *, seed: int = 0) -> None:
 def texts() -> Iterator[str]:
     """Prompts and right answers of every kind of question, for the tokenizer."""
     tasks = dict.fromkeys(KINDS, 1.0)
-    for asked in plan_samples(300, "train", seed=0, tasks=tasks, samples_per_video=6):
+    for asked in plan_samples(
+        300, "train", seed=0, tasks=tasks, samples_per_video=6, draw=lambda rng: draw_scene(rng, 3)
+    ):
         yield from (f"<{second}.2 seconds>" for second in range(int(asked.scene.duration)))
         for sample in asked.samples:
             task = get_task(sample["task"])

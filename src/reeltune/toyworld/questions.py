@@ -243,6 +243,27 @@ def inventory(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return {"instruction": "Name all objects in the video.", "response": ", ".join(names)}
 
 
+def _in_a_word(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
+    """A question with options, asked without them."""
+
+    def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
+        choice = build(scene, rng)
+        return choice and {"instruction": f"{choice[0]} Answer in a word.", "response": choice[1]}
+
+    return question
+
+
+def find_letters(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Which option has which text? It needs no video: it teaches what options and letters are."""
+    texts = [list(COLOURS), list(SHAPES), _strangers(scene, rng)][int(rng.integers(3))]
+    options = [str(text) for text in rng.permutation(texts)[:OPTIONS]]
+    order = [int(index) for index in rng.permutation(OPTIONS)]
+    lines = [f"Give the letters of {', '.join(options[index] for index in order)}."]
+    lines += [f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True)]
+    response = ", ".join(f"{options[index]} {'ABCD'[index]}" for index in order)
+    return {"instruction": "\n".join(lines), "response": response}
+
+
 KINDS: dict[str, Ask] = {
     "temporal_grounding/visible": when_visible,
     "temporal_grounding/moves": when_moving,
@@ -262,4 +283,7 @@ KINDS: dict[str, Ask] = {
     "instruction/colour_log": colour_log,
     "instruction/roll_call": roll_call,
     "instruction/inventory": inventory,
+    "instruction/shape": _in_a_word(_which_shape),
+    "instruction/colour": _in_a_word(_which_colour),
+    "instruction/letters": find_letters,
 }

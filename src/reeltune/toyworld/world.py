@@ -40,7 +40,7 @@ class WorldSettings:
     fps: int = 2
     shortest: int = 6
     longest: int = 10
-    size: Span = (0.22, 0.30)
+    size: Span = (0.30, 0.34)
     noisy_share: float = 0.2
     # How often a shape only appears, moves, changes colour, or comes back after it has vanished. One that stays
     # all the time asks nothing about time: the first lesson of the small model.
@@ -142,17 +142,27 @@ def draw_scene(rng: np.random.Generator, objects: int, settings: WorldSettings |
             _draw_thing(rng, colour, shape, spare, duration, settings)
             for colour, shape in zip(colours, shapes, strict=False)
         )
-        scene = Scene(
-            things=things,
-            duration=float(duration),
-            fps=settings.fps,
-            side=settings.side,
-            background=int(rng.integers(10, 50)),
-            quality=QUALITIES[int(rng.random() < settings.noisy_share)],
-            noise_seed=int(rng.integers(2**31)),
-        )
+        scene = _shown(rng, things, duration, settings)
         if not _overlaps(scene):
             return scene
+
+
+def draw_parade(rng: np.random.Generator, settings: WorldSettings | None = None) -> Scene:
+    """A scene that shows another shape each second, now and then none: as many labelled pictures as seconds.
+
+    Unlike in `draw_scene`, a name may come twice.
+    """
+    settings = settings or WorldSettings()
+    duration = int(rng.integers(settings.shortest, settings.longest + 1))
+    things = []
+    for second in range(duration):
+        if rng.random() < 0.9:
+            size = float(rng.uniform(*settings.size))
+            place = _draw_place(rng, size)
+            colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
+            span = (float(second), float(second + 1))
+            things.append(Thing(colour, shape, "appears", size, (span,), place, place))
+    return _shown(rng, tuple(things), duration, settings)
 
 
 def _draw_thing(
@@ -186,6 +196,18 @@ def _draw_thing(
         # Colours still in the bag: a shape never takes the colour of another one.
         recolour = (float(rng.integers(first + 1, last)), spare.pop())
     return Thing(colour, shape, role, size, visible, start, stop, moving, recolour)
+
+
+def _shown(rng: np.random.Generator, things: tuple[Thing, ...], duration: int, settings: WorldSettings) -> Scene:
+    return Scene(
+        things=things,
+        duration=float(duration),
+        fps=settings.fps,
+        side=settings.side,
+        background=int(rng.integers(10, 50)),
+        quality=QUALITIES[int(rng.random() < settings.noisy_share)],
+        noise_seed=int(rng.integers(2**31)),
+    )
 
 
 def _draw_place(rng: np.random.Generator, size: float) -> Point:
@@ -242,5 +264,5 @@ def _mask(shape: str, dx: NDArray[np.float64], dy: NDArray[np.float64], half: fl
         case "triangle":
             return square & (across <= (dy + half) / 2)
         case "cross":
-            return square & ((across <= half / 3) | (down <= half / 3))
+            return square & ((across <= half / 4) | (down <= half / 4))
     raise ValueError(f"unknown shape {shape!r}")
