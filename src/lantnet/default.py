@@ -5,6 +5,7 @@ its grains; they learn what a changed neighbourhood looks like, and that is what
 part is worth is measured in docs/lantnet.md.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,8 +26,11 @@ from lantnet.windows import Window
 
 LAYERS = 3
 NO_DATA = 255
+PIXELS_AT_ONCE = 32_768
+"""Per forward pass: what lies between the layers then fits the processor's cache, which is 7 times faster."""
 FEWEST = 21
 """Sure changed pixels below which nothing counts as changed: less than the smallest region that is kept."""
+NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
 
 
 @dataclass(frozen=True)
@@ -35,26 +39,32 @@ class DefaultRecipe:
 
     margin: pixels whose difference is within this share of the threshold are uncertain and not learned from.
     crops: squares of `side` labelled pixels, half of them around changed pixels, that are learned from.
+    prior: how much of that excess of changed pixels is taken back from the logits, 0 (nothing) to 1 (all of it).
     """
 
     name: str = "default"
     margin: float = 0.3
     crops: int = 1024
     side: int = 17
-    members: int = 4
+    prior: float = 0.25
+    members: int = 8
     width: int = 16
-    steps: int = 300
+    steps: int = 150
     batch: int = 32
     learning_rate: float = 3e-3
 
     def learn(self, scene: Scene, context: Context) -> Model:
         calibration = _calibration(scene, context)
         threshold = self._threshold(scene, context, calibration)
+        notes = calibration.remarks()
         record: dict[str, Any] = {
             "settings": asdict(self),
             "calibration": asdict(calibration) | {"shift_db": round(calibration.decibel, 3)},
             "threshold": threshold,
+            "notes": notes,
         }
+        if threshold is None:
+            return NoChange(record | {"notes": [*notes, NOTHING]})
         chosen = draw(
             self._labels(scene, context, calibration, threshold, record),
             {UNCHANGED: self.crops // 2, CHANGED: self.crops // 2},
@@ -62,7 +72,7 @@ class DefaultRecipe:
             scene.width,
         )
         if record["pre_labels"]["changed"] < FEWEST or not len(chosen[UNCHANGED]):
-            return NoChange(record | {"notes": ["Nothing stands out from the speckle, so nothing counts as changed."]})
+            return NoChange(record | {"notes": [*notes, NOTHING]})
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
         crops = torch.from_numpy(
             gather(
@@ -76,9 +86,9 @@ class DefaultRecipe:
         with torch.random.fork_rng(devices=[]), context.steps(self.members * self.steps, "training") as step_done:
             members = [self._train(crops, context.seed * 1000 + member, step_done) for member in range(self.members)]
         network = Committee(members)
-        return DefaultModel(network.eval(), calibration, record)
+        return DefaultModel(network.eval(), calibration, self._prior_offset(crops, record), record)
 
-    def _threshold(self, scene: Scene, context: Context, calibration: Calibration) -> float:
+    def _threshold(self, scene: Scene, context: Context, calibration: Calibration) -> float | None:
         counts = np.zeros(BINS, dtype=np.int64)
         for window, outer, view in context.walk(scene, LEVELS_HALO, "difference image"):
             level = majority(calibration.difference(view.before, view.after))
@@ -109,6 +119,15 @@ class DefaultRecipe:
             weight = ((labels != UNCERTAIN) & view.valid).astype(np.float32)
             images = calibration.normalised(view.before, view.after)
             yield window, outer, np.concatenate([images, target[None], weight[None]])
+
+    def _prior_offset(self, crops: Tensor, record: dict[str, Any]) -> float:
+        """What to take from the logits, because changed pixels are more frequent in the crops than in the scene."""
+        inner = crops[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
+        in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
+        sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
+        in_scene = record["pre_labels"]["changed"] / sure
+        record["changed_share"] = {"crops": round(in_crops, 5), "scene": round(in_scene, 5)}
+        return self.prior * (_log_odds(in_crops) - _log_odds(in_scene))
 
     def _train(self, crops: Tensor, seed: int, step_done: Callable[[], object]) -> nn.Module:
         """One network by Adam with one cycle of the learning rate, on crops turned and mirrored at random."""
@@ -161,16 +180,26 @@ class Committee(nn.Module):
 class DefaultModel:
     network: nn.Module
     calibration: Calibration
+    offset: float
     record: dict[str, Any]
     halo: int = max(LAYERS, RATIO_HALO)
 
     def probability(self, before: Float32, after: Float32) -> Float32:
         images = self.calibration.normalised(before, after)
         padded = np.pad(images, ((0, 0), (LAYERS, LAYERS), (LAYERS, LAYERS)), mode="reflect")
+        height, width = before.shape
+        probability = np.empty((height, width), dtype=np.float32)
+        rows = max(PIXELS_AT_ONCE // width, 1)
         with torch.inference_mode():
-            logits = self.network(torch.from_numpy(padded)[None])[0, 0]
-            probability: Float32 = torch.sigmoid(logits).numpy()
+            for top in range(0, height, rows):
+                strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * LAYERS])
+                probability[top : top + rows] = torch.sigmoid(self.network(strip)[0, 0] - self.offset).numpy()
         return probability
+
+
+def _log_odds(share: float) -> float:
+    share = min(max(share, 1e-6), 1 - 1e-6)
+    return math.log(share / (1 - share))
 
 
 def _calibration(scene: Scene, context: Context) -> Calibration:

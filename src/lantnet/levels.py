@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from lantnet.histograms import otsu, two_means
+from lantnet.histograms import bin_centres, otsu, two_means
 from lantnet.preclassify import CHANGED, UNCERTAIN, UNCHANGED, difference_image
 from lantnet.speckle import RADIUS as SRAD_RADIUS
 from lantnet.types import Float32, Int64, Labels
@@ -27,6 +27,9 @@ NEIGHBOURHOOD = 5
 LEVELS_HALO = DIFFERENCE_HALO + NEIGHBOURHOOD // 2
 NOISE_MARGIN = 2.5
 """The threshold stays above so many standard deviations of the smoothed log-ratio of unchanged ground."""
+CLEARLY, FEWEST_CLEAR = 1.25, 0.3
+"""Of what lies above the threshold, this share at least must lie above CLEARLY times the threshold. Measured on 17
+pairs with change .47 to .94, on 5 pairs of speckle alone 0 to .09."""
 MODE_WIDTH = 0.05
 """Nepers over which the histogram of log-ratios is smoothed before its peak is taken."""
 
@@ -85,6 +88,16 @@ class Calibration:
     def decibel(self) -> float:
         return 20 / math.log(10) * self.shift
 
+    def remarks(self) -> list[str]:
+        """What a user should know about the calibration of the dates."""
+        if abs(self.decibel) < 1:
+            return []
+        word = "brighter" if self.decibel > 0 else "darker"
+        return [
+            f"The second date is {abs(self.decibel):.1f} dB {word} almost everywhere. That counts as calibration, not "
+            "as change, and was taken out; check the calibration of both dates."
+        ]
+
     def aligned(self, after: Float32) -> Float32:
         """The second date without the shift."""
         moved: Float32 = np.maximum((after + 1) * np.float32(math.exp(-self.shift)) - 1, np.float32(0))
@@ -108,15 +121,24 @@ def majority(difference: Float32) -> Float32:
     return result
 
 
-def change_level(counts: Int64, noise: float) -> float:
-    """The threshold between unchanged and changed, nepers, from the histogram of a `majority` image:
-    two means from Otsu's threshold, kept above the noise."""
-    return two_means(counts, start=otsu(counts), floor=NOISE_MARGIN * noise)
+def change_level(counts: Int64, noise: float) -> float | None:
+    """The threshold between unchanged and changed, nepers, from the histogram of a `majority` image.
+
+    None where nothing changed. Two means from Otsu's threshold, kept above the noise. A change has a level of
+    its own, so most of what lies above the threshold lies well above it; where it does not, that is the tail of
+    the noise.
+    """
+    threshold = two_means(counts, start=otsu(counts), floor=NOISE_MARGIN * noise)
+    values = bin_centres()
+    above = counts[values > threshold].sum()
+    well_above = counts[values > CLEARLY * threshold].sum()
+    return threshold if well_above > FEWEST_CLEAR * above else None
 
 
 def label(difference: Float32, threshold: float, margin: float) -> Labels:
-    """UNCHANGED or CHANGED where the difference is further from the threshold than `margin` (a share of it)."""
+    """UNCHANGED below the threshold by more than `margin` (a share of it); CHANGED above by more than that where most
+    of the neighbourhood is above the threshold too; UNCERTAIN otherwise."""
     labels = np.full(difference.shape, UNCERTAIN, dtype=np.uint8)
     labels[difference < threshold * (1 - margin)] = UNCHANGED
-    labels[difference > threshold * (1 + margin)] = CHANGED
+    labels[(difference > threshold * (1 + margin)) & (majority(difference) > threshold)] = CHANGED
     return labels

@@ -43,13 +43,15 @@ class PaperRecipe:
             counts += histogram(_core(difference_image(view.before, view.after), view, window, outer))
         record: dict[str, Any] = {"settings": asdict(self)}
         if np.count_nonzero(counts) < 2:
-            return NoChange(record | {"note": "the difference image is constant: nothing stands out as changed."})
+            return NoChange(record | {"notes": ["The difference image is constant: nothing stands out as changed."]})
         labels = hierarchical_clustering(counts)
         chosen = draw(self._labels(scene, context, labels, record), self._wanted(), context.seed, scene.width)
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
         record["samples"] = {"unchanged": len(chosen[UNCHANGED]), "changed": len(chosen[CHANGED])}
         if not len(chosen[UNCHANGED]) or not len(chosen[CHANGED]):
-            return NoChange(record | {"note": "the clustering found no sure pixels of one class."})
+            return NoChange(
+                record | {"notes": ["The clustering found no sure pixels of one class, so nothing can be learned."]}
+            )
         stacks = (
             (window, outer, channels(view.before, view.after))
             for window, outer, view in context.walk(scene, HALO + RADIUS, "samples")
