@@ -244,7 +244,8 @@ def plain_rows(model: Any, batch: dict[str, Tensor]) -> list[PlainTokens]:
         positions = torch.arange(embeds.shape[1]).expand(len(embeds), -1)
     # Newer transformers put the text positions in front of the three of M-RoPE.
     positions = positions[1:] if positions.ndim == 3 and len(positions) == 4 else positions
-    positions = positions.expand(3, -1, -1) if positions.ndim == 2 and model.config.model_type != "llava" else positions
+    if positions.ndim == 2 and not model.config.model_type.startswith("llava"):
+        positions = positions.expand(3, -1, -1)
     cos, sin = language_model.rotary_emb(embeds, positions)
     cos, sin = (each.expand(len(embeds), -1, -1) for each in (cos, sin))
     is_vision = batch["input_ids"] == IMAGE
