@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_text
+from reeltune.report.answers import before_and_after
 from reeltune.report.charts import Level, Series, line_chart, number_text
 from reeltune.report.groups import group_card
 from reeltune.report.page import facts, notice, page, points_text, seconds_in_words, section, table, text
@@ -26,6 +27,7 @@ HEALTH = {
     "reward_std": ("Spread of reward in a group", "standard deviation"),
     "groups_without_signal": ("Groups without signal", "all rewards equal"),
     "unparsed": ("Unreadable answers", "share of completions"),
+    "unjudged": ("Unanswered by the judge", "share of completions"),
     "truncated": ("Cut-off completions", "share"),
     "surprise": ("Surprise", "mean −log p of the sampled tokens"),
     "clip_fraction": ("Clipped tokens", "share"),
@@ -37,7 +39,7 @@ def write_run_report(run_dir: Path) -> Path:
     run = read_run(run_dir)
     samples = read_run_samples(run)
     parts = (_header(run), _progress(run), _evaluation(run, samples), _health(run), _quarantine(run))
-    body = "".join((*parts, _rollouts(run, samples)))
+    body = "".join((*parts, before_and_after(run, samples), _rollouts(run, samples)))
     path = run_dir / "report.html"
     write_text(path, page(f"Reeltune run {run_dir.resolve().name}", body, script="cursor.js"))
     return path
@@ -117,7 +119,8 @@ def _recipe_facts(run: RunFiles) -> list[tuple[str, object]]:
 
 def _skills(run: RunFiles) -> list[str]:
     """Evaluation metrics in percent that say how good the answers are, in the order of the task's own."""
-    keys = [key for key in run.names(evaluations=True) if key.split("/")[-1] not in NOT_SKILLS]
+    names = run.names(evaluations=True)
+    keys = [key for key in names if key.split("/")[-1] not in NOT_SKILLS and ".unjudged" not in key]
     main = ("miou", "accuracy")
     return sorted(keys, key=lambda key: (key.split("/")[-1] not in main, key))
 

@@ -30,6 +30,8 @@ class RunFiles:
     timings: list[Row]
     quarantine: list[Row]
     rollout_files: dict[int, Path]
+    answer_files: dict[int, Path]
+    """What the evaluations were answered, by step."""
 
     @property
     def method(self) -> str:
@@ -67,8 +69,6 @@ def read_run(directory: Path) -> RunFiles:
         raise InputError(f"{directory}: not a run directory; it must hold config.yaml or metrics.jsonl")
     lines = read_lines(directory / "metrics.jsonl")
     is_evaluation = [any(key.startswith(EVAL) for key in line) for line in lines]
-    found = (directory / "rollouts").glob("step-*.jsonl")
-    steps = {int(match[1]): path for path in found if (match := re.fullmatch(r"step-(\d+)\.jsonl", path.name))}
     environment = directory / "environment.json"
     return RunFiles(
         directory=directory,
@@ -78,8 +78,15 @@ def read_run(directory: Path) -> RunFiles:
         evaluations=[line for line, evaluation in zip(lines, is_evaluation, strict=True) if evaluation],
         timings=read_lines(directory / "timings.jsonl"),
         quarantine=read_lines(directory / "quarantine.jsonl"),
-        rollout_files=dict(sorted(steps.items())),
+        rollout_files=_by_step(directory / "rollouts"),
+        answer_files=_by_step(directory / "answers"),
     )
+
+
+def _by_step(folder: Path) -> dict[int, Path]:
+    found = folder.glob("step-*.jsonl")
+    steps = {int(match[1]): path for path in found if (match := re.fullmatch(r"step-(\d+)\.jsonl", path.name))}
+    return dict(sorted(steps.items()))
 
 
 def is_run(directory: Path) -> bool:

@@ -23,7 +23,7 @@ class Journal:
         run.mkdir(parents=True, exist_ok=True)
         for name in ("metrics.jsonl", "timings.jsonl"):
             _truncate(run / name, resume_step)
-        for path in (run / "rollouts").glob("step-*.jsonl"):
+        for path in run.glob("*/step-*.jsonl"):
             step = re.fullmatch(r"step-(\d+)\.jsonl", path.name)
             if step and (resume_step is None or int(step[1]) > resume_step):
                 path.unlink()
@@ -43,6 +43,10 @@ class Journal:
 
     def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         write_jsonl(self.run / "rollouts" / f"step-{step:06d}.jsonl", rows)
+
+    def answers(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What an evaluation was answered, as `reeltune score` reads it."""
+        write_jsonl(self.run / "answers" / f"step-{step:06d}.jsonl", rows)
 
     def close(self) -> None:
         for tracker in self.trackers:

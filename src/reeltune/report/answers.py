@@ -1,0 +1,52 @@
+"""Before and after: held-out videos with the answers of the first and of the last evaluation against the truth.
+
+Nothing is picked: the videos stand evenly spaced in the list sorted by id. For captions the picture is the structure
+that the model wrote, matched and missed parts marked.
+"""
+
+from reeltune.report.page import section, text, video_tag
+from reeltune.report.run_files import RunFiles, RunSamples, read_lines
+from reeltune.samples import Sample
+from reeltune.tasks import get_task
+
+SHOWN = 12
+VIDEO_BYTES = 2_000_000
+
+
+def before_and_after(run: RunFiles, samples: RunSamples) -> str:
+    """The section, empty without two evaluations whose samples can be read."""
+    steps = list(run.answer_files)
+    if len(steps) < 2 or not samples.held_out:
+        return ""
+    answers = {step: _texts(run, step) for step in (steps[0], steps[-1])}
+    known = [sample for sample in samples.held_out if all(sample.id in texts for texts in answers.values())]
+    shown = evenly(sorted(known, key=lambda sample: sample.id), SHOWN)
+    cards = "".join(_card(sample, {f"step {step}": texts[sample.id] for step, texts in answers.items()}, samples)
+                    for sample in shown)  # fmt: skip
+    lead = (
+        f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as the model answered "
+        f"them at step {steps[0]} and at step {steps[-1]}."
+    )
+    return section("Before and after", cards, lead=lead) if shown else ""
+
+
+def evenly(samples: list[Sample], count: int) -> list[Sample]:
+    """At most `count` of them, from the first on at equal distances."""
+    return [samples[index * len(samples) // count] for index in range(count)] if len(samples) > count else samples
+
+
+def _texts(run: RunFiles, step: int) -> dict[str, str]:
+    return {row["id"]: row["text"] for row in read_lines(run.answer_files[step])}
+
+
+def _card(sample: Sample, texts: dict[str, str], samples: RunSamples) -> str:
+    task = get_task(sample.task)
+    pixelated = " pixelated" if sample.source == "toyworld" else ""
+    video = video_tag(sample.video_path, max_bytes=VIDEO_BYTES)
+    question = f'<pre class="question">{text(task.prompt(sample, samples.mode), 3000)}</pre>'
+    picture = task.picture(sample, {name: task.parse(sample, said).value for name, said in texts.items()})
+    return (
+        f'<article class="card"><h3>{text(sample.id)} <small class="muted">{text(sample.task)}</small></h3>'
+        f'<div class="watch asked"><div class="screen{pixelated}">{video}</div>'
+        f'<div>{question}<div class="picture">{picture}</div></div></div></article>'
+    )
