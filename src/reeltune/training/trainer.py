@@ -235,6 +235,7 @@ class Trainer:
         if self.journal:
             flat = {f"eval/{task}/{name}": value for task, row in metrics.items() for name, value in row.items()}
             self.journal.metrics(step, flat)
+            self.journal.answers(step, [{"id": s.id, "text": texts[n]} for n, s in enumerate(self.held_out)])
             self.journal.timing(step, {"evaluation": time.perf_counter() - started})
         return metrics
 
