@@ -29,7 +29,9 @@ class ModelConfig(Section):
 
 
 class Source(Section):
-    path: str = Field(description="A samples.jsonl, or toyworld:train/TASK, toyworld:held_out/TASK, toyworld:lesson/NAME.")
+    path: str = Field(
+        description="A samples.jsonl, or toyworld:train/TASK, toyworld:held_out/TASK, toyworld:lesson/NAME."
+    )
     weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
     first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
     last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
@@ -103,6 +105,15 @@ class JudgeConfig(Section):
         return self
 
 
+class SkippingConfig(Section):
+    """Prompts that gave no signal before are skipped before their rollout; silent groups can be replaced after it."""
+
+    explore: float = Field(0.5, gt=0, le=1, description="Asked again with explore^n after n silent groups; 1: always.")
+    least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
+    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is silent.")
+    max_replaced: int = Field(0, ge=0, description="Silent groups that a step replaces by others, at most.")
+
+
 class RLConfig(Section):
     steps: int = Field(100, ge=0)
     groups_per_step: int = Field(8, ge=1, description="Prompts per optimiser step, over all processes.")
@@ -121,6 +132,7 @@ class RLConfig(Section):
     )
     advantage_epsilon: float = Field(1e-4, ge=0)
     std_floor: float = Field(0.0, ge=0, description="Least std to divide by: keeps jitter from a full-size gradient.")
+    skipping: SkippingConfig | None = Field(None, description="{} switches it on. None: every drawn prompt is asked.")
     mask_truncated: bool = Field(False, description="Completions cut off by max_new_tokens carry no loss.")
     parity_tolerance: float | None = Field(
         None, gt=0, description="Largest difference of rollout and learner log-probs at the first step."

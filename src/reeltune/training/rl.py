@@ -150,6 +150,8 @@ class GRPO:
         return metrics
 
     def _roll_out(self, step: int, inputs: Sequence[Input]) -> list[Paid]:
+        if not inputs:
+            return []
         requests = [
             Request(each.prompt, each.features.detach(), derive_seed(self.seed, "rollout", step, each.sample.id))
             for each in inputs

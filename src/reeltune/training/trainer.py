@@ -155,7 +155,7 @@ class Trainer:
     def _inputs(self, step: int, picks: Sequence[Pick]) -> list[Input]:
         """This process's inputs among the picks; a sample with an unusable video is replaced by another one."""
         mine = [self._readable(step, pick) for pick in picks if self._owns(pick.slot)]
-        features = self.reader.encode([prompt for _, prompt in mine])
+        features = self.reader.encode([prompt for _, prompt in mine]) if mine else []
         return [Input(sample, prompt, video) for (sample, prompt), video in zip(mine, features, strict=True)]
 
     def _redraw(self, draw: StepDraw, silent: Sequence[bool]) -> dict[int, Input] | None:
@@ -174,7 +174,7 @@ class Trainer:
         return self.recipe.samples_per_step // int(self.accelerator.num_processes)
 
     def _owns(self, slot: int) -> bool:
-        return slot // self._share == self.accelerator.process_index
+        return slot // self._share == int(self.accelerator.process_index)
 
     def _readable(self, step: int, pick: Pick) -> tuple[Sample, Prompt]:
         index = pick.index
