@@ -104,12 +104,12 @@ def _block(
         query, key = (_rotate(each, tokens.cos[at].double(), tokens.sin[at].double()) for each in (query, key))
         keys.append(key)
         values.append(value)
+        past_keys, past_values = torch.stack(keys), torch.stack(values)
         heads = []
         for head in range(len(query)):
             shared = head // (len(query) // len(key))
-            scores = torch.stack([query[head] @ past[shared] for past in keys]) / math.sqrt(size)
-            shares = scores.softmax(0)
-            heads.append(sum(share * past[shared] for share, past in zip(shares, values, strict=True)))
+            shares = (past_keys[:, shared] @ query[head] / math.sqrt(size)).softmax(0)
+            heads.append(shares @ past_values[:, shared])
         w = weights.get(i, torch.ones((), dtype=torch.float64))
         attended = _linear(attention.o_proj, torch.cat(heads))
         h = x + (w * attended if form.whole_block else attended)
