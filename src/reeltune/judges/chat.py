@@ -74,6 +74,9 @@ class RecordedJudge(ChatJudge):
 
     kind: ClassVar[str] = "recorded"
 
+    def cost(self, questions: Sequence[Question[Any]]) -> Cost:
+        return Cost(free=len(questions))
+
     def ask(self, questions: Sequence[Question[A]], progress: Progress | None = None) -> list[A | None]:
         answers = [self._replayed(question) for question in questions]
         if progress:

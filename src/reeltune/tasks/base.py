@@ -6,7 +6,7 @@ One file each. The parser that pays the reward is the parser that scores the ben
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from reeltune.errors import InputError
@@ -42,7 +42,7 @@ class RewardOptions:
     """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss pays more than a far one."""
     length_bounds: tuple[int, int] | None = None
     """Adds the component `length`: 1 when the completion has between so many characters, else 0."""
-    captioning: CaptioningOptions = CaptioningOptions()
+    captioning: CaptioningOptions = field(default_factory=CaptioningOptions)
     """How captions and their structured thinking are scored."""
 
     def overlap(self, value: float) -> float:

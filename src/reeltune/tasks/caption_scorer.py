@@ -25,8 +25,8 @@ def caption_rewards(
     events: Sequence[str],
     judge: Judge,
     options: CaptionOptions | None = None,
-) -> list[dict[str, float | None] | None]:
-    """{"caption": E} for each caption of a group; None where the judge did not answer.
+) -> list[float | None]:
+    """E for each caption of a group; None where the judge did not answer.
 
     A caption that is None (the completion has none) scores 0 and is not sent.
     """
@@ -34,9 +34,9 @@ def caption_rewards(
     wanted = [caption for caption in captions if caption is not None]
     pairs = [Described(caption, reference, tuple(events)) for caption in wanted]
     found = iter(judge_described(judge, pairs, precision=options.measure == "f1"))
-    rewards: list[dict[str, float | None] | None] = []
+    rewards: list[float | None] = []
     for caption in captions:
         shares = next(found) if caption is not None else None
         value = 0.0 if shares is None else shares.f1 if options.measure == "f1" else shares.recall
-        rewards.append(None if value is None else {"caption": shaped(value, options)})
+        rewards.append(None if value is None else shaped(value, options))
     return rewards

@@ -28,6 +28,8 @@ from reeltune.tasks.structure import (
 from reeltune.tasks.think_scorer import think_score
 
 INSTRUCTION = "Describe what happens in the video."
+PROXY_REWARD = "caption_lexical_proxy"
+"""The reward `caption` when a proxy gives it: the same weight, under a name that says so."""
 FORM = "name | attribute; attribute | action; action"
 
 
@@ -129,14 +131,20 @@ class Captioning(Task[CaptioningSample, Description]):
         judge: Judge | None = None,
         options: RewardOptions | None = None,
     ) -> list[dict[str, float | None] | None]:
-        """The group's captions go to the judge together. None: it did not answer for this completion."""
+        """The group's captions go to the judge together. None: it did not answer for this completion. What a proxy
+        gives is called PROXY_REWARD.
+        """
         rows: list[dict[str, float | None] | None] = [self.rewards(sample, text, mode, options) for text in texts]
         if judge is None or not sample.events:
             return rows
         captions = [parsed.value.caption if parsed.value else None for parsed in self._parsed(sample, texts)]
         settings = (options or RewardOptions()).captioning.caption
         judged = caption_rewards(captions, sample.caption or "", sample.events, judge, settings)
-        return [row and value and row | value for row, value in zip(rows, judged, strict=True)]
+        name = PROXY_REWARD if judge.proxy else "caption"
+        return [
+            None if row is None or value is None else row | {name: value}
+            for row, value in zip(rows, judged, strict=True)
+        ]
 
     def content_rewards(
         self, sample: CaptioningSample, value: Description | None, options: RewardOptions

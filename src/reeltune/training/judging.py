@@ -13,6 +13,7 @@ from reeltune.judges import Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.judges.described import Described, described_cost
 from reeltune.samples import Sample
+from reeltune.tasks.captioning import PROXY_REWARD
 from reeltune.tasks.rewards import Reward
 
 CAPTIONING, CAPTION = "captioning", "caption"
@@ -20,7 +21,7 @@ CAPTIONING, CAPTION = "captioning", "caption"
 
 def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     """The judge of a recipe. InputError when the reward `caption` has a weight and there is no judge to give it."""
-    wanted = recipe.method == "grpo" and CAPTIONING in rewards and rewards[CAPTIONING].weights.get(CAPTION, 0.0) != 0.0
+    wanted = recipe.method == "grpo" and needs_judge(rewards)
     if wanted and recipe.judge.kind == "none":
         raise InputError(
             "the reward captioning.caption needs a judge: set judge.kind (openai, recorded, events for toyworld, "
@@ -34,10 +35,26 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     return build_judge(config)
 
 
-def announce_cost(recipe: Recipe, judge: Judge | None, samples: Sequence[Sample]) -> None:
+def needs_judge(rewards: Mapping[str, Reward]) -> bool:
+    """Whether a reward of the run is a judge's to give."""
+    return CAPTIONING in rewards and rewards[CAPTIONING].weights.get(CAPTION, 0.0) != 0.0
+
+
+def named_rewards(rewards: Mapping[str, Reward], judge: Judge | None) -> dict[str, Reward]:
+    """The rewards under the names they are paid by: what a proxy judge gives is called a proxy."""
+    if judge is None or not judge.proxy or not needs_judge(rewards):
+        return dict(rewards)
+    own = rewards[CAPTIONING]
+    weights = {PROXY_REWARD if name == CAPTION else name: weight for name, weight in own.weights.items()}
+    return {**rewards, CAPTIONING: replace(own, weights=weights)}
+
+
+def announce_cost(
+    recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]
+) -> None:
     """Print what the rewards of a GRPO run may cost at most. InputError above judge.budget_tokens."""
     captions = [sample for sample in samples if sample.task == CAPTIONING]
-    if judge is None or recipe.method != "grpo" or not captions:
+    if judge is None or recipe.method != "grpo" or not captions or not needs_judge(rewards):
         return
     cost = training_cost(recipe, judge, captions[0])
     if not cost.calls:

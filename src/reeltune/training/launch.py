@@ -30,7 +30,7 @@ from reeltune.training.checkpoint import (
     load_optimizer,
 )
 from reeltune.training.journal import Journal
-from reeltune.training.judging import announce_cost, recipe_judge, write_judge_record
+from reeltune.training.judging import announce_cost, named_rewards, needs_judge, recipe_judge, write_judge_record
 from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
@@ -65,7 +65,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in samples}, recipe.data.mode)
     judge = recipe_judge(recipe, rewards)
     if accelerator.is_main_process:
-        announce_cost(recipe, judge, samples)
+        announce_cost(recipe, judge, rewards, samples)
     policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
     policy.to(accelerator.device)
     if recipe.model.freeze_vision:
@@ -90,7 +90,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         policy=policy,
         learner=learner,
         optimizer=optimizer,
-        method=_method(recipe, policy, engine, rewards, judge),
+        method=_method(recipe, policy, engine, named_rewards(rewards, judge), judge if needs_judge(rewards) else None),
         reader=make_reader(policy, recipe),
         engine=engine,
         samples=samples,

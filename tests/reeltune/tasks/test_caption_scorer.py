@@ -32,8 +32,7 @@ def test_wrong_steps(steps: list[tuple[float, float]]) -> None:
 
 
 def rewards(captions: list[str | None], **options: object) -> list[float | None]:
-    found = caption_rewards(captions, " ".join(EVENTS), EVENTS, EventsJudge(), CaptionOptions(**options))  # type: ignore[arg-type]
-    return [None if row is None else row["caption"] for row in found]
+    return caption_rewards(captions, " ".join(EVENTS), EVENTS, EventsJudge(), CaptionOptions(**options))  # type: ignore[arg-type]
 
 
 def test_coverage_by_the_exact_judge() -> None:
@@ -65,8 +64,4 @@ class Absent(RuleJudge):
 
 
 def test_an_unanswered_judgement_is_none_never_zero() -> None:
-    assert caption_rewards(["lost", "found", None], "reference", EVENTS, Absent()) == [
-        None,
-        {"caption": 1.0},
-        {"caption": 0.0},
-    ]
+    assert caption_rewards(["lost", "found", None], "reference", EVENTS, Absent()) == [None, 1.0, 0.0]
