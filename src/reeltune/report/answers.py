@@ -11,6 +11,9 @@ from reeltune.tasks import get_task
 
 SHOWN = 12
 VIDEO_BYTES = 2_000_000
+CAPTION_MARKS = (
+    " In the structures green parts match the reference, red ones are not in it, struck-through ones were missed."
+)
 
 
 def before_and_after(run: RunFiles, samples: RunSamples) -> str:
@@ -26,6 +29,7 @@ def before_and_after(run: RunFiles, samples: RunSamples) -> str:
     lead = (
         f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as the model answered "
         f"them at step {steps[0]} and at step {steps[-1]}."
+        + (CAPTION_MARKS if any(sample.task == "captioning" for sample in shown) else "")
     )
     return section("Before and after", cards, lead=lead) if shown else ""
 

@@ -45,7 +45,8 @@ def structure_picture(predicted: Sequence[Subject], reference: Sequence[Subject]
     pairs += [(row, None) for row in range(len(predicted)) if row not in {pair[0] for pair in found.subjects}]
     pairs += [(None, column) for column in range(len(reference)) if column not in {p[1] for p in found.subjects}]
     score = f" (F1 {think_score(predicted, reference):.2f})" if reference else ""
-    rows = [f"<tr><th>subject{score}</th><th>attributes</th><th>actions</th></tr>"]
+    legend = "green: matched; red: not in the reference; struck through: missed"
+    rows = [f'<tr title="{legend}"><th>subject{score}</th><th>attributes</th><th>actions</th></tr>']
     for row, column in pairs:
         one = predicted[row] if row is not None else None
         other = reference[column] if column is not None else None
@@ -67,7 +68,9 @@ def _name(one: Subject | None, other: Subject | None) -> str:
         return _marked(other.name if other else "", "missed")
     if other is None:
         return _marked(one.name, "extra")
-    return _marked(one.name, "matched") + (f" ({escape(other.name)})" if other.name != one.name else "")
+    if one.name.lower() == other.name.lower():
+        return _marked(one.name, "matched")
+    return f"{escape(one.name)} (for {escape(other.name)})"
 
 
 def _items(
