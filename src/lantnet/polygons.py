@@ -52,11 +52,15 @@ def polygons(direction: Labels | Path) -> Iterator[Polygon]:
 
 
 def _named(shapes: Iterator[tuple[dict[str, Any], float]], to_pixels: Any) -> Iterator[Polygon]:
+    a, b, c, d, e, f, *_ = to_pixels
     for shape, value in shapes:
         # The mask of a file lets no-data pixels (255) in as well: they have no name.
         if int(value) in NAMES:
-            rings = [[to_pixels * point for point in ring] for ring in shape["coordinates"]]
-            yield Polygon(NAMES[int(value)], [[(float(round(x)), float(round(y))) for x, y in ring] for ring in rings])
+            rings = [
+                [(float(round(a * x + b * y + c)), float(round(d * x + e * y + f))) for x, y in ring]
+                for ring in shape["coordinates"]
+            ]
+            yield Polygon(NAMES[int(value)], rings)
 
 
 def write_polygons(folder: Path, direction: Labels | Path, placed: Georeference | None) -> int:

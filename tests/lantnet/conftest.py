@@ -40,7 +40,7 @@ LoadPair = Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 @pytest.fixture
 def real_pair() -> LoadPair:
-    """Loads a pair by name: both dates as float32, the truth as bool; skips where the data is not beside the checkout."""
+    """Loads a pair by name: both dates as float32, the truth as bool; skips where it is not beside the checkout."""
 
     def load(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         folder = REAL / name

@@ -13,7 +13,9 @@ BIN = TOP / BINS
 def mixture(seed: int, share: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     changed = int(4000 * share)
-    return np.abs(np.concatenate([rng.normal(0, 0.2, 4000 - changed), rng.normal(1.5, 0.3, changed)])).astype(np.float32)
+    return np.abs(np.concatenate([rng.normal(0, 0.2, 4000 - changed), rng.normal(1.5, 0.3, changed)])).astype(
+        np.float32
+    )
 
 
 @given(st.lists(st.floats(0, 100, width=32), max_size=50))

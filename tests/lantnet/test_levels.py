@@ -15,6 +15,11 @@ def calibrated(before: np.ndarray, after: np.ndarray) -> Calibration:
     return statistics.calibration()
 
 
+def level_of(before: np.ndarray, after: np.ndarray) -> float | None:
+    calibration = calibrated(before, after)
+    return change_level(histogram(majority(calibration.difference(before, after))), calibration.noise)
+
+
 def amplitudes(recipe: Recipe, size: int = 160) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pair = speckled_pair(size, size, recipe)
     return 80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after), pair.truth
@@ -51,11 +56,17 @@ def test_normalised_dates_have_mean_0_and_deviation_1() -> None:
 
 def test_scarce_change_is_found_where_two_clusters_split_the_noise() -> None:
     """Some discs in 160 x 160 pixels, 10 dB brighter (1.15 nepers): half-way is the threshold to find."""
-    before, after, truth = amplitudes(Recipe("objects", 0.03, 4, 6))
+    before, after, truth = amplitudes(Recipe("objects", 0.06, 4, 6))
     assert 0 < truth.mean() < 0.005
-    calibration = calibrated(before, after)
-    counts = histogram(majority(calibration.difference(before, after)))
-    assert 0.3 < change_level(counts, calibration.noise) < 0.8
+    level = level_of(before, after)
+    assert level is not None
+    assert 0.3 < level < 0.9
+
+
+@pytest.mark.parametrize("looks", [1, 4, 16])
+def test_speckle_alone_has_no_level_of_change(looks: int) -> None:
+    before, after, _ = amplitudes(Recipe("none", 0, looks, 6))
+    assert level_of(before, after) is None
 
 
 def test_majority_is_the_median_of_5_by_5() -> None:
@@ -64,9 +75,18 @@ def test_majority_is_the_median_of_5_by_5() -> None:
 
 
 def test_labels_leave_the_margin_uncertain() -> None:
-    values = np.float32([[0.0, 0.69, 0.71, 1.29, 1.31, 5]])
-    expected = [UNCHANGED, UNCHANGED, UNCERTAIN, UNCERTAIN, CHANGED, CHANGED]
-    assert label(values, 1.0, 0.3)[0].tolist() == expected
+    for value, expected in [
+        (0.0, UNCHANGED), (0.69, UNCHANGED), (0.71, UNCERTAIN), (1.29, UNCERTAIN), (1.31, CHANGED), (5, CHANGED),
+    ]:  # fmt: skip
+        assert (label(np.full((7, 7), value, np.float32), 1.0, 0.3) == expected).all()
+
+
+def test_a_grain_without_a_majority_is_uncertain() -> None:
+    image = np.zeros((9, 9), dtype=np.float32)
+    image[4, 4] = 5
+    labels = label(image, 1.0, 0.3)
+    assert labels[4, 4] == UNCERTAIN
+    assert (labels == UNCHANGED).sum() == 80
 
 
 def test_dates_without_any_spread_have_no_noise() -> None:

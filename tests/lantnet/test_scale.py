@@ -55,9 +55,7 @@ def test_doubt_is_an_error_that_says_how_to_declare(dtype: str, values: list[flo
 
 
 def test_power_and_its_decibels_are_one_amplitude() -> None:
-    np.testing.assert_allclose(
-        amplitude(10 * np.log10(POWER), Scale.DECIBEL), amplitude(POWER, Scale.POWER), rtol=1e-5
-    )
+    np.testing.assert_allclose(amplitude(10 * np.log10(POWER), Scale.DECIBEL), amplitude(POWER, Scale.POWER), rtol=1e-5)
     np.testing.assert_allclose(amplitude(POWER, Scale.POWER) ** 2, POWER, rtol=1e-5)
 
 
