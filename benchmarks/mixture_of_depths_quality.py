@@ -39,7 +39,7 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
     tree = {
         "method": "sft",
         "seed": seed,
-        "model": {"path": "toyworld:base", "mixture_of_depths": VARIANTS[variant]},
+        "model": {"path": args.base, "mixture_of_depths": VARIANTS[variant]},
         "data": {"train": [f"toyworld:train/{task}" for task in TASKS], "mode": "direct"},
         "video": {"fps": 2, "min_frame_pixels": 4096, "max_frame_pixels": 4096},
         "sft": {"steps": args.steps, "samples_per_step": 16},
@@ -88,7 +88,7 @@ def run_quality(args: argparse.Namespace) -> None:
     untrained = {}
     for variant in ("dense", "p-MoD"):
         recipe = make_recipe(variant, 0, args)
-        untrained[variant] = evaluate(resolve_model("toyworld:base", ToyworldConfig()), recipe, held_out(recipe))
+        untrained[variant] = evaluate(resolve_model(args.base, ToyworldConfig()), recipe, held_out(recipe))
     print_table(results, untrained)
     if args.json:
         write_json(args.json, {"seeds": args.seeds, "results": results, "untrained": untrained})
