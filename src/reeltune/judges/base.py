@@ -72,6 +72,10 @@ class Judge(ABC):
     def ask(self, questions: Sequence[Question[A]], progress: Progress | None = None) -> list[A | None]:
         """One answer per question, in order; None where the judge gave none."""
 
+    def known(self, question: Question[A]) -> A | None:
+        """The answer if it costs nothing because it was given before; asks nobody and counts nothing."""
+        return None
+
     @property
     def label(self) -> str:
         """Who judged, for the printed names of metrics."""

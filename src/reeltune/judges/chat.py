@@ -52,6 +52,9 @@ class ChatJudge(Judge):
             total += Cost(calls=1, prompt_tokens=sent, completion_tokens=self.settings.max_tokens)
         return total
 
+    def known(self, question: Question[A]) -> A | None:
+        return self._known(question, self.settings.hash_of(self.prompts.messages(question)))
+
     def _settled(self, prompt_hash: str) -> bool:
         return self.transcript.reply(prompt_hash) is not None or self.transcript.rejected(prompt_hash) >= self.replies
 

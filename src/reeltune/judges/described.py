@@ -77,19 +77,28 @@ def judge_described(
 
 def described_cost(judge: Judge, pairs: Sequence[Described], *, precision: bool = True) -> Cost:
     """At most what `judge_described` will ask; statements not known yet are taken for ten of ten words."""
-    guess = ("a sentence of about ten words that is not known yet",) * 10
-    questions: list[Entailment | Extraction] = []
+    total = Cost()
     for pair in pairs:
-        if pair.statements is None:
-            questions.append(Extraction(pair.reference.lower(), pair.kind))
-        if pair.statements != ():
-            questions.append(Entailment(pair.prediction.lower(), pair.statements or guess, pair.kind))
-    total = judge.cost(questions)
-    if precision:
-        total += judge.cost([Extraction(pair.prediction.lower(), pair.kind) for pair in pairs])
-        for pair in pairs:
-            total += judge.cost([Entailment(pair.reference.lower(), guess, pair.kind)])
+        prediction, reference = pair.prediction.lower(), pair.reference.lower()
+        total += _direction_cost(judge, prediction, reference, pair.statements, pair.kind)
+        if precision:
+            total += _direction_cost(judge, reference, prediction, None, pair.kind)
     return total
+
+
+def _direction_cost(judge: Judge, text: str, source: str, statements: tuple[str, ...] | None, kind: Kind) -> Cost:
+    """Does `text` entail the statements of `source`?"""
+    total = Cost()
+    if statements is None:
+        extraction = Extraction(source, kind)
+        total += judge.cost([extraction])
+        statements = judge.known(extraction)
+    if statements != ():
+        total += judge.cost([Entailment(text, statements or _UNKNOWN, kind)])
+    return total
+
+
+_UNKNOWN = ("a sentence of about ten words that is not known yet",) * 10
 
 
 def _extracted(

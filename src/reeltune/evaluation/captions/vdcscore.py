@@ -65,9 +65,11 @@ def vdcscore_cost(sample: Sample, captions: Sequence[str | None], judge: Judge) 
     if captions[0] is None:
         return Cost()
     questions = _questions(sample)
-    total = judge.cost([Reading(captions[0], question.question) for question in questions])
+    total = Cost()
     for question in questions:
-        total += judge.cost([Grading(question.question, question.answer, "an answer of about twenty words " * 3)])
+        reading = Reading(captions[0], question.question)
+        answer = judge.known(reading) or "an answer of about twenty words " * 3
+        total += judge.cost([reading, Grading(question.question, question.answer, answer)])
     return total
 
 
