@@ -19,6 +19,7 @@ from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 from reeltune.models.prompt import Prompt, VideoFeatures
 from reeltune.models.qwen2_5_vl import Qwen2VL, Qwen25VL
 from reeltune.models.qwen3_vl import Qwen3VL
+from reeltune.models.shared_attention import SharedAttention, enable
 from reeltune.video.clip import Clip
 
 FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL, Llava)
@@ -41,6 +42,7 @@ class Policy(nn.Module):
         self.register_buffer("banned", torch.tensor(banned, dtype=torch.long), persistent=False)
         self.banned: Tensor
         self.stop_ids = _stop_ids(model, tokenizer)
+        enable(self.language_model)
 
     @property
     def device(self) -> torch.device:
@@ -100,6 +102,20 @@ class Policy(nn.Module):
             rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
             extra["vision_samples"] = torch.where(is_vision, rows if samples is None else samples, -1)
         return embeds, extra
+
+    def decode(self, tokens: Tensor, positions: Tensor, shared: SharedAttention) -> Tensor:
+        """Hidden states [R, H] of one further token [R] per row at `positions` [R], over the keys `shared` holds."""
+        ids = tokens[:, None]
+        extra = {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
+        hidden: Tensor = self.language_model(
+            inputs_embeds=self.embed(ids),
+            attention_mask=torch.ones_like(ids),
+            position_ids=self.family.language_positions(positions[None, :, None].expand(3, -1, -1)),
+            use_cache=False,
+            shared=shared,
+            **extra,
+        ).last_hidden_state
+        return hidden[:, -1]
 
     def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
         """Tokenise one user turn: the video, then `text`."""
@@ -167,6 +183,8 @@ def load_policy(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     tokenizer = AutoTokenizer.from_pretrained(path)
+    if not getattr(tokenizer, "chat_template", None):
+        raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
     return Policy(model, tokenizer, family, path)
 
 

@@ -71,6 +71,12 @@ class Completions:
             mask[index, : len(row)] = True
         return cls(ids, mask)
 
+    @classmethod
+    def empty(cls) -> "Completions":
+        """No completion: what a prompt has before its rollout."""
+        ids = torch.zeros(0, 0, dtype=torch.long)
+        return cls(ids, ids.bool())
+
     @property
     def lengths(self) -> list[int]:
         return [int(length) for length in self.mask.sum(1)]

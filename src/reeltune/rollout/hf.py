@@ -1,4 +1,4 @@
-"""The rollout engine on stock transformers: prefill each prompt once, repeat its cache G times, decode together.
+"""The rollout engine on stock transformers: prefill each prompt once, decode all completions over it together.
 
 Left out on purpose: paged caches and continuous batching; another engine brings them behind the same protocol.
 """
@@ -12,6 +12,7 @@ from reeltune.models.logits import policy_logits
 from reeltune.models.packing import pack, prefill
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Completions, Group
+from reeltune.rollout.decoding import Decoder
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
 from reeltune.rollout.sampling import draw
 
@@ -43,10 +44,9 @@ class HFEngine:
 
     def _decode(self, groups: list[Group], seeds: list[int], group_size: int, params: SamplingParams) -> list[Rollout]:
         policy, device = self.policy, self.policy.device
-        hidden, cache, mask = prefill(policy, groups)
+        hidden, prompts = prefill(policy, groups)
         hidden = hidden.repeat_interleave(group_size, dim=0)
-        mask = mask.repeat_interleave(group_size, dim=0)
-        cache.batch_repeat_interleave(group_size)
+        decoder = Decoder(prompts, group_size)
         positions = torch.tensor([group.prompt.next_position for group in groups], device=device)
         positions = positions.repeat_interleave(group_size)
         uniforms = _uniforms(seeds, group_size, params.max_new_tokens).to(device)
@@ -70,17 +70,10 @@ class HFEngine:
             if not bool(going.all()):
                 # Finished rows leave the batch, so a long completion does not keep short ones decoding.
                 kept = going.nonzero()[:, 0]
-                cache.batch_select_indices(kept)
-                alive, tokens, mask, positions = alive[kept], tokens[kept], mask[kept], positions[kept]
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-            output = policy.language_model(
-                inputs_embeds=policy.embed(tokens[:, None]),
-                attention_mask=mask,
-                position_ids=policy.family.language_positions((positions + step)[None, :, None].expand(3, -1, -1)),
-                past_key_values=cache,
-                use_cache=True,
-            )
-            hidden = output.last_hidden_state[:, -1]
+                decoder.keep(kept)
+                alive, tokens, positions = alive[kept], tokens[kept], positions[kept]
+            hidden = policy.decode(tokens, positions + step, decoder)
+            decoder.step()
         return self._collect(ids.cpu(), log_probs.cpu(), lengths.cpu(), group_size)
 
     def _collect(self, ids: Tensor, log_probs: Tensor, lengths: Tensor, group_size: int) -> list[Rollout]:

@@ -9,7 +9,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from reeltune.inputs import autocast
-from reeltune.models.packing import group_log_probs, pack, packed_row_log_probs, prefix_log_probs
+from reeltune.models.packing import group_log_probs, pack
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Group
 from reeltune.training.method import Item, Method
@@ -75,12 +75,11 @@ def log_prob_gap(
     policy: Policy, items: Sequence[Item], *, temperature: float, token_budget: int, precision: str
 ) -> float:
     """Largest |learner - rollout| log-prob over the completion tokens of these items."""
-    way = packed_row_log_probs if policy.gradient_checkpointing else prefix_log_probs
     gap = 0.0
     groups = [item.group for item in items]
     for indices in pack(groups, token_budget):
         with autocast(policy.device, precision):
-            log_probs = way(policy, [groups[index] for index in indices], temperature=temperature)
+            log_probs = group_log_probs(policy, [groups[index] for index in indices], temperature=temperature)
         for index, values in zip(indices, log_probs, strict=True):
             difference = values.float().cpu() - items[index].signals.rollout_log_probs
             gap = max(gap, float(difference[groups[index].completions.mask].abs().max()))

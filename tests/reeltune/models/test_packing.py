@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reeltune.models.packing import group_log_probs, pack, packed_row_log_probs, padded_tokens, prefix_log_probs
+from reeltune.models.packing import group_log_probs, group_tokens, pack
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.prompt import Completions, Group
 
@@ -59,17 +59,15 @@ def gradients(policy: Policy, loss: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("way", [prefix_log_probs, packed_row_log_probs, "checkpointing"])
+@pytest.mark.parametrize("checkpointing", [False, True])
 def test_log_probs_and_gradients_equal_one_forward_per_completion(
-    family: str, way: Any, tiny_models: Any, clip_of: Any
+    family: str, checkpointing: bool, tiny_models: Any, clip_of: Any
 ) -> None:
-    checkpointing = way == "checkpointing"
     policy = load_policy(tiny_models(family), gradient_checkpointing=checkpointing).train()
     lengths = [[5, 1, 9], [3, 3, 3, 2], [1, 1]]
     groups = make_groups(policy, clip_of, family, lengths=lengths)
-    function = group_log_probs if checkpointing else way
 
-    packed = function(policy, groups, temperature=0.7)
+    packed = group_log_probs(policy, groups, temperature=0.7)
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
 
@@ -92,7 +90,7 @@ def test_log_probs_and_gradients_equal_one_forward_per_completion(
 def test_single_tokens_need_no_second_pass(tiny_models: Any, clip_of: Any) -> None:
     policy = load_policy(tiny_models("qwen3_vl"))
     groups = make_groups(policy, clip_of, "qwen3_vl", lengths=[[1, 1], [1, 1]])
-    for group, values in zip(groups, prefix_log_probs(policy, groups), strict=True):
+    for group, values in zip(groups, group_log_probs(policy, groups), strict=True):
         expected = torch.stack(reference_log_probs(policy, group, 1.0))
         assert torch.allclose(values, expected, atol=1e-5)
 
@@ -114,9 +112,9 @@ def test_each_video_is_encoded_once_and_logits_stand_only_where_tokens_are_predi
 def test_passes_hold_whole_groups_within_the_budget(tiny_models: Any, clip_of: Any) -> None:
     policy = load_policy(tiny_models("qwen3_vl"))
     groups = make_groups(policy, clip_of, "qwen3_vl", lengths=[[4, 2], [3, 1], [5, 5], [2, 2], [9, 1]])
-    budget = 2 * max(padded_tokens([group]) for group in groups)
+    budget = 2 * max(group_tokens(group) for group in groups)
     passes = pack(groups, budget)
     assert sorted(index for indices in passes for index in indices) == list(range(len(groups)))
-    assert all(padded_tokens([groups[index] for index in indices]) <= budget for indices in passes)
+    assert all(sum(group_tokens(groups[index]) for index in indices) <= budget for indices in passes)
     assert 1 < len(passes) < len(groups)
     assert len(pack(groups, 1)) == len(groups)

@@ -92,7 +92,7 @@ def test_prompts_are_prefilled_once_and_finished_rows_leave(policy: Policy, clip
     finally:
         hook.remove()
         policy.stop_ids = stops
-    assert shapes[0] == (2, max(len(request.prompt) for request in requests))
+    assert shapes[0] == (1, sum(len(request.prompt) for request in requests))
     decoded = [rows for rows, length in shapes[1:]]
     assert all(length == 1 for _, length in shapes[1:])
     assert decoded == sorted(decoded, reverse=True) and decoded[-1] < 16

@@ -23,7 +23,8 @@ def test_extreme_uniforms_draw_tokens_with_probability() -> None:
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:
-    assert draw(torch.tensor([[0.1, 0.7, 0.2]]).log(), torch.tensor([0.99]), SamplingParams(temperature=0.0)).item() == 1
+    log_probs = torch.tensor([[0.1, 0.7, 0.2]]).log()
+    assert draw(log_probs, torch.tensor([0.99]), SamplingParams(temperature=0.0)).item() == 1
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_the_mass() -> None:
