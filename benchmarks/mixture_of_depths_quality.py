@@ -45,6 +45,7 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
         "sft": {"steps": args.steps, "samples_per_step": 16},
         "optim": {"lr": args.lr, "schedule": "cosine", "warmup_steps": 5},
         "checkpoint": {"every": 0, "keep": 1},
+        "toyworld": {"train_videos": args.videos[0], "held_out_videos": args.videos[1]},
         "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{seed}")},
     }
     return parse_recipe(tree, where=variant)
