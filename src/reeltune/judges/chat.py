@@ -15,6 +15,8 @@ from reeltune.judges.transcript import ModelSettings, Transcript
 
 CHARACTERS_PER_TOKEN = 4
 """A usual figure for English; only for estimates (our choice)."""
+BATCH = 2048
+"""Questions whose prompts are held in memory at a time."""
 
 
 class ChatJudge(Judge):
@@ -130,6 +132,10 @@ class OpenAIJudge(ChatJudge):
         self._failed_in_a_row = 0
 
     def ask(self, questions: Sequence[Question[A]], progress: Progress | None = None) -> list[A | None]:
+        batches = [questions[start : start + BATCH] for start in range(0, len(questions), BATCH)]
+        return [answer for batch in batches for answer in self._ask(batch, progress)]
+
+    def _ask(self, questions: Sequence[Question[A]], progress: Progress | None) -> list[A | None]:
         prompts = [self.prompts.messages(question) for question in questions]
         hashes = [self.settings.hash_of(messages) for messages in prompts]
         distinct = {name: index for index, name in reversed(list(enumerate(hashes)))}
@@ -158,19 +164,23 @@ class OpenAIJudge(ChatJudge):
         if answer is not None:
             self._count(cache_hits=1)
             return answer
+        rejected: BadReply | None = None
         try:
             while not stop.is_set() and self.transcript.rejected(prompt_hash) < self.replies:
                 reply = self.endpoint.complete(messages, on_retry=lambda: self._count(retries=1), stop=stop)
                 self._count(calls=1, prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens)
-                self._failed_in_a_row = 0
                 try:
                     answer = question.read(reply.text)
                 except BadReply as error:
+                    rejected = error
                     self._count(rejected=1)
                     self.transcript.add(prompt_hash, self.settings, messages, reply.text, rejected=str(error))
                 else:
                     self.transcript.add(prompt_hash, self.settings, messages, reply.text)
+                    self._failed_in_a_row = 0
                     return answer
+            if rejected is not None:
+                raise Unanswered(f"{self.replies} replies in a wrong form, the last: {rejected}")
         except Unanswered as error:
             if not stop.is_set():
                 self._failed(error)

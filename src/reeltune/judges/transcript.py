@@ -80,14 +80,14 @@ class Transcript:
 
     def _load(self, path: Path) -> None:
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a judge's transcript: {error}") from error
-        for number, line in enumerate(lines[:-1], start=1):
-            if line.strip():
-                self._take(line, f"{path}, line {number}")
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.strip() and line.endswith(b"\n"):
+                        self._take(line, f"{path}, line {number}")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read as a judge's transcript: {error.strerror}") from error
 
-    def _take(self, line: str, where: str) -> None:
+    def _take(self, line: bytes, where: str) -> None:
         try:
             row: dict[str, Any] = json.loads(line)
             settings = ModelSettings(row["model"], row["temperature"], row["max_tokens"])

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,15 +28,8 @@ class Handler(BaseHTTPRequestHandler):
             number = len(self.server.requests)
             self.server.requests.append(body)
             self.server.headers.append(dict(self.headers))
-            self.server.open += 1
-            self.server.most_open = max(self.server.most_open, self.server.open)
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.server.behaviour(self, body, number)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            with self.server.lock:
-                self.server.open -= 1
 
     def say(self, text: str, **usage: int) -> None:
         """A proper chat reply."""
@@ -70,7 +63,6 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.open = self.most_open = 0
 
     @property
     def url(self) -> str:
