@@ -18,21 +18,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
 # This script bears the package's name, so the package must not be looked for in the script's own folder.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent.resolve()]
 
 import lantnet  # noqa: E402
+from lantnet import default, histograms, levels  # noqa: E402
 from lantnet.baselines import BASELINES  # noqa: E402
 from lantnet.cleanup import erase_small_regions  # noqa: E402
+from lantnet.default import DefaultRecipe  # noqa: E402
+from lantnet.recipes import RECIPES  # noqa: E402
 from lantnet.synthetic import Recipe, as_8bit, speckled_pair  # noqa: E402
+
+SMALL, CYCLE, CROSS_ENTROPY = default.small_network, default.one_cycle, default.mean_cross_entropy
+NORMALISED, PROBABILITY, CALIBRATION = (
+    levels.Calibration.normalised,
+    default.DefaultModel.probability,
+    levels.Statistics.calibration,
+)
 
 
 @dataclass(frozen=True)
@@ -97,39 +110,181 @@ def accuracy(pairs: Iterator[Pair], recipe: str, seeds: int) -> None:
     print(f"{'mean':<16}{means[0]:>9.2f}{'':>15}" + "".join(f"{value:>28.2f}" for value in means[1:]))
 
 
+def constant_rate(optimizer: Any, rate: float, steps: int) -> Any:
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=steps)
+
+
+class AveragedWeights:
+    """The learning-rate schedule, and at the last step the mean of the weights of the second half of the steps."""
+
+    def __init__(self, optimizer: Any, rate: float, steps: int) -> None:
+        self.inner = CYCLE(optimizer, rate, steps)
+        self.weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self.steps, self.done = steps, 0
+        self.sums = [torch.zeros_like(weight) for weight in self.weights]
+
+    def step(self) -> None:
+        self.inner.step()
+        self.done += 1
+        if self.done > self.steps // 2:
+            for total, weight in zip(self.sums, self.weights, strict=True):
+                total += weight.detach()
+        if self.done == self.steps:
+            for total, weight in zip(self.sums, self.weights, strict=True):
+                weight.data = total / (self.steps - self.steps // 2)
+
+
+class WithLayerAttention(torch.nn.Module):
+    """The small network with the published attention over its three layers, pixel by pixel.
+
+    `scale` divides the similarities: 1 as published, the square root of the width as in transformers.
+    """
+
+    def __init__(self, channels: int, width: int, scale: float) -> None:
+        super().__init__()
+        plain = list(SMALL(channels, width))
+        self.layers = torch.nn.ModuleList(torch.nn.Sequential(*plain[i : i + 3]) for i in (0, 3, 6))
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.head = torch.nn.Conv2d(3 * width, 1, 1)
+        self.scale = scale
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features, outputs = images, []
+        for layer in self.layers:
+            features = layer(features)
+            outputs.append(features)
+        edge = [(output.shape[-1] - features.shape[-1]) // 2 for output in outputs]
+        group = torch.stack(
+            [o[..., e : o.shape[-2] - e, e : o.shape[-1] - e] for o, e in zip(outputs, edge, strict=True)], dim=1
+        )
+        weighted = self.weight[:, None, None, None] * group
+        similar = torch.einsum("bichw,bjchw->bijhw", weighted, weighted) / self.scale
+        attention = (similar.amax(dim=2, keepdim=True) - similar).softmax(dim=2)
+        mixed = torch.einsum("bijhw,bjchw->bichw", attention, weighted) + group
+        return self.head(mixed.flatten(1, 2))
+
+
+def soft_targets(difference: Any, threshold: float, margin: float) -> tuple[Any, Any]:
+    share = np.clip((difference / threshold - 1) / (2 * margin) + 0.5, 0, 1).astype(np.float32)
+    return share, np.ones_like(share)
+
+
+def incoherent_label(difference: Any, threshold: float, margin: float) -> Any:
+    """Without the wish that most of the neighbourhood be above the threshold."""
+    labels = np.full(difference.shape, default.UNCERTAIN, dtype=np.uint8)
+    labels[difference < threshold * (1 - margin)] = default.UNCHANGED
+    labels[difference > threshold * (1 + margin)] = default.CHANGED
+    return labels
+
+
+def tolerant(logits: Any, target: Any, weight: Any) -> Any:
+    """The published noise-tolerant loss."""
+    probability = torch.sigmoid(logits)
+    of_label = torch.where(target > 0.5, probability, 1 - probability)
+    absolute = ((2 - 2 * of_label) * weight).sum() / weight.sum().clamp_min(1)
+    return 0.1 * CROSS_ENTROPY(logits, target, weight) + 0.9 * absolute
+
+
+def with_difference(calibration: Any, before: Any, after: Any) -> Any:
+    difference = calibration.difference(before, after)
+    return np.concatenate([NORMALISED(calibration, before, after), difference[None]])
+
+
+def without_shift(statistics_: Any) -> Any:
+    return replace(CALIBRATION(statistics_), shift=0.0)
+
+
+def smoothed(model: Any, before: Any, after: Any) -> Any:
+    return ndimage.gaussian_filter(PROBABILITY(model, before, after), 0.8, mode="nearest")
+
+
+def voted(model: Any, before: Any, after: Any) -> Any:
+    return ndimage.median_filter(PROBABILITY(model, before, after), 3, mode="nearest")
+
+
+def drawn_with(share: float) -> Any:
+    def draw(labelled: Any, wanted: dict[int, int], seed: int, width: int) -> Any:
+        total = sum(wanted.values())
+        counts = {default.UNCHANGED: total - round(share * total), default.CHANGED: round(share * total)}
+        return DRAW(labelled, counts, seed, width)
+
+    return draw
+
+
+DRAW = default.draw
+Patch = tuple[Any, str, Any]
+VARIANTS: list[tuple[str, dict[str, Any], list[Patch]]] = [
+    ("as it is, one network", {}, []),
+    ("4 networks", {"members": 4}, []),
+    ("inputs not normalised (0..255)", {}, [(levels.Calibration, "normalised", lambda c, a, b: np.stack([a, b]))]),
+    ("difference image as a third input", {}, [(levels.Calibration, "normalised", with_difference)]),
+    ("shift between the dates left in", {}, [(levels.Statistics, "calibration", without_shift)]),
+    ("Otsu's threshold alone", {}, [(default, "change_level", lambda counts, noise: histograms.otsu(counts))]),
+    ("labels without a majority", {}, [(default, "label", incoherent_label)]),
+    ("uncertain pixels used (margin 0)", {"margin": 0.0}, []),
+    ("margin .15", {"margin": 0.15}, []),
+    ("margin .45", {"margin": 0.45}, []),
+    ("soft labels", {}, [(default, "targets", soft_targets)]),
+    ("a quarter of the crops on change", {}, [(default, "draw", drawn_with(0.25))]),
+    ("no correction for scarce change", {"prior": 0.0}, []),
+    ("half the correction taken", {"prior": 0.5}, []),
+    ("constant learning rate", {}, [(default, "one_cycle", constant_rate)]),
+    ("weight averaging", {}, [(default, "one_cycle", AveragedWeights)]),
+    ("noise-tolerant loss", {}, [(default, "mean_cross_entropy", tolerant)]),
+    ("layer attention as published", {}, [(default, "small_network", lambda c, w: WithLayerAttention(c, w, 1.0))]),
+    ("layer attention, scaled", {}, [(default, "small_network", lambda c, w: WithLayerAttention(c, w, w**0.5))]),
+    ("probability smoothed (Gaussian .8)", {}, [(default.DefaultModel, "probability", smoothed)]),
+    ("probability by vote of 3 x 3", {}, [(default.DefaultModel, "probability", voted)]),
+    ("300 steps", {"steps": 300}, []),
+    ("8 channels", {"width": 8}, []),
+]
+
+
+def ablation(folder: Path, seeds: int, only: str) -> None:
+    """Mean KC over seeds a pair, one network a run, one part changed at a time."""
+    pairs = list(real_pairs(folder))
+    print(f"{'variant':<36}" + "".join(f"{pair.name[:11]:>12}" for pair in pairs) + f"{'mean':>9}{'worst +-':>9}")
+    for name, changes, patches in VARIANTS:
+        if only not in name:
+            continue
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.dict(RECIPES, default=replace(DefaultRecipe(members=1), **changes)))
+            for patch in patches:
+                stack.enter_context(mock.patch.object(*patch))
+            runs = [kappas(pair, "default", seeds)[0] for pair in pairs]
+        means = [statistics.fmean(values) for values in runs]
+        worst = max(spread(values) for values in runs)
+        shown = "".join(f"{mean:>12.2f}" for mean in means)
+        print(f"{name:<36}{shown}{statistics.fmean(means):>9.2f}{worst:>9.2f}", flush=True)
+
+
 def run_scale(side: int, folder: Path) -> None:
-    """Write the pair window by window, detect in a process of its own, and print its memory and time."""
-    import rasterio
-    from rasterio.transform import Affine
-
-    from lantnet.windows import tiles
-
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe("mixed", 0.03, 4, 1)
-    profile: dict[str, Any] = {
-        "driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "float32", "tiled": True,
-        "blockxsize": 512, "blockysize": 512, "crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 52e5),
-    }  # fmt: skip
-    names = [folder / f"{name}_{side}.tif" for name in ("before", "after", "truth")]
-    if not names[-1].exists():
-        with (
-            rasterio.open(names[0], "w", **profile) as before,
-            rasterio.open(names[1], "w", **profile) as after,
-            rasterio.open(names[2], "w", **(profile | {"dtype": "uint8", "compress": "deflate"})) as truth,
-        ):
-            for window in tiles(side, side, 1024):
-                pair = speckled_pair(window.height, window.width, recipe, top=window.top, left=window.left)
-                for dataset, values in ((before, pair.before), (after, pair.after), (truth, pair.truth)):
-                    dataset.write(values.astype(dataset.dtypes[0]), 1, window=window.slices)
+    """Generate a pair, detect in a process of its own, and print its memory and time."""
+    command = [sys.executable, "-m", "lantnet"]
+    names = [folder / name for name in ("before.tif", "after.tif", "truth.tif")]
+    if not all(name.exists() for name in names):
+        simulate = [
+            *command,
+            "simulate",
+            "-o",
+            str(folder),
+            "--size",
+            str(side),
+            "--density",
+            "0.03",
+            "--seed",
+            "1",
+            "--quiet",
+        ]
+        subprocess.run(simulate, check=True)
     out = folder / f"result_{side}"
     start = time.perf_counter()
-    command = [sys.executable, "-m", "lantnet", "detect", *map(str, names[:2]), "-o", str(out), "--quiet"]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, "detect", *map(str, names[:2]), "-o", str(out), "--quiet"], check=True)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall, processor = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
     print(f"{side} x {side}: {wall:.0f} s wall, {processor:.0f} s processor, peak {usage.ru_maxrss / 1024:.0f} MB")
     print(json.dumps(json.loads((out / "report.json").read_text())["seconds"]))
-    subprocess.run([sys.executable, "-m", "lantnet", "evaluate", str(out / "mask.tif"), str(names[2])], check=True)
+    subprocess.run([*command, "evaluate", str(out / "mask.tif"), str(names[2])], check=True)
 
 
 def main() -> None:
@@ -137,6 +292,7 @@ def main() -> None:
     parser.add_argument("what", choices=["accuracy", "paper", "ablation", "generated", "scale"])
     parser.add_argument("--pairs", type=Path, help="folder of pairs with truth")
     parser.add_argument("--seeds", type=int, help="how many seeds")
+    parser.add_argument("--only", default="", help="of the ablation: variants whose name holds this")
     parser.add_argument("--side", type=int, default=10_000, help="of the generated scene, pixels")
     parser.add_argument("--folder", type=Path, help="where the generated scene is kept (default: a temporary folder)")
     options = parser.parse_args()
@@ -147,6 +303,8 @@ def main() -> None:
         accuracy(real_pairs(options.pairs), "default", options.seeds or 5)
     elif options.what == "paper":
         accuracy(real_pairs(options.pairs), "paper", options.seeds or 3)
+    elif options.what == "ablation":
+        ablation(options.pairs, options.seeds or 3, options.only)
     elif options.what == "generated":
         accuracy(generated_pairs(), "default", options.seeds or 1)
     elif options.what == "scale":

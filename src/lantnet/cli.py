@@ -10,6 +10,7 @@ from lantnet import __version__
 from lantnet.errors import InputError
 
 INTERRUPTED = 130
+EXTRA = ("PIL", "pyogrio", "rasterio", "scipy")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except InputError as error:
         print(f"lantnet: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        print(f"lantnet: {error.name} is not installed; run: pip install 'reeltune[lantnet]'", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("lantnet: stopped; nothing was written.", file=sys.stderr)
@@ -36,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the truth"))
     _compare_arguments(commands.add_parser("compare", help="recipes and quick methods side by side, against the truth"))
     _gallery_arguments(commands.add_parser("gallery", help="a page of results, on generated pairs or your own"))
+    _simulate_arguments(commands.add_parser("simulate", help="write a generated pair with its truth, to try things on"))
     return parser
 
 
@@ -103,8 +110,8 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from lantnet.commands import evaluate_files
     from lantnet.files import as_json, write_text
+    from lantnet.truth import evaluate_files
 
     scores, remarks = evaluate_files(options.mask, options.truth)
     for remark in remarks:
@@ -166,3 +173,27 @@ def _gallery(options: argparse.Namespace) -> None:
         options.out, options.pairs, recipe=options.recipe, seed=options.seed, progress=not options.quiet
     )
     print(f"written   {page}")
+
+
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = ("fields", "flood", "objects", "mixed", "none", "all")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the three GeoTIFF files"
+    )
+    parser.add_argument("--size", type=int, default=256, help="side of the scene, pixels of 10 m (default 256)")
+    parser.add_argument("--change", choices=kinds, default="mixed", help="what changes (default mixed)")
+    parser.add_argument("--density", type=float, default=0.05, help="how much changes, 0..1 (default 0.05)")
+    parser.add_argument("--looks", type=float, default=4, help="number of looks: fewer, more speckle (default 4)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from lantnet.detection import Progress
+    from lantnet.simulate import simulate_files
+    from lantnet.synthetic import Recipe
+
+    recipe = Recipe(options.change, options.density, options.looks, options.seed)
+    written = simulate_files(options.out, options.size, recipe, Progress(not options.quiet).track)
+    print("written   " + ", ".join(str(path) for path in written))

@@ -10,7 +10,7 @@ import numpy as np
 from lantnet.bands import gdal
 from lantnet.baselines import BASELINES
 from lantnet.cleanup import erase_small_regions
-from lantnet.commands import both_bands, read_truth
+from lantnet.commands import both_bands
 from lantnet.detection import Options, Progress, detect_bands
 from lantnet.errors import InputError
 from lantnet.files import as_json, staged
@@ -20,6 +20,7 @@ from lantnet.pictures import grey, save_png, sheet, stretch, verdicts
 from lantnet.recipes import recipe_named
 from lantnet.scale import Scale
 from lantnet.scene import View, open_scene
+from lantnet.truth import read_truth
 from lantnet.types import Mask
 from lantnet.windows import Window
 

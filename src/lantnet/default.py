@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from lantnet.histograms import BINS, histogram
 from lantnet.levels import LEVELS_HALO, RATIO_HALO, Calibration, Statistics, change_level, label, log_ratio, majority
@@ -114,15 +116,13 @@ class DefaultRecipe:
         """Both dates, normalised, the target 0 or 1, and the weight: 0 where uncertain or without data."""
         reach = self.side // 2 + LAYERS
         for window, outer, view in context.walk(scene, LEVELS_HALO + reach, "samples"):
-            labels = label(calibration.difference(view.before, view.after), threshold, self.margin)
-            target = (labels == CHANGED).astype(np.float32)
-            weight = ((labels != UNCERTAIN) & view.valid).astype(np.float32)
+            target, weight = targets(calibration.difference(view.before, view.after), threshold, self.margin)
             images = calibration.normalised(view.before, view.after)
-            yield window, outer, np.concatenate([images, target[None], weight[None]])
+            yield window, outer, np.concatenate([images, target[None], (weight * view.valid)[None]])
 
     def _prior_offset(self, crops: Tensor, record: dict[str, Any]) -> float:
         """What to take from the logits, because changed pixels are more frequent in the crops than in the scene."""
-        inner = crops[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
+        inner = crops[:, -2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
         in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
         sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
         in_scene = record["pre_labels"]["changed"] / sure
@@ -132,31 +132,44 @@ class DefaultRecipe:
     def _train(self, crops: Tensor, seed: int, step_done: Callable[[], object]) -> nn.Module:
         """One network by Adam with one cycle of the learning rate, on crops turned and mirrored at random."""
         torch.manual_seed(seed)
-        network = small_network(self.width)
+        channels = crops.shape[1] - 2
+        network = small_network(channels, self.width)
         optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=1e-4)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.steps, pct_start=0.15
-        )
+        schedule = one_cycle(optimizer, self.learning_rate, self.steps)
         for _ in range(self.steps):
             batch = turned(crops[torch.randint(len(crops), (self.batch,))], int(torch.randint(8, ())))
-            inner = batch[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
-            target, weight = inner[:, 0], inner[:, 1]
-            logits = network(batch[:, :2])[:, 0]
-            loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+            images, labels = batch[:, :channels], batch[:, channels:, LAYERS:-LAYERS, LAYERS:-LAYERS]
             optimizer.zero_grad()
-            (loss / weight.sum().clamp_min(1)).backward()
+            mean_cross_entropy(network(images)[:, 0], labels[:, 0], labels[:, 1]).backward()
             optimizer.step()
             schedule.step()
             step_done()
         return network
 
 
-def small_network(width: int) -> nn.Sequential:
-    """(B, 2, H, W) normalised dates -> (B, 1, H - 6, W - 6) logits of change: three 3x3 layers, so 7x7 as published."""
+def targets(difference: Float32, threshold: float, margin: float) -> tuple[Float32, Float32]:
+    """What to learn at each pixel, 0 or 1, and with what weight: 0 where the label is uncertain; both (H, W)."""
+    labels = label(difference, threshold, margin)
+    return (labels == CHANGED).astype(np.float32), (labels != UNCERTAIN).astype(np.float32)
+
+
+def small_network(channels: int, width: int) -> nn.Module:
+    """(B, C, H, W) normalised dates -> (B, 1, H - 6, W - 6) logits of change: three 3x3 layers, so 7x7 as published."""
     layers: list[nn.Module] = []
-    for inputs in (2, *[width] * (LAYERS - 1)):
+    for inputs in (channels, *[width] * (LAYERS - 1)):
         layers += [nn.Conv2d(inputs, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
+
+
+def one_cycle(optimizer: Optimizer, rate: float, steps: int) -> OneCycleLR:
+    """The learning rate rises over the first 15 % of the steps and falls to nothing by the last."""
+    return OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
+
+
+def mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Of all pixels together, by weight; a batch without weight costs nothing."""
+    loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+    return loss / weight.sum().clamp_min(1)
 
 
 def turned(batch: Tensor, way: int) -> Tensor:
@@ -182,7 +195,11 @@ class DefaultModel:
     calibration: Calibration
     offset: float
     record: dict[str, Any]
-    halo: int = max(LAYERS, RATIO_HALO)
+    halo: int = LAYERS
+
+    @property
+    def shift(self) -> float:
+        return self.calibration.shift
 
     def probability(self, before: Float32, after: Float32) -> Float32:
         images = self.calibration.normalised(before, after)

@@ -7,22 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 from tqdm import tqdm
 
 from lantnet.bands import Band
 from lantnet.errors import InputError
+from lantnet.levels import RATIO_HALO, log_ratio
 from lantnet.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
 from lantnet.recipe import Context, Model
 from lantnet.recipes import recipe_named
 from lantnet.scale import Scale
 from lantnet.scene import Scene, open_scene
-from lantnet.types import Float32
 from lantnet.windows import Window
-
-DIRECTION_SIGMA = 1.5
-DIRECTION_HALO = 6
-"""A Gaussian of 1.5 pixels, cut at 4 sigma."""
 
 
 @dataclass(frozen=True)
@@ -125,18 +120,11 @@ def smallest_region(scene: Scene, options: Options) -> int:
     return max(1, int(np.ceil(options.min_area / area - 1e-9)))
 
 
-def smooth_log_ratio(before: Float32, after: Float32) -> Float32:
-    """Gaussian-smoothed ln((after + 1)/(before + 1)), (H, W)."""
-    ratio = np.log((after + 1) / (before + 1))
-    smooth: Float32 = ndimage.gaussian_filter(ratio, DIRECTION_SIGMA, mode="nearest", truncate=4.0)
-    return smooth
-
-
 def _map(scene: Scene, model: Model, maps: Maps, context: Context) -> None:
-    for window, outer, view in context.walk(scene, max(model.halo, DIRECTION_HALO), "map"):
+    for window, outer, view in context.walk(scene, max(model.halo, RATIO_HALO), "map"):
         valid = window.cut(view.valid, outer)
         probability = window.cut(model.probability(view.before, view.after), outer)
-        ratio = window.cut(smooth_log_ratio(view.before, view.after), outer)
+        ratio = window.cut(log_ratio(view.before, view.after), outer) - np.float32(model.shift)
         maps.put(window, np.where(valid, probability, np.float32(np.nan)), draft_direction(ratio, valid))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lantnet.bands import ArrayBand, Band, gdal
-from lantnet.commands import both_bands, read_truth
+from lantnet.commands import both_bands
 from lantnet.compare import Row, quick_rows, table
 from lantnet.detection import Options, Outcome, Progress, detect_bands
 from lantnet.errors import InputError
@@ -17,6 +17,7 @@ from lantnet.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.metrics import evaluate
 from lantnet.pictures import Rgb, grey, overlay, save_png, sheet, stretch, verdicts
 from lantnet.synthetic import Recipe, speckled_pair
+from lantnet.truth import read_truth
 from lantnet.types import Mask
 from lantnet.windows import Window
 

@@ -103,6 +103,7 @@ class PaperModel:
     network: LANTNet
     record: dict[str, Any]
     halo: int = HALO + RADIUS
+    shift: float = 0.0
 
     def probability(self, before: Float32, after: Float32) -> Float32:
         """Softmax of the network on the 7x7 patch of every pixel, zeros beyond the border (as published)."""

@@ -14,10 +14,15 @@ from lantnet.windows import Window, tiles
 class Model(Protocol):
     """What was learned from a scene.
 
-    `halo`: context in pixels that a probability depends on. `record`: settings and counts for the run report.
+    `halo`: context in pixels that a probability depends on. `shift`: log-ratio, nepers, of ground that did not
+    change; brighter and darker are meant against it. `record`: settings and counts for the run report.
     """
 
-    halo: int
+    @property
+    def halo(self) -> int: ...
+    @property
+    def shift(self) -> float: ...
+
     record: dict[str, Any]
 
     def probability(self, before: Float32, after: Float32) -> Float32:
@@ -57,6 +62,7 @@ class NoChange:
 
     record: dict[str, Any]
     halo: int = 0
+    shift: float = 0.0
 
     def probability(self, before: Float32, after: Float32) -> Float32:
         return torch.zeros(before.shape).numpy()

@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 import lantnet
 from lantnet import detection
 from lantnet.cli import main
-from lantnet.synthetic import Pair, as_8bit
+from lantnet.synthetic import Pair, Recipe, as_8bit, speckled_pair
 
 pytestmark = pytest.mark.usefixtures("quick_default")
 GRID = Affine(20, 0, 500000, 0, -20, 5200000)
@@ -234,3 +234,16 @@ def test_gallery_of_a_folder_of_pairs(fields: Pair, tmp_path: Path) -> None:
     assert "pair01.png" in page
     assert Image.open(tmp_path / "out" / "pair01.png").width > 3 * 112
     assert main(["gallery", "-o", str(tmp_path / "o2"), "--pairs", str(tmp_path / "out")]) == 2
+
+
+def test_simulate_writes_a_pair_that_the_other_commands_take(tmp_path: Path) -> None:
+    out = tmp_path / "pair"
+    assert main(["simulate", "-o", str(out), "--size", "64", "--change", "fields", "--density", "1", "--quiet"]) == 0
+    with rasterio.open(out / "before.tif") as before, rasterio.open(out / "truth.tif") as truth:
+        assert (before.crs.to_epsg(), before.shape, before.dtypes) == (32632, (64, 64), ("float32",))
+        expected = speckled_pair(64, 64, Recipe("fields", 1.0, 4, 0))
+        assert (before.read(1) == expected.before).all()
+        assert (truth.read(1) == expected.truth).all()
+    assert main(["evaluate", str(out / "truth.tif"), str(out / "truth.tif")]) == 0
+    assert main(["simulate", "-o", str(out), "--size", "3"]) == 2
+    assert main(["simulate", "-o", str(out), "--density", "7"]) == 2
