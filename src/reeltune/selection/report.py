@@ -77,18 +77,16 @@ def _kinds(rows: Sequence[Row]) -> str:
     cells = Counter[tuple[str, str]]((decision.kind, each.task) for each, decision in rows)
     kept = Counter[str](decision.kind for _, decision in rows if decision.kept)
     lines = []
-    for kind, meaning in MEANING.items():
+    for kind in MEANING:
         total = sum(cells[kind, task] for task in tasks)
         if total:
             name = f"<b>{kind}</b>" if kind in TEACHING else kind
-            lines.append(
-                [name, text(meaning), *(str(cells[kind, task]) for task in tasks), str(total), str(kept[kind])]
-            )
+            lines.append([name, *(str(cells[kind, task]) for task in tasks), str(total), str(kept[kind])])
     reasons = Counter(decision.reason for _, decision in rows if decision.kind in TEACHING and not decision.kept)
     left_out = [[text(reason), str(count)] for reason, count in reasons.most_common()]
     return section(
         "What was found",
-        table(["Class", "", *map(text, tasks), "Samples", "Kept"], lines),
+        table(["Class", *map(text, tasks), "Samples", "Kept"], lines),
         table(["Can teach, but left out", "Samples"], left_out) if left_out else "",
         lead="Classes of the answers' scores: the content alone, without the reward for the format.",
     )
@@ -201,8 +199,8 @@ def _card(stats: SampleStats, decision: Decision) -> str:
     known = f"mean {mean}, std {std}, {stats.passes} of {len(stats.rewards)} full, {stats.unparsed} unparsed"
     return (
         f'<article class="card"><p class="id">{text(stats.id)}, {text(stats.task)}: {known}; '
-        f"{text(decision.reason)}</p>{_picture(stats)}<p>best</p>{completion_html(stats.best, 1000)}"
-        f"<p>worst</p>{completion_html(stats.worst, 1000)}</article>"
+        f'{text(decision.reason)}</p>{_picture(stats)}<p class="muted">best</p>{completion_html(stats.best, 1000)}'
+        f'<p class="muted">worst</p>{completion_html(stats.worst, 1000)}</article>'
     )
 
 

@@ -1,7 +1,7 @@
 """From a recipe to a finished run directory."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.report.run import write_run_report
 from reeltune.rollout.hf import HFEngine
+from reeltune.samples import Sample
 from reeltune.sources import load_source, load_sources, resolve_model
 from reeltune.tasks import load_task_file
 from reeltune.tasks.rewards import Reward
@@ -69,7 +70,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
     policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
     policy.to(accelerator.device)
     if recipe.model.freeze_vision:
-        policy.freeze_vision()
+        policy.freeze_vision(projector=recipe.model.freeze_vision != "tower")
     optimizer = make_optimizer(policy, recipe.optim)
     first_step = 0
     if checkpoint:
@@ -107,7 +108,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         run_dir=run_dir,
         first_step=first_step,
         judge=judge,
-        history=_history(recipe, checkpoint),
+        history=_history(recipe, checkpoint, samples),
     )
     try:
         finished = trainer.run()
@@ -156,9 +157,11 @@ def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
     )
 
 
-def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
+def _history(recipe: Recipe, checkpoint: Path | None, samples: Sequence[Sample]) -> PromptHistory | None:
     if recipe.method != "grpo" or recipe.rl.skipping is None:
         return None
+    if len({sample.id for sample in samples}) < len(samples):
+        raise InputError("rl.skipping remembers prompts by their id: give the samples of all sources different ids")
     state = checkpoint_state(checkpoint).get("prompts") if checkpoint else None
     return from_state(recipe.rl.skipping, state, seed=recipe.seed)
 
