@@ -21,7 +21,9 @@ class ModelConfig(Section):
     path: str = Field(description="A Hugging Face directory, or toyworld:base, or toyworld:new (untrained).")
     dtype: Literal["float32", "bfloat16"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    freeze_vision: bool = Field(True, description="A frozen tower encodes each video once per run, not per step.")
+    freeze_vision: bool | Literal["tower"] = Field(
+        True, description="true: each video is encoded once per run, not per step; tower: the projector trains."
+    )
     gradient_checkpointing: bool = False
     mixture_of_depths: MixtureOfDepthsConfig | None = Field(
         None, description="p-MoD: vision tokens skip layers; {} is the published form."

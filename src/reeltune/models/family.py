@@ -48,8 +48,13 @@ class Family(ABC):
         return token_id
 
     def vision_modules(self, model: Any) -> list[nn.Module]:
-        """All that turns pixels into vision tokens; what is frozen or trained together."""
+        """All that turns pixels into vision tokens: the tower first, and a projector that stands beside it."""
         return [model.model.visual]
+
+    def projector(self, model: Any) -> list[nn.Module]:
+        """What brings the tower's features to the language model's width."""
+        visual = model.model.visual
+        return [visual.merger, *getattr(visual, "deepstack_merger_list", ())]
 
     def language_positions(self, positions: Tensor) -> Tensor:
         """Prompt positions [3, B, L] in the form that the family's language model takes."""

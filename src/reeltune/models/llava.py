@@ -40,6 +40,9 @@ class Llava(Family):
     def vision_modules(self, model: Any) -> list[nn.Module]:
         return [model.model.vision_tower, model.model.multi_modal_projector]
 
+    def projector(self, model: Any) -> list[nn.Module]:
+        return [model.model.multi_modal_projector]
+
     def language_positions(self, positions: Tensor) -> Tensor:
         return positions[0]
 

@@ -74,9 +74,12 @@ class Policy(nn.Module):
         modules = self.family.vision_modules(self.model)
         return not any(parameter.requires_grad for module in modules for parameter in module.parameters())
 
-    def freeze_vision(self) -> None:
+    def freeze_vision(self, *, projector: bool = True) -> None:
+        """Freeze the tower, and the projector too unless it is to train."""
         for module in self.family.vision_modules(self.model):
             module.requires_grad_(False)
+        for module in self.family.projector(self.model):
+            module.requires_grad_(not projector)
 
     def embed(self, ids: Tensor) -> Tensor:
         embeddings: Tensor = self.model.get_input_embeddings()(ids)

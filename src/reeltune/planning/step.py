@@ -46,6 +46,8 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
     trained = architecture.weights
     if recipe.model.freeze_vision and architecture.vision:
         trained -= architecture.vision.weights
+        if recipe.model.freeze_vision == "tower":
+            trained += architecture.vision.projector_weights
     in_pass = max(1, min(groups, recipe.packing.rollout_tokens // (prompt_tokens + size * length)))
     cached_completions = size * length * decoder.layers * decoder.cache_values * value_bytes
     return StepCost(

@@ -178,6 +178,12 @@ def test_llava_prompts_hold_one_block_of_placeholders_per_frame(directories: Any
     assert frames.shape == (3, 3, 56, 56)
     # The picture is letterboxed with the mean colour, which is 0 after normalisation.
     assert float(frames[:, :, :6].abs().max()) < 1e-5 < float(frames[:, :, 28].abs().max())
+    policy.freeze_vision(projector=False)
+    assert not policy.vision_frozen
+    trains = {
+        name.split(".")[2] for name, each in policy.named_parameters() if each.requires_grad and "lm_head" not in name
+    }
+    assert trains == {"multi_modal_projector", "language_model"}
     policy.freeze_vision()
     assert policy.vision_frozen
 
