@@ -67,14 +67,14 @@ def thinking_of(text: str) -> str:
 
 
 def is_well_formed(text: str) -> bool:
-    """At least one subject of three parts with an item, and nothing else."""
+    """Subjects of three parts and nothing else, with at least one attribute or action among them."""
     found = read_structure(text)
     lines = [line for line in text.splitlines() if line.strip()]
     return (
         bool(found.subjects)
         and not found.strays
         and all(line.count("|") == 2 for line in lines)
-        and all(subject.items for subject in found.subjects)
+        and any(subject.items for subject in found.subjects)
     )
 
 
