@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reeltune.samples import Sample
 
 RECIPES = Path(__file__).parent / "recipes" / "toy"
-HELD_OUT = ("toyworld:held_out/temporal_grounding", "toyworld:held_out/multiple_choice")
+HELD_OUT = ("toyworld:held_out/temporal_grounding/visible", "toyworld:held_out/multiple_choice")
 METRICS = ("miou", "r@0.3", "r@0.5", "r@0.7")
 ROWS = ("base", "sft", "grpo", "whole_video", "best_fixed_span")
 

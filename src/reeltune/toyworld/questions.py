@@ -68,7 +68,8 @@ def when_coloured(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return _grounding(scene, f"the {thing.shape} is {colour}", span)
 
 
-# Questions with options: the question, the right text, the wrong ones, and the spans that prove it.
+# Questions with options: the question, the right text, all texts in order, and the spans that prove it. Shapes,
+# colours and actions keep one order, so that a model of four layers can learn their letters.
 
 Choice = tuple[str, str, list[str], list[Span]]
 
@@ -77,16 +78,14 @@ def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = _one(_role(scene, *STEADY), rng)
     if thing is None:
         return None
-    wrong = [shape for shape in SHAPES if shape != thing.shape]
-    return f"Which shape is {thing.colour}?", thing.shape, wrong, list(thing.visible)
+    return f"Which shape is {thing.colour}?", thing.shape, list(SHAPES), list(thing.visible)
 
 
 def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = _one(_role(scene, *STEADY), rng)
     if thing is None:
         return None
-    wrong = [colour for colour in COLOURS if colour != thing.colour]
-    return f"What colour is the {thing.shape}?", thing.colour, wrong, list(thing.visible)
+    return f"What colour is the {thing.shape}?", thing.colour, list(COLOURS), list(thing.visible)
 
 
 def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -99,7 +98,8 @@ def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
     wrong = absent + [name for name in _strangers(scene, rng) if name not in absent]
     # The shapes of the scene come first: a stranger alone would be too easy to rule out.
     spans = [span for span in thing.visible if span[0] <= time < span[1]]
-    return f"Which object is visible at {time:.1f} seconds?", thing.name, wrong[: OPTIONS - 1], spans
+    options = [str(name) for name in rng.permutation([thing.name, *wrong[: OPTIONS - 1]])]
+    return f"Which object is visible at {time:.1f} seconds?", thing.name, options, spans
 
 
 def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -113,9 +113,8 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = _one(scene.things, rng)
     if thing is None:
         return None
-    wrong = sorted(set(actions.values()) - {actions[thing.role]})
     spans = [thing.moving] if thing.moving else list(thing.visible)
-    return f"What happens to the {thing.name}?", actions[thing.role], wrong, spans
+    return f"What happens to the {thing.name}?", actions[thing.role], sorted(set(actions.values())), spans
 
 
 def _strangers(scene: Scene, rng: np.random.Generator) -> list[str]:
@@ -127,31 +126,25 @@ def _strangers(scene: Scene, rng: np.random.Generator) -> list[str]:
     return [str(name) for name in rng.permutation([name for name in names if name not in shown])]
 
 
-def _choose(rng: np.random.Generator, choice: Choice | None) -> tuple[Fields, list[Span]] | None:
-    if choice is None:
-        return None
-    question, right, wrong, spans = choice
-    others = [str(text) for text in rng.permutation(wrong)[: OPTIONS - 1]]
-    options = [str(text) for text in rng.permutation([right, *others])]
-    letter = "ABCDEFGH"[options.index(right)]
-    return {"question": question, "options": options, "target": letter}, spans
+def _options(choice: Choice) -> Fields:
+    question, right, options, _ = choice
+    return {"question": question, "options": options, "target": "ABCDEFGH"[options.index(right)]}
 
 
 def _multiple_choice(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
     def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
-        chosen = _choose(rng, build(scene, rng))
-        return chosen and chosen[0]
+        choice = build(scene, rng)
+        return choice and _options(choice)
 
     return question
 
 
 def _grounded(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
     def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
-        chosen = _choose(rng, build(scene, rng))
-        if chosen is None:
+        choice = build(scene, rng)
+        if choice is None:
             return None
-        fields, spans = chosen
-        return {**fields, "duration": scene.duration, "evidence": [list(span) for span in spans]}
+        return {**_options(choice), "duration": scene.duration, "evidence": [list(span) for span in choice[3]]}
 
     return question
 
@@ -238,6 +231,31 @@ def roll_call(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return {"instruction": "For each second list the visible objects.", "response": "; ".join(lines)}
 
 
+def seconds_of(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """For shapes that are seen in one second only, and whose name comes once: which second?"""
+    names = [thing.name for thing in scene.things]
+    brief = [t for t in scene.things if t.visible[0][1] - t.visible[0][0] == 1 and names.count(t.name) == 1]
+    if not brief:
+        return None
+    order = [brief[int(index)] for index in rng.permutation(len(brief))]
+    return {
+        "instruction": f"In which second is each of these: {', '.join(thing.name for thing in order)}?",
+        "response": ", ".join(f"{thing.name} {thing.visible[0][0]:.0f}" for thing in order),
+    }
+
+
+def span_log(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Every object with its spans, in random order."""
+    order = [scene.things[int(index)] for index in rng.permutation(len(scene.things))]
+    lines = [
+        f"{thing.name} {' and '.join(f'{start:.1f} to {end:.1f}' for start, end in thing.visible)}" for thing in order
+    ]
+    return {
+        "instruction": f"List the times of these: {', '.join(thing.name for thing in order)}.",
+        "response": ", ".join(lines),
+    }
+
+
 def inventory(scene: Scene, rng: np.random.Generator) -> Fields | None:
     names = sorted(thing.name for thing in scene.things)
     return {"instruction": "Name all objects in the video.", "response": ", ".join(names)}
@@ -251,17 +269,6 @@ def _in_a_word(build: Callable[[Scene, np.random.Generator], Choice | None]) -> 
         return choice and {"instruction": f"{choice[0]} Answer in a word.", "response": choice[1]}
 
     return question
-
-
-def find_letters(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    """Which option has which text? It needs no video: it teaches what options and letters are."""
-    texts = [list(COLOURS), list(SHAPES), _strangers(scene, rng)][int(rng.integers(3))]
-    options = [str(text) for text in rng.permutation(texts)[:OPTIONS]]
-    order = [int(index) for index in rng.permutation(OPTIONS)]
-    lines = [f"Give the letters of {', '.join(options[index] for index in order)}."]
-    lines += [f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True)]
-    response = ", ".join(f"{options[index]} {'ABCD'[index]}" for index in order)
-    return {"instruction": "\n".join(lines), "response": response}
 
 
 KINDS: dict[str, Ask] = {
@@ -283,7 +290,8 @@ KINDS: dict[str, Ask] = {
     "instruction/colour_log": colour_log,
     "instruction/roll_call": roll_call,
     "instruction/inventory": inventory,
+    "instruction/seconds": seconds_of,
+    "instruction/spans": span_log,
     "instruction/shape": _in_a_word(_which_shape),
     "instruction/colour": _in_a_word(_which_colour),
-    "instruction/letters": find_letters,
 }
