@@ -76,9 +76,10 @@ evasive or different is not. Give a score from 0 (wrong) to 5 (the same meaning)
 Reply with JSON only: {"pred": "yes" or "no", "score": 0 to 5}.""",
 }
 _FIELDS: Mapping[str, frozenset[str]] = {
-    name: frozenset(re.findall(r"\{\{(\w+)\}\}", text)) | ({"count"} if name.startswith("entailment") else set())
-    for name, text in OWN.items()
+    name: frozenset(re.findall(r"\{\{(\w+)\}\}", text)) - {"count"} for name, text in OWN.items()
 }
+_FURTHER = frozenset({"count", "statements_json"})
+"""Fields of the entailment prompts that may stand there too; `statements_json` in place of `statements`."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,10 @@ def load_prompts(folder: Path | None = None) -> Prompts:
             raise InputError(f"{path}: no prompt has this name; known prompts: {', '.join(OWN)}")
         text = path.read_text(encoding="utf-8").strip()
         used = set(re.findall(r"\{\{(\w+)\}\}", text))
-        if unknown := used - _FIELDS[path.stem]:
-            raise InputError(f"{path}: unknown field {sorted(unknown)}; it may use {sorted(_FIELDS[path.stem])}")
-        if missing := _FIELDS[path.stem] - used - {"count"}:
+        known = _FIELDS[path.stem] | (_FURTHER if "statements" in _FIELDS[path.stem] else frozenset())
+        if unknown := used - known:
+            raise InputError(f"{path}: unknown field {sorted(unknown)}; it may use {sorted(known)}")
+        if missing := _FIELDS[path.stem] - used - ({"statements"} if "statements_json" in used else set()):
             raise InputError(
                 f"{path}: the fields {sorted(missing)} are missing; write {{{{name}}}} where the value goes"
             )

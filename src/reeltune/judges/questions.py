@@ -51,7 +51,13 @@ class Entailment(Question[tuple[Label, ...]]):
         return f"entailment-{self.kind}"
 
     def fields(self) -> Mapping[str, str]:
-        return {"text": self.text, "statements": _numbered(self.statements), "count": str(len(self.statements))}
+        """The statements numbered, one a line, and as a JSON list, as the published script sends them."""
+        return {
+            "text": self.text,
+            "statements": _numbered(self.statements),
+            "statements_json": json.dumps(self.statements, ensure_ascii=False),
+            "count": str(len(self.statements)),
+        }
 
     def read(self, reply: str) -> tuple[Label, ...]:
         """As many labels as statements, each one of `LABELS`."""

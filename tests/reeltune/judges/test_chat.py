@@ -122,7 +122,9 @@ def test_wrong_forms_end_as_unanswered_and_are_not_paid_for_again(serve: Any, ju
 def test_a_judge_that_never_obeys_stops_the_run(serve: Any, judge_of: Any) -> None:
     server = serve(lambda handler, body, number: handler.say("I would rather not."))
     judge = judge_of(server, max_failures=3, concurrency=1)
-    with pytest.raises(InputError, match=r"left [34] questions in a row unanswered; the last: 2 replies in a wrong form"):
+    with pytest.raises(
+        InputError, match=r"left [34] questions in a row unanswered; the last: 2 replies in a wrong form"
+    ):
         judge.ask([Entailment(f"text {number}", ("yes",)) for number in range(50)])
     assert 6 <= len(server.requests) <= 8  # what was under way when the third gave up
 

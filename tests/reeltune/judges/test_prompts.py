@@ -20,7 +20,8 @@ QUESTIONS = [
 def test_every_question_has_a_prompt_with_all_its_fields(question: Entailment) -> None:
     (message,) = load_prompts().messages(question)
     assert message["role"] == "user" and "{{" not in message["content"]
-    assert all(value in message["content"] for value in question.fields().values())
+    fields = question.fields()
+    assert all(value in message["content"] for name, value in fields.items() if name != "statements_json")
 
 
 def test_every_prompt_has_a_question() -> None:
@@ -38,11 +39,19 @@ def test_prompts_from_files(tmp_path: Path) -> None:
     assert prompts.templates["reading"] == OWN["reading"]
 
 
+def test_statements_as_the_published_script_sends_them(tmp_path: Path) -> None:
+    (tmp_path / "entailment-events.txt").write_text("{{text}} {{statements_json}}")
+    [message] = load_prompts(tmp_path).messages(Entailment("the text", ('a "b"', "é")))
+    assert message["content"] == 'the text ["a \\"b\\"", "é"]'
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("extraction", "{{text}}", "no prompt has this name"),
         ("reading", "{{caption}} {{question}} {{video}}", r"unknown field \['video'\]"),
+        ("entailment-events", "{{text}} {{count}}", r"fields \['statements'\] are missing"),
+        ("reading", "{{caption}} {{question}} {{count}}", r"unknown field \['count'\]"),
         ("reading", "{{caption}}", r"fields \['question'\] are missing"),
     ],
 )
