@@ -46,7 +46,7 @@ class DefaultRecipe:
 
     name: str = "default"
     margin: float = 0.3
-    crops: int = 1024
+    crops: int = 4096
     side: int = 17
     prior: float = 0.25
     members: int = 8
