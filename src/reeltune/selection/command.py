@@ -70,6 +70,8 @@ def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", ori
     from reeltune.selection.report import write_report
     from reeltune.selection.rules import choose
 
+    if not stats:
+        raise InputError(f"{origin / 'stats.jsonl'} holds no statistics: no sample could be asked about")
     decisions = choose(stats, options)
     kept = write_outcome(directory, stats, decisions, options, origin=origin)
     page = write_report(directory, stats, decisions, options, origin=origin)
@@ -118,7 +120,7 @@ def _recipe(args: argparse.Namespace) -> "Recipe":
     from reeltune.config import load_recipe
 
     # Rewards are what is asked about, also when the recipe is one of supervised training.
-    return load_recipe(args.recipe, ["method=grpo", *args.overrides])
+    return load_recipe(args.recipe, ["method=grpo", f"run.dir={args.output}", *args.overrides])
 
 
 def _chosen_from(args: argparse.Namespace) -> "list[SampleStats]":

@@ -4,7 +4,7 @@ A shard is a run of neighbours in the pool, so samples of one video mostly share
 a sample depends on the seed and its id alone: shards, batches and kills do not change it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from reeltune.config import Recipe
 from reeltune.errors import InputError, VideoError
 from reeltune.inputs import InputReader, autocast
+from reeltune.judges import Judge
 from reeltune.models.prompt import Prompt
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.hf import HFEngine
@@ -25,7 +26,7 @@ from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, r
 from reeltune.sources import load_sources, resolve_model
 from reeltune.tasks import get_task, load_task_file
 from reeltune.tasks.rewards import Reward
-from reeltune.training.judging import recipe_judge
+from reeltune.training.judging import CAPTIONING, announce_cost, named_rewards, recipe_judge
 from reeltune.training.launch import load_recipe_policy, make_reader
 from reeltune.training.rewards import recipe_rewards, score_group
 from reeltune.video.quarantine import Quarantine
@@ -109,6 +110,8 @@ def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) ->
 def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range]) -> None:
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
+    _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
+    rewards = named_rewards(rewards, judge)
     policy = load_recipe_policy(recipe).to("cuda" if torch.cuda.is_available() else "cpu")
     policy.freeze_vision()
     reader, engine = make_reader(policy, recipe), HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
@@ -143,6 +146,13 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
     return recipe_rewards(recipe.rewards, {sample.task for sample in pool}, recipe.data.mode)
 
 
+def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
+    """What a paid judge may cost, as training says it: one step of all captions."""
+    captions = sum(sample.task == CAPTIONING for sample in samples)
+    size = {"steps": 1, "groups_per_step": captions, "group_size": recipe.select.repeats}
+    announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
+
+
 def _prompts(
     reader: InputReader, pool: Sequence[Sample], batch: range, file: StatsFile
 ) -> Iterator[tuple[int, Prompt]]:
@@ -159,6 +169,8 @@ def _prompts(
 def _roll_out(
     recipe: Recipe, reader: InputReader, engine: RolloutEngine, batch: Sequence[tuple[Sample, Prompt]]
 ) -> list[Rollout]:
+    if not batch:
+        return []
     features = reader.encode([prompt for _, prompt in batch])
     requests = [
         Request(prompt, video, derive_seed(recipe.seed, "select", sample.id))

@@ -65,6 +65,16 @@ def test_shards_merge_into_what_one_run_finds(bench: Any) -> None:
     assert all(sample.video_path.exists() for sample in moved)
 
 
+def test_more_shards_than_samples(bench: Any) -> None:
+    rows = bench.rows("pool", "samples.jsonl")
+    bench.write(rows[:2])
+    for number in (1, 2, 3):
+        assert bench.select("--shard", f"{number}/3", output=str(number)) == 0
+    parts = [bench.folder / str(number) for number in (1, 2, 3)]
+    assert bench.select(*WIDE, "--merge", *parts, output="merged", recipe=False) in (0, 2)
+    assert [row["id"] for row in stats(bench, "merged")] == ["clip-0", "clip-1"]
+
+
 def test_overlaps_and_gaps_are_refused(bench: Any, capsys: Any) -> None:
     shards = {part: bench.folder / part.replace("/", "of") for part in ("1/2", "2/2", "2/3", "3/3")}
     for part, folder in shards.items():
