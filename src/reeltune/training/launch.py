@@ -61,7 +61,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         load_task_file(path)
     with accelerator.main_process_first():
         sources = load_sources(recipe.data.train, recipe.toyworld)
-        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data else []
+        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
     samples = [sample for source in sources for sample in source]
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in samples}, recipe.data.mode)
     judge = recipe_judge(recipe, rewards)
