@@ -61,6 +61,7 @@ class VideoConfig(Section):
     cache: str | None = Field(None, description="Folder of decoded frames; none: RUN/../frame-cache.")
     cache_gib: float = Field(20.0, ge=0)
     feature_cache_gib: float = Field(2.0, ge=0, description="Memory for the features of a frozen tower.")
+    feature_disk_gib: float = Field(20.0, ge=0, description="Disk for them, beside the frames; 0: none.")
     max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
 
 

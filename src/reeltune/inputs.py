@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from reeltune.config import VideoConfig
-from reeltune.models.features import FeatureCache, clip_key
+from reeltune.models.features import FeatureCache, clip_key, feature_disk, tower_name
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Prompt, VideoFeatures
 from reeltune.samples import Sample
@@ -22,7 +22,7 @@ from reeltune.video.sampling import FrameSampling, PixelBudget
 
 
 class InputReader:
-    """Reads samples for one policy. Decoded frames are cached on disk, a frozen tower's features in memory."""
+    """Reads samples for one policy. Decoded frames are cached on disk, a frozen tower's features also in memory."""
 
     def __init__(
         self, policy: Policy, video: VideoConfig, *, cache: Path, mode: Mode, system: str | None = None
@@ -42,7 +42,12 @@ class InputReader:
             max_per_frame=video.max_frame_pixels,
         )
         self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
-        self.features = FeatureCache(int(video.feature_cache_gib * 2**30))
+        disk_bytes = int(video.feature_disk_gib * 2**30)
+        self.features = FeatureCache(
+            int(video.feature_cache_gib * 2**30),
+            lambda: tower_name(policy),
+            feature_disk(cache, disk_bytes) if disk_bytes else None,
+        )
 
     def prompt(self, sample: Sample) -> Prompt:
         """Raises VideoError when the sample's video cannot be used."""
@@ -64,7 +69,7 @@ class InputReader:
         return [self._frozen(prompt) for prompt in prompts]
 
     def _frozen(self, prompt: Prompt) -> VideoFeatures:
-        features = self.features.get(prompt.clip)
+        features = self.features.get(prompt.clip, self.policy.device)
         if features is None:
             with torch.no_grad():
                 [features] = self.policy.encode([prompt.clip])

@@ -1,35 +1,79 @@
-"""Vision features kept across steps: while the tower is frozen, each video is encoded once."""
+"""Vision features kept across steps and runs: while the tower is frozen, each video is encoded once.
+
+In memory and, where a folder is given, on disk. A key names all that features depend on: the video's content, the
+frames taken from it, the weights of the tower and its pixel statistics, and the precision they are computed in. So
+an entry is never stale, whoever wrote it.
+"""
 
 import hashlib
+import json
 from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from reeltune.disk_cache import DiskCache
+from reeltune.models.policy import Policy
 from reeltune.models.prompt import VideoFeatures
 from reeltune.video.clip import Clip
 
+# Raise this when patches, towers or the file layout change what features hold.
+FORMAT_VERSION = 1
+
 
 class FeatureCache:
-    """Features in memory, least recently used out first; valid for one tower whose weights do not change."""
+    """Features in memory, at most `max_bytes`, least recently used out first, before those on `disk`.
 
-    def __init__(self, max_bytes: int) -> None:
+    `tower` names the weights that features come from; it is asked once, at the first use.
+    """
+
+    def __init__(self, max_bytes: int, tower: Callable[[], str], disk: DiskCache | None = None) -> None:
         self.max_bytes = max_bytes
         self.nbytes = 0
+        self.disk = disk
+        self._tower = tower
+        self._tower_name: str | None = None
         self._entries: OrderedDict[str, VideoFeatures] = OrderedDict()
 
-    def get(self, clip: Clip) -> VideoFeatures | None:
-        key = clip_key(clip)
-        features = self._entries.get(key)
-        if features is not None:
+    def get(self, clip: Clip, device: torch.device) -> VideoFeatures | None:
+        key = self._key(clip, device)
+        if key in self._entries:
             self._entries.move_to_end(key)
+            return self._entries[key]
+        body = self.disk.read(key) if self.disk else None
+        if body is None:
+            return None
+        tensors = load(body)
+        layers = [tensors[str(number)].to(device) for number in range(len(tensors))]
+        features = VideoFeatures(layers[0], tuple(layers[1:]))
+        self._remember(key, features)
         return features
 
     def put(self, clip: Clip, features: VideoFeatures) -> None:
-        if features.nbytes > self.max_bytes:
+        key = self._key(clip, features.tokens.device)
+        if self.disk:
+            layers = (features.tokens, *features.deepstack)
+            self.disk.write(key, save({str(number): layer.cpu().contiguous() for number, layer in enumerate(layers)}))
+        self._remember(key, features)
+
+    def _remember(self, key: str, features: VideoFeatures) -> None:
+        if features.nbytes > self.max_bytes or key in self._entries:
             return
-        self._entries[clip_key(clip)] = features
+        self._entries[key] = features
         self.nbytes += features.nbytes
         while self.nbytes > self.max_bytes:
             _, oldest = self._entries.popitem(last=False)
             self.nbytes -= oldest.nbytes
+
+    def _key(self, clip: Clip, device: torch.device) -> str:
+        if self._tower_name is None:
+            self._tower_name = self._tower()
+        autocast = str(torch.get_autocast_dtype(device.type)) if torch.is_autocast_enabled(device.type) else None
+        facts = [FORMAT_VERSION, self._tower_name, autocast, device.type, clip_key(clip)]
+        return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 
 
 def clip_key(clip: Clip) -> str:
@@ -37,3 +81,23 @@ def clip_key(clip: Clip) -> str:
     shape = "x".join(map(str, clip.frames.shape))
     times = hashlib.blake2b(clip.timestamps.tobytes(), digest_size=8).hexdigest()
     return f"{clip.video_hash}/{shape}/{times}"
+
+
+def feature_disk(directory: Path, max_bytes: int) -> DiskCache:
+    return DiskCache(directory, max_bytes, name="feature", magic=b"reelfeat", suffix=".features")
+
+
+def tower_name(policy: Policy) -> str:
+    """Hex digits naming the weights between pixels and vision tokens, and how pixels are normalised."""
+    digest = hashlib.blake2b(digest_size=16)
+    family = policy.family
+    digest.update(json.dumps([type(family).__name__, family.mean, family.std]).encode())
+    for module in family.vision_modules(policy.model):
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
