@@ -32,8 +32,8 @@ TASK_IN_WORDS = (
     "mIoU is the mean overlap (intersection over union) of the answered and the true span."
 )
 SIMULATION = (
-    "Toyworld is a simulation: generated clips of coloured shapes with exact ground truth, and a model of a few "
-    "million weights made for them. The page shows that the training works, not how a large model does on real video."
+    "Toyworld is a simulation: generated clips of coloured shapes with exact ground truth, and a small model "
+    "made for them. The page shows that the training works, not how a large model does on real video."
 )
 
 
@@ -174,6 +174,8 @@ def _spread(demo: Demo) -> str:
     kinds: dict[str, list[TemporalGroundingSample]] = {}
     for sample in demo.samples:
         kinds.setdefault(str(sample.meta.get("kind", "all")), []).append(sample)
+    if len(kinds) < 2:
+        return section("How good is each answer?", f'<div class="charts">{chart}</div>')
     rows = [
         [text(kind), str(len(own)), *(f"{demo.mean_iou(model, own):.1f}" for model in demo.answers)]
         for kind, own in sorted(kinds.items())
