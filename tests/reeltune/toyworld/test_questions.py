@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from reeltune.toyworld.questions import KINDS, ask
-from reeltune.toyworld.world import Scene, draw_scene
+from reeltune.toyworld.world import Scene, draw_parade, draw_scene
 
 
 def asked(kind: str, count: int = 60, seed: int = 0) -> list[tuple[Scene, dict[str, Any]]]:
     rng = np.random.default_rng(seed)
     found: list[tuple[Scene, dict[str, Any]]] = []
     while len(found) < count:
-        scene = draw_scene(rng, int(rng.integers(1, 4)))
+        scene = draw_parade(rng) if kind == "instruction/seconds" else draw_scene(rng, int(rng.integers(1, 4)))
         sample = ask(kind, scene, rng)
         if sample is not None:
             found.append((scene, sample))
@@ -80,7 +80,7 @@ def test_the_right_option_is_the_only_true_one(kind: str) -> None:
         shape = re.fullmatch(r"Which shape is (\w+)\?", sample["question"])
         colour = re.fullmatch(r"What colour is the (\w+)\?", sample["question"])
         names = [f"{shape[1]} {o}" if shape else f"{o} {colour[1]}" for o in sample["options"]]  # type: ignore[index]
-        assert [letter for letter, name in zip("ABCD", names, strict=True) if name in ever] == [sample["target"]]
+        assert [letter for letter, name in zip("ABCDEF", names, strict=False) if name in ever] == [sample["target"]]
 
 
 def test_only_the_right_object_is_there_at_the_asked_time() -> None:
@@ -94,13 +94,14 @@ def test_only_the_right_object_is_there_at_the_asked_time() -> None:
 
 
 def test_letters_are_spread_evenly() -> None:
-    letters = [sample["target"] for _, sample in asked("multiple_choice/colour", 200)]
-    assert min(letters.count(letter) for letter in "ABCD") > 30
+    for kind, letters in (("shape", "ABCD"), ("colour", "ABCDEF"), ("time", "ABCD")):
+        targets = [sample["target"] for _, sample in asked(f"multiple_choice/{kind}", 240)]
+        assert min(targets.count(letter) for letter in letters) > 20
 
 
 def test_evidence_is_when_the_answer_can_be_seen() -> None:
     for scene, sample in asked("grounded_qa/colour"):
-        answer = sample["options"]["ABCD".index(sample["target"])]
+        answer = sample["options"]["ABCDEF".index(sample["target"])]
         shape = sample["question"].split()[-1].rstrip("?")
         evidence = spans_of(scene, f"{answer} {shape}")
         assert sample["evidence"] == evidence
@@ -128,3 +129,14 @@ def test_per_second_answers_agree_with_the_scene() -> None:
         for line in sample["response"].split("; "):
             second, _, names = line.partition(" ")
             assert (set(names.split(", ")) - {"nothing"}) == names_at(scene, int(second))
+
+
+def test_seconds_and_spans_are_those_of_the_named_shapes() -> None:
+    for scene, sample in asked("instruction/seconds"):
+        for part in sample["response"].split(", "):
+            name, _, second = part.rpartition(" ")
+            assert spans_of(scene, name) == [[float(second), float(second) + 1]]
+    for scene, sample in asked("instruction/spans"):
+        listed = re.findall(r"([a-z]+ [a-z]+) ([\d.]+) to", sample["response"])
+        assert sorted(name for name, _ in listed) == sorted(thing.name for thing in scene.things)
+        assert all(name in names_at(scene, float(start)) for name, start in listed)
