@@ -43,17 +43,36 @@ class Lesson:
 
 
 ROLL_CALL = {"instruction/roll_call": 1.0}
-ROLL_CALL_BOTH_WAYS = {"instruction/roll_call": 1.0, "instruction/seconds": 1.0}
-SPANS = {
-    "instruction/spans": 3.0,
-    "instruction/presence": 2.0,
+SEE = {
+    "instruction/inventory": 1.0,
+    "instruction/shape": 2.0,
+    "instruction/colour": 2.0,
     "instruction/roll_call": 1.0,
+    "instruction/presence": 1.0,
+    "multiple_choice/shape": 1.0,
+    "multiple_choice/colour": 1.0,
+}
+WATCH = {
+    "instruction/presence": 3.0,
+    "instruction/roll_call": 3.0,
+    "instruction/inventory": 1.0,
+    "instruction/shape": 1.0,
     "instruction/colour": 1.0,
     "multiple_choice/shape": 1.0,
-    "multiple_choice/colour": 2.0,
-    "temporal_grounding/visible": 4.0,
+    "multiple_choice/colour": 1.0,
+    "multiple_choice/time": 1.0,
+    "temporal_grounding/visible": 1.0,
 }
-ALL = {**SPANS, "instruction/shape": 1.0, "multiple_choice/shape": 2.0, "multiple_choice/colour": 3.0}
+LOOSEN = {
+    "temporal_grounding/visible": 5.0,
+    "temporal_grounding/moves": 1.0,
+    "temporal_grounding/colour": 1.0,
+    "multiple_choice/shape": 1.5,
+    "multiple_choice/colour": 1.5,
+    "multiple_choice/time": 1.0,
+    "multiple_choice/action": 1.0,
+    "instruction/presence": 1.0,
+}
 
 
 def _world(shortest: int, longest: int, *, size: tuple[float, float] = (0.3, 0.34), **roles: float) -> WorldSettings:
@@ -64,14 +83,11 @@ def _world(shortest: int, longest: int, *, size: tuple[float, float] = (0.3, 0.3
 
 LESSONS: dict[str, Lesson] = {
     "parade-large": Lesson(ROLL_CALL, (0, 0), _world(2, 3, size=(0.3, 0.5)), videos=3000, samples_per_video=1),
-    "parade": Lesson(ROLL_CALL, (0, 0), _world(3, 6), videos=5000, samples_per_video=1),
-    "seconds-two": Lesson(ROLL_CALL_BOTH_WAYS, (0, 0), _world(2, 2), videos=1500, samples_per_video=2),
-    "seconds-four": Lesson(ROLL_CALL_BOTH_WAYS, (0, 0), _world(2, 4), videos=2500, samples_per_video=2),
-    "seconds-six": Lesson(ROLL_CALL_BOTH_WAYS, (0, 0), _world(3, 6), videos=3000, samples_per_video=2),
-    "one": Lesson(SPANS, (1, 1), _world(3, 4, appears=1), videos=1000),
-    "two": Lesson(SPANS, (1, 2), _world(3, 6, stays=1, appears=5), videos=3000),
-    "three": Lesson(ALL, (1, 3), WorldSettings(), videos=6000),
-    "sloppy": Lesson(ALL, (1, 3), WorldSettings(), videos=1500, slack=3),
+    "parade": Lesson(ROLL_CALL, (0, 0), _world(3, 8), videos=5000, samples_per_video=1),
+    "see": Lesson(SEE, (1, 2), _world(2, 5, stays=1, appears=2), videos=3000),
+    "watch-two": Lesson(WATCH, (1, 2), _world(3, 7, stays=1, appears=4), videos=3000, slack=3),
+    "watch-three": Lesson(WATCH, (1, 3), _world(6, 10), videos=3000, slack=3),
+    "loosen": Lesson(LOOSEN, (1, 3), _world(6, 10), videos=700, slack=5),
 }
 
 
