@@ -15,7 +15,9 @@ from reeltune.config import load_recipe
 from reeltune.training.launch import train
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted([*(ROOT / "recipes" / "videochat-r1").glob("*.yaml"), *(ROOT / "recipes" / "temporal-rlt").glob("*.yaml")])
+RECIPES = sorted(
+    [*(ROOT / "recipes" / "videochat-r1").glob("*.yaml"), *(ROOT / "recipes" / "temporal-rlt").glob("*.yaml")]
+)
 TASKS = ("temporal_grounding", "object_tracking", "multiple_choice", "grounded_qa", "classification")
 # hidden, MLP, heads, key-value heads, tied embeddings
 SHAPES = {"7B": (3584, 18944, 28, 4, False), "3B": (2048, 11008, 16, 2, True)}
