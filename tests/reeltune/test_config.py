@@ -66,7 +66,7 @@ def test_broken_files_and_overrides(tmp_path: Path, text: str, overrides: list[s
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere.yaml' does not exist"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml' does not exist"):
         load_recipe(tmp_path / "nowhere.yaml")
 
 
