@@ -45,8 +45,12 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
         "sft": {"steps": args.steps, "samples_per_step": 16},
         "optim": {"lr": args.lr, "schedule": "cosine", "warmup_steps": 5},
         "checkpoint": {"every": 0, "keep": 1},
-        "toyworld": {"train_videos": args.videos[0], "held_out_videos": args.videos[1]},
-        "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{seed}")},
+        "toyworld": {
+            "dir": str(args.dir / "toyworld"),
+            "train_videos": args.videos[0],
+            "held_out_videos": args.videos[1],
+        },
+        "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{args.steps}-{seed}")},
     }
     return parse_recipe(tree, where=variant)
 
@@ -85,7 +89,10 @@ def run_variant(variant: str, seed: int, args: argparse.Namespace) -> dict[str, 
 
 def run_quality(args: argparse.Namespace) -> None:
     variants = args.variants or list(VARIANTS)
-    results = {variant: [run_variant(variant, seed, args) for seed in args.seeds] for variant in variants}
+    results: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
+    for seed in args.seeds:
+        for variant in variants:
+            results[variant].append(run_variant(variant, seed, args))
     untrained = {}
     for variant in ("dense", "p-MoD"):
         recipe = make_recipe(variant, 0, args)
