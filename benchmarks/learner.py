@@ -1,0 +1,154 @@
+"""Forward and backward of one optimiser step for one group: ours against duplicated rows, TRL's path and the floor.
+
+    python benchmarks/learner.py                      the two shapes with goals, all ways
+    python benchmarks/learner.py --grid               P 256, 1k, 4k x C 32, 128, 512 x G 4, 8, 16: ours, rows, floor
+    python benchmarks/learner.py --long               ours alone up to P = 16k: how time and memory grow
+    python benchmarks/learner.py --trl                TRL 1.16's loss path too (pip install 'trl==1.16.*')
+    python benchmarks/learner.py --device cuda --shape 7b --dtype bfloat16        7B shapes on a GPU
+
+A prompt is T time patches of 64 vision tokens and 63 other tokens (T = 4, 16, 48, 64 gives P = 319, 1087, 3135,
+4159). Every way starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). Before any
+timing, log-probs and gradients of all exact ways are compared with those of duplicated rows.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import harness
+import torch
+from learner_ways import EXACT, WAYS, backward
+from models import SHAPES, build_policy, make_completions, make_prompt, prompt_tokens
+
+from reeltune.models.policy import Policy
+
+GOALS = {(16, 64, 8): 7.8, (48, 64, 8): 10.4}  # (time patches, C, G): times faster than rows
+GRID = [(patches, c, g) for patches in (4, 16, 64) for c in (32, 128, 512) for g in (4, 8, 16)]
+LONG = [(patches, 64, 8) for patches in (4, 16, 64, 256)]
+GPU = [(64, 256, 8), (256, 256, 8)]
+MEMORY_LIMIT = 12e9
+
+
+def main() -> None:
+    arguments = harness.parser(__doc__)
+    arguments.add_argument("--grid", action="store_true")
+    arguments.add_argument("--long", action="store_true")
+    arguments.add_argument("--cell", type=int, nargs=3, metavar=("T", "C", "G"), help="one shape: time patches, C, G")
+    arguments.add_argument("--ways", nargs="+", choices=list(WAYS), help="these ways alone")
+    arguments.add_argument("--trl", action="store_true", help="also time TRL's loss path at equal tokens")
+    arguments.add_argument("--shape", choices=list(SHAPES), default="small")
+    arguments.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    options = arguments.parse_args()
+    head = harness.start(options)
+    policy = build_policy(options.shape, device=options.device, dtype=getattr(torch, options.dtype))
+    count = sum(parameter.numel() for parameter in policy.parameters())
+    print(
+        f"Qwen2.5-VL of {count / 1e6:.1f}M parameters, {options.dtype}, {options.device}, {options.threads} thread(s)"
+    )
+    cells, names = _plan(options)
+    cells = [tuple(options.cell)] if options.cell else cells
+    names = options.ways or names
+    verdicts, rows, cases = harness.Verdicts(), [], []
+    for cell in cells:
+        case = measure(policy, cell, names, options)
+        cases.append(case)
+        rows.append(summary(case))
+        harness.table(rows[-1:])
+        judge(case, verdicts)
+    print()
+    harness.table(rows)
+    verdicts.show()
+    harness.write(options, {**head, "parameters": count, "cases": cases, "goals": verdicts.rows})
+
+
+def _plan(options: argparse.Namespace) -> tuple[Sequence[tuple[int, int, int]], list[str]]:
+    if options.grid:
+        return GRID, ["ours", "rows", "floor"]
+    if options.long:
+        return LONG, ["ours", "floor"]
+    if options.device.startswith("cuda"):
+        return GPU, ["ours", "rows", "floor"]
+    return list(GOALS), [*WAYS, *(["trl"] if options.trl else [])]
+
+
+def measure(
+    policy: Policy, cell: tuple[int, int, int], names: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Equality, memory and interleaved timings of one (time patches, C, G)."""
+    patches, c, g = cell
+    prompt = make_prompt(policy, patches, options.seed)
+    completions = make_completions([c] * g, options.seed)
+    run = {name: partial(backward, policy, WAYS[name], prompt, completions) for name in names if name in WAYS}
+    case: dict[str, Any] = {"P": prompt_tokens(patches), "C": c, "G": g, "skipped": {}}
+    case["peak_bytes"] = {"ours": harness.peak_bytes(run["ours"], options.device)}
+    tokens = case["P"] + g * c
+    # What a row holds grows with its tokens alone; ours tells how much a token needs.
+    expected = case["peak_bytes"]["ours"] * g * (case["P"] + c) / tokens
+    if "rows" in run and options.device == "cpu" and expected > MEMORY_LIMIT:
+        case["skipped"]["rows"] = f"would need about {expected / 1e9:.0f} GB"
+        print(f"rows at P {case['P']}, C {c}, G {g} left out: {case['skipped']['rows']}")
+        del run["rows"]
+    case["equality"] = check_equality(policy, run)
+    if "rows" in run:
+        case["peak_bytes"]["rows"] = harness.peak_bytes(run["rows"], options.device)
+    if "trl" in names:
+        from trl_peer import TRLPeer
+
+        peer = TRLPeer(policy, patches, completions, options.seed)
+        case["trl_equality"] = peer.check()
+        run["trl"] = peer.backward
+    case["seconds"] = harness.interleave(run, options.rounds, device=options.device, warm_up=len(run) > 2)
+    return case
+
+
+def check_equality(policy: Policy, run: dict[str, Any]) -> dict[str, float]:
+    """Largest differences from duplicated rows: of log-probs, and of gradients relative to the largest gradient."""
+    if "rows" not in run:
+        return {}
+    wanted = run["rows"]()["log_probs"]
+    gradients = [p.grad.clone() for p in policy.parameters() if p.grad is not None]
+    scale = max(float(gradient.abs().max()) for gradient in gradients)
+    exact = policy.device.type == "cpu" and policy.model.dtype == torch.float32
+    found = {}
+    for name in run:
+        if name in EXACT and name != "rows":
+            difference = float((run[name]()["log_probs"] - wanted).abs().max())
+            pairs = zip([p.grad for p in policy.parameters() if p.grad is not None], gradients, strict=True)
+            slope = max(float((got - gradient).abs().max()) for got, gradient in pairs) / scale
+            found |= {f"{name} log-probs": difference, f"{name} gradients": slope}
+            if max(difference, slope) > (1e-4 if exact else 0.3):
+                raise SystemExit(
+                    f"{name} differs from duplicated rows: {difference:.2g} log-probs, {slope:.2g} gradients"
+                )
+    return found
+
+
+def summary(case: dict[str, Any]) -> dict[str, Any]:
+    seconds, memory = case["seconds"], case["peak_bytes"]
+    row: dict[str, Any] = {key: case[key] for key in "PCG"}
+    row |= {f"{name} s": statistics.median(values) for name, values in seconds.items()}
+    row["rows / ours"] = harness.ratio(seconds, "rows", "ours") if "rows" in seconds else None
+    row["ours / floor"] = harness.ratio(seconds, "ours", "floor")
+    row["ours MB"] = memory["ours"] / 1e6
+    row["rows MB"] = memory["rows"] / 1e6 if "rows" in memory else None
+    return row
+
+
+def judge(case: dict[str, Any], verdicts: harness.Verdicts) -> None:
+    place = f"P {case['P']}, C {case['C']}, G {case['G']}"
+    seconds, memory = case["seconds"], case["peak_bytes"]
+    goal = next((value for (patches, c, g), value in GOALS.items() if case["P"] == prompt_tokens(patches)
+                 and (case["C"], case["G"]) == (c, g)), None)  # fmt: skip
+    if "rows" in seconds:
+        verdicts.check(
+            f"{place}: rows / ours, seconds", harness.ratio(seconds, "rows", "ours"), goal or 1.0, at_least=True
+        )
+    if goal:
+        verdicts.check(f"{place}: ours / floor, seconds", harness.ratio(seconds, "ours", "floor"), 1.05, at_least=False)
+        verdicts.check(f"{place}: rows / ours, peak memory", memory["rows"] / memory["ours"], 3.0, at_least=True)
+
+
+if __name__ == "__main__":
+    main()

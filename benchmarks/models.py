@@ -1,0 +1,103 @@
+"""Models of random weights for the benchmarks, and groups of given sizes to run through them."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reeltune.models.policy import Policy, load_policy
+from reeltune.models.prompt import Completions, Group, Prompt
+from reeltune.video.clip import Clip
+
+SIDE = 224  # pixels: 64 vision tokens for every two frames
+TOKENS_PER_PATCH = 64
+TEXT_TOKENS = 63  # of every prompt, with the two tokens around the video
+WORDS = (1000, 2000)  # ids without any special token among them
+
+# Qwen2.5-VL: `small` has 7.9M parameters; `7b` has the published sizes.
+SHAPES: dict[str, dict[str, Any]] = {
+    "small": {
+        "text": {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4,
+                 "num_key_value_heads": 2, "vocab_size": 2048},
+        "vision": {"hidden_size": 160, "intermediate_size": 480, "depth": 4, "num_heads": 4, "out_hidden_size": 256,
+                   "fullatt_block_indexes": [3]},
+        "sections": [8, 12, 12],
+    },
+    "7b": {
+        "text": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+                 "num_key_value_heads": 4, "vocab_size": 152064},
+        "vision": {"hidden_size": 1280, "intermediate_size": 3420, "depth": 32, "num_heads": 16,
+                   "out_hidden_size": 3584, "fullatt_block_indexes": [7, 15, 23, 31]},
+        "sections": [16, 24, 24],
+    },
+}  # fmt: skip
+
+
+def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Policy:
+    """A Qwen2.5-VL of random weights, always the same, opened by `load_policy` like any other directory."""
+    from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    from reeltune.toyworld.tokenizer import train_tokenizer
+
+    sizes = SHAPES[shape]
+    tokenizer = train_tokenizer(["When does it happen? <answer>1.0 to 2.5</answer> <think>yes</think>"], vocabulary=340)
+    vocabulary = tokenizer.get_vocab()
+    names = {"image": "<|image_pad|>", "video": "<|video_pad|>", "vision_start": "<|vision_start|>",
+             "vision_end": "<|vision_end|>"}  # fmt: skip
+    ids = {f"{name}_token_id": vocabulary[token] for name, token in names.items()}
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sizes["sections"]}
+    text = sizes["text"] | {"max_position_embeddings": 32768, "rope_parameters": rope, "tie_word_embeddings": False}
+    text |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
+    vision = sizes["vision"] | {"patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids, tie_word_embeddings=False)
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder, torch.device(device):
+        model = Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=dtype)
+        model.save_pretrained(folder)
+        del model
+        tokenizer.save_pretrained(folder)
+        GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=0).save_pretrained(folder)
+        return load_policy(Path(folder), dtype=dtype).to(device).train()
+
+
+def prompt_tokens(time_patches: int) -> int:
+    return time_patches * TOKENS_PER_PATCH + TEXT_TOKENS
+
+
+def make_prompt(policy: Policy, time_patches: int, seed: int) -> Prompt:
+    """`time_patches` * 64 vision tokens and 63 others, of random frames and words."""
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (2 * time_patches, SIDE, SIDE, 3), dtype=np.uint8)
+    clip = Clip(frames, np.arange(len(frames)) / 2.0, len(frames) / 2.0, f"benchmark-{seed}-{time_patches}")
+    config = policy.model.config
+    video = [config.video_token_id] * (time_patches * TOKENS_PER_PATCH)
+    before, after = (rng.integers(*WORDS, count).tolist() for count in (30, TEXT_TOKENS - 32))
+    ids = torch.tensor([*before, config.vision_start_token_id, *video, config.vision_end_token_id, *after])
+    return Prompt(ids, policy.family.position_ids(policy.model, ids, clip), policy.family.grid(clip), clip)
+
+
+def make_completions(lengths: Sequence[int], seed: int) -> Completions:
+    rng = np.random.default_rng(seed)
+    return Completions.from_lists([rng.integers(*WORDS, length).tolist() for length in lengths])
+
+
+def encoded_group(policy: Policy, prompt: Prompt, completions: Completions) -> Group:
+    [features] = policy.encode([prompt.clip])
+    return Group(prompt, features, completions)
+
+
+def model_inputs(policy: Policy, prompt: Prompt, completions: Completions, rows: int) -> dict[str, Any]:
+    """What the stock model takes for `rows` rows of prompt and completion, the video once per row."""
+    device = policy.device
+    ids = torch.cat([prompt.input_ids.expand(rows, -1), completions.ids[:rows]], dim=1)
+    steps = prompt.next_position + torch.arange(completions.ids.shape[1])
+    positions = torch.cat([prompt.position_ids, steps.expand(3, -1)], dim=1)
+    return {
+        "input_ids": ids.to(device),
+        "position_ids": positions[:, None].expand(-1, rows, -1).to(device),
+        "pixel_values_videos": policy.family.patches(prompt.clip, device).repeat(rows, 1),
+        "video_grid_thw": torch.tensor([prompt.grid_thw] * rows, device=device),
+    }
