@@ -1,0 +1,280 @@
+"""Does selection pay? The same number of optimiser steps on all, random, selected samples, and with online skipping.
+
+    python benchmarks/selection.py                    three seeds, half an hour of one core at most
+    python benchmarks/selection.py --seeds 1 --steps 40     a first look
+    python benchmarks/selection.py --model DIR        another model than the shipped one
+
+Most of the pool is too easy or impossible: `easy`, colours of a lone shape, which the model knows; `wrong key`, the
+same with another letter as the truth; `wrong unit`, a few spans whose annotation is a share of the duration but stands
+there as seconds, a defect of published annotations. `teaches`: a minority of ordinary questions about time.
+What is selected is decided by `reeltune select` alone; it does not know these names.
+
+Every run is kept in --dir: after a kill the same command goes on.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import harness
+
+from reeltune.config import Recipe, load_recipe
+from reeltune.files import write_json, write_jsonl, write_text
+from reeltune.report.charts import Series, line_chart
+from reeltune.report.page import page, section, table
+from reeltune.selection.outcome import counts, summary, write_outcome
+from reeltune.selection.report import write_report
+from reeltune.selection.rules import Options, choose
+from reeltune.selection.sampling import sample_stats
+from reeltune.selection.stats import rebased
+from reeltune.toyworld.generate import generate
+from reeltune.training.journal import read_jsonl
+from reeltune.training.launch import train
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "toy" / "grpo.yaml"
+SHARES = {"teaches": 0.15, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.05}
+ARMS = {"all": "base", "random": "sft", "selected": "grpo", "online": "truth"}
+METRIC = "eval/temporal_grounding/miou"
+ACCURACY = "eval/multiple_choice/accuracy"
+REPEATS = 8
+NEVER = 99.0
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed: the evaluations as (steps, rollouts spent until then, mIoU, accuracy)."""
+
+    arm: str
+    seed: int
+    points: list[tuple[int, int, float, float]]
+    groups_without_signal: float
+
+    @property
+    def final(self) -> float:
+        return self.points[-1][2]
+
+
+def main() -> None:
+    arguments = harness.parser(__doc__)
+    arguments.add_argument("--dir", type=Path, default=Path("runs/selection"))
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--steps", type=int, default=150)
+    arguments.add_argument("--pool", type=int, default=600)
+    arguments.add_argument("--model", default="toyworld:base")
+    options = arguments.parse_args()
+    head = harness.start(options)
+    began = time.process_time()
+    runs = [run for seed in range(options.seed, options.seed + options.seeds) for run in run_seed(seed, options)]
+    rows = [arm_row(arm, runs, options) for arm in ARMS]
+    harness.table(rows)
+    verdicts = judge(runs)
+    verdicts.show()
+    print(f"{(time.process_time() - began) / 60:.1f} minutes of processor time in this call")
+    write_text(options.dir / "report.html", picture(runs, rows))
+    print(options.dir / "report.html")
+    found = [vars(run) for run in runs]
+    write_json(options.dir / "results.json", {**head, "runs": found, "arms": rows, "goals": verdicts.rows})
+    harness.write(options, {**head, "runs": found, "arms": rows, "goals": verdicts.rows})
+
+
+def run_seed(seed: int, options: argparse.Namespace) -> Iterator[Run]:
+    folder = options.dir / f"seed-{seed}"
+    pool, held_out = make_pool(folder, seed, options.pool), make_held_out(options.dir)
+    selected = select(folder, pool, seed, options)
+    everything = read_jsonl(pool)
+    drawn = random.Random(seed).sample(everything, len(read_jsonl(selected)))
+    write_jsonl(folder / "random.jsonl", drawn)
+    files = {"all": pool, "random": folder / "random.jsonl", "selected": selected, "online": pool}
+    for arm, file in files.items():
+        recipe = arm_recipe(folder, arm, file, held_out, seed, options)
+        run_dir = Path(recipe.run.dir)
+        done = (run_dir / "checkpoints" / f"step-{recipe.steps:06d}").exists()
+        if not done and not train(recipe, resume=run_dir.exists()):
+            raise SystemExit("stopped; the same command goes on")
+        yield read_arm(arm, seed, recipe)
+
+
+def make_pool(folder: Path, seed: int, size: int) -> Path:
+    """folder/pool.jsonl: the parts in random order, under ids that say where each sample is from."""
+    path = folder / "pool.jsonl"
+    if path.exists():
+        return path
+    rows: list[Row] = []
+    for number, (part, share) in enumerate(SHARES.items()):
+        grounding = part in ("teaches", "wrong unit")
+        file = generate(
+            folder / "videos" / part.replace(" ", "-"),
+            videos=round(share * size),
+            seed=1000 * seed + number,
+            tasks=["temporal_grounding/visible" if grounding else "multiple_choice/colour"],
+            objects=(1, 3) if grounding else (1, 1),
+        )
+        for row in read_jsonl(file):
+            moved = rebased(row, file.parent / row["video"], folder)
+            rows.append(spoilt(part, moved) | {"id": f"{part}-{row['id']}", "source": part})
+    random.Random(seed).shuffle(rows)
+    write_jsonl(path, rows)
+    return path
+
+
+def spoilt(part: str, row: Row) -> Row:
+    """The sample with the annotation error of its part."""
+    if part == "wrong key":
+        letters = "ABCDEFGH"[: len(row["options"])]
+        return row | {"target": letters[(letters.index(row["target"]) + 1) % len(letters)]}
+    if part == "wrong unit":
+        return row | {"target": [[round(edge / row["duration"], 3) for edge in span] for span in row["target"]]}
+    return row
+
+
+def make_held_out(folder: Path) -> Path:
+    """Questions about time, and multiple choice of all kinds: the same for every seed and arm."""
+    path = folder / "held-out.jsonl"
+    if path.exists():
+        return path
+    rows: list[Row] = []
+    for task, videos in (("temporal_grounding/visible", 256), ("multiple_choice/colour", 64)):
+        file = generate(folder / "held-out" / task.split("/")[0], videos=videos, split="held_out", tasks=[task])
+        rows += [
+            rebased(row, file.parent / row["video"], folder) | {"id": f"{task}-{row['id']}"} for row in read_jsonl(file)
+        ]
+    write_jsonl(path, rows)
+    return path
+
+
+def select(folder: Path, pool: Path, seed: int, options: argparse.Namespace) -> Path:
+    """What `reeltune select --size N` keeps: a tenth of the pool, by rank."""
+    recipe = load_recipe(RECIPE, [*common(folder, seed, options), f"data.train={pool}", f"select.repeats={REPEATS}"])
+    stats = sample_stats(recipe, folder / "select")
+    wanted = Options(size=round(0.1 * options.pool), seed=seed)
+    decisions = choose(stats, wanted)
+    write_outcome(folder / "select", stats, decisions, wanted, origin=folder / "select")
+    write_report(folder / "select", stats, decisions, wanted, origin=folder / "select")
+    print(f"seed {seed}\n{summary(counts(stats, decisions))}")
+    kept = Counter(str(each.source) for each, decision in zip(stats, decisions, strict=True) if decision.kept)
+    print(f"selected, by what the samples are: {dict(kept)}")
+    return folder / "select" / "samples.jsonl"
+
+
+def common(folder: Path, seed: int, options: argparse.Namespace) -> list[str]:
+    return [f"seed={seed}", f"model.path={options.model}", f"video.cache={folder / 'frame-cache'}"]
+
+
+def arm_recipe(folder: Path, arm: str, file: Path, held_out: Path, seed: int, options: argparse.Namespace) -> Recipe:
+    own = ["rl.skipping={explore: 0.3, least: 0.05}"] if arm == "online" else []
+    return load_recipe(
+        RECIPE,
+        [
+            *common(folder, seed, options),
+            f"data.train={file}",
+            f"eval.data={held_out}",
+            f"eval.every={options.steps // 5}",
+            "checkpoint.every=0",
+            f"rl.steps={options.steps}",
+            # Decay would make the last steps differ between arms of different pace.
+            "optim.schedule=constant",
+            # A step may rest on the one group of eight that has a signal.
+            "optim.lr=1e-4",
+            f"run.dir={folder / arm}",
+            *own,
+        ],
+    )
+
+
+def read_arm(arm: str, seed: int, recipe: Recipe) -> Run:
+    rows = read_jsonl(Path(recipe.run.dir) / "metrics.jsonl")
+    per_step = recipe.rl.groups_per_step * recipe.rl.group_size
+    silent = [row["groups_without_signal"] for row in rows if "groups_without_signal" in row]
+    spent = {row["step"]: row.get("rollouts", per_step) for row in rows if "loss" in row}
+    points = [
+        (row["step"], int(sum(spent[step] for step in spent if step <= row["step"])), row[METRIC], row[ACCURACY])
+        for row in rows
+        if METRIC in row
+    ]
+    return Run(arm, seed, points, statistics.fmean(silent) / recipe.rl.groups_per_step)
+
+
+def of_arm(arm: str, runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.arm == arm]
+
+
+def mean_curve(arm: str, runs: Sequence[Run], *, by: int = 1, value: int = 2) -> list[tuple[float, float]]:
+    """Means over the seeds at each evaluation; `by` 0: steps, 1: rollouts; `value` 2: mIoU, 3: accuracy."""
+    columns = zip(*(run.points for run in of_arm(arm, runs)), strict=True)
+    return [
+        (statistics.fmean(point[by] for point in column), statistics.fmean(point[value] for point in column))
+        for column in columns
+    ]
+
+
+def spread(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def arm_row(arm: str, runs: Sequence[Run], options: argparse.Namespace) -> Mapping[str, Any]:
+    own = of_arm(arm, runs)
+    finals = [run.final for run in own]
+    samples = options.pool if arm in ("all", "online") else round(0.1 * options.pool)
+    asked = options.pool * REPEATS if arm == "selected" else 0
+    return {
+        "arm": arm,
+        "samples": samples,
+        "rollouts": round(statistics.fmean(run.points[-1][1] for run in own)),
+        "for selection": asked,
+        "silent groups %": 100 * statistics.fmean(run.groups_without_signal for run in own),
+        "mIoU before": statistics.fmean(run.points[0][2] for run in own),
+        "mIoU": statistics.fmean(finals),
+        "std": spread(finals),
+        "by seed": ", ".join(f"{value:.1f}" for value in finals),
+        "accuracy before": statistics.fmean(run.points[0][3] for run in own),
+        "accuracy": statistics.fmean(run.points[-1][3] for run in own),
+    }
+
+
+def judge(runs: Sequence[Run]) -> harness.Verdicts:
+    finals = {arm: [run.final for run in of_arm(arm, runs)] for arm in ARMS}
+    means = {arm: statistics.fmean(values) for arm, values in finals.items()}
+    verdicts = harness.Verdicts()
+    verdicts.check("mIoU, selected tenth minus all", means["selected"] - means["all"], 0.0, at_least=True)
+    noise = max(spread(finals["selected"]), spread(finals["random"]))
+    verdicts.check("mIoU, selected tenth minus random tenth", means["selected"] - means["random"], noise, at_least=True)
+    total = mean_curve("all", runs)[-1][0]
+    reached = [spent for spent, value in mean_curve("online", runs) if value >= means["all"]]
+    share = min(reached) / total if reached else NEVER
+    verdicts.check(
+        f"rollouts of online skipping to the end of all, as a share ({NEVER:g}: never)", share, 2 / 3, at_least=False
+    )
+    return verdicts
+
+
+def picture(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> str:
+    charts = "".join(
+        line_chart(
+            [
+                Series(arm, mean_curve(arm, runs, by=by, value=value), colour, marks=True)
+                for arm, colour in ARMS.items()
+            ],
+            title=f"held-out {name} by {axis}",
+            note="%, mean over seeds",
+            x_label=axis,
+        )
+        for value, name in ((2, "mIoU"), (3, "accuracy"))
+        for by, axis in ((0, "optimiser steps"), (1, "rollouts"))
+    )
+    cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    return page(
+        "Does selection pay?",
+        "<h1>The same steps on all, random and selected samples, and with online skipping</h1>"
+        + section("Held-out scores", f'<div class="charts">{charts}</div>', table(list(rows[0]), cells)),
+    )
+
+
+if __name__ == "__main__":
+    main()
