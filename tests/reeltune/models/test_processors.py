@@ -98,7 +98,10 @@ def processor_summary(policy: Policy, family: str, case: tuple[int, int, int, fl
     if family == "qwen2_5_vl":
         extra["second_per_grid_ts"] = torch.as_tensor(found["second_per_grid_ts"])
     positions, _ = policy.model.model.get_rope_index(
-        found["input_ids"], mm_token_type_ids=found["mm_token_type_ids"], video_grid_thw=found["video_grid_thw"], **extra
+        found["input_ids"],
+        mm_token_type_ids=found["mm_token_type_ids"],
+        video_grid_thw=found["video_grid_thw"],
+        **extra,
     )
     return _summary(found["input_ids"][0], positions[:, 0], found["pixel_values_videos"])
 

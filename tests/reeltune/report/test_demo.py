@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from reeltune.errors import InputError
-from reeltune.report.demo import write_demo_report
-from reeltune.report.demo import headline
+from reeltune.report.demo import headline, write_demo_report
 from reeltune.report.demo_files import evenly_spaced, read_demo
 from reeltune.tasks import get_task, load_samples
 

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from reeltune.errors import InputError
-from reeltune.report.run import write_run_report
-from reeltune.report.run import trivial_baselines
+from reeltune.report.run import trivial_baselines, write_run_report
 from reeltune.report.run_files import read_run, read_run_samples
 from reeltune.tasks import TASKS
 
