@@ -291,4 +291,5 @@ def test_a_stopped_run_pays_for_nothing_twice(serve: Any, judge_of: Any, tmp_pat
     assert answers == [("entailment",)] * 200
     assert len(server.requests) - before == 200 - stored
     assert before - stored <= (4 if how == signal.SIGKILL else 0)
-    assert all(json.loads(line) for line in path.read_text().splitlines())
+    # A torn end stays until something is written after it.
+    assert all(json.loads(line) for line in path.read_text().split("\n")[:-1])
