@@ -1,8 +1,7 @@
-"""The default recipe: pre-labels that hold on any scene, and small networks that see the images only (our choice).
+"""The default recipe: pre-labels that hold on any scene, and a committee of small networks (our choice).
 
-The networks are given both dates and not the difference image from which the labels come. So they cannot repeat
-its grains; they learn what a changed neighbourhood looks like, and that is what removes the speckle. What each
-part is worth is measured in docs/lantnet.md.
+The networks are given both dates; the difference image, from which the labels come, gained nothing as an input.
+What each part is worth is measured in docs/lantnet.md.
 """
 
 import math
