@@ -278,10 +278,11 @@ def run_scale(side: int, folder: Path) -> None:
         ]
         subprocess.run(simulate, check=True)
     out = folder / f"result_{side}"
-    start = time.perf_counter()
+    start, earlier = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "detect", *map(str, names[:2]), "-o", str(out), "--quiet"], check=True)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall, processor = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    processor -= earlier.ru_utime + earlier.ru_stime
     print(f"{side} x {side}: {wall:.0f} s wall, {processor:.0f} s processor, peak {usage.ru_maxrss / 1024:.0f} MB")
     print(json.dumps(json.loads((out / "report.json").read_text())["seconds"]))
     subprocess.run([*command, "evaluate", str(out / "mask.tif"), str(names[2])], check=True)
