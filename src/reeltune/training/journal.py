@@ -21,6 +21,9 @@ class Journal:
     def __init__(self, run: Path, *, resume_step: int | None, trackers: Sequence[str] = ()) -> None:
         self.run = run
         run.mkdir(parents=True, exist_ok=True)
+        for folder in (run, run / "rollouts", run / "answers"):
+            for leftover in folder.glob(".*.jsonl.*"):  # of a write that a kill cut off
+                leftover.unlink()
         for name in ("metrics.jsonl", "timings.jsonl"):
             _truncate(run / name, resume_step)
         for path in run.glob("*/step-*.jsonl"):

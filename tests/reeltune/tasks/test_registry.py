@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from reeltune import tasks
 from reeltune.errors import InputError
 from reeltune.tasks import TASKS, get_task, load_samples, load_task_file
 
@@ -26,7 +27,10 @@ TASK = Own()
 """
 
 
-def test_every_task_goes_by_its_name() -> None:
+def test_every_task_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other tests of this process may have loaded tasks of their own.
+    monkeypatch.setattr(tasks._registry, "_found", None)
+    monkeypatch.setattr(tasks._registry, "_files", {})
     assert {"temporal_grounding", "multiple_choice", "instruction"} <= set(TASKS)
     for name, task in TASKS.items():
         assert task.name == name

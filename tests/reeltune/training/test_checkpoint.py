@@ -144,3 +144,10 @@ def test_learning_rates(schedule: Any) -> None:
     assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)
     assert rates[12] == pytest.approx({"constant": 2.0, "linear": 1.0, "cosine": 1.0}[schedule])
     assert rates[8] == pytest.approx({"constant": 2.0, "linear": 1.5, "cosine": 1.5}[schedule])
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    (tmp_path / "rollouts" / ".step-000001.jsonl.abc").write_text('{"id": ')
+    Journal(tmp_path, resume_step=None)
+    assert list((tmp_path / "rollouts").iterdir()) == []
