@@ -58,10 +58,10 @@ def main() -> None:
         rows.append(summary(case))
         harness.table(rows[-1:])
         judge(case, verdicts)
+        harness.write(options, {**head, "parameters": count, "cases": cases, "goals": verdicts.rows})
     print()
     harness.table(rows)
     verdicts.show()
-    harness.write(options, {**head, "parameters": count, "cases": cases, "goals": verdicts.rows})
 
 
 def _plan(options: argparse.Namespace) -> tuple[Sequence[tuple[int, int, int]], list[str]]:

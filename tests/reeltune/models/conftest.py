@@ -75,7 +75,8 @@ def _route(
             continue
         logits = [router.weight[0] @ hidden[i] + router.bias[0] for i in mine]
         weights |= dict(zip(mine, form.weigh(logits), strict=True))
-        best = sorted(range(len(mine)), key=lambda place: (-logits[place].item(), place))
+        golden = (5**0.5 - 1) / 2
+        best = sorted(range(len(mine)), key=lambda place: (-logits[place].item(), place * golden % 1))
         kept += [mine[place] for place in best[: form.keep(len(mine), ratio)]]
     return weights, sorted(kept)
 
