@@ -105,19 +105,15 @@ def string_skipped(hidden: Tensor, weights: Tensor) -> Tensor:
 
 
 def kept_vision(logits: Tensor, routing: Routing, quotas: list[int]) -> Tensor:
-    """Bool [V]: true at each sample's `quota` largest logits; of equal logits those that lie evenly over the sample.
+    """Bool [V]: true at each sample's `quota` largest logits; equal logits are kept in the order of the tokens.
 
-    One choice per sample, over all its frames. No size depends on a value, so no device waits for another. How equal
-    logits are told apart is our choice (the paper's code leaves it to topk): routers start with all logits equal, and
-    in the order of the tokens a new model would see the first frames of a video alone.
+    One choice per sample, over all its frames. No size depends on a value, so no device waits for another.
     """
+    by_logit = logits.detach().argsort(descending=True, stable=True)
+    # A second stable sort brings the samples together and keeps the order of logits within each.
+    order = by_logit[routing.sample[by_logit].argsort(stable=True)]
     counts = torch.tensor(routing.counts, device=logits.device)
     place = torch.arange(len(logits), device=logits.device) - (counts.cumsum(0) - counts)[routing.sample]
-    # Multiples of the golden ratio, modulo 1 and in integers: the first q of this order are always evenly spread.
-    spread = (place * 2654435769 % 2**32).argsort(stable=True)
-    by_logit = spread[logits.detach()[spread].argsort(descending=True, stable=True)]
-    # A last stable sort brings the samples together and keeps the order of logits within each.
-    order = by_logit[routing.sample[by_logit].argsort(stable=True)]
     within = place < torch.tensor(quotas, device=logits.device)[routing.sample]
     return torch.zeros_like(within).scatter(0, order, within)
 

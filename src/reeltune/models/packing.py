@@ -17,7 +17,7 @@ from torch import Tensor
 from reeltune.models.logits import token_log_probs
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Completions, Group, PromptState
-from reeltune.models.shared_attention import OverPrompts, PromptCache, RowAttention, SharedAttention
+from reeltune.models.shared_attention import OverPrompts, PromptCache, Recording, RowAttention, SharedAttention
 
 
 def group_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: float = 1.0) -> list[Tensor]:
@@ -47,7 +47,7 @@ def prefill(policy: Policy, groups: Sequence[Group]) -> list[PromptState]:
     row = PackedRow([Group(group.prompt, group.features, Completions.empty()) for group in groups])
     prompts, completions = row.lengths
     cache: PromptCache = []
-    hidden = _forward(policy, groups, row, RowAttention(prompts, completions, cache))
+    hidden = _forward(policy, groups, row, Recording(RowAttention(prompts, completions), cache))
     ends = torch.tensor(prompts).cumsum(0) - 1
     return [
         PromptState(layers, hidden[end]) for layers, end in zip(zip(*cache, strict=True), ends.tolist(), strict=True)

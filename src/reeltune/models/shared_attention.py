@@ -74,13 +74,12 @@ def _in_front_of(base: Callable[..., Any]) -> Callable[..., Any]:
 class RowAttention:
     """A row of B prompts followed by their completions, each as its number of tokens.
 
-    `completions[b]` holds the lengths of prompt b's completions. `cache`, where given, gains the prompts' keys and
-    values of every layer. Queries may be those of the completions alone; keys and values are of the whole row.
+    `completions[b]` holds the lengths of prompt b's completions. Queries may be those of the completions alone; keys
+    and values are of the whole row.
     """
 
     prompts: Sequence[int]
     completions: Sequence[Sequence[int]]
-    cache: PromptCache | None = None
 
     def __post_init__(self) -> None:
         self.prompt_spans = _spans(0, self.prompts)
@@ -90,8 +89,6 @@ class RowAttention:
         self.padding = Padding(lengths) if lengths else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        if self.cache is not None:
-            self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.prompt_spans])
         if query.device.type == "cpu":
             output: Tensor = _RowFlash.apply(query, key, value, self, scale)  # type: ignore[no-untyped-call]
             return output
@@ -114,6 +111,22 @@ class RowAttention:
         """The row of a layer that skips so many tokens of each prompt."""
         left = [length - count for length, count in zip(self.prompts, dropped, strict=True)]
         return replace(self, prompts=left)
+
+
+@dataclass
+class Recording:
+    """A row whose `cache` gains the prompts' keys and values of every layer."""
+
+    # Kept apart from the row: every layer's graph holds the row, and would hold the keys of the layers after it.
+    row: RowAttention
+    cache: PromptCache
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
+        return self.row.attend(layer, query, key, value, scale)
+
+    def without(self, dropped: Sequence[int]) -> "Recording":
+        return Recording(self.row.without(dropped), self.cache)
 
 
 class OverPrompts:

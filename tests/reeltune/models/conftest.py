@@ -75,8 +75,7 @@ def _route(
             continue
         logits = [router.weight[0] @ hidden[i] + router.bias[0] for i in mine]
         weights |= dict(zip(mine, form.weigh(logits), strict=True))
-        golden = (5**0.5 - 1) / 2
-        best = sorted(range(len(mine)), key=lambda place: (-logits[place].item(), place * golden % 1))
+        best = sorted(range(len(mine)), key=lambda place: (-logits[place].item(), place))
         kept += [mine[place] for place in best[: form.keep(len(mine), ratio)]]
     return weights, sorted(kept)
 
