@@ -87,6 +87,10 @@ def measure(
     if AFTER_ROLLOUT in names:
         run[AFTER_ROLLOUT] = AfterRollout(policy, prompt, completions)
     case: dict[str, Any] = {"P": prompt_tokens(patches), "C": c, "G": g, "skipped": {}}
+    if "ours" not in run or "floor" not in run:
+        raise SystemExit("--ways: give ours and floor too; everything is measured against them")
+    if c < 2:
+        raise SystemExit(f"--cell: completions have two tokens at least here, got C = {c}")
     case["peak_bytes"] = {"ours": harness.peak_bytes(run["ours"], options.device)}
     tokens = case["P"] + g * c
     # What a row holds grows with its tokens alone; ours tells how much a token needs.

@@ -2,6 +2,7 @@
 
     python benchmarks/mixture_of_depths.py speed --vision 1024 4096
     python benchmarks/mixture_of_depths.py quality
+    python benchmarks/mixture_of_depths.py quality --layers 8
 
 `speed` builds a Qwen2.5-VL of real proportions with random weights and measures both forms of it in turns, in one
 process; a round gives one quotient dense / routed, and the median over the rounds is reported, of wall clock and of
@@ -10,7 +11,6 @@ CPU time (which other work on the machine hardly changes). `quality` is in mixtu
 
 import argparse
 import ctypes
-import json
 import multiprocessing
 import statistics
 import time
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import harness
 import torch
 from torch import Tensor
 
-from reeltune.files import write_json
 from reeltune.models.mixture_of_depths import install, is_routed, vision_samples
 from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 
@@ -126,6 +126,7 @@ class Workload:
         self.optimizer.zero_grad()
 
 
+GOALS = {"prefill": 1.6, "train_step": 1.4}
 PARTS = ("prefill", "first_token", "decode", "train_step")
 
 
@@ -164,6 +165,7 @@ def summary(seconds: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
         dense, routed = ([each[index] for each in seconds[form]] for form in ("dense", "routed"))
         quotients = [before / after for before, after in zip(dense, routed, strict=True)]
         found[clock] = {
+            "rounds": seconds,
             "dense": statistics.median(dense),
             "routed": statistics.median(routed),
             "speedup": statistics.median(quotients),
@@ -201,48 +203,56 @@ def _resident(field: str) -> float:
 
 def print_table(results: dict[int, dict[str, Any]]) -> None:
     print(
-        f"{'vision':>7} {'part':<12} {'dense s':>9} {'routed s':>9} {'speedup':>8} {'least':>6} {'most':>6} {'cpu':>6}"
+        f"{'vision':>7} {'part':<12} {'dense s':>9} {'routed s':>9} {'speedup':>8} {'least':>6} {'most':>6} {'cpu':>6} "
+        f"{'dense cpu':>9} {'routed cpu':>9}"
     )
     for tokens, result in results.items():
         for part in (each for each in result if each != "memory"):
             wall, cpu = result[part]["wall"], result[part]["cpu"]
             print(
                 f"{tokens:>7} {part:<12} {wall['dense']:9.3f} {wall['routed']:9.3f} {wall['speedup']:8.2f} "
-                f"{wall['least']:6.2f} {wall['most']:6.2f} {cpu['speedup']:6.2f}"
+                f"{wall['least']:6.2f} {wall['most']:6.2f} {cpu['speedup']:6.2f} "
+                f"{cpu['dense']:9.3f} {cpu['routed']:9.3f}"
             )
         for part, peaks in result["memory"].items():
             print(f"{tokens:>7} {part:<12} {peaks['dense']:9.0f} {peaks['routed']:9.0f} MiB above the loaded model")
 
 
 def speed(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
+    head = harness.start(args)
     results = {tokens: compare(tokens, args) for tokens in args.vision}
     print_table(results)
-    if args.json:
-        options = {name: value for name, value in vars(args).items() if name not in ("run", "json")}
-        write_json(args.json, json.loads(json.dumps({"options": options, "results": results})))
+    verdicts = harness.Verdicts()
+    for tokens, result in results.items():
+        for part, goal in GOALS.items():
+            if part in result:
+                what = f"{tokens} vision tokens, {part}: dense / routed, processor seconds"
+                verdicts.check(what, result[part]["cpu"]["speedup"], goal, at_least=True)
+    verdicts.show()
+    harness.write(args, {**head, "results": results, "goals": verdicts.rows})
 
 
 def quality(args: argparse.Namespace) -> None:
     from mixture_of_depths_quality import run_quality
 
-    torch.set_num_threads(args.threads)
     run_quality(args)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--threads", type=int, default=1)
+    common.add_argument("--json", type=Path, help="write machine, versions, options and raw results here")
+    common.set_defaults(device="cpu", seed=0)
     commands = parser.add_subparsers(required=True)
-    fast = commands.add_parser("speed")
+    fast = commands.add_parser("speed", parents=[common])
     fast.add_argument("--vision", type=int, nargs="+", default=[1024, 4096])
     fast.add_argument("--rounds", type=int, default=5)
     fast.add_argument("--layers", type=int, default=12)
     fast.add_argument("--hidden", type=int, default=512)
     fast.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     fast.set_defaults(run=speed)
-    good = commands.add_parser("quality")
+    good = commands.add_parser("quality", parents=[common])
     good.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     good.add_argument("--dir", type=Path, default=Path("runs/mixture-of-depths"))
     good.add_argument("--variants", nargs="+")

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import harness
+
 from reeltune.config import Recipe, ToyworldConfig, parse_recipe
 from reeltune.evaluation.runner import answers, metrics_by_task
 from reeltune.files import write_json
@@ -36,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any] | None] = {
     "one-sided weight": {"scale_skipped": False},
 }
 TASKS = ("multiple_choice", "temporal_grounding")
+GOAL = -1.0
 METRICS = {"multiple_choice": "accuracy", "temporal_grounding": "miou"}
 
 
@@ -54,17 +57,24 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
             "train_videos": args.videos[0],
             "held_out_videos": args.videos[1],
         },
-        "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{args.steps}-{seed}")},
+        "run": {"dir": str(args.dir / run_name(variant, seed, args))},
     }
     return parse_recipe(tree, where=variant)
+
+
+def run_name(variant: str, seed: int, args: argparse.Namespace) -> str:
+    """All that a result depends on, so that another command never takes it for its own."""
+    base = Path(args.base).name.replace(":", "-")
+    parts = [variant.replace(" ", "-"), base, f"{args.layers}-layers", f"{args.steps}-steps", f"lr-{args.lr:g}"]
+    return "-".join([*parts, f"{args.videos[0]}-{args.videos[1]}-videos", f"seed-{seed}"])
 
 
 def base_model(args: argparse.Namespace) -> Path:
     """The model that all variants start from: --base, with more layers where --layers asks for them."""
     path = resolve_model(args.base, ToyworldConfig())
-    if not args.layers:
+    if args.layers == layers_of(path):
         return path
-    directory: Path = args.dir / f"base-of-{args.layers}-layers"
+    directory: Path = args.dir / f"{Path(args.base).name.replace(':', '-')}-of-{args.layers}-layers"
     if not directory.exists():
         policy = load_policy(path)
         layers = policy.language_model.layers
@@ -76,8 +86,15 @@ def base_model(args: argparse.Namespace) -> Path:
             layer.mlp.down_proj.weight.data.zero_()
             layers.append(layer)
         policy.text_config.num_hidden_layers = len(layers)
-        policy.save(directory)
+        unfinished = directory.with_name(f".{directory.name}")
+        policy.save(unfinished)
+        unfinished.rename(directory)
     return directory
+
+
+def layers_of(path: Path) -> int:
+    config = json.loads((path / "config.json").read_text())
+    return int(config.get("text_config", config)["num_hidden_layers"])
 
 
 def held_out(recipe: Recipe) -> list[Sample]:
@@ -102,7 +119,8 @@ def run_variant(variant: str, seed: int, args: argparse.Namespace) -> dict[str, 
     if (run_dir / "quality.json").exists():
         return dict(json.loads((run_dir / "quality.json").read_text()))
     started = time.process_time()
-    train(recipe)
+    if not train(recipe, resume=run_dir.exists()):
+        raise SystemExit("stopped; the same command goes on")
     [checkpoint] = (run_dir / "checkpoints").glob("step-*")
     metrics = evaluate(checkpoint / "model", recipe, held_out(recipe))
     losses = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
@@ -113,6 +131,8 @@ def run_variant(variant: str, seed: int, args: argparse.Namespace) -> dict[str, 
 
 
 def run_quality(args: argparse.Namespace) -> None:
+    head = harness.start(args)
+    args.layers = args.layers or layers_of(resolve_model(args.base, ToyworldConfig()))
     variants = args.variants or list(VARIANTS)
     results: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
     for seed in args.seeds:
@@ -122,9 +142,20 @@ def run_quality(args: argparse.Namespace) -> None:
     for variant in ("dense", "p-MoD"):
         recipe = make_recipe(variant, 0, args)
         untrained[variant] = evaluate(base_model(args), recipe, held_out(recipe))
-    print_table(results, untrained, layers=args.layers or 4)
-    if args.json:
-        write_json(args.json, {"seeds": args.seeds, "results": results, "untrained": untrained})
+    print_table(results, untrained, layers=args.layers)
+    verdicts = judge(results)
+    verdicts.show()
+    found = {"results": results, "untrained": untrained, "goals": verdicts.rows}
+    harness.write(args, {**head, **found})
+
+
+def judge(results: dict[str, list[dict[str, float]]]) -> harness.Verdicts:
+    verdicts = harness.Verdicts()
+    if {"dense", "p-MoD"} <= results.keys():
+        for name in METRICS.values():
+            dense, routed = (statistics.mean(row[name] for row in results[form]) for form in ("dense", "p-MoD"))
+            verdicts.check(f"{name}, p-MoD minus dense, points", routed - dense, GOAL, at_least=True)
+    return verdicts
 
 
 def print_table(

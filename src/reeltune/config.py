@@ -246,6 +246,8 @@ def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any
             tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"recipe {str(path)!r} does not exist") from None
+    except OSError as error:
+        raise InputError(f"recipe {path}: cannot be read: {error.strerror}; give the path of a YAML file") from error
     except yaml.YAMLError as error:
         raise InputError(f"recipe {path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict):

@@ -48,4 +48,4 @@ def whole_lines(path: Path) -> list[str]:
 
     Only line feeds part lines: completions hold other characters that `str.splitlines` would split at.
     """
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [line.decode() for line in path.read_bytes().split(b"\n")[:-1]]

@@ -32,6 +32,11 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
     """
     if is_routed(model):
         raise InputError("p-MoD is installed on this model already; remove it first")
+    if getattr(getattr(model, "config", None), CONFIG_KEY, None) is not None:
+        raise InputError(
+            f"the model's config has {CONFIG_KEY!r}: it was saved routed, and opened without its routers. Open its "
+            "directory with reeltune.models.mixture_of_depths_files.open_routed"
+        )
     layers = decoder_layers(model)
     try:
         ratios = layer_ratios(config, len(layers))

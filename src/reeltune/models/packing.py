@@ -64,6 +64,8 @@ class PackedRow:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         known = groups[0].state is not None
+        if any((group.state is not None) != known for group in groups):
+            raise ValueError("either every group of a row brings its prompt's state or none does")
         self.lengths = (
             [1 if known else len(group.prompt) for group in groups],
             [[max(length - 1, 0) for length in group.completions.lengths] for group in groups],

@@ -18,6 +18,7 @@ from reeltune.rollout.engine import SamplingParams
 from reeltune.samples import Sample
 
 FILE = "identity.json"
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,18 @@ def model_digest(directory: Path) -> str:
 
     Raises InputError when the directory holds no weights.
     """
-    files = sorted(path for pattern in ("*.safetensors", "*.json", "*.jinja") for path in directory.glob(pattern))
+    files = sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern))
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(f"model.path: {directory} holds no *.safetensors weights")
-    whole = hashlib.sha256()
-    for path in files:
+    return digest([[path.name, file_digest(path)] for path in files])
+
+
+def file_digest(path: Path) -> str:
+    try:
         with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.name} {content}\n".encode())
-    return whole.hexdigest()[:16]
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -57,6 +61,7 @@ def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]
     )
     rewards = recipe.rewards.model_dump(mode="json", exclude={"preset", "weights"})
     params = sampling_params(recipe)
+    routed = recipe.model.mixture_of_depths
     return {
         "repeats": recipe.select.repeats,
         **asdict(params),
@@ -64,12 +69,21 @@ def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]
         "mode": recipe.data.mode,
         "system": recipe.data.system,
         "dtype": recipe.model.dtype,
+        "mixture_of_depths": routed.model_dump(mode="json") if routed else None,
+        "code": code_digests(recipe),
         "precision": recipe.optim.precision,
         "video": video,
         "judge": recipe.judge.model_dump(include={"kind", "model", "temperature"}),
         "weights": {task: dict(sorted(each.items())) for task, each in sorted(weights.items())},
         "rewards": rewards,
     }
+
+
+def code_digests(recipe: Recipe) -> list[str]:
+    """Of the task files and reward files that the recipe names: their code decides what an answer earns."""
+    functions = [spec.rpartition(":")[0] for each in recipe.rewards.functions.values() for spec in each.values()]
+    files = sorted({*recipe.data.tasks, *(place for place in functions if place.endswith(".py"))})
+    return [f"{Path(file).name} {file_digest(Path(file))}" for file in files]
 
 
 def sampling_params(recipe: Recipe) -> SamplingParams:

@@ -25,7 +25,7 @@ def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
     _check_parts(identities)
     rows: list[SampleStats] = []
     quarantined: list[dict[str, object]] = []
-    for directory in sorted(identities, key=lambda each: identities[each].start):
+    for directory in _in_order(identities):
         own, broken = _read_shard(directory, identities[directory])
         rows += [row.model_copy(update={"sample": _moved(row, directory, output)}) for row in own]
         quarantined += broken
@@ -37,13 +37,18 @@ def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
     return rows
 
 
+def _in_order(identities: dict[Path, Identity]) -> list[Path]:
+    """By the samples they hold; an empty shard before the one that begins where it stands."""
+    return sorted(identities, key=lambda each: (identities[each].start, identities[each].stop))
+
+
 def _check_parts(identities: dict[Path, Identity]) -> None:
     first, *others = identities
     for directory in others:
         if lines := differences(identities[directory], identities[first]):
             raise InputError(f"--merge: {directory} and {first} do not belong together:\n  " + "\n  ".join(lines))
     end, last = 0, None
-    for directory in sorted(identities, key=lambda each: identities[each].start):
+    for directory in _in_order(identities):
         part = identities[directory]
         if part.start > end:
             raise InputError(f"--merge: samples {end} to {part.start} of the pool are missing; add their shard")

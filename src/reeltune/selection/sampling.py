@@ -117,7 +117,7 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
     reader, engine = make_reader(policy, recipe), HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
 
     def ask(batch: range) -> Iterator[SampleStats]:
-        readable = list(_prompts(reader, pool, batch, file))
+        readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
         rollouts = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
         for (index, _), rollout in zip(readable, rollouts, strict=True):
             sample = pool[index]
@@ -154,16 +154,16 @@ def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward]
 
 
 def _prompts(
-    reader: InputReader, pool: Sequence[Sample], batch: range, file: StatsFile
+    reader: InputReader, pool: Sequence[Sample], batch: range, file: StatsFile, size: int
 ) -> Iterator[tuple[int, Prompt]]:
-    """The samples whose video can be used; the others go to the quarantine."""
+    """The samples whose video can be used; the others go to the quarantine, a limited share of the shard's `size`."""
     for index in batch:
         sample = pool[index]
         try:
             yield index, reader.prompt(sample)
         except VideoError as error:
             file.quarantine.add(sample.id, sample.video, str(error))
-            file.quarantine.check(len(pool))
+            file.quarantine.check(size)
 
 
 def _roll_out(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError
-from reeltune.files import write_text
+from reeltune.files import whole_lines, write_text
 from reeltune.samples import read_rows
 from reeltune.video.quarantine import Quarantine
 
@@ -159,15 +159,22 @@ class StatsFile:
     def missing(self, ids: Sequence[str], start: int, stop: int, size: int) -> list[range]:
         """The batches of [start, stop) still to ask, the first incomplete one and all after it. What the file holds
         of those is cut off."""
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
-        indices = [int(json.loads(line)["index"]) for line in lines]
+        lines = whole_lines(self.path) if self.path.exists() else []
+        indices = [self._index(line, number) for number, line in enumerate(lines, start=1)]
         known = {*indices, *(index for index in range(start, stop) if ids[index] in self.quarantine)}
         batches = [range(first, min(first + size, stop)) for first in range(start, stop, size)]
         done = next((number for number, batch in enumerate(batches) if not known.issuperset(batch)), len(batches))
         limit = batches[done].start if done < len(batches) else stop
-        write_text(self.path, "".join(line for line, index in zip(lines, indices, strict=True) if index < limit))
+        write_text(self.path, "".join(f"{line}\n" for line, index in zip(lines, indices, strict=True) if index < limit))
         return batches[done:]
+
+    def _index(self, line: str, number: int) -> int:
+        try:
+            return int(json.loads(line)["index"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.path}, line {number}: not the statistics of a sample ({error!r}); mend or delete the file"
+            ) from error
 
     def append(self, rows: Sequence[SampleStats]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

@@ -101,10 +101,8 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def _truncate(path: Path, step: int | None) -> None:
     if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        kept = [] if step is None else [line for line in whole if json.loads(line)["step"] <= step]
-        write_text(path, "".join(kept))
+        kept = [] if step is None else [line for line in whole_lines(path) if json.loads(line)["step"] <= step]
+        write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:

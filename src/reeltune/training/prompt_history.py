@@ -36,10 +36,11 @@ class PromptHistory:
     def observe(self, sample_id: str, rewards: Sequence[float]) -> None:
         """Remember a group's rewards, those of its completions that have one."""
         before = self.traces.get(sample_id, Trace(0, 0, None, None))
-        silent = is_silent(rewards, self.config.min_std)
+        row = before.silent + 1 if is_silent(rewards, self.config.min_std) else 0
         self.traces[sample_id] = Trace(
             groups=before.groups + 1,
-            silent=before.silent + 1 if silent else 0,
+            # A judge that did not answer says nothing about the prompt.
+            silent=row if len(rewards) > 1 else before.silent,
             mean=fmean(rewards) if rewards else None,
             std=stdev(rewards) if len(rewards) > 1 else None,
         )
@@ -69,5 +70,5 @@ def from_state(config: SkippingConfig, state: Mapping[str, Any] | None, *, seed:
 
 
 def is_silent(rewards: Sequence[float], min_std: float = 0.0) -> bool:
-    """No two rewards that differ, or a std (ddof = 1, as in the advantage) below `min_std`."""
-    return len(rewards) < 2 or max(rewards) == min(rewards) or stdev(rewards) < min_std
+    """Two rewards or more, all equal or with a std (ddof = 1, as in the advantage) below `min_std`."""
+    return len(rewards) > 1 and (max(rewards) == min(rewards) or stdev(rewards) < min_std)

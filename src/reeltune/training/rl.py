@@ -88,11 +88,15 @@ class GRPO:
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
     def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
-        paid, replaced = self._roll_out(step, inputs), []
+        keep_graph = self._keeps_prompts(inputs)
+        paid, replaced = self._roll_out(step, inputs, keep_graph), []
         while (fresh := redraw([self._is_silent(each) for each in paid])) is not None:
-            again = self._roll_out(step, list(fresh.values()))
+            # Given up before the next rollout asks for memory.
+            for place in fresh:
+                paid[place] = paid[place].without_state()
+                replaced.append(paid[place])
+            again = self._roll_out(step, list(fresh.values()), keep_graph)
             for place, each in zip(fresh, again, strict=True):
-                replaced.append(paid[place].without_state())
                 paid[place] = each
         advantage = self._advantages(paid)
         masks = [self._loss_mask(each) for each in paid]
@@ -101,7 +105,9 @@ class GRPO:
         for each, mask, group_advantage in zip(paid, masks, advantage, strict=True):
             teaches = self.config.kl > 0 or bool((group_advantage != 0).any())
             weights = token_weights(mask, totals, self.config.loss) * teaches
-            items.append(Item(each.group, weights, Signals(group_advantage, each.rollout.log_probs)))
+            group = each.group if bool(weights.any()) else each.without_state().group
+            items.append(Item(group, weights, Signals(group_advantage, each.rollout.log_probs)))
+            paid[len(items) - 1] = each.without_state()
         self._add_reference(items)
         stored = [_stored(each, own) for each, own in zip(paid, advantage, strict=True)]
         stored += [_stored(each, torch.zeros(len(each.rewards.total))) | {"replaced": True} for each in replaced]
@@ -153,16 +159,14 @@ class GRPO:
         metrics.update(_reward_metrics(records))
         return metrics
 
-    def _roll_out(self, step: int, inputs: Sequence[Input]) -> list[Paid]:
+    def _roll_out(self, step: int, inputs: Sequence[Input], keep_graph: bool) -> list[Paid]:
         if not inputs:
             return []
         requests = [
             Request(each.prompt, each.features, derive_seed(self.seed, "rollout", step, each.sample.id))
             for each in inputs
         ]
-        rollouts = self.engine.generate(
-            requests, self.config.group_size, self.params, keep_graph=self._keeps_prompts(inputs)
-        )
+        rollouts = self.engine.generate(requests, self.config.group_size, self.params, keep_graph=keep_graph)
         return [
             Paid(
                 each,
@@ -175,8 +179,9 @@ class GRPO:
     def _keeps_prompts(self, inputs: Sequence[Input]) -> bool:
         """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
 
-        One update only: after it the weights are others. All groups within one pass: then the update alone would hold
-        as much at once. Checkpointing would recompute in the backward pass what this saves.
+        For the whole step, replacements too. One update only: after it the weights are others. All groups within one
+        pass: the update alone would hold as much at once, were no group silent. Checkpointing would recompute in the
+        backward pass what this saves.
         """
         longest = self.config.group_size * self.config.max_new_tokens
         tokens = sum(len(each.prompt) + longest for each in inputs)

@@ -105,3 +105,11 @@ def test_a_dense_directory_is_routed_on_request_only(plain: Any, tmp_path: Path)
     assert not is_routed(reopen(tmp_path))
     model = reopen(tmp_path, CONFIG)
     assert is_routed(model) and not any(bool(p.any()) for r in routers(model).values() for p in r.parameters())
+
+
+def test_a_routed_directory_opened_without_its_routers_is_not_routed_anew(plain: Any, tmp_path: Path) -> None:
+    """Stock classes drop the routers of such a directory; new ones in their place would pass unseen."""
+    save_routed(plain, "qwen3_vl", tmp_path)
+    stock = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="was saved routed, and opened without its routers"):
+        install(stock, CONFIG)

@@ -1,5 +1,6 @@
 """`reeltune select` as a user runs it: asked, killed, in shards, merged, chosen again, with bad input."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import permutations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import pytest
+import yaml
 
 from reeltune.tasks import load_samples
 
@@ -70,9 +73,14 @@ def test_more_shards_than_samples(bench: Any) -> None:
     bench.write(rows[:2])
     for number in (1, 2, 3):
         assert bench.select("--shard", f"{number}/3", output=str(number)) == 0
-    parts = [bench.folder / str(number) for number in (1, 2, 3)]
-    assert bench.select(*WIDE, "--merge", *parts, output="merged", recipe=False) in (0, 2)
-    assert [row["id"] for row in stats(bench, "merged")] == ["clip-0", "clip-1"]
+    for order in permutations((1, 2, 3)):
+        parts = [bench.folder / str(number) for number in order]
+        output = "merged" + "".join(map(str, order))
+        assert (
+            bench.select(*WIDE, "--min-std", "0", "--min-level", "0", "--merge", *parts, output=output, recipe=False)
+            == 0
+        )
+        assert [row["id"] for row in stats(bench, output)] == ["clip-0", "clip-1"]
 
 
 def test_overlaps_and_gaps_are_refused(bench: Any, capsys: Any) -> None:
@@ -123,9 +131,16 @@ def test_a_source_can_be_limited(bench: Any) -> None:
     assert sources.count("odd") == 1
 
 
+def _rewrite_task(bench: Any) -> None:
+    task = Path(yaml.safe_load(bench.recipe.read_text())["data"]["tasks"][0])
+    task.write_text(task.read_text() + "\n# another reward\n")
+
+
 OTHER_RUNS: dict[str, tuple[Callable[[Any], Any], list[str], str]] = {
     "sampling": (lambda bench: None, ["rl.temperature=0.7"], "temperature: 1.0, not 0.7"),
     "repeats": (lambda bench: None, ["select.repeats=5"], "repeats: 4, not 5"),
+    "routed": (lambda bench: None, ["model.mixture_of_depths={}"], "mixture_of_depths: null, not {"),
+    "task file": (lambda bench: _rewrite_task(bench), [], "code: ["),
     "prompt": (
         lambda bench: bench.write([row | {"instruction": "Speak!"} for row in bench.rows("pool", "samples.jsonl")]),
         [],
@@ -198,6 +213,31 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(bench: Any) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     assert bench.select(*WIDE, output="killed") == 0
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_answers_hold_any_character_and_a_cut_within_one_is_a_cut(bench: Any, cut: int) -> None:
+    assert bench.select(*WIDE) == 0
+    path = bench.folder / "out" / "stats.jsonl"
+    whole = path.read_bytes()
+    lines = whole.split(b"\n")
+    row = json.loads(lines[0])
+    row["best"] = "a\u2028b\u0085c\u20ac"
+    odd = json.dumps(row, ensure_ascii=False).encode()
+    path.write_bytes(b"\n".join([odd, *lines[1:]]))
+    assert bench.select(*WIDE) == 0
+    assert path.read_bytes() == b"\n".join([odd, *lines[1:]])
+    path.write_bytes(b"\n".join(lines[:9]) + b"\n" + odd[: odd.index("\u20ac".encode()) + cut])
+    assert bench.select(*WIDE) == 0
+    assert path.read_bytes() == whole
+
+
+def test_a_foreign_line_is_named(bench: Any, capsys: Any) -> None:
+    assert bench.select(*WIDE) == 0
+    path = bench.folder / "out" / "stats.jsonl"
+    path.write_text('{"id": "x"}\n' + path.read_text())
+    assert bench.select(*WIDE) == 2
+    assert "stats.jsonl, line 1: not the statistics of a sample" in capsys.readouterr().err
 
 
 def test_a_broken_video_has_no_statistics_and_is_named(bench: Any, capsys: Any) -> None:

@@ -29,11 +29,18 @@ def history(seen: dict[str, int], **settings: float) -> PromptHistory:
 
 @pytest.mark.parametrize(
     ("values", "silent"),
-    [([], True), ([1.0], True), ([0.0, 0.0], True), ([0.5, 0.5, 0.51], True), ([0.0, 1.0], False), ([0.0, 0.2], False)],
+    [
+        ([], False),
+        ([1.0], False),
+        ([0.0, 0.0], True),
+        ([0.5, 0.5, 0.51], True),
+        ([0.0, 1.0], False),
+        ([0.0, 0.2], False),
+    ],
 )
 def test_silence(values: list[float], silent: bool) -> None:
     assert is_silent(values, 0.05) == silent
-    assert is_silent(values) == (len(set(values)) < 2)
+    assert is_silent(values) == (len(values) > 1 and len(set(values)) < 2)
 
 
 def test_the_probability_grows_with_silence_and_never_reaches_one() -> None:
@@ -48,6 +55,15 @@ def test_a_signal_ends_the_silence() -> None:
     assert known.skip_probability("a") == 0.0
     trace = known.traces["a"]
     assert (trace.groups, trace.silent, trace.mean, trace.std) == (6, 0, 0.5, stdev([0.0, 1.0, 0.5]))
+
+
+def test_a_judge_that_does_not_answer_makes_no_prompt_silent() -> None:
+    known = history({"a": 2, "b": 0})
+    for name in "ab":
+        for rewards_left in ([], [0.5]):
+            known.observe(name, rewards_left)
+    assert (known.traces["a"].silent, known.traces["b"].silent) == (2, 0)
+    assert known.traces["a"].groups == 4
 
 
 def test_no_prompt_is_skipped_for_ever_and_coins_fall_as_often_as_they_should() -> None:

@@ -68,6 +68,17 @@ def test_a_killed_run_skips_what_one_never_stopped_skips(workshop: Any) -> None:
         assert found[0].read_bytes() == found[1].read_bytes()
 
 
+@pytest.mark.parametrize("tokens", [200, 1])
+def test_replacements_fit_the_passes_of_the_others(workshop: Any, tokens: int) -> None:
+    """A step of several passes keeps no prompt of the rollout, also where the few replacements alone would fit."""
+    assert main(workshop.command("one", SKIPPING, "eval.every=0", "rl.steps=4")[3:]) == 0
+    several = f"packing.train_tokens={tokens}"
+    assert main(workshop.command("several", SKIPPING, "eval.every=0", "rl.steps=4", several)[3:]) == 0
+    assert sum(row["groups_replaced"] for row in workshop.metrics("one")) > 0
+    for one, other in zip(workshop.metrics("one"), workshop.metrics("several"), strict=True):
+        assert one == pytest.approx(other, abs=1e-5, rel=1e-4)
+
+
 def test_two_processes_skip_and_replace_what_one_does(workshop: Any) -> None:
     # A tower that trains: a process whose groups all have a signal has nothing new to encode.
     settings = (SKIPPING, "eval.every=0", "model.freeze_vision=false")
