@@ -9,19 +9,24 @@ def bootstrap_interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile interval of the mean of each column (Efron 1979).
 
-    values: [N samples, M metrics]. Returns lower and upper ends, [M] each. Samples are drawn with replacement,
-    the same draw for all columns; questions about one video count as independent (our choice). Same seed, same
-    interval.
+    values: [N samples, M metrics]; NaN: the metric does not apply to the sample, and its mean is over the others.
+    Returns lower and upper ends, [M] each. Samples are drawn with replacement, the same draw for all columns;
+    a draw without a sample that a metric applies to says nothing about it. Questions about one video count as
+    independent (our choice). Same seed, same interval.
     """
     count = len(values)
-    columns = np.ascontiguousarray(values.T)
+    applies = np.ascontiguousarray(~np.isnan(values.T), dtype=np.float64)
+    columns = np.ascontiguousarray(np.nan_to_num(values.T))
+    everywhere = bool(applies.all())
     generator = np.random.default_rng(seed)
     means = np.empty((resamples, values.shape[1]))
     for index in range(resamples):
         drawn = generator.integers(0, count, count, dtype=np.uint32)
         times = np.bincount(drawn, minlength=count).astype(np.float64)
         # Not columns @ times: the threads that BLAS takes for it cost more than the sum, far more on a busy machine.
-        means[index] = np.einsum("mn,n->m", columns, times) / count
+        own = count if everywhere else np.einsum("mn,n->m", applies, times)
+        with np.errstate(invalid="ignore"):
+            means[index] = np.einsum("mn,n->m", columns, times) / own
     tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    low, high = np.nanquantile(means, [tail, 1 - tail], axis=0)
     return low, high

@@ -1,7 +1,8 @@
 """VDCScore, the metric of VDC (arXiv 2410.03051): can the judge answer questions about the video from the caption?
 
 The judge answers each question from the caption alone, then rates the answer: right or not, and 0 to 5. A video's score
-is the mean over its questions, the metric the mean over videos. Two ways, both printed with what they drop:
+is the mean over its questions (and over its captions, where there are several completions), the metric the mean over
+videos. Two ways, both printed with what they drop:
 
 - `strict`: every video counts; a judgement that failed is a wrong answer of score 0.
 - `compat`: as the published script does, videos whose mean score is 0 and videos with any failed judgement are dropped.
@@ -22,10 +23,11 @@ NOTHING = Rating(False, 0.0)
 def vdcscore(
     samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
 ) -> dict[str, float]:
-    """`vdcscore.*`: accuracy in percent, score in 0..5, and counts. Only a sample's first completion is judged."""
+    """`vdcscore.*`: accuracy in percent, score in 0..5, and counts."""
     asked = [
-        (video, caption[0], question)
-        for video, (sample, caption) in enumerate(zip(samples, captions, strict=True))
+        (video, caption, question)
+        for video, (sample, own) in enumerate(zip(samples, captions, strict=True))
+        for caption in own
         for question in _questions(sample)
     ]
     told = [each for each in asked if each[1] is not None]
@@ -61,15 +63,13 @@ def aggregate(ratings: Sequence[Sequence[Rating | None]]) -> dict[str, float]:
 
 
 def vdcscore_cost(sample: Sample, captions: Sequence[str | None], judge: Judge) -> Cost:
-    """Two calls a question; the answers to rate are taken for twenty words."""
-    if captions[0] is None:
-        return Cost()
-    questions = _questions(sample)
+    """Two calls a question and caption; the answers to rate are taken for twenty words."""
     total = Cost()
-    for question in questions:
-        reading = Reading(captions[0], question.question)
-        answer = judge.known(reading) or "an answer of about twenty words " * 3
-        total += judge.cost([reading, Grading(question.question, question.answer, answer)])
+    for caption in captions:
+        for question in _questions(sample) if caption is not None else ():
+            reading = Reading(caption or "", question.question)
+            answer = judge.known(reading) or "an answer of about twenty words " * 3
+            total += judge.cost([reading, Grading(question.question, question.answer, answer)])
     return total
 
 

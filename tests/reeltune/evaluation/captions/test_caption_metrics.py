@@ -7,7 +7,7 @@ import pytest
 from reeltune.evaluation.captions import judged_cost, judged_metrics
 from reeltune.evaluation.captions.autodq import Row, f1_of_means, macro
 from reeltune.evaluation.captions.vdcscore import aggregate
-from reeltune.judges.base import RuleJudge
+from reeltune.judges.base import Cost, RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading, Question, Rating, Reading
@@ -137,6 +137,21 @@ def test_vdcscore_from_captions() -> None:
     assert found["vdcscore.strict.failed"] == 2
     # A missing caption is a wrong answer, not a failed judgement: it is dropped for its zero.
     assert (found["vdcscore.compat.dropped_failed"], found["vdcscore.compat.dropped_zero"]) == (2, 1)
+
+
+def test_vdcscore_of_several_completions_is_their_mean() -> None:
+    questions = [{"question": "who", "answer": "dog"}, {"question": "where", "answer": "park"}]
+    samples = [sample_of(str(i), caption=None, events=None, questions=questions) for i in range(2)]
+    texts = [["<answer>a dog in the park</answer>", "<answer>a dog</answer>", "</think>"], ["<answer>a cat</answer>"]]
+    found = judged_metrics(samples, texts, Scripted())
+    assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * ((1 + 1 / 2 + 0) / 3 + 0) / 2)
+    assert found["vdcscore.strict.videos"] == 2
+    assert judged_cost(samples, texts, Counting()).calls == 2 * (2 + 2 + 2)
+
+
+class Counting(Scripted):
+    def cost(self, questions):  # type: ignore[no-untyped-def]
+        return Cost(calls=len(questions))
 
 
 def test_the_data_folders_dream_file_scores_itself_by_the_proxy() -> None:
