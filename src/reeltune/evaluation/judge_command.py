@@ -59,7 +59,9 @@ def judge_predictions(args: argparse.Namespace) -> Judged:
     config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
     judge = build_judge(config)
     assert judge is not None
-    return judge_samples(samples, read_predictions(args.predictions), judge, budget=config.budget_tokens, yes=args.yes)
+    predictions = read_predictions(args.predictions)
+    confirmed = {"budget": config.budget_tokens, "yes": args.yes}
+    return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)
 
 
 def judge_samples(
@@ -69,17 +71,20 @@ def judge_samples(
     *,
     budget: int,
     yes: bool = False,
+    resamples: int = 0,
+    seed: int = 0,
 ) -> Judged:
-    """Ask the judge once the cost is known and, above `budget` tokens, confirmed."""
+    """Ask the judge once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals."""
     from tqdm import tqdm
 
     from reeltune.evaluation.captions import judged_cost, judged_metrics
+    from reeltune.evaluation.captions.intervals import Draws
 
     texts = [predictions.get(sample.id, ()) for sample in samples]
     cost = judged_cost(samples, texts, judge)
     confirm(cost, judge.label, budget=budget, yes=yes)
     with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
-        metrics = judged_metrics(samples, texts, judge, lambda count: bar.update(count))
+        metrics = judged_metrics(samples, texts, judge, lambda count: bar.update(count), Draws(resamples, seed))
     return Judged(metrics, judge.record(), judged_table(metrics, judge))
 
 
@@ -131,8 +136,9 @@ def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
         own = {key.removeprefix(f"{name}."): value for key, value in metrics.items() if key.startswith(f"{name}.")}
         if own:
             note = "word overlap, not a judgement" if judge.proxy else f"judge: {judge.label}"
-            width = max(map(len, own))
-            lines = [f"  {key.ljust(width)}  {_shown(key, value)}" for key, value in own.items()]
+            shown = {key: value for key, value in own.items() if not key.endswith((".low", ".high"))}
+            width = max(map(len, shown))
+            lines = [f"  {key.ljust(width)}  {_shown(key, value)}{_interval(key, own)}" for key, value in shown.items()]
             blocks.append("\n".join([f"{title} ({note})", *lines]))
     counts = judge.counts
     blocks.append(
@@ -140,6 +146,12 @@ def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
         f"{counts.retries} retries, {counts.rejected} replies in a wrong form, {counts.failures} unanswered"
     )
     return "\n\n".join(blocks)
+
+
+def _interval(key: str, values: Mapping[str, float]) -> str:
+    if f"{key}.low" not in values:
+        return ""
+    return f"  ({values[f'{key}.low']:.2f} to {values[f'{key}.high']:.2f})"
 
 
 def _shown(key: str, value: float) -> str:

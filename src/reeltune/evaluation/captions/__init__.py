@@ -9,6 +9,7 @@ from typing import Any
 
 from reeltune.evaluation.captions.autodq import autodq, described_pairs
 from reeltune.evaluation.captions.capst import capst
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws
 from reeltune.evaluation.captions.vdcscore import vdcscore, vdcscore_cost
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.described import described_cost
@@ -22,12 +23,17 @@ Caption = str | None
 
 
 def judged_metrics(
-    samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge, progress: Progress | None = None
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
 ) -> dict[str, float]:
     """Metric -> percent, and counts. `texts`: the completions of each sample; without one, its caption says nothing.
 
     Keys: autodq.recall, .precision, .f1 (macro over subsets), .unjudged_recall, .unjudged_precision; capst.actions.f1,
-    capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts.
+    capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts; with `draws`
+    the 95 % intervals, KEY.low and KEY.high.
     """
     captions = captions_of(samples, texts)
     found: dict[str, float] = {}
@@ -37,7 +43,7 @@ def judged_metrics(
     for metric, indices in ((autodq, plain), (capst, both), (vdcscore, asked)):
         if indices:
             own = [samples[i] for i in indices]
-            found |= metric(own, [captions[i] for i in indices], judge, progress)
+            found |= metric(own, [captions[i] for i in indices], judge, progress, draws)
     return found
 
 

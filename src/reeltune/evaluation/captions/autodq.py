@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws, macro_intervals
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.described import Described, Shares, judge_described
 from reeltune.judges.questions import Kind
@@ -27,16 +28,21 @@ class Row:
 
 
 def autodq(
-    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
+    samples: Sequence[Sample],
+    captions: Sequence[Sequence[str | None]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
 ) -> dict[str, float]:
     """`autodq.*` in percent, by subset too. `captions`: of each sample's completions; their mean counts."""
     name = f"{judge.kind}_proxy" if judge.proxy else "autodq"
     rows = described_rows(samples, captions, judge, "events", progress)
-    return {f"{name}.{key}": value for key, value in macro(rows).items()}
+    return {f"{name}.{key}": value for key, value in macro(rows, draws).items()}
 
 
-def macro(rows: Iterable[Row]) -> dict[str, float]:
-    """Percentages recall, precision, f1, the same by subset where there are several, and counts of what failed."""
+def macro(rows: Iterable[Row], draws: Draws = NO_DRAWS) -> dict[str, float]:
+    """Percentages recall, precision, f1 with their intervals, the same by subset where there are several, and counts
+    of what failed."""
     subsets: dict[str, list[Row]] = {}
     for row in rows:
         subsets.setdefault(row.subset, []).append(row)
@@ -44,6 +50,7 @@ def macro(rows: Iterable[Row]) -> dict[str, float]:
         name: (_mean(row.recall for row in own), _mean(row.precision for row in own)) for name, own in subsets.items()
     }
     found = _scores(_mean(pair[0] for pair in means.values()), _mean(pair[1] for pair in means.values()))
+    found |= macro_intervals([[(row.recall, row.precision) for row in own] for own in subsets.values()], draws)
     if len(subsets) > 1:
         for name, pair in sorted(means.items()):
             found |= {f"{name}.{key}": value for key, value in _scores(*pair).items()}

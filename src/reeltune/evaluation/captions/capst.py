@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reeltune.evaluation.captions.autodq import described_rows, macro
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.questions import Kind
 from reeltune.samples import Sample
@@ -15,13 +16,17 @@ PARTS: tuple[tuple[str, Kind], ...] = (("actions", "events"), ("objects", "objec
 
 
 def capst(
-    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
+    samples: Sequence[Sample],
+    captions: Sequence[Sequence[str | None]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
 ) -> dict[str, float]:
     """`capst.actions.*` and `capst.objects.*`, percentages and counts of what the judge left out."""
     name = f"{judge.kind}_proxy" if judge.proxy else "capst"
     found: dict[str, float] = {}
     for part, kind in PARTS:
         rows = described_rows(samples, captions, judge, kind, progress)
-        whole = macro(replace(row, subset="all") for row in rows)
+        whole = macro((replace(row, subset="all") for row in rows), draws)
         found |= {f"{name}.{part}.{key}": value for key, value in whole.items()}
     return found

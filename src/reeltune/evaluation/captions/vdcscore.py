@@ -12,6 +12,7 @@ videos. Two ways, both printed with what they drop:
 from collections.abc import Sequence
 from statistics import fmean
 
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws, mean_intervals
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.questions import Grading, Rating, Reading
 from reeltune.samples import Sample
@@ -21,7 +22,11 @@ NOTHING = Rating(False, 0.0)
 
 
 def vdcscore(
-    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
+    samples: Sequence[Sample],
+    captions: Sequence[Sequence[str | None]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
 ) -> dict[str, float]:
     """`vdcscore.*`: accuracy in percent, score in 0..5, and counts."""
     asked = [
@@ -40,10 +45,10 @@ def vdcscore(
         # A video without a caption answers nothing: wrong, but judged.
         rating = NOTHING if caption is None else next(grade) if next(answer) is not None else None
         ratings[video].append(rating)
-    return {f"vdcscore.{name}": value for name, value in aggregate(ratings).items()}
+    return {f"vdcscore.{name}": value for name, value in aggregate(ratings, draws).items()}
 
 
-def aggregate(ratings: Sequence[Sequence[Rating | None]]) -> dict[str, float]:
+def aggregate(ratings: Sequence[Sequence[Rating | None]], draws: Draws = NO_DRAWS) -> dict[str, float]:
     """From the ratings of each video (None: failed) to both ways. Videos have at least one question.
 
     Keys strict.* and compat.* with accuracy (percent), score (0..5) and videos; dropped_zero and dropped_failed count
@@ -54,8 +59,8 @@ def aggregate(ratings: Sequence[Sequence[Rating | None]]) -> dict[str, float]:
     compat = [[r for r in video if r is not None] for video in whole]
     kept = [video for video in compat if _score(video) > 0]
     return {
-        **_means("strict", strict),
-        **_means("compat", kept),
+        **_means("strict", strict, draws),
+        **_means("compat", kept, draws),
         "compat.dropped_zero": float(len(compat) - len(kept)),
         "compat.dropped_failed": float(len(ratings) - len(whole)),
         "strict.failed": float(sum(rating is None for video in ratings for rating in video)),
@@ -82,11 +87,12 @@ def _score(video: Sequence[Rating]) -> float:
     return fmean(rating.score for rating in video)
 
 
-def _means(name: str, videos: Sequence[Sequence[Rating]]) -> dict[str, float]:
+def _means(name: str, videos: Sequence[Sequence[Rating]], draws: Draws) -> dict[str, float]:
     if not videos:
         return {f"{name}.videos": 0.0}
-    return {
-        f"{name}.accuracy": 100.0 * fmean(fmean(rating.right for rating in video) for video in videos),
-        f"{name}.score": fmean(_score(video) for video in videos),
-        f"{name}.videos": float(len(videos)),
+    rows = {
+        f"{name}.accuracy": [100.0 * fmean(rating.right for rating in video) for video in videos],
+        f"{name}.score": [_score(video) for video in videos],
     }
+    means = {key: fmean(values) for key, values in rows.items()}
+    return {**means, f"{name}.videos": float(len(videos)), **mean_intervals(rows, draws)}

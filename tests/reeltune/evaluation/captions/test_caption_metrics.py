@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reeltune.evaluation.captions import judged_cost, judged_metrics
 from reeltune.evaluation.captions.autodq import Row, f1_of_means, macro
+from reeltune.evaluation.captions.intervals import Draws
 from reeltune.evaluation.captions.vdcscore import aggregate
 from reeltune.judges.base import Cost, RuleJudge
 from reeltune.judges.events import EventsJudge
@@ -41,6 +43,30 @@ def test_subsets_weigh_the_same_and_failures_are_left_out() -> None:
     assert found["precision"] == pytest.approx(50.0)
     assert (found["unjudged_recall"], found["unjudged_precision"]) == (1.0, 1.0)
     assert macro([Row("a", None, None)]) == {"unjudged_recall": 1.0, "unjudged_precision": 1.0}
+
+
+def test_intervals_draw_samples_within_their_subset() -> None:
+    generator = np.random.default_rng(5)
+    rows = [Row("a", float(r), float(p)) for r, p in generator.random((300, 2))]
+    rows += [Row("b", 0.5, 0.5)] * 10 + [Row("b", None, 0.5)]
+    found = macro(rows, Draws(1000, seed=1))
+    # The subset b never varies, so the macro mean varies by half of what subset a's does.
+    half = 100 * 1.96 * np.std([row.recall for row in rows[:300]]) / np.sqrt(300) / 2
+    assert (found["recall.low"], found["recall.high"]) == pytest.approx(
+        (found["recall"] - half, found["recall"] + half), abs=0.35
+    )
+    assert found["f1.low"] < found["f1"] < found["f1.high"]
+    assert macro(rows, Draws(1000, seed=1)) == found
+    assert not any(key.endswith(".low") for key in macro(rows))
+    assert macro([Row("a", None, None)], Draws(10)) == {"unjudged_recall": 1.0, "unjudged_precision": 1.0}
+    nothing = macro([Row("a", 0.0, 0.0)] * 2, Draws(10))
+    assert (nothing["f1.low"], nothing["f1.high"]) == (0.0, 0.0)
+
+
+def test_intervals_of_vdcscore() -> None:
+    found = aggregate([ratings(4, 0), ratings(0, 0), ratings(5, None), ratings(1, 1)], Draws(200))
+    assert found["strict.accuracy.low"] < found["strict.accuracy"] < found["strict.accuracy.high"] <= 50
+    assert found["compat.score.low"] <= found["compat.score"] <= found["compat.score.high"]
 
 
 def test_autodq_by_the_exact_judge() -> None:
