@@ -98,7 +98,9 @@ def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
     rule = f"this may cost {cost.tokens:,} tokens, more than judge.budget_tokens={budget:,}"
     if not sys.stdin.isatty():
         raise InputError(f"{rule}; add --yes, or --judge-set budget_tokens={cost.tokens}")
-    if input(f"reeltune: {rule}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+    # Not as input's own prompt: that goes to stdout, which may be a file.
+    print(f"reeltune: {rule}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if input().strip().lower() not in ("y", "yes"):
         raise InputError(f"{rule}; nothing was sent")
 
 
