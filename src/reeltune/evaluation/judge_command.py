@@ -88,6 +88,21 @@ def judge_samples(
     return Judged(metrics, judge.record(), judged_table(metrics, judge))
 
 
+def judge_answers(
+    samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], config: "JudgeConfig", directory: Path
+) -> Judged | None:
+    """The judged metrics of a recipe's judge; None without one, or without captions. Replies go to `directory`."""
+    from reeltune.judges import build_judge
+
+    captions = [sample for sample in samples if sample.task == "captioning"]
+    if config.kind == "openai" and config.transcript is None:
+        config = config.model_copy(update={"transcript": str(directory / "judge-transcript.jsonl")})
+    judge = build_judge(config) if captions else None
+    if judge is None:
+        return None
+    return judge_samples(captions, predictions, judge, budget=config.budget_tokens, resamples=1000)
+
+
 def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
     """Print the cost; above the budget ask, or refuse where nobody can answer."""
     if not cost.calls:
@@ -97,7 +112,7 @@ def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
         return
     rule = f"this may cost {cost.tokens:,} tokens, more than judge.budget_tokens={budget:,}"
     if not sys.stdin.isatty():
-        raise InputError(f"{rule}; add --yes, or --judge-set budget_tokens={cost.tokens}")
+        raise InputError(f"{rule}; raise it to {cost.tokens}, or with score add --yes")
     # Not as input's own prompt: that goes to stdout, which may be a file.
     print(f"reeltune: {rule}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     if input().strip().lower() not in ("y", "yes"):
