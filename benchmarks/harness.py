@@ -77,7 +77,8 @@ def interleave(
     """Seconds per way and round; in every round each way runs once, each round starting with another.
 
     On a CPU these are seconds of processor time of this process (with one thread: wall-clock without what other
-    programs take), on a GPU wall-clock after the device is done.
+    programs take), on a GPU wall-clock after the device is done. What a way does in its `prepare`, where it has one, is
+    not timed.
     """
     names = list(ways)
     clock = time.perf_counter if device.startswith("cuda") else time.process_time
@@ -85,6 +86,8 @@ def interleave(
     for number in range(-warm_up, rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
+            if prepare := getattr(ways[name], "prepare", None):
+                prepare()
             _wait(device)
             began = clock()
             ways[name]()

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from reeltune.models.logits import policy_logits
-from reeltune.models.packing import group_log_probs
+from reeltune.models.packing import group_log_probs, prefill
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Completions, Group, Prompt
 
@@ -112,7 +113,8 @@ WAYS: dict[str, Way] = {
     "dense mask": dense_mask,
     "prefix cache": prefix_cache,
 }
-EXACT = ("ours", "rows", "dense mask", "prefix cache")
+AFTER_ROLLOUT = "after rollout"
+EXACT = ("ours", AFTER_ROLLOUT, "rows", "dense mask", "prefix cache")
 
 
 def backward(policy: Policy, way: Way, prompt: Prompt, completions: Completions) -> dict[str, Tensor]:
@@ -124,6 +126,30 @@ def backward(policy: Policy, way: Way, prompt: Prompt, completions: Completions)
     loss: Any = -(log_probs * advantage).sum() / log_probs.numel()
     loss.backward()
     return {"log_probs": log_probs.detach(), "loss": loss.detach()}
+
+
+class AfterRollout:
+    """What is left of the update where the rollout, of the same weights, kept tower and prompt in the graph.
+
+    `prepare` is the rollout's share and not timed with it: without this way the rollout does the same work, and the
+    update does it again.
+    """
+
+    def __init__(self, policy: Policy, prompt: Prompt, completions: Completions) -> None:
+        self.policy, self.prompt, self.completions = policy, prompt, completions
+        self.group: Group | None = None
+
+    def prepare(self) -> None:
+        [features] = self.policy.encode([self.prompt.clip])
+        group = Group(self.prompt, features, self.completions)
+        [state] = prefill(self.policy, [group])
+        self.group = replace(group, state=state)
+
+    def __call__(self) -> dict[str, Tensor]:
+        if self.group is None:
+            self.prepare()
+        [group], self.group = [self.group], None
+        return backward(self.policy, lambda *_: group_log_probs(self.policy, [group])[0], self.prompt, self.completions)
 
 
 def _log_probs(policy: Policy, logits: Tensor, completions: Completions) -> Tensor:

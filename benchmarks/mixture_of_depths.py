@@ -247,6 +247,7 @@ def main() -> None:
     good.add_argument("--dir", type=Path, default=Path("runs/mixture-of-depths"))
     good.add_argument("--variants", nargs="+")
     good.add_argument("--base", default="toyworld:base")
+    good.add_argument("--layers", type=int, help="more decoder layers than the base has; they change nothing at first")
     good.add_argument("--videos", type=int, nargs=2, default=[400, 256], metavar=("TRAIN", "HELD_OUT"))
     good.add_argument("--steps", type=int, default=100)
     good.add_argument("--lr", type=float, default=3e-4)

@@ -2,9 +2,13 @@
 
 Every variant sees the same samples in the same order (the seed decides both) and is asked the same held-out
 questions, greedily. Runs that are done are kept in --dir and not repeated.
+
+p-MoD rests on deep layers that hardly need most vision tokens. The shipped model has four layers and needs them all;
+`--layers 8` gives it four more, which change nothing until they are trained. The schedule's mean share is the same.
 """
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -39,7 +43,7 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
     tree = {
         "method": "sft",
         "seed": seed,
-        "model": {"path": args.base, "mixture_of_depths": VARIANTS[variant]},
+        "model": {"path": str(base_model(args)), "mixture_of_depths": VARIANTS[variant]},
         "data": {"train": [f"toyworld:train/{task}" for task in TASKS], "mode": "direct"},
         "video": {"fps": 2, "min_frame_pixels": 4096, "max_frame_pixels": 4096},
         "sft": {"steps": args.steps, "samples_per_step": 16},
@@ -53,6 +57,27 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
         "run": {"dir": str(args.dir / f"{variant.replace(' ', '-')}-{args.steps}-{seed}")},
     }
     return parse_recipe(tree, where=variant)
+
+
+def base_model(args: argparse.Namespace) -> Path:
+    """The model that all variants start from: --base, with more layers where --layers asks for them."""
+    path = resolve_model(args.base, ToyworldConfig())
+    if not args.layers:
+        return path
+    directory: Path = args.dir / f"base-of-{args.layers}-layers"
+    if not directory.exists():
+        policy = load_policy(path)
+        layers = policy.language_model.layers
+        while len(layers) < args.layers:
+            layer = copy.deepcopy(layers[-1])
+            layer.self_attn.layer_idx = len(layers)
+            # Both branches add 0 to the residual stream: the model says what it said before.
+            layer.self_attn.o_proj.weight.data.zero_()
+            layer.mlp.down_proj.weight.data.zero_()
+            layers.append(layer)
+        policy.text_config.num_hidden_layers = len(layers)
+        policy.save(directory)
+    return directory
 
 
 def held_out(recipe: Recipe) -> list[Sample]:
@@ -96,18 +121,20 @@ def run_quality(args: argparse.Namespace) -> None:
     untrained = {}
     for variant in ("dense", "p-MoD"):
         recipe = make_recipe(variant, 0, args)
-        untrained[variant] = evaluate(resolve_model(args.base, ToyworldConfig()), recipe, held_out(recipe))
-    print_table(results, untrained)
+        untrained[variant] = evaluate(base_model(args), recipe, held_out(recipe))
+    print_table(results, untrained, layers=args.layers or 4)
     if args.json:
         write_json(args.json, {"seeds": args.seeds, "results": results, "untrained": untrained})
 
 
-def print_table(results: dict[str, list[dict[str, float]]], untrained: dict[str, dict[str, float]]) -> None:
+def print_table(
+    results: dict[str, list[dict[str, float]]], untrained: dict[str, dict[str, float]], *, layers: int
+) -> None:
     names = [*METRICS.values(), "loss"]
     print("| variant | vision KV | " + " | ".join(f"{name} | difference to dense" for name in names) + " |")
     print("|---" * (2 + 2 * len(names)) + "|")
     for variant, rows in results.items():
-        cells = [variant, f"{100 * _share(variant):.1f} %"]
+        cells = [variant, f"{100 * _share(variant, layers):.1f} %"]
         for name in names:
             digits = 4 if name == "loss" else 1
             values = [row[name] for row in rows]
@@ -121,6 +148,6 @@ def print_table(results: dict[str, list[dict[str, float]]], untrained: dict[str,
         print(f"not fine-tuned, {variant}: {values}")
 
 
-def _share(variant: str) -> float:
+def _share(variant: str, layers: int) -> float:
     section = VARIANTS[variant]
-    return 1.0 if section is None else mean_ratio(layer_ratios(MixtureOfDepthsConfig(**section), layers=4))
+    return 1.0 if section is None else mean_ratio(layer_ratios(MixtureOfDepthsConfig(**section), layers=layers))

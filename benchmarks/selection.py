@@ -38,7 +38,7 @@ from reeltune.training.journal import read_jsonl
 from reeltune.training.launch import train
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "toy" / "grpo.yaml"
-SHARES = {"teaches": 0.15, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.05}
+SHARES = {"teaches": 0.12, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.08}
 ARMS = {"all": "base", "random": "sft", "selected": "grpo", "online": "truth"}
 METRIC = "eval/temporal_grounding/miou"
 ACCURACY = "eval/multiple_choice/accuracy"
@@ -65,8 +65,9 @@ def main() -> None:
     arguments = harness.parser(__doc__)
     arguments.add_argument("--dir", type=Path, default=Path("runs/selection"))
     arguments.add_argument("--seeds", type=int, default=3)
-    arguments.add_argument("--steps", type=int, default=150)
-    arguments.add_argument("--pool", type=int, default=600)
+    arguments.add_argument("--steps", type=int, default=200)
+    arguments.add_argument("--pool", type=int, default=1000)
+    arguments.add_argument("--lr", type=float, default=2e-4)
     arguments.add_argument("--model", default="toyworld:base")
     options = arguments.parse_args()
     head = harness.start(options)
@@ -180,8 +181,10 @@ def arm_recipe(folder: Path, arm: str, file: Path, held_out: Path, seed: int, op
             f"rl.steps={options.steps}",
             # Decay would make the last steps differ between arms of different pace.
             "optim.schedule=constant",
-            # A step may rest on the one group of eight that has a signal.
-            "optim.lr=1e-4",
+            # Many small groups: a step of "all" finds only one or two with a signal among them.
+            "rl.groups_per_step=16",
+            "rl.group_size=8",
+            f"optim.lr={options.lr}",
             f"run.dir={folder / arm}",
             *own,
         ],

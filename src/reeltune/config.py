@@ -1,13 +1,13 @@
 """Recipes: one YAML file, one typed config per component, every rule checked where the field is declared."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from reeltune.config_errors import explain
 from reeltune.errors import InputError
 from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 from reeltune.tasks.caption_options import CaptioningOptions
@@ -259,7 +259,7 @@ def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        problems = "\n".join(f"  {_explain(dict(each))}" for each in error.errors())
+        problems = "\n".join(f"  {explain(dict(each), Recipe)}" for each in error.errors())
         raise InputError(f"{where}: the recipe breaks these rules:\n{problems}") from None
 
 
@@ -274,29 +274,3 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise InputError(f"override {override!r}: {parent!r} is a value, not a section")
     node[leaf] = yaml.safe_load(value)
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _keys(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)
-        hint = (
-            f"nearest valid key: {'.'.join([*map(str, problem['loc'][:-1]), near[0]])}" if near else f"valid: {known}"
-        )
-        return f"{path}={problem['input']!r}: unknown key; {hint}"
-    if problem["type"] == "missing":
-        return f"{path}: required, but not given"
-    return f"{path}={problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """The field names of the section at `location`."""
-    section: Any = Recipe
-    for part in location:
-        if isinstance(part, str):
-            annotation = section.model_fields[part].annotation
-            # A list of sections, or a section that may be left out.
-            inner = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
-            section = inner[0] if inner else annotation
-    return list(section.model_fields)

@@ -59,12 +59,12 @@ class InputReader:
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
         """The features of each prompt's video, each distinct clip encoded once.
 
-        A frozen tower runs without gradient, clip by clip, so that what it says of a clip never depends on the
-        clips beside it; a trained one runs over all clips at once, with gradient where grad mode is on.
+        The tower runs clip by clip, so that what it says of a clip never depends on the clips beside it. A frozen one
+        runs without gradient; a trained one gives every clip a graph of its own, for a pass that needs this clip alone.
         """
         if not self.policy.vision_frozen:
             clips = {clip_key(prompt.clip): prompt.clip for prompt in prompts}
-            encoded = dict(zip(clips, self.policy.encode(list(clips.values())), strict=True))
+            encoded = {key: self.policy.encode([clip])[0] for key, clip in clips.items()}
             return [encoded[clip_key(prompt.clip)] for prompt in prompts]
         return [self._frozen(prompt) for prompt in prompts]
 

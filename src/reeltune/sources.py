@@ -23,7 +23,21 @@ def load_source(path: str, toyworld: ToyworldConfig) -> list[Sample]:
 
 
 def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> list[list[Sample]]:
-    return [load_source(source.path, toyworld) for source in sources]
+    """The samples of each source. Raises InputError also where two different samples have one id.
+
+    Rollouts, quarantine and the history of prompts know a sample by its id. One file may be given twice.
+    """
+    found = [load_source(source.path, toyworld) for source in sources]
+    known: dict[str, tuple[Sample, str]] = {}
+    for source, samples in zip(sources, found, strict=True):
+        for sample in samples:
+            other, path = known.setdefault(sample.id, (sample, source.path))
+            if other != sample:
+                raise InputError(
+                    f"samples of one run need different ids; {sample.id!r} is one sample in {path} and another in "
+                    f"{source.path}. Rename the ids of one of the two files"
+                )
+    return found
 
 
 def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:

@@ -4,6 +4,8 @@ One row holds `[prompt 1 | ... | prompt B | completions of 1 | ... | completions
 no mask, no copy of a prompt. `shared_attention.RowAttention` keeps completions apart; every other layer of the
 model sees tokens one by one anyway. The last token of a completion predicts nothing and is left out.
 
+Where the rollout kept the prompts in the graph (`Group.state`), the row holds completions alone and goes on from there.
+
 Shape letters: B groups, P prompt tokens, G completions per group, C completion tokens, L tokens of the row.
 """
 
@@ -14,14 +16,18 @@ from torch import Tensor
 
 from reeltune.models.logits import token_log_probs
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group
-from reeltune.models.shared_attention import PromptCache, RowAttention
+from reeltune.models.prompt import Completions, Group, PromptState
+from reeltune.models.shared_attention import OverPrompts, PromptCache, Recording, RowAttention, SharedAttention
 
 
 def group_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: float = 1.0) -> list[Tensor]:
-    """Log-probs of every completion token, one tensor [G, C] (float32, 0 at padding) per group."""
+    """Log-probs of every completion token, one tensor [G, C] (float32, 0 at padding) per group.
+
+    Either all groups bring their prompt's state, or none does.
+    """
     row = PackedRow(groups)
-    hidden = _forward(policy, groups, row, RowAttention(row.prompts, row.inputs))
+    states = [group.state for group in groups if group.state]
+    hidden = _go_on(policy, states, row) if states else _forward(policy, groups, row, RowAttention(*row.lengths))
     flat = token_log_probs(
         hidden[row.predictors.to(policy.device)],
         row.targets.to(policy.device),
@@ -36,31 +42,39 @@ def group_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: flo
     ]
 
 
-@torch.no_grad()
-def prefill(policy: Policy, groups: Sequence[Group]) -> tuple[Tensor, PromptCache]:
-    """Run the prompts once: the hidden state of each last prompt token [B, H], and their keys and values."""
+def prefill(policy: Policy, groups: Sequence[Group]) -> list[PromptState]:
+    """Run the prompts once, in one row; the states are in its graph where grad mode is on."""
     row = PackedRow([Group(group.prompt, group.features, Completions.empty()) for group in groups])
+    prompts, completions = row.lengths
     cache: PromptCache = []
-    hidden = _forward(policy, groups, row, RowAttention(row.prompts, row.inputs, cache))
-    return hidden[torch.tensor(row.prompts, device=policy.device).cumsum(0) - 1], cache
+    hidden = _forward(policy, groups, row, Recording(RowAttention(prompts, completions), cache))
+    ends = torch.tensor(prompts).cumsum(0) - 1
+    return [
+        PromptState(layers, hidden[end]) for layers, end in zip(zip(*cache, strict=True), ends.tolist(), strict=True)
+    ]
 
 
 class PackedRow:
     """The layout of several groups in one row of L tokens.
 
-    `ids` [L], `positions` [3, L]; `prompts` [B] and `inputs` [B][G]: tokens of each prompt and each completion in
-    the row; `predictors` and `targets` [tokens]: where each completion token is predicted, and which token it is.
+    `ids` [L], `positions` [3, L]; `lengths`: tokens of each prompt [B] and of each completion [B][G] in the row;
+    `predictors` and `targets` [tokens]: where each completion token is predicted, and which token it is. A prompt whose
+    state is known is not in the row; its last token's hidden state stands there alone, before the row's own.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:
-        self.prompts = [len(group.prompt) for group in groups]
-        self.inputs = [[max(length - 1, 0) for length in group.completions.lengths] for group in groups]
-        ids = [group.prompt.input_ids for group in groups]
-        positions = [group.prompt.position_ids for group in groups]
-        predictors, targets = [ids[0].new_zeros(0)], [ids[0].new_zeros(0)]
-        end, last_prompt = sum(self.prompts), -1
-        for group in groups:
-            last_prompt += len(group.prompt)
+        known = groups[0].state is not None
+        self.lengths = (
+            [1 if known else len(group.prompt) for group in groups],
+            [[max(length - 1, 0) for length in group.completions.lengths] for group in groups],
+        )
+        empty = groups[0].prompt.input_ids.new_zeros(0)
+        ids = [empty if known else group.prompt.input_ids for group in groups]
+        positions = [group.prompt.position_ids[:, : len(each)] for group, each in zip(groups, ids, strict=True)]
+        predictors, targets = [empty], [empty]
+        end, last_prompt = sum(self.lengths[0]), -1
+        for group, prompt in zip(groups, self.lengths[0], strict=True):
+            last_prompt += prompt
             for row, length in zip(group.completions.ids, group.completions.lengths, strict=True):
                 if not length:
                     continue
@@ -99,22 +113,24 @@ def group_tokens(group: Group) -> int:
     return len(group.prompt) + group.completions.ids.numel()
 
 
-def _forward(policy: Policy, groups: Sequence[Group], row: PackedRow, shared: RowAttention) -> Tensor:
+def _forward(policy: Policy, groups: Sequence[Group], row: PackedRow, shared: SharedAttention) -> Tensor:
     """Hidden states [L, H] of the row."""
     device = policy.device
     ids = row.ids[None].to(device)
-    prompts = torch.tensor(row.prompts)
+    prompts = torch.tensor(row.lengths[0])
     group = torch.full_like(row.ids, -1)
-    group[: sum(row.prompts)] = torch.arange(len(groups)).repeat_interleave(prompts)
+    group[: int(prompts.sum())] = torch.arange(len(groups)).repeat_interleave(prompts)
     group = group[None].to(device)
     embeds, extra = policy.embed_with_video(ids, group >= 0, [each.features for each in groups], samples=group)
-    hidden: Tensor = policy.language_model(
-        inputs_embeds=embeds,
-        # All ones: no mask is built. Without it a Llama would read rows of their own into the positions.
-        attention_mask=torch.ones_like(ids),
-        position_ids=policy.family.language_positions(row.positions[:, None].to(device)),
-        use_cache=False,
-        shared=shared,
-        **extra,
-    ).last_hidden_state[0]
-    return hidden
+    return policy.hidden(embeds, row.positions[:, None].to(device), shared, extra)[0]
+
+
+def _go_on(policy: Policy, states: Sequence[PromptState], row: PackedRow) -> Tensor:
+    """Hidden states [B + L, H]: of each prompt's last token, then of the row of completions."""
+    last = torch.stack([state.last for state in states])
+    if not len(row.ids):
+        return last
+    ids = row.ids[None].to(policy.device)
+    shared = OverPrompts([list(pairs) for pairs in zip(*(each.layers for each in states), strict=True)], row.lengths[1])
+    positions = row.positions[:, None].to(policy.device)
+    return torch.cat([last, policy.hidden(policy.embed(ids), positions, shared, policy.text_only(ids))[0]])

@@ -109,16 +109,26 @@ class Policy(nn.Module):
     def decode(self, tokens: Tensor, positions: Tensor, shared: SharedAttention) -> Tensor:
         """Hidden states [R, H] of one further token [R] per row at `positions` [R], over the keys `shared` holds."""
         ids = tokens[:, None]
-        extra = {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
+        return self.hidden(self.embed(ids), positions[None, :, None].expand(3, -1, -1), shared, self.text_only(ids))[
+            :, -1
+        ]
+
+    def hidden(self, embeds: Tensor, positions: Tensor, shared: SharedAttention, extra: dict[str, Any]) -> Tensor:
+        """Hidden states [R, L, H] of embedded tokens [R, L, H] at M-RoPE `positions` [3, R, L]."""
         hidden: Tensor = self.language_model(
-            inputs_embeds=self.embed(ids),
-            attention_mask=torch.ones_like(ids),
-            position_ids=self.family.language_positions(positions[None, :, None].expand(3, -1, -1)),
+            inputs_embeds=embeds,
+            # All ones: no mask is built. Without it a Llama would read rows of their own into the positions.
+            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
+            position_ids=self.family.language_positions(positions),
             use_cache=False,
             shared=shared,
             **extra,
         ).last_hidden_state
-        return hidden[:, -1]
+        return hidden
+
+    def text_only(self, ids: Tensor) -> dict[str, Any]:
+        """The extra arguments of the language model for tokens [R, L] none of which is a video's."""
+        return {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
 
     def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
         """Tokenise one user turn: the video, then `text`."""

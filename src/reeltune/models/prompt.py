@@ -83,9 +83,25 @@ class Completions:
 
 
 @dataclass(frozen=True)
+class PromptState:
+    """What a language model made of one prompt: `layers`, keys and values [K, P, D] of each layer, and `last` [H], the
+    hidden state of its last token. In the graph where it was made with gradient: then it can be used for one update.
+
+    Of a routed model each layer has its own P.
+    """
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    last: Tensor
+
+
+@dataclass(frozen=True)
 class Group:
-    """The unit of work from sampler to loss: one prompt, its video once, its G completions."""
+    """The unit of work from sampler to loss: one prompt, its video once, its G completions.
+
+    `state`: the prompt as the rollout computed it, where the update may go on from there.
+    """
 
     prompt: Prompt
     features: VideoFeatures
     completions: Completions
+    state: PromptState | None = None

@@ -1,8 +1,8 @@
 """Attention of many completions over prompts that stand once in a row, without any mask.
 
 `enable` puts one function in front of a language model's attention. Calls without `shared` go where they went
-before. With it, `shared.attend` decides who sees whom: `RowAttention` here for the learner and the prefill,
-`Decoder` in `rollout/decoding.py` for single tokens. As an argument it passes through stock transformers, and
+before. With it, `shared.attend` decides who sees whom: `RowAttention` and `OverPrompts` here for the learner and the
+prefill, `Decoder` in `rollout/decoding.py` for single tokens. As an argument it passes through stock transformers, and
 through the recomputed layers of gradient checkpointing.
 
 Shape letters: H query heads, K key heads (H is a multiple of K), L tokens of the row, P prompt tokens, R
@@ -74,38 +74,75 @@ def _in_front_of(base: Callable[..., Any]) -> Callable[..., Any]:
 class RowAttention:
     """A row of B prompts followed by their completions, each as its number of tokens.
 
-    `completions[b]` holds the lengths of prompt b's completions. `cache`, where given, gains the prompts' keys and
-    values of every layer.
+    `completions[b]` holds the lengths of prompt b's completions. Queries may be those of the completions alone; keys
+    and values are of the whole row.
     """
 
     prompts: Sequence[int]
     completions: Sequence[Sequence[int]]
-    cache: PromptCache | None = None
 
     def __post_init__(self) -> None:
         self.prompt_spans = _spans(0, self.prompts)
         self.prompt_tokens = sum(self.prompts)
-        completion_spans = _spans(self.prompt_tokens, [sum(lengths) for lengths in self.completions])
+        self.completion_tokens = sum(map(sum, self.completions))
         lengths = [length for group in self.completions for length in group if length]
         self.padding = Padding(lengths) if lengths else None
-        self.pairs = [
-            (prompt, completions)
-            for prompt, completions in zip(self.prompt_spans, completion_spans, strict=True)
-            if completions.start < completions.stop
-        ]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        if self.cache is not None:
-            self.cache.append([(key[0, :, span].detach(), value[0, :, span].detach()) for span in self.prompt_spans])
         if query.device.type == "cpu":
             output: Tensor = _RowFlash.apply(query, key, value, self, scale)  # type: ignore[no-untyped-call]
             return output
         return joined_keys_attention(self, query, key, value, scale)
 
+    def pairs(self, missing: int) -> list[tuple[slice, slice]]:
+        """For each prompt that has completions: where its keys stand, and where its completions' queries do."""
+        spans = _spans(self.prompt_tokens - missing, [sum(lengths) for lengths in self.completions])
+        return [pair for pair in zip(self.prompt_spans, spans, strict=True) if pair[1].start < pair[1].stop]
+
+    def of_completions(self, row: Tensor) -> Tensor:
+        """[1, heads, L, ...] -> the part [heads, tokens, ...] of the completions, which end every row."""
+        return row[0, :, row.shape[2] - self.completion_tokens :]
+
+    def missing(self, query: Tensor, key: Tensor) -> int:
+        """How many tokens at the start of the row have no query: none, or all prompts."""
+        return key.shape[2] - query.shape[2]
+
     def without(self, dropped: Sequence[int]) -> "RowAttention":
         """The row of a layer that skips so many tokens of each prompt."""
         left = [length - count for length, count in zip(self.prompts, dropped, strict=True)]
         return replace(self, prompts=left)
+
+
+@dataclass
+class Recording:
+    """A row whose `cache` gains the prompts' keys and values of every layer."""
+
+    # Kept apart from the row: every layer's graph holds the row, and would hold the keys of the layers after it.
+    row: RowAttention
+    cache: PromptCache
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
+        return self.row.attend(layer, query, key, value, scale)
+
+    def without(self, dropped: Sequence[int]) -> "Recording":
+        return Recording(self.row.without(dropped), self.cache)
+
+
+class OverPrompts:
+    """A row of completions alone, over prompts whose keys and values of every layer are known, in a graph or not."""
+
+    def __init__(self, prompts: PromptCache, completions: Sequence[Sequence[int]]) -> None:
+        self.prompts = prompts
+        self.completions = completions
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        prompts = self.prompts[layer]
+        # A routed model keeps other numbers of tokens in each layer.
+        row = RowAttention([key.shape[1] for key, _ in prompts], self.completions)
+        key = torch.cat([*(key for key, _ in prompts), key[0]], dim=1)[None]
+        value = torch.cat([*(value for _, value in prompts), value[0]], dim=1)[None]
+        return row.attend(layer, query, key, value, scale)
 
 
 class Padding:
@@ -156,15 +193,16 @@ class _RowFlash(torch.autograd.Function):
         heads_last = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
         output = heads_last.transpose(1, 2)
         sums = query.new_empty(query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32))
-        for span in row.prompt_spans:
+        missing = row.missing(query, key)
+        for span in [] if missing else row.prompt_spans:
             part = (each[:, :, span] for each in (query, key, value))
             output[:, :, span], sums[:, :, span] = _flash(*part, 0.0, True, scale=scale)
         if row.padding:
-            own = (row.padding.split(each[0, :, row.prompt_tokens :]) for each in (query, key, value))
+            own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
             own_output, own_sums = _flash(*own, 0.0, True, scale=scale)
-            output[0, :, row.prompt_tokens :] = row.padding.join(own_output)
-            sums[0, :, row.prompt_tokens :] = row.padding.join(own_sums)
-        for prompt, span in row.pairs:
+            row.of_completions(output).copy_(row.padding.join(own_output))
+            row.of_completions(sums).copy_(row.padding.join(own_sums))
+        for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
             over_prompt, prompt_sums = _flash(query[:, :, span], *keys, 0.0, False, scale=scale)
             total = torch.logaddexp(prompt_sums, sums[:, :, span])
@@ -181,17 +219,21 @@ class _RowFlash(torch.autograd.Function):
         row, scale = ctx.row, ctx.scale
         gradient, output = gradient.transpose(1, 2), heads_last.transpose(1, 2)
         to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
-        for span in row.prompt_spans:
+        missing = row.missing(query, key)
+        if missing:
+            for each in (to_key, to_value):
+                each[:, :, : row.prompt_tokens] = 0
+        for span in [] if missing else row.prompt_spans:
             part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
             found = _flash_backward(*part, 0.0, True, scale=scale)
             to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
         if row.padding:
-            tokens = (each[0, :, row.prompt_tokens :] for each in (gradient, query, key, value, output, sums))
-            own_gradient, *own = (row.padding.split(each) for each in tokens)
+            tokens = (gradient, query, key, value, output, sums)
+            own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
             found = _flash_backward(row.padding.without_filled(own_gradient), *own, 0.0, True, scale=scale)
             for into, each in zip((to_query, to_key, to_value), found, strict=True):
-                into[0, :, row.prompt_tokens :] = row.padding.join(each)
-        for prompt, span in row.pairs:
+                row.of_completions(into).copy_(row.padding.join(each))
+        for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
             rest = (output[:, :, span], sums[:, :, span])
             found = _flash_backward(gradient[:, :, span], query[:, :, span], *keys, *rest, 0.0, False, scale=scale)
@@ -204,19 +246,21 @@ class _RowFlash(torch.autograd.Function):
 def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """The same for any device, on public functions: a completion's keys are joined to a copy of its prompt's."""
     grouped = query.shape[1] != key.shape[1]
+    missing = row.missing(query, key)
     pieces = []
-    for span in row.prompt_spans:
+    for span in [] if missing else row.prompt_spans:
         queries, keys, values = (each[:, :, span] for each in (query, key, value))
         rows = functional.scaled_dot_product_attention(
             queries, keys, values, is_causal=True, scale=scale, enable_gqa=grouped
         )
         pieces.append(rows)
     completions = [[length for length in lengths if length] for lengths in row.completions if any(lengths)]
-    for (prompt, span), lengths in zip(row.pairs, completions, strict=True):
+    for (prompt, span), lengths in zip(row.pairs(missing), completions, strict=True):
         padding = Padding(lengths)
         queries = padding.split(query[0, :, span])
+        own = slice(span.start + missing, span.stop + missing)
         keys, values = (
-            torch.cat([each[:, :, prompt].expand(padding.rows, -1, -1, -1), padding.split(each[0, :, span])], dim=2)
+            torch.cat([each[:, :, prompt].expand(padding.rows, -1, -1, -1), padding.split(each[0, :, own])], dim=2)
             for each in (key, value)
         )
         mask: Any = causal_lower_right(padding.width, keys.shape[2])

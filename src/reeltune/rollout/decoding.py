@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from reeltune.models.shared_attention import PromptCache
+from reeltune.models.prompt import PromptState
 
 FIRST_ROOM = 64
 
@@ -36,13 +36,13 @@ class LayerCache:
 class Decoder:
     """The cache of a decoding batch, told by `step` which token comes and by `keep` which rows go on."""
 
-    def __init__(self, prompts: PromptCache, group_size: int) -> None:
+    def __init__(self, prompts: Sequence[PromptState], group_size: int) -> None:
         self.group_size = group_size
         self.own_tokens = 0
-        self.groups = len(prompts[0])
+        self.groups = len(prompts)
         # Where each row stands among the places of all groups, B * G of them.
-        self.places = torch.arange(self.groups * group_size, device=prompts[0][0][0].device)
-        self.layers = [self._layer(pairs) for pairs in prompts]
+        self.places = torch.arange(self.groups * group_size, device=prompts[0].last.device)
+        self.layers = [self._layer(pairs) for pairs in zip(*(each.layers for each in prompts), strict=True)]
 
     def _layer(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> LayerCache:
         keys, values = (

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from reeltune.models.prompt import Completions, Prompt, VideoFeatures
+from reeltune.models.prompt import Completions, Prompt, PromptState, VideoFeatures
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,27 @@ class Rollout:
     """G completions of one prompt.
 
     `log_probs` [G, C]: of each sampled token under the full tempered policy, before top-p and top-k cut it.
-    `truncated` [G]: the token budget ended it, not a stop token. `texts`: without the end token.
+    `truncated` [G]: the token budget ended it, not a stop token. `texts`: without the end token. `state`: the prompt
+    in the graph, where that was asked for and the engine computes with the learner's own weights.
     """
 
     completions: Completions
     log_probs: Tensor
     truncated: Tensor
     texts: list[str]
+    state: PromptState | None = None
 
 
 class RolloutEngine(Protocol):
     """Samples `group_size` completions of every request; the answer keeps the order of the requests.
 
-    What is drawn for a request depends on its prompt and seed alone, never on the requests beside it.
+    What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. With `keep_graph`
+    an engine that can leaves each prompt's state in the rollout, for one update to go on from.
     """
 
-    def generate(self, requests: Sequence[Request], group_size: int, params: SamplingParams) -> list[Rollout]: ...
+    def generate(
+        self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
+    ) -> list[Rollout]: ...
 
 
 def derive_seed(*parts: int | str) -> int:

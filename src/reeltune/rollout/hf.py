@@ -4,6 +4,7 @@ Left out on purpose: paged caches and continuous batching; another engine brings
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from reeltune.models.logits import policy_logits
 from reeltune.models.packing import pack, prefill
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group
+from reeltune.models.prompt import Completions, Group, PromptState
 from reeltune.rollout.decoding import Decoder
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
 from reeltune.rollout.sampling import draw
@@ -25,7 +26,9 @@ class HFEngine:
         self.token_budget = token_budget
 
     @torch.no_grad()
-    def generate(self, requests: Sequence[Request], group_size: int, params: SamplingParams) -> list[Rollout]:
+    def generate(
+        self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
+    ) -> list[Rollout]:
         was_training = self.policy.training
         # Gradient checkpointing drops the cache in training mode; a rollout needs it.
         self.policy.eval()
@@ -37,15 +40,32 @@ class HFEngine:
             for indices in pack(groups, self.token_budget):
                 members = [groups[index] for index in indices]
                 seeds = [requests[index].seed for index in indices]
-                rollouts.update(zip(indices, self._decode(members, seeds, group_size, params), strict=True))
+                states = self._with_graph(members) if keep_graph else prefill(self.policy, members)
+                found = self._decode(members, states, seeds, group_size, params)
+                if keep_graph:
+                    found = [replace(rollout, state=state) for rollout, state in zip(found, states, strict=True)]
+                rollouts.update(zip(indices, found, strict=True))
             return [rollouts[index] for index in range(len(requests))]
         finally:
             self.policy.train(was_training)
 
-    def _decode(self, groups: list[Group], seeds: list[int], group_size: int, params: SamplingParams) -> list[Rollout]:
+    def _with_graph(self, groups: list[Group]) -> list[PromptState]:
+        """Each prompt in a graph of its own, so that a group without signal costs no backward pass."""
+        # Weights that autocast has cast without gradient before would keep theirs from this graph.
+        torch.clear_autocast_cache()
+        with torch.enable_grad():
+            return [state for group in groups for state in prefill(self.policy, [group])]
+
+    def _decode(
+        self,
+        groups: list[Group],
+        prompts: list[PromptState],
+        seeds: list[int],
+        group_size: int,
+        params: SamplingParams,
+    ) -> list[Rollout]:
         policy, device = self.policy, self.policy.device
-        hidden, prompts = prefill(policy, groups)
-        hidden = hidden.repeat_interleave(group_size, dim=0)
+        hidden = torch.stack([prompt.last for prompt in prompts]).repeat_interleave(group_size, dim=0)
         decoder = Decoder(prompts, group_size)
         positions = torch.tensor([group.prompt.next_position for group in groups], device=device)
         positions = positions.repeat_interleave(group_size)

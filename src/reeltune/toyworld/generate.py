@@ -48,7 +48,9 @@ def generate(
         return draw_scene(rng, int(rng.integers(objects[0], objects[1] + 1)), settings)
 
     plan = plan_samples(videos, split, seed=seed, tasks=tasks, samples_per_video=samples_per_video, draw=draw)
-    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=f"{split}-{seed}")
+    # Samples of several calls meet in one run, which knows them by their ids.
+    label = "-".join([split, str(seed), *(name.replace("/", "-") for name in tasks)])
+    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=label)
 
 
 def write_samples(path: Path, plan: Iterable[Asked], *, total: int, label: str) -> Path:

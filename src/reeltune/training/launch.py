@@ -1,7 +1,7 @@
 """From a recipe to a finished run directory."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.report.run import write_run_report
 from reeltune.rollout.hf import HFEngine
-from reeltune.samples import Sample
 from reeltune.sources import load_source, load_sources, resolve_model
 from reeltune.tasks import load_task_file
 from reeltune.tasks.rewards import Reward
@@ -108,7 +107,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         run_dir=run_dir,
         first_step=first_step,
         judge=judge,
-        history=_history(recipe, checkpoint, samples),
+        history=_history(recipe, checkpoint),
     )
     try:
         finished = trainer.run()
@@ -157,11 +156,9 @@ def load_recipe_policy(recipe: Recipe, path: Path | None = None) -> Policy:
     )
 
 
-def _history(recipe: Recipe, checkpoint: Path | None, samples: Sequence[Sample]) -> PromptHistory | None:
+def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
     if recipe.method != "grpo" or recipe.rl.skipping is None:
         return None
-    if len({sample.id for sample in samples}) < len(samples):
-        raise InputError("rl.skipping remembers prompts by their id: give the samples of all sources different ids")
     state = checkpoint_state(checkpoint).get("prompts") if checkpoint else None
     return from_state(recipe.rl.skipping, state, seed=recipe.seed)
 

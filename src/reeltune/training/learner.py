@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -48,7 +49,7 @@ def accumulate_gradients(
     sums: list[dict[str, float]] = [{} for _ in active]
     for number in range(rounds):
         real = number < len(passes)
-        members = [active[index] for index in passes[number]] if real else [items[0]]
+        members = [active[index] for index in passes[number]] if real else [_afresh(items[0])]
         last = number + 1 == rounds
         with nullcontext() if last else accelerator.no_sync(learner):
             with autocast(accelerator.device, precision):
@@ -58,7 +59,9 @@ def accumulate_gradients(
             ]
             loss = torch.stack([each for each, _ in losses]).sum()
             # Gradients are averaged over processes; the loss is a sum over all of them.
-            accelerator.backward(loss * accelerator.num_processes if real else loss * 0.0)
+            factor = float(accelerator.num_processes if real else 0)
+            # Groups of one video share its features, whose graph a later pass may need again.
+            accelerator.backward(loss * factor, retain_graph=not last)
         if real:
             for index, (_, each) in zip(passes[number], losses, strict=True):
                 sums[index] = each
@@ -70,13 +73,18 @@ def accumulate_gradients(
     return total
 
 
+def _afresh(item: Item) -> Item:
+    """The item without the rollout's state of its prompt, whose graph may be gone or is to be checked."""
+    return replace(item, group=replace(item.group, state=None))
+
+
 @torch.no_grad()
 def log_prob_gap(
     policy: Policy, items: Sequence[Item], *, temperature: float, token_budget: int, precision: str
 ) -> float:
     """Largest |learner - rollout| log-prob over the completion tokens of these items."""
     gap = 0.0
-    groups = [item.group for item in items]
+    groups = [_afresh(item).group for item in items]
     for indices in pack(groups, token_budget):
         with autocast(policy.device, precision):
             log_probs = group_log_probs(policy, [groups[index] for index in indices], temperature=temperature)

@@ -4,7 +4,7 @@ The arithmetic stands in `grpo.py`; here it is wired to the rollout engine and t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -53,6 +53,13 @@ class Paid:
     def values(self) -> list[float]:
         return [float(value) for value in self.rewards.total[self.rewards.valid]]
 
+    @property
+    def group(self) -> Group:
+        return Group(self.input.prompt, self.input.features, self.rollout.completions, self.rollout.state)
+
+    def without_state(self) -> "Paid":
+        return replace(self, rollout=replace(self.rollout, state=None))
+
 
 class GRPO:
     def __init__(
@@ -85,7 +92,7 @@ class GRPO:
         while (fresh := redraw([self._is_silent(each) for each in paid])) is not None:
             again = self._roll_out(step, list(fresh.values()))
             for place, each in zip(fresh, again, strict=True):
-                replaced.append(paid[place])
+                replaced.append(paid[place].without_state())
                 paid[place] = each
         advantage = self._advantages(paid)
         masks = [self._loss_mask(each) for each in paid]
@@ -94,10 +101,7 @@ class GRPO:
         for each, mask, group_advantage in zip(paid, masks, advantage, strict=True):
             teaches = self.config.kl > 0 or bool((group_advantage != 0).any())
             weights = token_weights(mask, totals, self.config.loss) * teaches
-            signals = Signals(group_advantage, each.rollout.log_probs)
-            items.append(
-                Item(Group(each.input.prompt, each.input.features, each.rollout.completions), weights, signals)
-            )
+            items.append(Item(each.group, weights, Signals(group_advantage, each.rollout.log_probs)))
         self._add_reference(items)
         stored = [_stored(each, own) for each, own in zip(paid, advantage, strict=True)]
         stored += [_stored(each, torch.zeros(len(each.rewards.total))) | {"replaced": True} for each in replaced]
@@ -153,10 +157,12 @@ class GRPO:
         if not inputs:
             return []
         requests = [
-            Request(each.prompt, each.features.detach(), derive_seed(self.seed, "rollout", step, each.sample.id))
+            Request(each.prompt, each.features, derive_seed(self.seed, "rollout", step, each.sample.id))
             for each in inputs
         ]
-        rollouts = self.engine.generate(requests, self.config.group_size, self.params)
+        rollouts = self.engine.generate(
+            requests, self.config.group_size, self.params, keep_graph=self._keeps_prompts(inputs)
+        )
         return [
             Paid(
                 each,
@@ -165,6 +171,16 @@ class GRPO:
             )
             for each, rollout in zip(inputs, rollouts, strict=True)
         ]
+
+    def _keeps_prompts(self, inputs: Sequence[Input]) -> bool:
+        """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
+
+        One update only: after it the weights are others. All groups within one pass: then the update alone would hold
+        as much at once. Checkpointing would recompute in the backward pass what this saves.
+        """
+        longest = self.config.group_size * self.config.max_new_tokens
+        tokens = sum(len(each.prompt) + longest for each in inputs)
+        return self.updates_per_step == 1 and tokens <= self.token_budget and not self.policy.gradient_checkpointing
 
     def _is_silent(self, paid: Paid) -> bool:
         return is_silent(paid.values, self.config.skipping.min_std if self.config.skipping else 0.0)
@@ -204,7 +220,7 @@ class GRPO:
     def _add_reference(self, items: Sequence[Item]) -> None:
         if self.reference is None:
             return
-        groups = [item.group for item in items]
+        groups = [replace(item.group, state=None) for item in items]
         if not self.policy.vision_frozen:
             videos = self.reference.encode([group.prompt.clip for group in groups])
             groups = [Group(each.prompt, video, each.completions) for each, video in zip(groups, videos, strict=True)]

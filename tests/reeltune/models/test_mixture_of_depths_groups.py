@@ -1,6 +1,7 @@
 """Routed models in shared-prefix learning, the group rollout and the trainer: the same log-probs everywhere."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,14 @@ def gradients(policy: Policy, loss: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("family", list(SIDE))
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("way", ["row", "checkpointing", "kept"])
 def test_packed_log_probs_and_gradients_equal_one_forward_per_completion(
-    family: str, checkpointing: bool, directories: Any, plain: Any, clip_of: Any
+    family: str, way: str, directories: Any, plain: Any, clip_of: Any
 ) -> None:
-    policy = routed_policy(directories(family), plain, gradient_checkpointing=checkpointing).train()
+    policy = routed_policy(directories(family), plain, gradient_checkpointing=way == "checkpointing").train()
     groups = make_groups(policy, clip_of, family, [[5, 1, 9], [3, 3, 2], [1, 1]])
+    if way == "kept":
+        groups = [replace(group, state=prefill(policy, [group])[0]) for group in groups]
     packed = group_log_probs(policy, groups, temperature=0.7)
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
@@ -150,12 +153,12 @@ def test_each_layer_caches_its_share_of_the_prompts_vision_tokens(
 ) -> None:
     policy = routed_policy(directories(family), plain)
     [group] = make_groups(policy, clip_of, family, [[1]])
-    _, cache = prefill(policy, [group])
+    [state] = prefill(policy, [group])
     vision = int((group.prompt.input_ids == policy.family.placeholder_id).sum())
     ratios = layer_ratios(PAPER, policy.text_config.num_hidden_layers)
     kept = [vision if ratio is None else int(vision * ratio) for ratio in ratios]
     assert vision >= 8 and len(set(kept)) > 1
-    assert [keys.shape[1] for [(keys, _)] in cache] == [len(group.prompt) - vision + k for k in kept]
+    assert [keys.shape[1] for keys, _ in state.layers] == [len(group.prompt) - vision + k for k in kept]
 
 
 def test_kept_sets_are_chosen_per_prompt_also_in_one_row(directories: Any, plain: Any, clip_of: Any) -> None:

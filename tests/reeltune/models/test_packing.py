@@ -1,12 +1,13 @@
 """A group's log-probs with its prompt computed once equal one full forward per completion."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from reeltune.models.packing import group_log_probs, group_tokens, pack
+from reeltune.models.packing import group_log_probs, group_tokens, pack, prefill
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.prompt import Completions, Group
 
@@ -59,13 +60,16 @@ def gradients(policy: Policy, loss: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("way", ["row", "checkpointing", "kept"])
 def test_log_probs_and_gradients_equal_one_forward_per_completion(
-    family: str, checkpointing: bool, tiny_models: Any, clip_of: Any
+    family: str, way: str, tiny_models: Any, clip_of: Any
 ) -> None:
-    policy = load_policy(tiny_models(family), gradient_checkpointing=checkpointing).train()
+    """In one row with their prompts, or as a row of completions over prompts that the rollout kept."""
+    policy = load_policy(tiny_models(family), gradient_checkpointing=way == "checkpointing").train()
     lengths = [[5, 1, 9], [3, 3, 3, 2], [1, 1]]
     groups = make_groups(policy, clip_of, family, lengths=lengths)
+    if way == "kept":
+        groups = [replace(group, state=prefill(policy, [group])[0]) for group in groups]
 
     packed = group_log_probs(policy, groups, temperature=0.7)
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
@@ -87,9 +91,12 @@ def test_log_probs_and_gradients_equal_one_forward_per_completion(
     assert any("visual" in name and float(value.abs().max()) > 0 for name, value in wanted.items())
 
 
-def test_single_tokens_need_no_second_pass(tiny_models: Any, clip_of: Any) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_single_tokens_need_no_second_pass(kept: bool, tiny_models: Any, clip_of: Any) -> None:
     policy = load_policy(tiny_models("qwen3_vl"))
     groups = make_groups(policy, clip_of, "qwen3_vl", lengths=[[1, 1], [1, 1]])
+    if kept:
+        groups = [replace(group, state=state) for group, state in zip(groups, prefill(policy, groups), strict=True)]
     for group, values in zip(groups, group_log_probs(policy, groups), strict=True):
         expected = torch.stack(reference_log_probs(policy, group, 1.0))
         assert torch.allclose(values, expected, atol=1e-5)

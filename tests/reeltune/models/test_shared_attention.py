@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reeltune.models.policy import load_policy
-from reeltune.models.shared_attention import RowAttention, joined_keys_attention
+from reeltune.models.shared_attention import OverPrompts, RowAttention, joined_keys_attention
 
 ROWS = [
     ([7, 5], [[3, 1, 4], [2, 2]]),
@@ -37,7 +37,7 @@ def masked(query: Tensor, key: Tensor, value: Tensor, prompts: list[int], comple
 
 @pytest.mark.parametrize(("prompts", "completions"), ROWS)
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
-@pytest.mark.parametrize("way", ["merged", "joined"])
+@pytest.mark.parametrize("way", ["merged", "joined", "over known prompts", "joined, over known prompts"])
 def test_output_and_gradients_are_those_of_a_dense_mask(
     prompts: list[int], completions: list[list[int]], key_heads: int, way: str
 ) -> None:
@@ -49,11 +49,21 @@ def test_output_and_gradients_are_those_of_a_dense_mask(
     )
     weights = torch.randn(1, tokens, 4, 8, generator=generator, dtype=torch.float64)
     wanted = masked(query, key, value, prompts, completions)
-    wanted_slopes = torch.autograd.grad((wanted * weights).sum(), (query, key, value))
+    wanted_slopes = torch.autograd.grad((wanted * weights).sum(), (query, key, value), retain_graph=True)
     row = RowAttention(prompts, completions)
-    found = (
-        row.attend(0, query, key, value, 0.3) if way == "merged" else joined_keys_attention(row, query, key, value, 0.3)
-    )
+    if "known" in way and not sum(map(sum, completions)):
+        return
+    end = sum(prompts)
+    if way == "over known prompts":
+        known = list(zip(key[0, :, :end].split(prompts, dim=1), value[0, :, :end].split(prompts, dim=1), strict=True))
+        own = [each[:, :, end:] for each in (query, key, value)]
+        found = torch.cat([wanted[:, :end], OverPrompts([known], completions).attend(0, *own, 0.3)], dim=1)
+    elif "known" in way:
+        found = torch.cat([wanted[:, :end], joined_keys_attention(row, query[:, :, end:], key, value, 0.3)], dim=1)
+    elif way == "merged":
+        found = row.attend(0, query, key, value, 0.3)
+    else:
+        found = joined_keys_attention(row, query, key, value, 0.3)
     assert torch.allclose(found, wanted, atol=1e-10)
     for slope, wanted_slope in zip(
         torch.autograd.grad((found * weights).sum(), (query, key, value)), wanted_slopes, strict=True

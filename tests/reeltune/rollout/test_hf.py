@@ -1,5 +1,6 @@
 """The rollout engine: one prefill per prompt, repeatable draws, the learner's own log-probs."""
 
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -117,3 +118,18 @@ def test_vision_tokens_are_never_sampled(policy: Policy, clip_of: Any) -> None:
             policy.head.weight.copy_(kept)
     assert not torch.isin(rollout.completions.ids[rollout.completions.mask], policy.banned).any()
     assert torch.isfinite(rollout.log_probs).all()
+
+
+def test_kept_prompts_are_given_back(policy: Policy, clip_of: Any) -> None:
+    """With their graphs, used or not, as soon as nobody holds them: a run of many steps must not grow."""
+    requests = make_requests(policy, clip_of, 2)
+    used, unused = HFEngine(policy).generate(requests, 3, PARAMS, keep_graph=True)
+    assert used.state is not None and unused.state is not None
+    [log_probs] = group_log_probs(
+        policy, [Group(requests[0].prompt, requests[0].features, used.completions, used.state)]
+    )
+    log_probs.sum().backward()
+    watched = [weakref.ref(key) for state in (used.state, unused.state) for key, _ in state.layers]
+    del used, unused, log_probs
+    assert not any(each() is not None for each in watched)
+    policy.zero_grad()

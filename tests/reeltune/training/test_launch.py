@@ -147,6 +147,41 @@ def test_each_video_is_encoded_once_per_step(workshop: Any, monkeypatch: Any, fr
         assert all(len(hashes) == 4 for hashes in steps)
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_update_goes_on_from_the_rollouts_prompts(
+    workshop: Any, monkeypatch: Any, frozen: bool, precision: str
+) -> None:
+    """One pass for the whole step: no prompt is computed twice, and the numbers are those of separate passes."""
+    lengths: list[int] = []
+    original, original_prompt = Policy.hidden, Policy.prompt
+    prompts: list[int] = []
+
+    def hidden(self: Policy, embeds: Any, *rest: Any) -> Any:
+        lengths.append(embeds.shape[1])
+        return original(self, embeds, *rest)
+
+    def prompt(self: Policy, *arguments: Any, **options: Any) -> Any:
+        result = original_prompt(self, *arguments, **options)
+        prompts.append(len(result))
+        return result
+
+    monkeypatch.setattr(Policy, "hidden", hidden)
+    monkeypatch.setattr(Policy, "prompt", prompt)
+    settings = ["rl.steps=1", f"model.freeze_vision={str(frozen).lower()}", f"optim.precision={precision}"]
+    assert run(workshop, "kept", *settings) == 0
+    rows = [length for length in lengths if length > 1]
+    # The first step's check of the log-probs goes its own way: prompts and completions in one row.
+    completions = max(rows) - sum(prompts)
+    assert sorted(rows) == sorted([*prompts, completions, sum(prompts) + completions])
+    assert run(workshop, "apart", *settings, "packing.train_tokens=1") == 0
+    exact = precision == "float32"
+    [kept], [apart] = workshop.metrics("kept"), workshop.metrics("apart")
+    assert kept.keys() == apart.keys() and kept["grad_norm"] > 0
+    for name, value in kept.items():
+        assert value == pytest.approx(apart[name], rel=1e-4 if exact else 0.02, abs=1e-5 if exact else 1e-3), name
+
+
 def test_the_second_epoch_decodes_nothing(workshop: Any, monkeypatch: Any) -> None:
     from reeltune.video import load
 
@@ -224,3 +259,13 @@ def test_a_reward_function_of_the_users_own(workshop: Any, capsys: Any) -> None:
     assert "did you mean 'brief'" in capsys.readouterr().err
     assert run(workshop, "bad", "rewards.weights={vowel: {brief: 1}}") == 2
     assert "rewards.weights.vowel: no training sample has this task; did you mean 'vowels'" in capsys.readouterr().err
+
+
+def test_a_trained_tower_and_groups_of_one_video_in_passes_of_their_own(workshop: Any) -> None:
+    """Two samples of the same video share its features, in two passes."""
+    edit_samples(workshop, lambda rows: [row | {"video": f"{number // 2}.mp4"} for number, row in enumerate(rows)])
+    settings = ["rl.steps=2", "model.freeze_vision=false", "rl.updates_per_rollout=2", "rl.groups_per_step=8"]
+    assert run(workshop, "one", *settings) == 0
+    assert run(workshop, "eight", *settings, "packing.train_tokens=1") == 0
+    for one, eight in zip(workshop.metrics("one"), workshop.metrics("eight"), strict=True):
+        assert one["grad_norm"] == pytest.approx(eight["grad_norm"], rel=1e-4)

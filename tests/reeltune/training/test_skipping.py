@@ -47,12 +47,6 @@ def test_off_means_that_nothing_of_it_is_written(workshop: Any) -> None:
     assert json.loads(state) == {"step": 1}
 
 
-def test_prompts_of_one_id_are_refused(workshop: Any, capsys: Any) -> None:
-    twice = f"data.train=[{workshop.samples}, {workshop.samples}]"
-    assert main(workshop.command("run", SKIPPING, twice)[3:]) == 2
-    assert "remembers prompts by their id" in capsys.readouterr().err
-
-
 def test_a_killed_run_skips_what_one_never_stopped_skips(workshop: Any) -> None:
     settings = (SKIPPING, "eval.every=0", "rl.steps=8", "checkpoint.every=3")
     workshop.train("whole", *settings)

@@ -1,0 +1,33 @@
+"""What a recipe that breaks rules is told, in words."""
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
+    """One of pydantic's errors about `schema`: the key, the value given and the rule, or the nearest valid key."""
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys(schema, problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)
+        hint = (
+            f"nearest valid key: {'.'.join([*map(str, problem['loc'][:-1]), near[0]])}" if near else f"valid: {known}"
+        )
+        return f"{path}={problem['input']!r}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{path}: required, but not given"
+    return f"{path}={problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The field names of the section at `location`."""
+    section: Any = schema
+    for part in location:
+        if isinstance(part, str):
+            annotation = section.model_fields[part].annotation
+            # A list of sections, or a section that may be left out.
+            inner = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+            section = inner[0] if inner else annotation
+    return list(section.model_fields)
