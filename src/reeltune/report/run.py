@@ -152,7 +152,8 @@ def _progress(run: RunFiles) -> str:
         lines = [Series("all tasks", run.values("reward"), COLOURS[0], smooth=True)]
         charts.append(line_chart(lines, title="Reward", note=_SMOOTHED))
     for task in tasks:
-        lines = _lines(run, [key for key in run.names() if key.startswith(f"{task}/")], smooth=True)
+        keys = [key for key in run.names() if key.startswith(f"{task}/") and key.split("/")[-1] not in HEALTH]
+        lines = _lines(run, keys, smooth=True)
         charts.append(line_chart(lines, title=f"{_words(task)}: reward components", note=_SMOOTHED))
     if not charts:
         charts.append(line_chart(_lines(run, ["loss"], smooth=True), title="Loss", note=_SMOOTHED))
