@@ -77,8 +77,8 @@ def headline(run: RunFiles) -> str:
             task, name = key.removeprefix(EVAL).split("/", 1)
             first, last = points[0][1], points[-1][1]
             return (
-                f"{_words(task)}: {metric_name(name)} from {first:.1f} to {last:.1f} % ({points_text(last - first)}) "
-                f"between steps {points[0][0]} and {points[-1][0]}"
+                f"{_words(task)}: {metric_name(name)} from {first:.1f} to {last:.1f}\u00a0% "
+                f"({points_text(last - first)}) between steps {points[0][0]} and {points[-1][0]}"
             )
     rewards = run.values("reward")
     if len(rewards) > 1:
