@@ -24,9 +24,10 @@ NAMES = {"autodq": "AutoDQ", "capst": "CapST", "vdcscore": "VDCScore", "lexical_
 
 @dataclass(frozen=True)
 class Judged:
-    """metrics: as in `judged_metrics`. record: who judged and how it fared. table: both to read."""
+    """metrics: as in `judged_scores`. per_sample: id -> scores. record: who judged and how it fared. table: to read."""
 
     metrics: dict[str, float]
+    per_sample: dict[str, dict[str, float]]
     record: dict[str, Any]
     table: str
 
@@ -77,15 +78,16 @@ def judge_samples(
     """Ask the judge once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals."""
     from tqdm import tqdm
 
-    from reeltune.evaluation.captions import judged_cost, judged_metrics
+    from reeltune.evaluation.captions import judged_cost, judged_scores
     from reeltune.evaluation.captions.intervals import Draws
 
     texts = [predictions.get(sample.id, ()) for sample in samples]
     cost = judged_cost(samples, texts, judge)
     confirm(cost, judge.label, budget=budget, yes=yes)
     with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
-        metrics = judged_metrics(samples, texts, judge, lambda count: bar.update(count), Draws(resamples, seed))
-    return Judged(metrics, judge.record(), judged_table(metrics, judge))
+        found = judged_scores(samples, texts, judge, lambda count: bar.update(count), Draws(resamples, seed))
+    per_sample = {sample.id: row for sample, row in zip(samples, found.per_sample, strict=True)}
+    return Judged(found.metrics, per_sample, judge.record(), judged_table(found.metrics, judge))
 
 
 def judge_answers(

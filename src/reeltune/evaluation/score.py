@@ -205,6 +205,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{judged.table}")
         result["captioning"] = result["captioning"] | judged.metrics
         result["judge"] = judged.record
+        for row in found.per_sample:
+            row |= judged.per_sample.get(row["id"], {})
     if args.json:
         write_json(args.json, result)
     if args.per_sample:

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws, macro_intervals
+from reeltune.evaluation.captions.scores import JudgedScores
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.described import Described, Shares, judge_described
 from reeltune.judges.questions import Kind
@@ -26,6 +27,11 @@ class Row:
     recall: float | None
     precision: float | None
 
+    def shown(self, name: str) -> dict[str, float]:
+        """What was answered, in percent."""
+        shares = (("recall", self.recall), ("precision", self.precision))
+        return {f"{name}.{key}": 100.0 * value for key, value in shares if value is not None}
+
 
 def autodq(
     samples: Sequence[Sample],
@@ -33,11 +39,12 @@ def autodq(
     judge: Judge,
     progress: Progress | None = None,
     draws: Draws = NO_DRAWS,
-) -> dict[str, float]:
+) -> JudgedScores:
     """`autodq.*` in percent, by subset too. `captions`: of each sample's completions; their mean counts."""
     name = f"{judge.kind}_proxy" if judge.proxy else "autodq"
     rows = described_rows(samples, captions, judge, "events", progress)
-    return {f"{name}.{key}": value for key, value in macro(rows, draws).items()}
+    metrics = {f"{name}.{key}": value for key, value in macro(rows, draws).items()}
+    return JudgedScores(metrics, [row.shown(name) for row in rows])
 
 
 def macro(rows: Iterable[Row], draws: Draws = NO_DRAWS) -> dict[str, float]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws, mean_intervals
+from reeltune.evaluation.captions.scores import JudgedScores
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.questions import Grading, Rating, Reading
 from reeltune.samples import Sample
@@ -27,7 +28,7 @@ def vdcscore(
     judge: Judge,
     progress: Progress | None = None,
     draws: Draws = NO_DRAWS,
-) -> dict[str, float]:
+) -> JudgedScores:
     """`vdcscore.*`: accuracy in percent, score in 0..5, and counts."""
     asked = [
         (video, caption, question)
@@ -45,7 +46,8 @@ def vdcscore(
         # A video without a caption answers nothing: wrong, but judged.
         rating = NOTHING if caption is None else next(grade) if next(answer) is not None else None
         ratings[video].append(rating)
-    return {f"vdcscore.{name}": value for name, value in aggregate(ratings, draws).items()}
+    metrics = {f"vdcscore.{name}": value for name, value in aggregate(ratings, draws).items()}
+    return JudgedScores(metrics, [_of_video(video) for video in ratings])
 
 
 def aggregate(ratings: Sequence[Sequence[Rating | None]], draws: Draws = NO_DRAWS) -> dict[str, float]:
@@ -76,6 +78,13 @@ def vdcscore_cost(sample: Sample, captions: Sequence[str | None], judge: Judge) 
             answer = judge.known(reading) or "an answer of about twenty words " * 3
             total += judge.cost([reading, Grading(question.question, question.answer, answer)])
     return total
+
+
+def _of_video(video: Sequence[Rating | None]) -> dict[str, float]:
+    strict = [rating or NOTHING for rating in video]
+    return {f"vdcscore.{name}": value for name, value in _means("strict", [strict], NO_DRAWS).items()} | {
+        "vdcscore.strict.failed": float(sum(rating is None for rating in video))
+    }
 
 
 def _questions(sample: Sample) -> Sequence[VideoQuestion]:

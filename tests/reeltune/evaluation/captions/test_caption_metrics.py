@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reeltune.evaluation.captions import judged_cost, judged_metrics
+from reeltune.evaluation.captions import judged_cost, judged_metrics, judged_scores
 from reeltune.evaluation.captions.autodq import Row, f1_of_means, macro
 from reeltune.evaluation.captions.intervals import Draws
 from reeltune.evaluation.captions.vdcscore import aggregate
@@ -119,6 +119,8 @@ def test_capst_scores_actions_and_objects() -> None:
     assert found["capst.actions.recall"] == 50.0 and found["capst.objects.recall"] == 100.0
     assert found["capst.actions.precision"] == found["capst.objects.precision"] == 0.0
     assert found["capst.actions.f1"] == 0.0
+    (row,) = judged_scores([sample], [[text]], Scripted()).per_sample
+    assert row["capst.actions.recall"] == 50.0 and row["capst.objects.precision"] == 0.0
     assert not any(key.startswith("autodq") for key in found)
 
 
@@ -161,6 +163,9 @@ def test_vdcscore_from_captions() -> None:
     found = judged_metrics(samples, texts, Scripted())
     assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * (2 / 3 + 1 / 3 + 0) / 3)
     assert found["vdcscore.strict.failed"] == 2
+    per_sample = judged_scores(samples, texts, Scripted()).per_sample
+    assert [row["vdcscore.strict.accuracy"] for row in per_sample] == pytest.approx([200 / 3, 100 / 3, 0])
+    assert [row["vdcscore.strict.failed"] for row in per_sample] == [1, 1, 0]
     # A missing caption is a wrong answer, not a failed judgement: it is dropped for its zero.
     assert (found["vdcscore.compat.dropped_failed"], found["vdcscore.compat.dropped_zero"]) == (2, 1)
 
