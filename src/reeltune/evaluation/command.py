@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it."
+    parser.description = (
+        "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; captions also by the judge of "
+        "the recipe."
+    )
     parser.add_argument("model", help="a Hugging Face directory, or toyworld:base")
     parser.add_argument("samples", help="samples.jsonl, or toyworld:SPLIT/TASK")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
@@ -18,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from reeltune.config import load_tree, parse_recipe
+    from reeltune.evaluation.judge_command import judge_answers
     from reeltune.evaluation.runner import predict
     from reeltune.evaluation.score import score_answers
     from reeltune.evaluation.score_table import score_table
@@ -48,6 +53,12 @@ def run(args: argparse.Namespace) -> int:
             max_broken_share=recipe.video.max_broken_share,
         )
     found = score_answers(samples, texts)
-    write_json(args.output / "scores.json", found.metrics)
     print(score_table(found.metrics))
+    result: dict[str, Any] = dict(found.metrics)
+    judged = judge_answers(samples, texts, recipe.judge, args.output)
+    if judged:
+        print(f"\n{judged.table}")
+        result["captioning"] = result["captioning"] | judged.metrics
+        result["judge"] = judged.record
+    write_json(args.output / "scores.json", result)
     return 0

@@ -24,9 +24,10 @@ NAMES = {"autodq": "AutoDQ", "capst": "CapST", "vdcscore": "VDCScore", "lexical_
 
 @dataclass(frozen=True)
 class Judged:
-    """metrics: as in `judged_metrics`. record: who judged and how it fared. table: both to read."""
+    """metrics: as in `judged_scores`. per_sample: id -> scores. record: who judged and how it fared. table: to read."""
 
     metrics: dict[str, float]
+    per_sample: dict[str, dict[str, float]]
     record: dict[str, Any]
     table: str
 
@@ -59,7 +60,9 @@ def judge_predictions(args: argparse.Namespace) -> Judged:
     config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
     judge = build_judge(config)
     assert judge is not None
-    return judge_samples(samples, read_predictions(args.predictions), judge, budget=config.budget_tokens, yes=args.yes)
+    predictions = read_predictions(args.predictions)
+    confirmed = {"budget": config.budget_tokens, "yes": args.yes}
+    return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)
 
 
 def judge_samples(
@@ -69,18 +72,37 @@ def judge_samples(
     *,
     budget: int,
     yes: bool = False,
+    resamples: int = 0,
+    seed: int = 0,
 ) -> Judged:
-    """Ask the judge once the cost is known and, above `budget` tokens, confirmed."""
+    """Ask the judge once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals."""
     from tqdm import tqdm
 
-    from reeltune.evaluation.captions import judged_cost, judged_metrics
+    from reeltune.evaluation.captions import judged_cost, judged_scores
+    from reeltune.evaluation.captions.intervals import Draws
 
     texts = [predictions.get(sample.id, ()) for sample in samples]
     cost = judged_cost(samples, texts, judge)
     confirm(cost, judge.label, budget=budget, yes=yes)
     with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
-        metrics = judged_metrics(samples, texts, judge, lambda count: bar.update(count))
-    return Judged(metrics, judge.record(), judged_table(metrics, judge))
+        found = judged_scores(samples, texts, judge, lambda count: bar.update(count), Draws(resamples, seed))
+    per_sample = {sample.id: row for sample, row in zip(samples, found.per_sample, strict=True)}
+    return Judged(found.metrics, per_sample, judge.record(), judged_table(found.metrics, judge))
+
+
+def judge_answers(
+    samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], config: "JudgeConfig", directory: Path
+) -> Judged | None:
+    """The judged metrics of a recipe's judge; None without one, or without captions. Replies go to `directory`."""
+    from reeltune.judges import build_judge
+
+    captions = [sample for sample in samples if sample.task == "captioning"]
+    if config.kind == "openai" and config.transcript is None:
+        config = config.model_copy(update={"transcript": str(directory / "judge-transcript.jsonl")})
+    judge = build_judge(config) if captions else None
+    if judge is None:
+        return None
+    return judge_samples(captions, predictions, judge, budget=config.budget_tokens, resamples=1000)
 
 
 def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
@@ -92,8 +114,10 @@ def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
         return
     rule = f"this may cost {cost.tokens:,} tokens, more than judge.budget_tokens={budget:,}"
     if not sys.stdin.isatty():
-        raise InputError(f"{rule}; add --yes, or --judge-set budget_tokens={cost.tokens}")
-    if input(f"reeltune: {rule}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError(f"{rule}; raise it to {cost.tokens}, or with score add --yes")
+    # Not as input's own prompt: that goes to stdout, which may be a file.
+    print(f"reeltune: {rule}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if input().strip().lower() not in ("y", "yes"):
         raise InputError(f"{rule}; nothing was sent")
 
 
@@ -131,8 +155,9 @@ def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
         own = {key.removeprefix(f"{name}."): value for key, value in metrics.items() if key.startswith(f"{name}.")}
         if own:
             note = "word overlap, not a judgement" if judge.proxy else f"judge: {judge.label}"
-            width = max(map(len, own))
-            lines = [f"  {key.ljust(width)}  {_shown(key, value)}" for key, value in own.items()]
+            shown = {key: value for key, value in own.items() if not key.endswith((".low", ".high"))}
+            width = max(map(len, shown))
+            lines = [f"  {key.ljust(width)}  {_shown(key, value)}{_interval(key, own)}" for key, value in shown.items()]
             blocks.append("\n".join([f"{title} ({note})", *lines]))
     counts = judge.counts
     blocks.append(
@@ -140,6 +165,12 @@ def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
         f"{counts.retries} retries, {counts.rejected} replies in a wrong form, {counts.failures} unanswered"
     )
     return "\n\n".join(blocks)
+
+
+def _interval(key: str, values: Mapping[str, float]) -> str:
+    if f"{key}.low" not in values:
+        return ""
+    return f"  ({values[f'{key}.low']:.2f} to {values[f'{key}.high']:.2f})"
 
 
 def _shown(key: str, value: float) -> str:

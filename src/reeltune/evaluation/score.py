@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """metrics: task -> name -> value, in percent but for `n`. notices: ids that do not match, in words."""
+    """metrics: task -> name -> value, in percent but for `n`, the number of samples, and `METRIC.n`, of those that
+    METRIC applies to where it is smaller. notices: ids that do not match, in words."""
 
     metrics: dict[str, dict[str, float]]
     notices: list[str]
@@ -42,6 +43,7 @@ def score(
     """Score predictions against samples, task by task.
 
     A sample without a prediction is wrong and unparsed, never dropped; one with several counts as their mean.
+    A metric is the mean over the samples that it applies to.
     `fit_on` names the samples that fitted baselines learn from (by default those that are scored, which
     flatters the baseline). `resamples` draws give the 95 % intervals; 0 leaves them out. `keep_samples` fills
     `per_sample`. Raises InputError for broken files.
@@ -92,7 +94,7 @@ def score_answers(
 def _score_task(
     task: "Task[Any, Any]", samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], keep: bool
 ) -> "tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], list[dict[str, Any]]]":
-    """(metric -> per-sample scores [N], per-sample unparsed share [N], rows to keep)."""
+    """(metric -> per-sample scores [N], NaN where it does not apply; per-sample unparsed share [N]; rows to keep)."""
     import numpy as np
 
     from reeltune.tasks.base import Parsed
@@ -104,14 +106,17 @@ def _score_task(
     for index, sample in enumerate(samples):
         texts = predictions.get(sample.id, ())
         parsed = [task.parse(sample, text) for text in texts] or missing
+        own: dict[str, float] = {}
         for answer in parsed:
             for name, value in task.scores(sample, answer.value).items():
-                if name not in columns:
-                    columns[name] = np.zeros(len(samples))
-                columns[name][index] += value / len(parsed)
+                own[name] = own.get(name, 0.0) + value / len(parsed)
             unparsed[index] += (answer.reason is not None) / len(parsed)
+        for name, value in own.items():
+            if name not in columns:
+                columns[name] = np.full(len(samples), np.nan)
+            columns[name][index] = value
         if keep:
-            found = {name: 100.0 * float(column[index]) for name, column in columns.items()}
+            found = {name: 100.0 * value for name, value in own.items()}
             rows.append({"id": sample.id, "task": sample.task, **found, "answers": _shown(parsed)})
     return columns, unparsed, rows
 
@@ -135,8 +140,10 @@ def _summary(
 
     from reeltune.evaluation.statistics import bootstrap_interval
 
-    found = {name: 100.0 * float(column.mean()) for name, column in columns.items()}
+    found = {name: 100.0 * float(np.nanmean(column)) for name, column in columns.items()}
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
+    applies = {name: ~np.isnan(column) for name, column in columns.items()}
+    found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
     if resamples:
         matrix = np.column_stack(list(columns.values()))
         low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed)
@@ -147,7 +154,10 @@ def _summary(
     if len(kinds) > 1:
         masks = {kind: np.array([own == kind for own in types]) for kind in kinds}
         for name, column in columns.items():
-            means = {kind: 100.0 * float(column[mask].mean()) for kind, mask in masks.items()}
+            own = {kind: column[mask & applies[name]] for kind, mask in masks.items()}
+            means = {kind: 100.0 * float(values.mean()) for kind, values in own.items() if len(values)}
+            if not means:
+                continue
             found[f"macro.{name}"] = sum(means.values()) / len(means)
             found |= {f"type.{kind}.{name}": value for kind, value in means.items()}
         found |= {f"type.{kind}.n": float(mask.sum()) for kind, mask in masks.items()}
@@ -195,6 +205,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{judged.table}")
         result["captioning"] = result["captioning"] | judged.metrics
         result["judge"] = judged.record
+        for row in found.per_sample:
+            row |= judged.per_sample.get(row["id"], {})
     if args.json:
         write_json(args.json, result)
     if args.per_sample:

@@ -17,14 +17,16 @@ def _task_table(task: str, values: Mapping[str, float]) -> str:
         if f"{name}.low" in values:
             interval = f"{values[f'{name}.low']:.2f} to {values[f'{name}.high']:.2f}"
         beside = [values.get(f"trivial.{baseline}.{name}") for baseline in baselines]
-        rows.append([name, f"{values[name]:.2f}", interval, *("" if v is None else f"{v:.2f}" for v in beside)])
+        title = f"{name} ({values[f'{name}.n']:.0f} samples)" if f"{name}.n" in values else name
+        rows.append([title, f"{values[name]:.2f}", interval, *("" if v is None else f"{v:.2f}" for v in beside)])
     text = f"{task}, {values['n']:.0f} samples\n{aligned(rows)}"
     kinds = [name[len("type.") : -len(".n")] for name in values if _is_count(name)]
     if kinds:
         shown = [name for name in names if f"macro.{name}" in values]
         table = [["by type", "samples", *shown]]
         for kind in kinds:
-            cells = [f"{values[f'type.{kind}.{name}']:.2f}" for name in shown]
+            own = [values.get(f"type.{kind}.{name}") for name in shown]
+            cells = ["" if value is None else f"{value:.2f}" for value in own]
             table.append([kind, f"{values[f'type.{kind}.n']:.0f}", *cells])
         table.append(["mean over types", "", *(f"{values[f'macro.{name}']:.2f}" for name in shown)])
         text += f"\n\n{aligned(table)}"
@@ -42,8 +44,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _is_detail(name: str, values: Mapping[str, float]) -> bool:
-    interval = name.endswith((".low", ".high")) and name.rpartition(".")[0] in values
-    return interval or name.startswith(("trivial.", "type.", "macro."))
+    beside = name.endswith((".low", ".high", ".n")) and name.rpartition(".")[0] in values
+    return beside or name.startswith(("trivial.", "type.", "macro."))
 
 
 def _is_count(name: str) -> bool:

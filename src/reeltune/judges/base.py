@@ -55,7 +55,8 @@ class Cost:
     def __str__(self) -> str:
         return (
             f"at most {self.calls:,} calls, about {self.prompt_tokens:,} tokens sent and up to "
-            f"{self.completion_tokens:,} back ({self.free:,} answers known already)"
+            f"{self.completion_tokens:,} back ({self.free:,} answers known already); "
+            "what is asked again, for a reply in a wrong form, comes on top"
         )
 
 

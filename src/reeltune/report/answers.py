@@ -52,5 +52,5 @@ def _card(sample: Sample, texts: dict[str, str], samples: RunSamples) -> str:
     return (
         f'<article class="card"><h3>{text(sample.id)} <small class="muted">{text(sample.task)}</small></h3>'
         f'<div class="watch asked"><div class="screen{pixelated}">{video}</div>'
-        f'<div>{question}<div class="picture">{picture}</div></div></div></article>'
+        f'<div>{question}<div class="picture whole">{picture}</div></div></div></article>'
     )

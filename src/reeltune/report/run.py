@@ -1,5 +1,6 @@
 """The page of one run: what ran, what it learned, what it sampled. Read from the run directory alone."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,8 @@ def headline(run: RunFiles) -> str:
             task, name = key.removeprefix(EVAL).split("/", 1)
             first, last = points[0][1], points[-1][1]
             return (
-                f"{_words(task)}: {metric_name(name)} from {first:.1f} to {last:.1f} % ({points_text(last - first)}) "
-                f"between steps {points[0][0]} and {points[-1][0]}"
+                f"{_words(task)}: {metric_name(name)} from {first:.1f} to {last:.1f}\u00a0% "
+                f"({points_text(last - first)}) between steps {points[0][0]} and {points[-1][0]}"
             )
     rewards = run.values("reward")
     if len(rewards) > 1:
@@ -125,9 +126,19 @@ def _skills(run: RunFiles) -> list[str]:
     return sorted(keys, key=lambda key: (key.split("/")[-1] not in main, key))
 
 
+PAPER_NAMES = {"iou": "IoU", "miou": "mIoU", "giou": "GIoU", "f1": "F1", "autodq": "AutoDQ", "capst": "CapST",
+               "vdcscore": "VDCScore"}  # fmt: skip
+
+
 def metric_name(key: str) -> str:
-    """As papers write it."""
-    return {"iou": "IoU", "miou": "mIoU", "giou": "GIoU"}.get(key, key.replace("r@", "R@"))
+    """As papers write it.
+
+    >>> metric_name("autodq.f1"), metric_name("think_f1"), metric_name("acc@gqa"), metric_name("r@0.5")
+    ('AutoDQ F1', 'think F1', 'acc@gqa', 'R@0.5')
+    """
+    if key.startswith("r@"):
+        return key.replace("r@", "R@")
+    return " ".join(PAPER_NAMES.get(word, word) for word in re.split(r"[._](?!\d)", key))
 
 
 def _words(task: str) -> str:
@@ -141,7 +152,8 @@ def _progress(run: RunFiles) -> str:
         lines = [Series("all tasks", run.values("reward"), COLOURS[0], smooth=True)]
         charts.append(line_chart(lines, title="Reward", note=_SMOOTHED))
     for task in tasks:
-        lines = _lines(run, [key for key in run.names() if key.startswith(f"{task}/")], smooth=True)
+        keys = [key for key in run.names() if key.startswith(f"{task}/") and key.split("/")[-1] not in HEALTH]
+        lines = _lines(run, keys, smooth=True)
         charts.append(line_chart(lines, title=f"{_words(task)}: reward components", note=_SMOOTHED))
     if not charts:
         charts.append(line_chart(_lines(run, ["loss"], smooth=True), title="Loss", note=_SMOOTHED))
@@ -187,8 +199,10 @@ def _first_last(run: RunFiles, keys: Sequence[str], baselines: dict[str, dict[st
     for key in keys:
         name, points = key.split("/")[-1], run.values(key)
         first, last = points[0][1], points[-1][1]
-        if name == "n":
-            rows.append(["samples", f"{first:g}", f"{last:g}", "", *("" for _ in baselines)])
+        if name == "n" or ".unjudged" in name:
+            title = "samples" if name == "n" else text(metric_name(name))
+            if name == "n" or first or last:
+                rows.append([title, f"{first:g}", f"{last:g}", "", *("" for _ in baselines)])
             continue
         change = points_text(last - first).removesuffix(" points") if len(points) > 1 else "–"
         beside = [f"{row[name]:.1f}" if name in row else "–" for row in baselines.values()]

@@ -78,7 +78,10 @@ class Task(ABC, Generic[S, A]):
 
     @abstractmethod
     def scores(self, sample: S, value: A | None) -> dict[str, float]:
-        """What one answer adds to each metric, in 0..1, the same keys for every sample. None scores 0."""
+        """What one answer adds to each metric, in 0..1. None scores 0.
+
+        A metric that does not apply to the sample is left out, whatever the answer: it is averaged over the others.
+        """
 
     @abstractmethod
     def trivial_scores(
@@ -159,12 +162,12 @@ class Task(ABC, Generic[S, A]):
 
 
 def percent(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Means of per-sample scores, times 100."""
-    totals: defaultdict[str, float] = defaultdict(float)
+    """Means of per-sample scores, times 100, each over the samples that have it."""
+    columns: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
         for name, value in row.items():
-            totals[name] += value
-    return {name: 100.0 * value / len(rows) for name, value in totals.items()}
+            columns[name].append(value)
+    return {name: 100.0 * sum(values) / len(values) for name, values in columns.items()}
 
 
 def most_common(values: Sequence[Any]) -> Any:

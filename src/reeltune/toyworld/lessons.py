@@ -7,7 +7,7 @@ only, so the model answers in the right form, near the truth and poorly, as one 
 annotators. The order and the shares are our choice, found by measuring.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class Lesson:
     """Which questions (with shares), about what scenes, over how many clips.
 
     `objects` of 0 is a parade: another shape each second. `slack`: spans for grounding are widened by up to so
-    many seconds on either side.
+    many seconds on either side. `told`: the share of the events that captions tell.
     """
 
     kinds: Mapping[str, float]
@@ -36,6 +36,7 @@ class Lesson:
     videos: int
     samples_per_video: int = 4
     slack: int = 0
+    told: float = 1.0
 
     def draw(self, rng: np.random.Generator) -> Scene:
         objects = int(rng.integers(self.objects[0], self.objects[1] + 1))
@@ -88,6 +89,7 @@ LESSONS: dict[str, Lesson] = {
     "watch-two": Lesson(WATCH, (1, 2), _world(3, 7, stays=1, appears=4), videos=3000, slack=3),
     "watch-three": Lesson(WATCH, (1, 3), _world(6, 10), videos=3000, slack=3),
     "loosen": Lesson(LOOSEN, (1, 3), _world(6, 10), videos=700, slack=5),
+    "terse-captions": Lesson({"captioning": 1.0}, (1, 3), WorldSettings(), videos=4000, samples_per_video=1, told=0.5),
 }
 
 
@@ -114,7 +116,8 @@ def lesson_samples(lesson: Lesson, seed: int) -> Iterator[Asked]:
         samples_per_video=lesson.samples_per_video,
         draw=lesson.draw,
     ):
-        yield replace(asked, samples=tuple(loosen(sample, lesson.slack, rng) for sample in asked.samples))
+        loose = (loosen(sample, lesson.slack, rng) for sample in asked.samples)
+        yield replace(asked, samples=tuple(leave_out(sample, lesson.told, rng) for sample in loose))
 
 
 def loosen(sample: dict[str, Any], slack: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -126,6 +129,28 @@ def loosen(sample: dict[str, Any], slack: int, rng: np.random.Generator) -> dict
         for start, end in sample["target"]
     ]
     return {**sample, "target": wide}
+
+
+def leave_out(sample: dict[str, Any], told: float, rng: np.random.Generator) -> dict[str, Any]:
+    """A captioning sample that tells each event with probability `told` only, in its caption and in its subjects."""
+    if sample["task"] != "captioning" or told == 1:
+        return sample
+    kept = [event for event in sample["events"] if rng.random() < told]
+    opening = sample["caption"].removesuffix(" ".join(sample["events"])).strip()
+    subjects = [{**subject, "actions": _told_actions(subject, kept)} for subject in sample["subjects"]]
+    return {**sample, "caption": " ".join([opening, *kept]), "events": kept, "subjects": subjects}
+
+
+def _told_actions(subject: dict[str, Any], events: Sequence[str]) -> list[str]:
+    """The subject's actions that the events tell. A scene's shapes differ, so the shape says whose an event is."""
+    shape = subject["attributes"][1]
+    left = [event.partition(f" {shape} ")[2].rstrip(".") for event in events if f" {shape} " in event]
+    actions = []
+    for action in subject["actions"]:
+        if action in left:
+            left.remove(action)
+            actions.append(action)
+    return actions
 
 
 def new_model(directory: Path, *, seed: int = 0) -> None:

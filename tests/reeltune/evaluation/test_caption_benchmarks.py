@@ -42,6 +42,16 @@ def test_dream(tmp_path: Path) -> None:
     assert [count for text, count in found.counts.items() if "without an event" in text] == [1]
 
 
+@pytest.mark.parametrize("field", ["text", "reference"])
+def test_a_dream_entry_without_its_text_is_named(tmp_path: Path, field: str) -> None:
+    entry = dream(7, ["A dog runs."])
+    for message in entry["messages"]:
+        for part in message["content"]:
+            part[field] = None
+    with pytest.raises(InputError, match=rf"dream.jsonl, entry 1: no part of the message has a '{field}'"):
+        imported("dream-1k", write(tmp_path / "dream.jsonl", entry))
+
+
 QUESTION = {"question": "Where?", "answer": "a room", "category": "location"}
 
 

@@ -77,3 +77,15 @@ def test_a_broken_video_counts_as_wrong_and_is_named(tiny_models: Any, samples: 
     assert [row["id"] for row in rows] == ["q4", "q5"]
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert scores["multiple_choice"]["n"] == 10 and scores["multiple_choice"]["unparsed"] >= 20
+
+
+def test_captions_are_judged_by_the_recipes_judge(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
+    events = ["The red circle appears."]
+    row = {"id": "c", "task": "captioning", "video": "0.mp4", "caption": events[0], "events": events}
+    captions = samples.with_name("captions.jsonl")
+    captions.write_text(json.dumps(row) + "\n")
+    output = finish(start(tiny_models("qwen2_5_vl"), captions, tmp_path / "out", "judge.kind=events"))
+    assert "AutoDQ (judge: events)" in output
+    found = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert found["judge"]["judge"] == "events"
+    assert found["captioning"]["autodq.recall.low"] <= found["captioning"]["autodq.recall"]

@@ -53,13 +53,17 @@ def test_without_a_judge_nothing_changes(files: Path) -> None:
 
 
 def test_the_exact_judge(files: Path) -> None:
-    done = score(files, "--judge", "events")
+    done = score(files, "--judge", "events", "--resamples", "50", "--per-sample", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "AutoDQ (judge: events)" in done.stdout
     found = result(files)
+    low, high = found["captioning"]["autodq.f1.low"], found["captioning"]["autodq.f1.high"]
+    assert low < found["captioning"]["autodq.f1"] < high and f"({low:.2f} to {high:.2f})" in done.stdout
     assert found["captioning"]["autodq.recall"] == pytest.approx(50.0)
     assert found["captioning"]["autodq.precision"] == pytest.approx(100 * 2 / 3)
     assert found["judge"]["judge"] == "events" and found["judge"]["failures"] == 0
+    rows = [json.loads(line) for line in (files / "rows.jsonl").read_text().splitlines()]
+    assert [(row["autodq.recall"], row["autodq.precision"]) for row in rows] == [(100, 100), (50, 100), (0, 0)]
 
 
 def test_the_proxy_is_named_a_proxy(files: Path) -> None:

@@ -83,6 +83,29 @@ def test_missing_unknown_and_double_ids_are_named_and_counted(samples: Path, tmp
     assert found.metrics["temporal_grounding"]["unparsed"] == 100
 
 
+def caption(name: str, kind: str, *, subjects: bool) -> dict:
+    row = {"id": name, "task": "captioning", "video": "a.mp4", "caption": "A dog runs.", "meta": {"type": kind}}
+    return row | ({"subjects": [{"name": "dog", "actions": ["runs"]}]} if subjects else {})
+
+
+def test_a_metric_is_the_mean_over_the_samples_that_it_applies_to(tmp_path: Path) -> None:
+    rows = [caption("s1", "a", subjects=True), caption("s2", "a", subjects=True), caption("s3", "b", subjects=False)]
+    rows += [caption(f"s{number}", "b", subjects=False) for number in range(4, 9)]
+    samples = write(tmp_path / "samples.jsonl", *rows)
+    told = "<think>dog | - | runs</think><answer>A dog runs.</answer>"
+    found = score(samples, predict(tmp_path, s1=told, s3=told), keep_samples=True)
+    values = found.metrics["captioning"]
+    # s2 has no prediction: it counts 0 where the metric applies. s3 to s8 have no subjects: they do not count.
+    assert (values["think_f1"], values["think_f1.n"], values["n"]) == (50, 2, 8)
+    assert values["lexical_proxy_recall"] == 25 and "lexical_proxy_recall.n" not in values
+    assert (values["think_f1.low"], values["think_f1.high"]) == (0, 100)
+    assert values["type.a.think_f1"] == values["macro.think_f1"] == 50 and "type.b.think_f1" not in values
+    assert values["trivial.another_video.think_f1"] == 100  # every caption here tells that a dog runs
+    assert [("think_f1" in row) for row in found.per_sample] == [True, True] + [False] * 6
+    text = score_table(found.metrics)
+    assert "think_f1 (2 samples)" in text and "nan" not in text
+
+
 def test_baselines_can_be_fitted_elsewhere(samples: Path, tmp_path: Path) -> None:
     elsewhere = write(tmp_path / "fit.jsonl", grounding("f", [[15, 20]]), choice("h", "B"))
     found = score(samples, predict(tmp_path, c1="A"), fit_on=elsewhere).metrics
@@ -131,6 +154,18 @@ def test_intervals_are_those_of_plain_resampling() -> None:
     assert low == pytest.approx(values.mean(axis=0) - half, abs=0.004)
     assert high == pytest.approx(values.mean(axis=0) + half, abs=0.004)
     assert (bootstrap_interval(values, seed=3)[0] == low).all()
+
+
+def test_intervals_of_a_metric_leave_out_what_it_does_not_apply_to() -> None:
+    values = np.random.default_rng(0).random((400, 2))
+    values[100:, 1] = np.nan
+    low, high = bootstrap_interval(values, seed=3)
+    half = 1.96 * values[:100, 1].std() / np.sqrt(100)
+    assert (low[1], high[1]) == pytest.approx((values[:100, 1].mean() - half, values[:100, 1].mean() + half), abs=0.01)
+    assert (low[0], high[0]) == tuple(end[0] for end in bootstrap_interval(values[:, :1], seed=3))
+    # Most draws of a metric with one sample miss it; the others say what it is.
+    rare = np.array([[0.25], *[[np.nan]] * 19])
+    assert bootstrap_interval(rare, resamples=200) == (pytest.approx(0.25), pytest.approx(0.25))
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

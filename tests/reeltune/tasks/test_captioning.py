@@ -128,6 +128,7 @@ def test_metrics_without_a_judge_are_named_a_proxy() -> None:
     found = TASK.metrics([SAMPLE, SAMPLE], [gold, None])
     assert found == {"lexical_proxy_recall": 50.0, "think_f1": 50.0, "unparsed": 50.0, "n": 2.0}
     assert "think_f1" not in TASK.metrics([sample_of(subjects=None)], ["a caption"])
+    assert TASK.metrics([SAMPLE, sample_of(subjects=None)], [gold, gold])["think_f1"] == 100.0
     assert set(TASK.baselines([SAMPLE, SAMPLE])) == {"another_video"}
     assert TASK.baselines([SAMPLE])["another_video"]["think_f1"] == 0.0
 

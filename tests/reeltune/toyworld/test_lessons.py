@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from transformers import AutoTokenizer
 from reeltune.errors import InputError
 from reeltune.tasks import load_samples
 from reeltune.toyworld import lessons
-from reeltune.toyworld.lessons import LESSONS, Lesson, lesson_samples, loosen, new_model, write_lesson
+from reeltune.toyworld.lessons import LESSONS, Lesson, leave_out, lesson_samples, loosen, new_model, write_lesson
 from reeltune.toyworld.world import WorldSettings, is_held_out
 
 
@@ -35,6 +36,25 @@ def test_loose_spans_hold_the_true_one_and_stay_in_the_clip() -> None:
     other = {"task": "multiple_choice", "target": "A"}
     assert loosen(other, 3, rng) is other
     assert loosen(sample, 0, rng) is sample
+
+
+def test_terse_captions_tell_some_of_the_events_in_caption_and_subjects_alike() -> None:
+    shares = []
+    terse = lesson_samples(LESSONS["terse-captions"], seed=0)
+    whole = lesson_samples(replace(LESSONS["terse-captions"], told=1.0), seed=0)
+    for short, full in islice(zip(terse, whole, strict=True), 200):
+        told, true = short.samples[0], full.samples[0]
+        assert short.scene == full.scene
+        rest = iter(true["events"])
+        assert all(event in rest for event in told["events"])  # a part, in order
+        assert told["caption"].endswith(" ".join(told["events"])) and true["caption"].startswith(told["caption"][:20])
+        assert sum(len(subject["actions"]) for subject in told["subjects"]) == len(told["events"])
+        assert [each["attributes"] for each in told["subjects"]] == [each["attributes"] for each in true["subjects"]]
+        shares.append((len(told["events"]), len(true["events"])))
+    told_events, events = (sum(column) for column in zip(*shares, strict=True))
+    assert 0.4 < told_events / events < 0.6
+    other = {"task": "multiple_choice", "target": "A"}
+    assert leave_out(other, 0.5, np.random.default_rng(0)) is other
 
 
 def test_a_written_lesson_is_read_back_as_typed_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

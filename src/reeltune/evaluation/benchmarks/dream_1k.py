@@ -5,8 +5,10 @@ without an event stay: AutoDQ counts them as full recall, and the caption reward
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from reeltune.errors import InputError
 from reeltune.evaluation.benchmarks import Annotations, Benchmark, Row, field_of, read_records
 
 PLACEHOLDER = "<placeholder>"
@@ -25,12 +27,19 @@ def read(annotations: Annotations) -> Iterator[Row]:
             "id": f"dream-1k-{index}",
             "task": "captioning",
             "video": _video(asked) or index,
-            "instruction": next(part["text"] for part in asked if part["type"] == "text"),
-            "caption": next(part["reference"] for part in told if part["reference"]),
+            "instruction": _first(asked, "text", path, number),
+            "caption": _first(told, "reference", path, number),
             "events": events,
             "source": "dream-1k",
             "meta": {"type": str(entry["dataset"]).rpartition("/")[2], "duration": extra.get("duration")},
         }
+
+
+def _first(parts: list[dict[str, Any]], field: str, path: Path, number: int) -> str:
+    for part in parts:
+        if part.get(field):
+            return str(part[field])
+    raise InputError(f"{path}, entry {number}: no part of the message has a {field!r}. Is this the right format?")
 
 
 def _video(asked: list[dict[str, Any]]) -> str | None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from reeltune.evaluation.captions.autodq import autodq, described_pairs
 from reeltune.evaluation.captions.capst import capst
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws
+from reeltune.evaluation.captions.scores import JudgedScores
 from reeltune.evaluation.captions.vdcscore import vdcscore, vdcscore_cost
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.described import described_cost
@@ -21,28 +23,42 @@ Caption = str | None
 """What a completion describes; None when it says nothing that can be read."""
 
 
-def judged_metrics(
-    samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge, progress: Progress | None = None
-) -> dict[str, float]:
+def judged_metrics(samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge) -> dict[str, float]:
+    """The metrics of `judged_scores`, without intervals."""
+    return judged_scores(samples, texts, judge).metrics
+
+
+def judged_scores(
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
+) -> JudgedScores:
     """Metric -> percent, and counts. `texts`: the completions of each sample; without one, its caption says nothing.
 
     Keys: autodq.recall, .precision, .f1 (macro over subsets), .unjudged_recall, .unjudged_precision; capst.actions.f1,
-    capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts.
+    capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts; with `draws`
+    the 95 % intervals, KEY.low and KEY.high.
     """
     captions = captions_of(samples, texts)
     found: dict[str, float] = {}
+    per_sample: list[dict[str, float]] = [{} for _ in samples]
     plain = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events",)]
     both = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events", "objects")]
     asked = [i for i, sample in enumerate(samples) if _get(sample, "questions")]
     for metric, indices in ((autodq, plain), (capst, both), (vdcscore, asked)):
         if indices:
             own = [samples[i] for i in indices]
-            found |= metric(own, [captions[i] for i in indices], judge, progress)
-    return found
+            scores = metric(own, [captions[i] for i in indices], judge, progress, draws)
+            found |= scores.metrics
+            for i, row in zip(indices, scores.per_sample, strict=True):
+                per_sample[i] |= row
+    return JudgedScores(found, per_sample)
 
 
 def judged_cost(samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
-    """At most what `judged_metrics` will ask."""
+    """At most what `judged_scores` will ask."""
     captions = captions_of(samples, texts)
     total = Cost()
     for sample, own in zip(samples, captions, strict=True):

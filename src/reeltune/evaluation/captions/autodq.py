@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws, macro_intervals
+from reeltune.evaluation.captions.scores import JudgedScores
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.described import Described, Shares, judge_described
 from reeltune.judges.questions import Kind
@@ -25,18 +27,29 @@ class Row:
     recall: float | None
     precision: float | None
 
+    def shown(self, name: str) -> dict[str, float]:
+        """What was answered, in percent."""
+        shares = (("recall", self.recall), ("precision", self.precision))
+        return {f"{name}.{key}": 100.0 * value for key, value in shares if value is not None}
+
 
 def autodq(
-    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
-) -> dict[str, float]:
+    samples: Sequence[Sample],
+    captions: Sequence[Sequence[str | None]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
+) -> JudgedScores:
     """`autodq.*` in percent, by subset too. `captions`: of each sample's completions; their mean counts."""
     name = f"{judge.kind}_proxy" if judge.proxy else "autodq"
     rows = described_rows(samples, captions, judge, "events", progress)
-    return {f"{name}.{key}": value for key, value in macro(rows).items()}
+    metrics = {f"{name}.{key}": value for key, value in macro(rows, draws).items()}
+    return JudgedScores(metrics, [row.shown(name) for row in rows])
 
 
-def macro(rows: Iterable[Row]) -> dict[str, float]:
-    """Percentages recall, precision, f1, the same by subset where there are several, and counts of what failed."""
+def macro(rows: Iterable[Row], draws: Draws = NO_DRAWS) -> dict[str, float]:
+    """Percentages recall, precision, f1 with their intervals, the same by subset where there are several, and counts
+    of what failed."""
     subsets: dict[str, list[Row]] = {}
     for row in rows:
         subsets.setdefault(row.subset, []).append(row)
@@ -44,6 +57,7 @@ def macro(rows: Iterable[Row]) -> dict[str, float]:
         name: (_mean(row.recall for row in own), _mean(row.precision for row in own)) for name, own in subsets.items()
     }
     found = _scores(_mean(pair[0] for pair in means.values()), _mean(pair[1] for pair in means.values()))
+    found |= macro_intervals([[(row.recall, row.precision) for row in own] for own in subsets.values()], draws)
     if len(subsets) > 1:
         for name, pair in sorted(means.items()):
             found |= {f"{name}.{key}": value for key, value in _scores(*pair).items()}

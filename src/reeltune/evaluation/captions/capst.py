@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reeltune.evaluation.captions.autodq import described_rows, macro
+from reeltune.evaluation.captions.intervals import NO_DRAWS, Draws
+from reeltune.evaluation.captions.scores import JudgedScores
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.questions import Kind
 from reeltune.samples import Sample
@@ -15,13 +17,20 @@ PARTS: tuple[tuple[str, Kind], ...] = (("actions", "events"), ("objects", "objec
 
 
 def capst(
-    samples: Sequence[Sample], captions: Sequence[Sequence[str | None]], judge: Judge, progress: Progress | None = None
-) -> dict[str, float]:
+    samples: Sequence[Sample],
+    captions: Sequence[Sequence[str | None]],
+    judge: Judge,
+    progress: Progress | None = None,
+    draws: Draws = NO_DRAWS,
+) -> JudgedScores:
     """`capst.actions.*` and `capst.objects.*`, percentages and counts of what the judge left out."""
     name = f"{judge.kind}_proxy" if judge.proxy else "capst"
     found: dict[str, float] = {}
+    per_sample: list[dict[str, float]] = [{} for _ in samples]
     for part, kind in PARTS:
         rows = described_rows(samples, captions, judge, kind, progress)
-        whole = macro(replace(row, subset="all") for row in rows)
+        whole = macro((replace(row, subset="all") for row in rows), draws)
         found |= {f"{name}.{part}.{key}": value for key, value in whole.items()}
-    return found
+        for own, row in zip(per_sample, rows, strict=True):
+            own |= row.shown(f"{name}.{part}")
+    return JudgedScores(found, per_sample)

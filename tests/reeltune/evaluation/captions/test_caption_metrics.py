@@ -2,12 +2,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from reeltune.evaluation.captions import judged_cost, judged_metrics
+from reeltune.evaluation.captions import judged_cost, judged_metrics, judged_scores
 from reeltune.evaluation.captions.autodq import Row, f1_of_means, macro
+from reeltune.evaluation.captions.intervals import Draws
 from reeltune.evaluation.captions.vdcscore import aggregate
-from reeltune.judges.base import RuleJudge
+from reeltune.judges.base import Cost, RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading, Question, Rating, Reading
@@ -41,6 +43,30 @@ def test_subsets_weigh_the_same_and_failures_are_left_out() -> None:
     assert found["precision"] == pytest.approx(50.0)
     assert (found["unjudged_recall"], found["unjudged_precision"]) == (1.0, 1.0)
     assert macro([Row("a", None, None)]) == {"unjudged_recall": 1.0, "unjudged_precision": 1.0}
+
+
+def test_intervals_draw_samples_within_their_subset() -> None:
+    generator = np.random.default_rng(5)
+    rows = [Row("a", float(r), float(p)) for r, p in generator.random((300, 2))]
+    rows += [Row("b", 0.5, 0.5)] * 10 + [Row("b", None, 0.5)]
+    found = macro(rows, Draws(1000, seed=1))
+    # The subset b never varies, so the macro mean varies by half of what subset a's does.
+    half = 100 * 1.96 * np.std([row.recall for row in rows[:300]]) / np.sqrt(300) / 2
+    assert (found["recall.low"], found["recall.high"]) == pytest.approx(
+        (found["recall"] - half, found["recall"] + half), abs=0.35
+    )
+    assert found["f1.low"] < found["f1"] < found["f1.high"]
+    assert macro(rows, Draws(1000, seed=1)) == found
+    assert not any(key.endswith(".low") for key in macro(rows))
+    assert macro([Row("a", None, None)], Draws(10)) == {"unjudged_recall": 1.0, "unjudged_precision": 1.0}
+    nothing = macro([Row("a", 0.0, 0.0)] * 2, Draws(10))
+    assert (nothing["f1.low"], nothing["f1.high"]) == (0.0, 0.0)
+
+
+def test_intervals_of_vdcscore() -> None:
+    found = aggregate([ratings(4, 0), ratings(0, 0), ratings(5, None), ratings(1, 1)], Draws(200))
+    assert found["strict.accuracy.low"] < found["strict.accuracy"] < found["strict.accuracy.high"] <= 50
+    assert found["compat.score.low"] <= found["compat.score"] <= found["compat.score.high"]
 
 
 def test_autodq_by_the_exact_judge() -> None:
@@ -93,6 +119,8 @@ def test_capst_scores_actions_and_objects() -> None:
     assert found["capst.actions.recall"] == 50.0 and found["capst.objects.recall"] == 100.0
     assert found["capst.actions.precision"] == found["capst.objects.precision"] == 0.0
     assert found["capst.actions.f1"] == 0.0
+    (row,) = judged_scores([sample], [[text]], Scripted()).per_sample
+    assert row["capst.actions.recall"] == 50.0 and row["capst.objects.precision"] == 0.0
     assert not any(key.startswith("autodq") for key in found)
 
 
@@ -135,8 +163,26 @@ def test_vdcscore_from_captions() -> None:
     found = judged_metrics(samples, texts, Scripted())
     assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * (2 / 3 + 1 / 3 + 0) / 3)
     assert found["vdcscore.strict.failed"] == 2
+    per_sample = judged_scores(samples, texts, Scripted()).per_sample
+    assert [row["vdcscore.strict.accuracy"] for row in per_sample] == pytest.approx([200 / 3, 100 / 3, 0])
+    assert [row["vdcscore.strict.failed"] for row in per_sample] == [1, 1, 0]
     # A missing caption is a wrong answer, not a failed judgement: it is dropped for its zero.
     assert (found["vdcscore.compat.dropped_failed"], found["vdcscore.compat.dropped_zero"]) == (2, 1)
+
+
+def test_vdcscore_of_several_completions_is_their_mean() -> None:
+    questions = [{"question": "who", "answer": "dog"}, {"question": "where", "answer": "park"}]
+    samples = [sample_of(str(i), caption=None, events=None, questions=questions) for i in range(2)]
+    texts = [["<answer>a dog in the park</answer>", "<answer>a dog</answer>", "</think>"], ["<answer>a cat</answer>"]]
+    found = judged_metrics(samples, texts, Scripted())
+    assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * ((1 + 1 / 2 + 0) / 3 + 0) / 2)
+    assert found["vdcscore.strict.videos"] == 2
+    assert judged_cost(samples, texts, Counting()).calls == 2 * (2 + 2 + 2)
+
+
+class Counting(Scripted):
+    def cost(self, questions):  # type: ignore[no-untyped-def]
+        return Cost(calls=len(questions))
 
 
 def test_the_data_folders_dream_file_scores_itself_by_the_proxy() -> None:
