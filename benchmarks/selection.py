@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from selection_pool import make_held_out, make_pool
 
 from reeltune.config import Recipe, load_recipe
 from reeltune.files import write_json, write_jsonl, write_text
@@ -33,13 +34,10 @@ from reeltune.selection.outcome import counts, summary, write_outcome
 from reeltune.selection.report import write_report
 from reeltune.selection.rules import Options, choose
 from reeltune.selection.sampling import sample_stats
-from reeltune.selection.stats import rebased
-from reeltune.toyworld.generate import generate
 from reeltune.training.journal import read_jsonl
 from reeltune.training.launch import train
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "toy" / "grpo.yaml"
-SHARES = {"teaches": 0.12, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.08}
 ARMS = {"all": "base", "random": "sft", "selected": "grpo", "online": "truth"}
 METRIC = "eval/temporal_grounding/miou"
 ACCURACY = "eval/multiple_choice/accuracy"
@@ -110,54 +108,6 @@ def run_seed(seed: int, options: argparse.Namespace) -> Iterator[Run]:
         if not done and not train(recipe, resume=run_dir.exists()):
             raise SystemExit("stopped; the same command goes on")
         yield read_arm(arm, seed, recipe)
-
-
-def make_pool(folder: Path, seed: int, size: int) -> Path:
-    """folder/pool.jsonl: the parts in random order, under ids that say where each sample is from."""
-    path = folder / "pool.jsonl"
-    if path.exists():
-        return path
-    rows: list[Row] = []
-    for number, (part, share) in enumerate(SHARES.items()):
-        grounding = part in ("teaches", "wrong unit")
-        file = generate(
-            folder / "videos" / part.replace(" ", "-"),
-            videos=round(share * size),
-            seed=1000 * seed + number,
-            tasks=["temporal_grounding/visible" if grounding else "multiple_choice/colour"],
-            objects=(1, 3) if grounding else (1, 1),
-        )
-        for row in read_jsonl(file):
-            moved = rebased(row, file.parent / row["video"], folder)
-            rows.append(spoilt(part, moved) | {"id": f"{part}-{row['id']}", "source": part})
-    random.Random(seed).shuffle(rows)
-    write_jsonl(path, rows)
-    return path
-
-
-def spoilt(part: str, row: Row) -> Row:
-    """The sample with the annotation error of its part."""
-    if part == "wrong key":
-        letters = "ABCDEFGH"[: len(row["options"])]
-        return row | {"target": letters[(letters.index(row["target"]) + 1) % len(letters)]}
-    if part == "wrong unit":
-        return row | {"target": [[round(edge / row["duration"], 3) for edge in span] for span in row["target"]]}
-    return row
-
-
-def make_held_out(folder: Path) -> Path:
-    """Questions about time, and multiple choice of colours: the same for every seed and arm."""
-    path = folder / "held-out.jsonl"
-    if path.exists():
-        return path
-    rows: list[Row] = []
-    for task, videos in (("temporal_grounding/visible", 256), ("multiple_choice/colour", 64)):
-        file = generate(folder / "held-out" / task.split("/")[0], videos=videos, split="held_out", tasks=[task])
-        rows += [
-            rebased(row, file.parent / row["video"], folder) | {"id": f"{task}-{row['id']}"} for row in read_jsonl(file)
-        ]
-    write_jsonl(path, rows)
-    return path
 
 
 def select(folder: Path, pool: Path, seed: int, options: argparse.Namespace) -> Path:

@@ -66,10 +66,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
     judge = recipe_judge(recipe, rewards)
     if accelerator.is_main_process:
         announce_cost(recipe, judge, rewards, samples)
-    policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
-    policy.to(accelerator.device)
-    if recipe.model.freeze_vision:
-        policy.freeze_vision(projector=recipe.model.freeze_vision != "tower")
+    policy = _policy_to_train(recipe, checkpoint).to(accelerator.device)
     optimizer = make_optimizer(policy, recipe.optim)
     first_step = 0
     if checkpoint:
@@ -77,13 +74,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         first_step = checkpoint_step(checkpoint)
     learner, optimizer = accelerator.prepare(Learner(policy), optimizer)
     engine = HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
-    if accelerator.is_main_process:
-        _write_identity(run_dir, recipe, accelerator)
-    accelerator.wait_for_everyone()
-    journal = None
-    if accelerator.is_main_process:
-        resume_step = first_step if checkpoint else None
-        journal = Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers)
+    journal = _open_run(run_dir, recipe, accelerator, resume_step=first_step if checkpoint else None)
     trainer = Trainer(
         recipe=recipe,
         accelerator=accelerator,
@@ -118,6 +109,23 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         if journal:
             journal.close()
             write_judge_record(run_dir, judge)
+
+
+def _policy_to_train(recipe: Recipe, checkpoint: Path | None) -> Policy:
+    policy = load_recipe_policy(recipe, checkpoint / "model" if checkpoint else None)
+    if recipe.model.freeze_vision:
+        policy.freeze_vision(projector=recipe.model.freeze_vision != "tower")
+    return policy
+
+
+def _open_run(run_dir: Path, recipe: Recipe, accelerator: Accelerator, *, resume_step: int | None) -> Journal | None:
+    """The run's identity and, on the main process, its journal."""
+    if accelerator.is_main_process:
+        _write_identity(run_dir, recipe, accelerator)
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return None
+    return Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers)
 
 
 def make_reader(policy: Policy, recipe: Recipe) -> InputReader:

@@ -52,7 +52,7 @@ def test_output_and_gradients_are_those_of_a_dense_mask(
     wanted_slopes = torch.autograd.grad((wanted * weights).sum(), (query, key, value), retain_graph=True)
     row = RowAttention(prompts, completions)
     if "known" in way and not sum(map(sum, completions)):
-        return
+        pytest.skip("without completions there is no row over known prompts")
     end = sum(prompts)
     if way == "over known prompts":
         known = list(zip(key[0, :, :end].split(prompts, dim=1), value[0, :, :end].split(prompts, dim=1), strict=True))
