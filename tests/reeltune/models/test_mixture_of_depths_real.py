@@ -1,5 +1,6 @@
 """Routed models where only the real thing shows it: LLaVA-NeXT's tiles, and several processes in step."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,9 @@ def train_two_steps(rank: int, port: int, folder: str) -> None:
         optimizer.step()
         optimizer.zero_grad()
     torch.save({layer: router.state_dict() for layer, router in routers(model).items()}, f"{folder}/{rank}.pt")
+    # Were the reducer the last to hold the group, it would wait, with the interpreter's lock, for threads that want it.
+    del wrapped
+    gc.collect()
     torch.distributed.destroy_process_group()
 
 
