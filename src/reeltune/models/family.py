@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reeltune.models.prompt import VideoFeatures
 from reeltune.video.clip import Clip
@@ -104,6 +105,24 @@ class Family(ABC):
         )
         result: Tensor = positions[:, 0]
         return result
+
+
+class PatchProjection(nn.Conv3d):
+    """A tower's first convolution, over patches of exactly its kernel's size: one matrix product.
+
+    As a convolution it is slower on a CPU, and very slow on some GPUs, whose libraries know no kernel for the shape.
+    """
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """[N, channels, temporal, side, side] -> [N, H, 1, 1, 1]."""
+        return functional.linear(patches.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None, None]
+
+
+def project_patches_by_matrix(tower: nn.Module) -> None:
+    """Make the tower's patch embedding a `PatchProjection`; its weight keeps its name and shape."""
+    for module in tower.modules():
+        if type(module) is nn.Conv3d and module.kernel_size == module.stride:
+            module.__class__ = PatchProjection
 
 
 def cut_patches(

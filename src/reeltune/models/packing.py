@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from reeltune.models.last_layer import wanted
 from reeltune.models.logits import token_log_probs
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Completions, Group, PromptState
@@ -27,7 +28,7 @@ def group_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: flo
     """
     row = PackedRow(groups)
     states = [group.state for group in groups if group.state]
-    hidden = _go_on(policy, states, row) if states else _forward(policy, groups, row, RowAttention(*row.lengths))
+    hidden = _go_on(policy, states, row) if states else _forward(policy, groups, row, row.attention)
     flat = token_log_probs(
         hidden[row.predictors.to(policy.device)],
         row.targets.to(policy.device),
@@ -45,43 +46,38 @@ def group_log_probs(policy: Policy, groups: Sequence[Group], *, temperature: flo
 def prefill(policy: Policy, groups: Sequence[Group]) -> list[PromptState]:
     """Run the prompts once, in one row; the states are in its graph where grad mode is on."""
     row = PackedRow([Group(group.prompt, group.features, Completions.empty()) for group in groups])
-    prompts, completions = row.lengths
     cache: PromptCache = []
-    hidden = _forward(policy, groups, row, Recording(RowAttention(prompts, completions), cache))
-    ends = torch.tensor(prompts).cumsum(0) - 1
-    return [
-        PromptState(layers, hidden[end]) for layers, end in zip(zip(*cache, strict=True), ends.tolist(), strict=True)
-    ]
+    hidden = _forward(policy, groups, row, Recording(row.attention, cache))
+    return [PromptState(layers, last) for layers, last in zip(zip(*cache, strict=True), hidden, strict=True)]
 
 
 class PackedRow:
     """The layout of several groups in one row of L tokens.
 
-    `ids` [L], `positions` [3, L]; `lengths`: tokens of each prompt [B] and of each completion [B][G] in the row;
-    `predictors` and `targets` [tokens]: where each completion token is predicted, and which token it is. A prompt whose
-    state is known is not in the row; its last token's hidden state stands there alone, before the row's own.
+    `ids` [L], `positions` [3, L]; `attention`: who sees whom; `targets` [tokens]: every completion token, and
+    `predictors` [tokens]: where it is predicted, among the prompts' last tokens [B] and the row's completion tokens
+    after them. A prompt whose state is known is not in the row.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:
         known = groups[0].state is not None
         if any((group.state is not None) != known for group in groups):
             raise ValueError("either every group of a row brings its prompt's state or none does")
-        self.lengths = (
-            [1 if known else len(group.prompt) for group in groups],
+        self.attention = RowAttention(
+            [0 if known else len(group.prompt) for group in groups],
             [[max(length - 1, 0) for length in group.completions.lengths] for group in groups],
         )
         empty = groups[0].prompt.input_ids.new_zeros(0)
         ids = [empty if known else group.prompt.input_ids for group in groups]
         positions = [group.prompt.position_ids[:, : len(each)] for group, each in zip(groups, ids, strict=True)]
         predictors, targets = [empty], [empty]
-        end, last_prompt = sum(self.lengths[0]), -1
-        for group, prompt in zip(groups, self.lengths[0], strict=True):
-            last_prompt += prompt
+        end = len(groups)
+        for index, group in enumerate(groups):
             for row, length in zip(group.completions.ids, group.completions.lengths, strict=True):
                 if not length:
                     continue
                 steps = torch.arange(length - 1)
-                predictors.extend([torch.tensor([last_prompt]), end + steps])
+                predictors.extend([torch.tensor([index]), end + steps])
                 targets.append(row[:length])
                 ids.append(row[: length - 1])
                 positions.append((group.prompt.next_position + steps).expand(3, -1))
@@ -116,23 +112,28 @@ def group_tokens(group: Group) -> int:
 
 
 def _forward(policy: Policy, groups: Sequence[Group], row: PackedRow, shared: SharedAttention) -> Tensor:
-    """Hidden states [L, H] of the row."""
+    """Hidden states of the prompts' last tokens, then of the row's completion tokens: [B + tokens, H]."""
     device = policy.device
     ids = row.ids[None].to(device)
-    prompts = torch.tensor(row.lengths[0])
+    prompts = torch.tensor(row.attention.prompts)
     group = torch.full_like(row.ids, -1)
     group[: int(prompts.sum())] = torch.arange(len(groups)).repeat_interleave(prompts)
     group = group[None].to(device)
     embeds, extra = policy.embed_with_video(ids, group >= 0, [each.features for each in groups], samples=group)
-    return policy.hidden(embeds, row.positions[:, None].to(device), shared, extra)[0]
+    hidden = policy.hidden(embeds, row.positions[:, None].to(device), shared, extra)[0]
+    places = wanted(row.attention)
+    # A routed last layer leaves every token.
+    return hidden if len(hidden) == len(places) else hidden[places.to(device)]
 
 
 def _go_on(policy: Policy, states: Sequence[PromptState], row: PackedRow) -> Tensor:
-    """Hidden states [B + L, H]: of each prompt's last token, then of the row of completions."""
+    """What `_forward` gives, of a row of completions alone."""
     last = torch.stack([state.last for state in states])
     if not len(row.ids):
         return last
     ids = row.ids[None].to(policy.device)
-    shared = OverPrompts([list(pairs) for pairs in zip(*(each.layers for each in states), strict=True)], row.lengths[1])
+    shared = OverPrompts(
+        [list(pairs) for pairs in zip(*(each.layers for each in states), strict=True)], row.attention.completions
+    )
     positions = row.positions[:, None].to(policy.device)
     return torch.cat([last, policy.hidden(policy.embed(ids), positions, shared, policy.text_only(ids))[0]])

@@ -11,7 +11,8 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from reeltune.errors import InputError
-from reeltune.models.family import Family, read_processor
+from reeltune.models.family import Family, project_patches_by_matrix, read_processor
+from reeltune.models.last_layer import narrow
 from reeltune.models.llava import Llava
 from reeltune.models.mixture_of_depths import is_routed
 from reeltune.models.mixture_of_depths_files import open_routed
@@ -43,6 +44,11 @@ class Policy(nn.Module):
         self.banned: Tensor
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
+        deepstack = getattr(self.model.config.vision_config, "deepstack_visual_indexes", ())
+        if len(deepstack) < len(self.language_model.layers):
+            narrow(self.language_model)
+        project_patches_by_matrix(self.vision_tower)
 
     @property
     def device(self) -> torch.device:

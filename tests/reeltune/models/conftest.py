@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,3 +283,33 @@ class Plain:
 @pytest.fixture(scope="session")
 def plain() -> Plain:
     return Plain()
+
+
+CHAT = """\
+{%- for message in messages -%}{{ message['role'] + ': ' }}
+{%- for part in message['content'] -%}
+{{- '<image>\\n' if part['type'] == 'image' else part['text'] -}}
+{%- endfor -%}{%- endfor -%}{{- ' assistant:' -}}"""
+
+
+@pytest.fixture(scope="session")
+def directories(tiny_models: Any, plain: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Family -> model directory; LLaVA with a tokenizer whose template writes <image>."""
+
+    def get(family: str) -> Path:
+        if family != "llava":
+            return tiny_models(family)
+        from transformers import AutoTokenizer
+
+        directory = tmp_path_factory.getbasetemp() / "llava"
+        if not directory.exists():
+            tokenizer = AutoTokenizer.from_pretrained(tiny_models("qwen2_vl"))
+            tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+            tokenizer.chat_template = CHAT
+            text = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+            image = tokenizer.convert_tokens_to_ids("<image>")
+            plain.build("llava", text=text, image=image).save_pretrained(directory)
+            tokenizer.save_pretrained(directory)
+        return directory
+
+    return get

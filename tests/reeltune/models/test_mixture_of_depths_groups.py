@@ -24,34 +24,6 @@ from reeltune.rollout.hf import HFEngine
 
 PAPER = MixtureOfDepthsConfig()
 SIDE = {"qwen2_vl": 56, "qwen2_5_vl": 56, "qwen3_vl": 64, "llava": 56}
-CHAT = """\
-{%- for message in messages -%}{{ message['role'] + ': ' }}
-{%- for part in message['content'] -%}
-{{- '<image>\\n' if part['type'] == 'image' else part['text'] -}}
-{%- endfor -%}{%- endfor -%}{{- ' assistant:' -}}"""
-
-
-@pytest.fixture(scope="session")
-def directories(tiny_models: Any, plain: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Family -> model directory; LLaVA with a tokenizer whose template writes <image>."""
-
-    def get(family: str) -> Path:
-        if family != "llava":
-            return tiny_models(family)
-        from transformers import AutoTokenizer
-
-        directory = tmp_path_factory.getbasetemp() / "llava"
-        if not directory.exists():
-            tokenizer = AutoTokenizer.from_pretrained(tiny_models("qwen2_vl"))
-            tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-            tokenizer.chat_template = CHAT
-            text = {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
-            image = tokenizer.convert_tokens_to_ids("<image>")
-            plain.build("llava", text=text, image=image).save_pretrained(directory)
-            tokenizer.save_pretrained(directory)
-        return directory
-
-    return get
 
 
 def routed_policy(directory: Path, plain: Any, **options: Any) -> Policy:
