@@ -110,7 +110,7 @@ class Family(ABC):
 class PatchProjection(nn.Conv3d):
     """A tower's first convolution, over patches of exactly its kernel's size: one matrix product.
 
-    As a convolution it is slower on a CPU, and very slow on some GPUs, whose libraries know no kernel for the shape.
+    As a convolution it is slower on a CPU, and by far on some GPUs (transformers issue 45750; not measured here).
     """
 
     def forward(self, patches: Tensor) -> Tensor:

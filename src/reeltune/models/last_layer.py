@@ -83,7 +83,7 @@ class _Ends:
             for index, (keys, values) in enumerate(self.prompts)
         ]
         if self.row.completion_tokens:
-            own = (each[:, :, len(self.prompts) :] for each in (query, key, value))
+            query, key, value = (each[:, :, len(self.prompts) :] for each in (query, key, value))
             over_prompts = OverPrompts([self.prompts], self.row.completions)
-            outputs.append(over_prompts.attend(0, *own, scale))
+            outputs.append(over_prompts.attend(0, query, key, value, scale))
         return torch.cat(outputs, dim=1)

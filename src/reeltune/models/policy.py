@@ -45,7 +45,7 @@ class Policy(nn.Module):
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
         # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        deepstack = getattr(self.model.config.vision_config, "deepstack_visual_indexes", ())
+        deepstack = getattr(self.config.vision_config, "deepstack_visual_indexes", ())
         if len(deepstack) < len(self.language_model.layers):
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
@@ -64,8 +64,12 @@ class Policy(nn.Module):
         return head
 
     @property
+    def config(self) -> Any:
+        return self.model.config
+
+    @property
     def text_config(self) -> Any:
-        return self.model.config.get_text_config()
+        return self.config.get_text_config()
 
     @property
     def gradient_checkpointing(self) -> bool:
