@@ -31,12 +31,12 @@ def main() -> None:
     if loaded.stdout.strip() != "False":
         raise SystemExit("importing reeltune loads torch")
     with tempfile.TemporaryDirectory() as name:
-        samples, predictions = _files(Path(name))
+        samples, predictions = scoring_files(Path(name), LINES)
         score = [*reeltune, "score", str(samples), str(predictions)]
         seconds = {
-            "import reeltune": _time([sys.executable, "-c", "import reeltune"], options.rounds),
-            "reeltune --help": _time([*reeltune, "--help"], options.rounds),
-            f"reeltune score, {LINES} lines": _time(score, options.rounds),
+            "import reeltune": time_command([sys.executable, "-c", "import reeltune"], options.rounds),
+            "reeltune --help": time_command([*reeltune, "--help"], options.rounds),
+            f"reeltune score, {LINES} lines": time_command(score, options.rounds),
         }
     harness.table(
         [
@@ -57,7 +57,7 @@ def main() -> None:
     harness.write(options, {**head, "seconds": seconds, "goals": verdicts.rows})
 
 
-def _time(command: list[str], rounds: int) -> list[tuple[float, float]]:
+def time_command(command: list[str], rounds: int) -> list[tuple[float, float]]:
     """Processor and wall-clock seconds of each run of `command`."""
     found = []
     for _ in range(rounds):
@@ -69,11 +69,11 @@ def _time(command: list[str], rounds: int) -> list[tuple[float, float]]:
     return found
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
+def scoring_files(folder: Path, lines: int) -> tuple[Path, Path]:
     """Temporal grounding: a sample and a prediction per line."""
     samples, predictions = folder / "samples.jsonl", folder / "predictions.jsonl"
     with samples.open("w") as left, predictions.open("w") as right:
-        for number in range(LINES):
+        for number in range(lines):
             start = number % 40 / 2
             sample = {"id": str(number), "task": "temporal_grounding", "video": "v.mp4", "query": "a cat jumps",
                       "duration": 30.0, "target": [[start, start + 5.0]]}  # fmt: skip
