@@ -18,6 +18,7 @@ from reeltune.evaluation import command as evaluate
 from reeltune.evaluation import score
 from reeltune.planning import command as plan
 from reeltune.report import command as view
+from reeltune.report import run_command as report
 from reeltune.selection import command as select
 
 INTERRUPTED = 130
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
+    _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the samples that can teach")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")

@@ -253,7 +253,7 @@ def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any
     if not isinstance(tree, dict):
         raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
     for override in overrides:
-        _apply(tree, override)
+        apply_override(tree, override)
     return tree
 
 
@@ -265,7 +265,8 @@ def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
         raise InputError(f"{where}: the recipe breaks these rules:\n{problems}") from None
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set `section.key=value` in the tree. InputError for another form, or a section that is a value."""
     path, equals, value = override.partition("=")
     if not equals or not path:
         raise InputError(f"an override must look like section.key=value; got {override!r}")

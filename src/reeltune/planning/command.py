@@ -15,6 +15,7 @@ TERA, GIB, MIB = 1e12, 2**30, 2**20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="a plan file, a recipe, or a model directory")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="of a recipe or a plan file")
     parser.add_argument("--vision", type=int, nargs="+", metavar="N", help="vision tokens of the prompts to plan")
     parser.add_argument("--text", type=int, metavar="N", help="text tokens of each prompt")
     parser.add_argument("--summary", action="store_true", help="leave out the line per decoder layer")
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.files import write_json
     from reeltune.planning.source import read_plan
 
-    plan = read_plan(args.source)
+    plan = read_plan(args.source, args.overrides)
     text = plan.text_tokens if args.text is None else args.text
     counts = args.vision or plan.vision_tokens
     pairs = [_costs(plan, text, count) for count in counts]

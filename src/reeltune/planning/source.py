@@ -1,6 +1,7 @@
 """What is planned: a plan file, a training recipe, or a model directory."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reeltune.config import Recipe, VideoConfig, parse_recipe
+from reeltune.config import Recipe, VideoConfig, apply_override, parse_recipe
 from reeltune.errors import InputError
 from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
@@ -55,9 +56,14 @@ class Plan:
     recipe: Recipe | None = None
 
 
-def read_plan(path: Path) -> Plan:
-    """Raises InputError for a missing or broken source, naming the key."""
+def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """`overrides` are `section.key=value` for a plan file or a recipe.
+
+    Raises InputError for a missing or broken source, naming the key.
+    """
     if path.is_dir():
+        if overrides:
+            raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
         return _from_directory(path)
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -67,6 +73,8 @@ def read_plan(path: Path) -> Plan:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path} must be a mapping: a plan file has the key decoder, a recipe the key method")
+    for override in overrides:
+        apply_override(tree, override)
     return _from_recipe(path, tree) if "method" in tree else _from_file(path, tree)
 
 

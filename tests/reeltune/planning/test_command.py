@@ -53,8 +53,13 @@ def test_a_recipe_gets_its_step_and_a_directory_its_model(
     assert step["prompt_tokens"] == 64 + 16
     assert step["learner_tokens"] == 2 * (80 + 4 * 16) and step["separate_tokens"] == 2 * 4 * (80 + 16)
     assert "learner tokens" in capsys.readouterr().out
+    assert main(["plan", str(recipe), "rl.group_size=6", "--json", str(file), "rl.max_new_tokens=20"]) == 0
+    assert json.loads(file.read_text())["step"]["learner_tokens"] == 2 * (80 + 6 * 20)
+    capsys.readouterr()
     assert main(["plan", str(model), "--vision", "64"]) == 0
     assert "3 decoder layers" in capsys.readouterr().out
+    assert main(["plan", str(model), "rl.group_size=6"]) == 2
+    assert "takes no overrides; got 'rl.group_size=6'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

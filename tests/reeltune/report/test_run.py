@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from reeltune.cli import main
 from reeltune.errors import InputError
 from reeltune.report.run import trivial_baselines, write_run_report
 from reeltune.report.run_files import read_run, read_run_samples
@@ -147,6 +148,20 @@ def test_samples_that_are_gone_are_said(make_run: Make, tmp_path: Path, report: 
     assert "cannot be shown" in page.text and "cannot be read" in page.text
     assert not (tmp_path / "nowhere").exists()
     assert "the evaluation samples themselves" in page.text
+
+
+def test_the_command_writes_the_page_of_a_run_that_still_trains(
+    make_run: Make, check_page: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(steps=4, every=2)
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    before = check_page((run / "report.html").read_text(encoding="utf-8")).text
+    write_lines(run / "metrics.jsonl", lines(run)[:3])
+    assert main(["report", str(run)]) == 0
+    assert check_page((run / "report.html").read_text(encoding="utf-8")).text != before
+    assert main(["report", str(run.parent)]) == 2
+    assert "not a run directory" in capsys.readouterr().err
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, make_run: Make) -> None:

@@ -1,0 +1,23 @@
+"""`reeltune report RUN`. Imports nothing heavy before it runs."""
+
+import argparse
+import webbrowser
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write RUN/report.html from the run's files as they are now: also of a run that still trains or was killed."
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.report.run import write_run_report
+
+    path = write_run_report(args.run_dir)
+    print(path)
+    if args.open:
+        webbrowser.open(path.resolve().as_uri())
+    return 0
