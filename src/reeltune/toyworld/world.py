@@ -128,11 +128,12 @@ def is_held_out(scene: Scene) -> bool:
 def draw_scene(rng: np.random.Generator, objects: int, settings: WorldSettings | None = None) -> Scene:
     """A scene of `objects` shapes, all of different colour and of different shape.
 
-    Raises ValueError when `objects` is not between 1 and the number of shapes.
+    Raises ValueError for no object, or for more than half the colours: each may need a second one to change to.
     """
     settings = settings or WorldSettings()
-    if not 1 <= objects <= len(SHAPES):
-        raise ValueError(f"a scene holds 1 to {len(SHAPES)} objects, got {objects}")
+    most = min(len(SHAPES), len(COLOURS) // 2)
+    if not 1 <= objects <= most:
+        raise ValueError(f"a scene holds 1 to {most} objects, got {objects}")
     while True:
         duration = int(rng.integers(settings.shortest, settings.longest + 1))
         colours = [str(colour) for colour in rng.permutation(list(COLOURS))]
