@@ -9,6 +9,8 @@
 A prompt is T time patches of 64 vision tokens and 63 other tokens (T = 4, 16, 48, 64 gives P = 319, 1087, 3135,
 4159). Every way starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). `after
 rollout` is what is left of ours in a run, where the rollout of the same step has computed tower and prompt already.
+`of matmul` is the utilisation: the operations that the result needs (flops.py), per second, over the rate of one
+large matrix product in the same process.
 Before any timing, log-probs and gradients of all exact ways are compared with those of duplicated rows.
 """
 
@@ -20,6 +22,7 @@ from typing import Any
 
 import harness
 import torch
+from flops import forward_flops, matmul_rate
 from learner_ways import AFTER_ROLLOUT, EXACT, WAYS, AfterRollout, backward
 from models import SHAPES, build_policy, make_completions, make_prompt, prompt_tokens
 
@@ -92,6 +95,8 @@ def measure(
     if c < 2:
         raise SystemExit(f"--cell: completions have two tokens at least here, got C = {c}")
     case["peak_bytes"] = {"ours": harness.peak_bytes(run["ours"], options.device)}
+    case["flops"] = 3 * forward_flops(policy, patches, c, g)
+    case["matmul_rate"] = matmul_rate(options.device, policy.model.dtype)
     tokens = case["P"] + g * c
     # What a row holds grows with its tokens alone; ours tells how much a token needs.
     expected = case["peak_bytes"]["ours"] * g * (case["P"] + c) / tokens
@@ -142,6 +147,9 @@ def summary(case: dict[str, Any]) -> dict[str, Any]:
     if "rows" in seconds and AFTER_ROLLOUT in seconds:
         row["rows / after rollout"] = harness.ratio(seconds, "rows", AFTER_ROLLOUT)
     row["ours / floor"] = harness.ratio(seconds, "ours", "floor")
+    for name in ("ours", "rows"):
+        needed = case["flops"] / case["matmul_rate"]
+        row[f"{name} of matmul"] = needed / statistics.median(seconds[name]) if name in seconds else None
     row["ours MB"] = memory["ours"] / 1e6
     row["rows MB"] = memory["rows"] / 1e6 if "rows" in memory else None
     return row

@@ -5,7 +5,9 @@
     python benchmarks/rollout.py --device cuda --shape 7b --dtype bfloat16 --patches 64 256 --tokens 256
 
 All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are off.
-Before any timing, greedy completions of ours and of generate are compared token by token.
+Before any timing, greedy completions of ours and of generate are compared token by token. `of matmul` is the
+utilisation: the operations that the completions need (flops.py), per second, over the rate of one large matrix
+product in the same process.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from typing import Any
 
 import harness
 import torch
+from flops import forward_flops, matmul_rate
 from models import SHAPES, build_policy, make_prompt, prompt_tokens
 from torch import Tensor
 
@@ -69,6 +72,8 @@ def measure(policy: Policy, patches: int, options: argparse.Namespace) -> dict[s
         "generate": partial(stock, policy, prompts, options.group_size, 1, 1.0),
     }
     case: dict[str, Any] = {"P": prompt_tokens(patches), "greedy_rows_that_differ": differing}
+    case["flops"] = options.prompts * forward_flops(policy, patches, options.tokens, options.group_size)
+    case["matmul_rate"] = matmul_rate(options.device, policy.model.dtype)
     case["peak_bytes"] = {name: harness.peak_bytes(way, options.device) for name, way in list(ways.items())[:2]}
     case["seconds"] = harness.interleave(ways, options.rounds, device=options.device)
     case["prefill_seconds"] = harness.interleave(first, options.rounds, device=options.device)
@@ -126,6 +131,8 @@ def summary(case: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]
     row |= {f"{name} tok/s": written / statistics.median(each) for name, each in case["seconds"].items()}
     row |= {f"{name} prefill s": statistics.median(each) for name, each in case["prefill_seconds"].items()}
     row |= {f"{name} MB": peak / 1e6 for name, peak in case["peak_bytes"].items()}
+    needed = case["flops"] / case["matmul_rate"]
+    row |= {f"{name} of matmul": needed / statistics.median(case["seconds"][name]) for name in case["peak_bytes"]}
     row["generate / ours"] = harness.ratio(case["seconds"], "generate", "ours")
     if "single" in case["seconds"]:
         row["single / ours"] = harness.ratio(case["seconds"], "single", "ours")

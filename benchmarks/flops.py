@@ -1,0 +1,44 @@
+"""The operations that a group needs, and the rate of plain matrix products here, for the utilisation of a way.
+
+A multiplication and an addition are two operations. Counted is what the result needs, whatever a way computes: the
+prompt and its video once, of the prompt's last layer the keys and values alone, attention under its mask, and no
+recomputation. A way that computes more is credited with no more.
+"""
+
+import statistics
+import time
+
+import torch
+from models import TOKENS_PER_PATCH, prompt_tokens
+
+from reeltune.models.policy import Policy
+from reeltune.planning.architecture import read_architecture
+from reeltune.planning.costs import attention_flops, tower_flops
+
+
+def forward_flops(policy: Policy, patches: int, tokens: int, group_size: int) -> int:
+    """Tower, prompt of P tokens, G completions of C tokens over it, and the head where a token is predicted."""
+    config = policy.config.to_dict()
+    architecture = read_architecture(config, "benchmark", tokens_per_image=TOKENS_PER_PATCH)
+    decoder, prompt, written = architecture.decoder, prompt_tokens(patches), group_size * tokens
+    width = decoder.heads * decoder.head_dim
+    linear = 2 * decoder.layer_weights * ((decoder.layers - 1) * prompt + decoder.layers * written)
+    linear += 2 * decoder.hidden * decoder.cache_values * prompt + 2 * decoder.head_weights * written
+    attention = (decoder.layers - 1) * attention_flops(width, prompt)
+    attention += decoder.layers * (4 * width * written * prompt + group_size * attention_flops(width, tokens))
+    tower = tower_flops(architecture.vision, patches * TOKENS_PER_PATCH) if architecture.vision else 0
+    return linear + attention + tower
+
+
+def matmul_rate(device: str, dtype: torch.dtype) -> float:
+    """Operations per second of one large matrix product, the median of ten."""
+    size = 8192 if device.startswith("cuda") else 1024
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    clock = time.perf_counter if device.startswith("cuda") else time.process_time
+    seconds = []
+    for _ in range(12):
+        began = clock()
+        product = left @ right
+        float(product[0, 0])
+        seconds.append(clock() - began)
+    return 2 * size**3 / statistics.median(seconds[2:])
