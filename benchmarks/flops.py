@@ -9,24 +9,26 @@ import statistics
 import time
 
 import torch
-from models import TOKENS_PER_PATCH, prompt_tokens
 
 from reeltune.models.policy import Policy
+from reeltune.models.prompt import Prompt
 from reeltune.planning.architecture import read_architecture
 from reeltune.planning.costs import attention_flops, tower_flops
 
 
-def forward_flops(policy: Policy, patches: int, tokens: int, group_size: int) -> int:
+def forward_flops(policy: Policy, prompt: Prompt, tokens: int, group_size: int) -> int:
     """Tower, prompt of P tokens, G completions of C tokens over it, and the head where a token is predicted."""
-    config = policy.config.to_dict()
-    architecture = read_architecture(config, "benchmark", tokens_per_image=TOKENS_PER_PATCH)
-    decoder, prompt, written = architecture.decoder, prompt_tokens(patches), group_size * tokens
+    vision = policy.family.vision_tokens(prompt.grid_thw)
+    architecture = read_architecture(
+        policy.config.to_dict(), str(policy.source), tokens_per_image=vision // prompt.grid_thw[0]
+    )
+    decoder, known, written = architecture.decoder, len(prompt), group_size * tokens
     width = decoder.heads * decoder.head_dim
-    linear = 2 * decoder.layer_weights * ((decoder.layers - 1) * prompt + decoder.layers * written)
-    linear += 2 * decoder.hidden * decoder.cache_values * prompt + 2 * decoder.head_weights * written
-    attention = (decoder.layers - 1) * attention_flops(width, prompt)
-    attention += decoder.layers * (4 * width * written * prompt + group_size * attention_flops(width, tokens))
-    tower = tower_flops(architecture.vision, patches * TOKENS_PER_PATCH) if architecture.vision else 0
+    linear = 2 * decoder.layer_weights * ((decoder.layers - 1) * known + decoder.layers * written)
+    linear += 2 * decoder.hidden * decoder.cache_values * known + 2 * decoder.head_weights * written
+    attention = (decoder.layers - 1) * attention_flops(width, known)
+    attention += decoder.layers * (4 * width * written * known + group_size * attention_flops(width, tokens))
+    tower = tower_flops(architecture.vision, vision) if architecture.vision else 0
     return linear + attention + tower
 
 

@@ -86,7 +86,7 @@ def learner(options: argparse.Namespace) -> Iterator[Cost]:
 
 
 def _update(policy: Policy, patches: int, tokens: int, group: int, options: argparse.Namespace) -> tuple[float, float]:
-    completions = make_completions([tokens] * group, options.seed)
+    completions = make_completions(policy, [tokens] * group, options.seed)
     return _cost(partial(backward, policy, ours, make_prompt(policy, patches, options.seed), completions), options)
 
 

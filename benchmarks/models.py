@@ -1,5 +1,6 @@
-"""Models of random weights for the benchmarks, and groups of given sizes to run through them."""
+"""Models for the benchmarks, of random weights or one's own, and groups of given sizes to run through them."""
 
+import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from reeltune.models.llava import Llava
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.prompt import Completions, Group, Prompt
+from reeltune.models.qwen3_vl import Qwen3VL
 from reeltune.video.clip import Clip
 
 SIDE = 224  # pixels: 64 vision tokens for every two frames
@@ -63,25 +66,58 @@ def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtyp
         return load_policy(Path(folder), dtype=dtype).to(device).train()
 
 
+def add_model_arguments(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "--model", type=Path, help="a Hugging Face directory instead: Qwen2-VL, Qwen2.5-VL, Qwen3-VL"
+    )
+    arguments.add_argument("--shape", choices=list(SHAPES), default="small")
+    arguments.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+
+
+def open_policy(options: argparse.Namespace) -> Policy:
+    dtype = getattr(torch, options.dtype)
+    if options.model is None:
+        policy = build_policy(options.shape, device=options.device, dtype=dtype)
+    else:
+        policy = load_policy(options.model, dtype=dtype).to(options.device).train()
+        if isinstance(policy.family, Llava):
+            raise SystemExit(f"--model {options.model}: a LLaVA takes no video rows to compare with; give a Qwen VL")
+    count = sum(parameter.numel() for parameter in policy.parameters()) / 1e6
+    name = options.model or "Qwen2.5-VL of random weights"
+    print(f"{name}: {count:.1f}M parameters, {options.dtype}, {options.device}, {options.threads} thread(s)")
+    return policy
+
+
 def prompt_tokens(time_patches: int) -> int:
     return time_patches * TOKENS_PER_PATCH + TEXT_TOKENS
 
 
 def make_prompt(policy: Policy, time_patches: int, seed: int) -> Prompt:
-    """`time_patches` * 64 vision tokens and 63 others, of random frames and words."""
+    """`time_patches` * 64 vision tokens and 63 others, of random frames and words.
+
+    Of another patch size or prompt format than Qwen2.5-VL's, as many as its frames and a short question make.
+    """
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (2 * time_patches, SIDE, SIDE, 3), dtype=np.uint8)
     clip = Clip(frames, np.arange(len(frames)) / 2.0, len(frames) / 2.0, f"benchmark-{seed}-{time_patches}")
-    config = policy.model.config
-    video = [config.video_token_id] * (time_patches * TOKENS_PER_PATCH)
-    before, after = (rng.integers(*WORDS, count).tolist() for count in (30, TEXT_TOKENS - 32))
+    if isinstance(policy.family, Qwen3VL):  # it writes a time before each patch
+        return policy.prompt("What happens, and when does it begin and end?", clip)
+    config = policy.config
+    video = [config.video_token_id] * policy.family.vision_tokens(policy.family.grid(clip))
+    before, after = (rng.integers(*words(policy), count).tolist() for count in (30, TEXT_TOKENS - 32))
     ids = torch.tensor([*before, config.vision_start_token_id, *video, config.vision_end_token_id, *after])
     return Prompt(ids, policy.family.position_ids(policy.model, ids, clip), policy.family.grid(clip), clip)
 
 
-def make_completions(lengths: Sequence[int], seed: int) -> Completions:
+def make_completions(policy: Policy, lengths: Sequence[int], seed: int) -> Completions:
     rng = np.random.default_rng(seed)
-    return Completions.from_lists([rng.integers(*WORDS, length).tolist() for length in lengths])
+    return Completions.from_lists([rng.integers(*words(policy), length).tolist() for length in lengths])
+
+
+def words(policy: Policy) -> tuple[int, int]:
+    """First and last id of plain words; in a small vocabulary from its middle."""
+    vocabulary = policy.text_config.vocab_size
+    return WORDS if vocabulary >= WORDS[1] else (vocabulary // 2, 3 * vocabulary // 4)
 
 
 def encoded_group(policy: Policy, prompt: Prompt, completions: Completions) -> Group:

@@ -2,6 +2,7 @@
 
     python benchmarks/rollout.py
     python benchmarks/rollout.py --patches 4 16 48 --rounds 5
+    python benchmarks/rollout.py --model DIR               a model of one's own: Qwen2-VL, Qwen2.5-VL, Qwen3-VL
     python benchmarks/rollout.py --device cuda --shape 7b --dtype bfloat16 --patches 64 256 --tokens 256
 
 All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are off.
@@ -18,7 +19,7 @@ from typing import Any
 import harness
 import torch
 from flops import forward_flops, matmul_rate
-from models import SHAPES, build_policy, make_prompt, prompt_tokens
+from models import add_model_arguments, make_prompt, open_policy
 from torch import Tensor
 
 from reeltune.models.packing import prefill
@@ -37,11 +38,10 @@ def main() -> None:
     arguments.add_argument("--tokens", type=int, default=64)
     arguments.add_argument("--group-size", type=int, default=8)
     arguments.add_argument("--no-single", action="store_true", help="leave out one call per completion")
-    arguments.add_argument("--shape", choices=list(SHAPES), default="small")
-    arguments.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    add_model_arguments(arguments)
     options = arguments.parse_args()
     head = harness.start(options)
-    policy = build_policy(options.shape, device=options.device, dtype=getattr(torch, options.dtype)).eval()
+    policy = open_policy(options).eval()
     policy.stop_ids = ()
     verdicts, rows, cases = harness.Verdicts(), [], []
     for patches in options.patches:
@@ -71,8 +71,8 @@ def measure(policy: Policy, patches: int, options: argparse.Namespace) -> dict[s
         "ours": partial(prefill_alone, policy, prompts),
         "generate": partial(stock, policy, prompts, options.group_size, 1, 1.0),
     }
-    case: dict[str, Any] = {"P": prompt_tokens(patches), "greedy_rows_that_differ": differing}
-    case["flops"] = options.prompts * forward_flops(policy, patches, options.tokens, options.group_size)
+    case: dict[str, Any] = {"P": len(prompts[0]), "greedy_rows_that_differ": differing}
+    case["flops"] = options.prompts * forward_flops(policy, prompts[0], options.tokens, options.group_size)
     case["matmul_rate"] = matmul_rate(options.device, policy.model.dtype)
     case["peak_bytes"] = {name: harness.peak_bytes(way, options.device) for name, way in list(ways.items())[:2]}
     case["seconds"] = harness.interleave(ways, options.rounds, device=options.device)
@@ -98,7 +98,9 @@ def stock(policy: Policy, prompts: list[Prompt], group_size: int, tokens: int, t
     device = policy.device
     ids = torch.stack([prompt.input_ids for prompt in prompts]).to(device)
     clips = [prompt.clip for prompt in prompts]
-    seconds = [2 * clip.duration / len(clip.frames) for clip in clips]
+    timing = {}
+    if policy.config.model_type == "qwen2_5_vl":
+        timing["second_per_grid_ts"] = torch.tensor([2 * clip.duration / len(clip.frames) for clip in clips])
     sampling = (
         {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
     )
@@ -107,12 +109,12 @@ def stock(policy: Policy, prompts: list[Prompt], group_size: int, tokens: int, t
         attention_mask=torch.ones_like(ids),
         pixel_values_videos=torch.cat([policy.family.patches(clip, device) for clip in clips]),
         video_grid_thw=torch.tensor([prompt.grid_thw for prompt in prompts], device=device),
-        second_per_grid_ts=torch.tensor(seconds),
         mm_token_type_ids=(ids == policy.family.placeholder_id).int() * 2,
         suppress_tokens=policy.banned.tolist(),
         min_new_tokens=tokens,
         max_new_tokens=tokens,
         num_return_sequences=group_size if temperature else 1,
+        **timing,
         **sampling,
     )
     written = output[:, ids.shape[1] :].cpu()

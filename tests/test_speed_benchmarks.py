@@ -1,0 +1,35 @@
+"""The speed benchmarks run on a model of one's own: equal results first, then a table and a JSON file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "src" / "reeltune" / "toyworld" / "base"
+
+
+def run(script: str, *words: str, folder: Path) -> tuple[str, Any]:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), "--model", str(MODEL), "--rounds", "1"]
+    done = subprocess.run([*command, *words, "--json", str(folder / "out.json")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout, json.loads((folder / "out.json").read_text())
+
+
+def test_the_learner_beside_rows_and_the_floor(tmp_path: Path) -> None:
+    words = ["--cell", "2", "8", "3", "--ways", "ours", "after rollout", "rows", "floor"]
+    printed, found = run("learner.py", *words, folder=tmp_path)
+    [case] = found["cases"]
+    assert case["C"] == 8 and case["G"] == 3 and "| rows / ours |" in printed
+    assert max(case["equality"].values()) < 1e-4 and len(case["equality"]) == 4
+    assert set(case["seconds"]) == {"ours", "after rollout", "rows", "floor"}
+    assert 0 < case["peak_bytes"]["ours"] < case["peak_bytes"]["rows"]
+
+
+def test_the_rollout_beside_generate(tmp_path: Path) -> None:
+    words = ["--patches", "2", "--tokens", "6", "--group-size", "3", "--prompts", "2", "--no-single"]
+    printed, found = run("rollout.py", *words, folder=tmp_path)
+    [case] = found["cases"]
+    assert case["greedy_rows_that_differ"] == 0 and "generate / ours" in printed
+    assert set(case["seconds"]) == {"ours", "generate"} and case["flops"] > 0
