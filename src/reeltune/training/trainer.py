@@ -109,7 +109,7 @@ class Trainer:
             sums = self._update(step, items, update)
         metrics = self.method.summarise(gather_object(prepared.records), sums)
         metrics |= {name: sums[name] for name in ("grad_norm", "lr")}
-        metrics["quarantined"] = float(len(self.quarantine))
+        metrics["quarantined"] = self._count_quarantined()
         if self.history:
             for sample_id, rewards in gather_object(prepared.observed):
                 self.history.observe(sample_id, rewards)
@@ -188,6 +188,12 @@ class Trainer:
                     self.quarantine.check(len(self.samples))
             index = self.schedule.substitute(step, pick.slot, attempt)
         raise InputError(f"no readable video among {MAX_SUBSTITUTES} samples; see {self.run_dir / 'quarantine.jsonl'}")
+
+    def _count_quarantined(self) -> float:
+        """Of all processes, so that each also stops at the share that the recipe allows for the whole run."""
+        self.quarantine.learn(gather_object(self.quarantine.entries))
+        self.quarantine.check(len(self.samples))
+        return float(len(self.quarantine))
 
     def _with_fresh_features(self, items: list[Item]) -> list[Item]:
         """A trained tower has changed since the last update: encode again, with a new graph."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from reeltune.errors import InputError
@@ -44,6 +45,16 @@ class Quarantine:
             file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
             os.fsync(file.fileno())
         self._reasons[sample_id] = reason
+
+    @property
+    def entries(self) -> list[tuple[str, str]]:
+        """Sample id and reason of all that were set aside."""
+        return list(self._reasons.items())
+
+    def learn(self, entries: Iterable[tuple[str, str]]) -> None:
+        """Know of what other processes have set aside and written already."""
+        for sample_id, reason in entries:
+            self._reasons.setdefault(sample_id, reason)
 
     def check(self, total: int) -> None:
         """Raise InputError when more than `max_share` of `total` samples are set aside."""

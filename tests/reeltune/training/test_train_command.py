@@ -76,6 +76,19 @@ def test_two_processes_give_the_losses_of_one(workshop: Any, method: str) -> Non
             assert value == pytest.approx(right[name], abs=1e-5, rel=1e-4), (left["step"], name)
 
 
+def test_videos_that_two_processes_set_aside_are_counted_together(workshop: Any) -> None:
+    for number in (2, 5, 6):
+        clip = workshop.folder / f"{number}.mp4"
+        clip.write_bytes(clip.read_bytes()[:300])
+    common = ["rl.steps=3", "eval.every=0"]
+    for name, launch in (("one", None), ("two", LAUNCH_TWO)):
+        workshop.train(name, *common, "video.max_broken_share=0.5", launch=launch)
+    counts = [[row["quarantined"] for row in workshop.metrics(name)] for name in ("one", "two")]
+    assert counts[0] == counts[1] and counts[0][-1] == 3
+    output = workshop.train("strict", *common, "video.max_broken_share=0.3", code=1, launch=LAUNCH_TWO)
+    assert "3 of 8 samples" in output
+
+
 def test_two_processes_resume_exactly(workshop: Any) -> None:
     workshop.train("whole", launch=LAUNCH_TWO)
     run = workshop.folder / "killed"
