@@ -10,6 +10,7 @@ import time
 
 import torch
 
+from reeltune.models.mixture_of_depths import is_routed
 from reeltune.models.policy import Policy
 from reeltune.models.prompt import Prompt
 from reeltune.planning.architecture import read_architecture
@@ -18,16 +19,20 @@ from reeltune.planning.costs import attention_flops, tower_flops
 
 def forward_flops(policy: Policy, prompt: Prompt, tokens: int, group_size: int) -> int:
     """Tower, prompt of P tokens, G completions of C tokens over it, and the head where a token is predicted."""
+    if is_routed(policy.model):
+        raise SystemExit(f"{policy.source}: a p-MoD model; mixture_of_depths.py measures those")
     vision = policy.family.vision_tokens(prompt.grid_thw)
     architecture = read_architecture(
         policy.config.to_dict(), str(policy.source), tokens_per_image=vision // prompt.grid_thw[0]
     )
-    decoder, known, written = architecture.decoder, len(prompt), group_size * tokens
+    decoder, known, predicted = architecture.decoder, len(prompt), group_size * tokens
+    # A completion's last token predicts nothing; a prompt's last one is all that its last layer owes beside the keys.
+    run = group_size * (tokens - 1)
     width = decoder.heads * decoder.head_dim
-    linear = 2 * decoder.layer_weights * ((decoder.layers - 1) * known + decoder.layers * written)
-    linear += 2 * decoder.hidden * decoder.cache_values * known + 2 * decoder.head_weights * written
+    linear = 2 * decoder.layer_weights * ((decoder.layers - 1) * known + decoder.layers * run + 1)
+    linear += 2 * decoder.hidden * decoder.cache_values * known + 2 * decoder.head_weights * predicted
     attention = (decoder.layers - 1) * attention_flops(width, known)
-    attention += decoder.layers * (4 * width * written * known + group_size * attention_flops(width, tokens))
+    attention += decoder.layers * (4 * width * run * known + group_size * attention_flops(width, tokens - 1))
     tower = tower_flops(architecture.vision, vision) if architecture.vision else 0
     return linear + attention + tower
 

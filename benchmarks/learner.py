@@ -6,10 +6,14 @@
     python benchmarks/learner.py --trl                TRL 1.16's loss path too (pip install 'trl==1.16.*')
     python benchmarks/learner.py --model DIR --cell 16 64 8 --ways ours rows floor        a model of one's own
     python benchmarks/learner.py --device cuda --shape 7b --dtype bfloat16        7B shapes on a GPU
+    python benchmarks/learner.py --device cuda --shape 7b --dtype bfloat16 --checkpointing --cell 256 256 8
+
+Rows that need more memory than there is go in slices with their gradients added up, as micro-batches do.
 
 A prompt is T time patches of 64 vision tokens and 63 other tokens (T = 4, 16, 48, 64 gives P = 319, 1087, 3135,
 4159). Every way starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). `after
-rollout` is what is left of ours in a run, where the rollout of the same step has computed tower and prompt already.
+rollout` is what is left of ours in a run, where the rollout of the same step has computed tower and prompt already:
+less work than the others', so no goal is set against it (step.py compares whole steps).
 `of matmul` is the utilisation: the operations that the result needs (flops.py), per second, over the rate of one
 large matrix product in the same process.
 Before any timing, log-probs and gradients of all exact ways are compared with those of duplicated rows.
@@ -24,7 +28,7 @@ from typing import Any
 import harness
 import torch
 from flops import forward_flops, matmul_rate
-from learner_ways import AFTER_ROLLOUT, EXACT, WAYS, AfterRollout, backward
+from learner_ways import AFTER_ROLLOUT, EXACT, WAYS, AfterRollout, backward, backward_in_slices
 from models import add_model_arguments, make_completions, make_prompt, open_policy, prompt_tokens
 
 from reeltune.models.policy import Policy
@@ -32,8 +36,8 @@ from reeltune.models.policy import Policy
 GOALS = {(16, 64, 8): 7.8, (48, 64, 8): 10.4}  # (time patches, C, G): times faster than rows
 GRID = [(patches, c, g) for patches in (4, 16, 64) for c in (32, 128, 512) for g in (4, 8, 16)]
 LONG = [(patches, 64, 8) for patches in (4, 16, 64, 256)]
-GPU = [(64, 256, 8), (256, 256, 8)]
-MEMORY_LIMIT = 12e9
+GPU = [(64, 256, 8)]
+CPU_LIMIT = 12e9
 
 
 def main() -> None:
@@ -45,11 +49,14 @@ def main() -> None:
     arguments.add_argument("--trl", action="store_true", help="also time TRL's loss path at equal tokens")
     add_model_arguments(arguments)
     options = arguments.parse_args()
+    if options.trl and options.model:
+        raise SystemExit("--trl goes with the benchmark's own model: TRL's images are made to its sizes")
     head = harness.start(options)
     policy = open_policy(options)
     cells, names = _plan(options)
     cells = [tuple(options.cell)] if options.cell else cells
-    names = options.ways or names
+    # Checkpointing has no kept prompt: its activations would be dropped and computed again.
+    names = [name for name in options.ways or names if not (options.checkpointing and name == AFTER_ROLLOUT)]
     verdicts, rows, cases = harness.Verdicts(), [], []
     for cell in cells:
         case = measure(policy, cell, names, options)
@@ -85,32 +92,44 @@ def measure(
     }
     if AFTER_ROLLOUT in names:
         run[AFTER_ROLLOUT] = AfterRollout(policy, prompt, completions)
-    case: dict[str, Any] = {"P": len(prompt), "C": c, "G": g, "skipped": {}}
+    case: dict[str, Any] = {"P": len(prompt), "C": c, "G": g}
     if "ours" not in run or "floor" not in run:
         raise SystemExit("--ways: give ours and floor too; everything is measured against them")
     if c < 2:
         raise SystemExit(f"--cell: completions have two tokens at least here, got C = {c}")
-    case["peak_bytes"] = {"ours": harness.peak_bytes(run["ours"], options.device)}
+    case["peak_bytes"] = {"ours": peak_bytes(policy, run["ours"], options.device)}
     case["flops"] = 3 * forward_flops(policy, prompt, c, g)
     case["matmul_rate"] = matmul_rate(options.device, policy.model.dtype)
     tokens = case["P"] + g * c
     # What a row holds grows with its tokens alone; ours tells how much a token needs.
     expected = case["peak_bytes"]["ours"] * g * (case["P"] + c) / tokens
-    if "rows" in run and options.device == "cpu" and expected > MEMORY_LIMIT:
-        case["skipped"]["rows"] = f"would need about {expected / 1e9:.0f} GB"
-        print(f"rows at P {case['P']}, C {c}, G {g} left out: {case['skipped']['rows']}")
-        del run["rows"]
+    if "rows" in run and expected > (limit := memory_limit(options.device)):
+        at_once = max(1, int(g * limit / expected))
+        case["rows_at_once"] = at_once
+        print(f"rows at P {case['P']}, C {c}, G {g}: {at_once} at once, all {g} would need {expected / 1e9:.0f} GB")
+        run["rows"] = partial(backward_in_slices, policy, prompt, completions, at_once)
     case["equality"] = check_equality(policy, run)
-    if "rows" in run:
-        case["peak_bytes"]["rows"] = harness.peak_bytes(run["rows"], options.device)
+    if "rows" in run and "rows_at_once" not in case:
+        case["peak_bytes"]["rows"] = peak_bytes(policy, run["rows"], options.device)
     if "trl" in names:
         from trl_peer import TRLPeer
 
         peer = TRLPeer(policy, patches, completions, options.seed)
         case["trl_equality"] = peer.check()
         run["trl"] = peer.backward
-    case["seconds"] = harness.interleave(run, options.rounds, device=options.device, warm_up=len(run) > 2)
+    case["seconds"] = harness.interleave(run, options.rounds, device=options.device, warm_up=options.rounds > 1)
     return case
+
+
+def memory_limit(device: str) -> float:
+    """Bytes that one way may take: more and the rows go in slices, as a trainer's micro-batches do."""
+    return 0.7 * torch.cuda.mem_get_info()[0] if device.startswith("cuda") else CPU_LIMIT
+
+
+def peak_bytes(policy: Policy, way: Any, device: str) -> int:
+    """With the gradients it makes, whichever way ran before."""
+    policy.zero_grad(set_to_none=True)
+    return harness.peak_bytes(way, device)
 
 
 def check_equality(policy: Policy, run: dict[str, Any]) -> dict[str, float]:
@@ -126,9 +145,10 @@ def check_equality(policy: Policy, run: dict[str, Any]) -> dict[str, float]:
         if name in EXACT and name != "rows":
             difference = float((run[name]()["log_probs"] - wanted).abs().max())
             pairs = zip([p.grad for p in policy.parameters() if p.grad is not None], gradients, strict=True)
-            slope = max(float((got - gradient).abs().max()) for got, gradient in pairs) / scale
+            slope = float(torch.stack([(got - gradient).abs().max() for got, gradient in pairs]).max()) / scale
             found |= {f"{name} log-probs": difference, f"{name} gradients": slope}
-            if max(difference, slope) > (1e-4 if exact else 0.3):
+            limit = 1e-4 if exact else 0.3
+            if not (difference <= limit and slope <= limit):
                 raise SystemExit(
                     f"{name} differs from duplicated rows: {difference:.2g} log-probs, {slope:.2g} gradients"
                 )
@@ -161,9 +181,6 @@ def judge(case: dict[str, Any], verdicts: harness.Verdicts, *, goals: bool) -> N
             f"{place}: rows / ours, seconds", harness.ratio(seconds, "rows", "ours"), goal or 1.0, at_least=True
         )
     if goal and "rows" in seconds:
-        if AFTER_ROLLOUT in seconds:
-            faster = harness.ratio(seconds, "rows", AFTER_ROLLOUT)
-            verdicts.check(f"{place}: rows / ours after the rollout, seconds", faster, goal, at_least=True)
         verdicts.check(f"{place}: ours / floor, seconds", harness.ratio(seconds, "ours", "floor"), 1.05, at_least=False)
         verdicts.check(f"{place}: rows / ours, peak memory", memory["rows"] / memory["ours"], 3.0, at_least=True)
 

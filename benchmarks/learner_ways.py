@@ -35,7 +35,10 @@ def duplicated_rows(policy: Policy, prompt: Prompt, completions: Completions) ->
 
 
 def floor(policy: Policy, prompt: Prompt, completions: Completions) -> Tensor:
-    """One plain causal pass over P + G * C tokens, the video once: not the same function, the least work for it."""
+    """One plain causal pass over P + G * C tokens, the video once: not the same function, and a whole last layer.
+
+    Completions attend to one another here, which costs where G * C is long; ours can be below it.
+    """
     device = policy.device
     [features] = policy.encode([prompt.clip])
     ids = torch.cat([prompt.input_ids, completions.ids.flatten()])[None].to(device)
@@ -126,6 +129,22 @@ def backward(policy: Policy, way: Way, prompt: Prompt, completions: Completions)
     loss: Any = -(log_probs * advantage).sum() / log_probs.numel()
     loss.backward()
     return {"log_probs": log_probs.detach(), "loss": loss.detach()}
+
+
+def backward_in_slices(policy: Policy, prompt: Prompt, completions: Completions, at_once: int) -> dict[str, Tensor]:
+    """`backward` of duplicated rows, `at_once` of them at a time, their gradients added up."""
+    policy.zero_grad(set_to_none=True)
+    rows, count = completions.ids.shape[0], completions.ids.numel()
+    advantage = torch.linspace(-1, 1, rows, device=policy.device)[:, None]
+    found, total = [], torch.zeros((), device=policy.device)
+    for start in range(0, rows, at_once):
+        part = slice(start, start + at_once)
+        log_probs = duplicated_rows(policy, prompt, Completions(completions.ids[part], completions.mask[part]))
+        loss: Any = -(log_probs * advantage[part]).sum() / count
+        loss.backward()
+        found.append(log_probs.detach())
+        total += loss.detach()
+    return {"log_probs": torch.cat(found), "loss": total}
 
 
 class AfterRollout:

@@ -70,6 +70,9 @@ def add_model_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--model", type=Path, help="a Hugging Face directory instead: Qwen2-VL, Qwen2.5-VL, Qwen3-VL"
     )
+    arguments.add_argument(
+        "--checkpointing", action="store_true", help="compute activations again in the backward pass"
+    )
     arguments.add_argument("--shape", choices=list(SHAPES), default="small")
     arguments.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
 
@@ -82,6 +85,8 @@ def open_policy(options: argparse.Namespace) -> Policy:
         policy = load_policy(options.model, dtype=dtype).to(options.device).train()
         if isinstance(policy.family, Llava):
             raise SystemExit(f"--model {options.model}: a LLaVA takes no video rows to compare with; give a Qwen VL")
+    if options.checkpointing:
+        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     count = sum(parameter.numel() for parameter in policy.parameters()) / 1e6
     name = options.model or "Qwen2.5-VL of random weights"
     print(f"{name}: {count:.1f}M parameters, {options.dtype}, {options.device}, {options.threads} thread(s)")
@@ -115,7 +120,7 @@ def make_completions(policy: Policy, lengths: Sequence[int], seed: int) -> Compl
 
 
 def words(policy: Policy) -> tuple[int, int]:
-    """First and last id of plain words; in a small vocabulary from its middle."""
+    """Where ids of plain words start, and end (exclusive); in a small vocabulary its third quarter."""
     vocabulary = policy.text_config.vocab_size
     return WORDS if vocabulary >= WORDS[1] else (vocabulary // 2, 3 * vocabulary // 4)
 
@@ -137,3 +142,11 @@ def model_inputs(policy: Policy, prompt: Prompt, completions: Completions, rows:
         "pixel_values_videos": policy.family.patches(prompt.clip, device).repeat(rows, 1),
         "video_grid_thw": torch.tensor([prompt.grid_thw] * rows, device=device),
     }
+
+
+def forbid_ends(policy: Policy) -> None:
+    """Give the end tokens probability 0 on both sides, so that every completion has its full length."""
+    ends = policy.model.generation_config.eos_token_id
+    ends = {*policy.stop_ids, *(ends if isinstance(ends, list) else [ends])}
+    policy.banned = torch.tensor(sorted({*policy.banned.tolist(), *ends}), device=policy.device)
+    policy.stop_ids = ()

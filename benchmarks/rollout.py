@@ -5,8 +5,8 @@
     python benchmarks/rollout.py --model DIR               a model of one's own: Qwen2-VL, Qwen2.5-VL, Qwen3-VL
     python benchmarks/rollout.py --device cuda --shape 7b --dtype bfloat16 --patches 64 256 --tokens 256
 
-All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are off.
-Before any timing, greedy completions of ours and of generate are compared token by token. `of matmul` is the
+All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are
+forbidden. Before any timing, greedy completions of ours and of generate are compared token by token. `of matmul` is the
 utilisation: the operations that the completions need (flops.py), per second, over the rate of one large matrix
 product in the same process.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import harness
 import torch
 from flops import forward_flops, matmul_rate
-from models import add_model_arguments, make_prompt, open_policy
+from models import add_model_arguments, forbid_ends, make_prompt, open_policy
 from torch import Tensor
 
 from reeltune.models.packing import prefill
@@ -33,7 +33,7 @@ GOAL = 3.0
 
 def main() -> None:
     arguments = harness.parser(__doc__)
-    arguments.add_argument("--patches", type=int, nargs="+", default=[16], help="time patches of 64 tokens")
+    arguments.add_argument("--patches", type=int, nargs="+", default=[16], help="time patches (two frames each)")
     arguments.add_argument("--prompts", type=int, default=4)
     arguments.add_argument("--tokens", type=int, default=64)
     arguments.add_argument("--group-size", type=int, default=8)
@@ -42,7 +42,7 @@ def main() -> None:
     options = arguments.parse_args()
     head = harness.start(options)
     policy = open_policy(options).eval()
-    policy.stop_ids = ()
+    forbid_ends(policy)
     verdicts, rows, cases = harness.Verdicts(), [], []
     for patches in options.patches:
         case = measure(policy, patches, options)

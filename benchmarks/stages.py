@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from models import SIDE, build_policy
+from models import SIDE, build_policy, forbid_ends
 
 from reeltune.config import parse_recipe
 from reeltune.inputs import InputReader
@@ -102,7 +102,7 @@ class Run:
         for section, settings in recipe.items():
             tree[section] = tree.get(section, {}) | settings
         self.trainer = _captured_trainer(parse_recipe(tree | {"seed": seed}, where="benchmark"))
-        self.trainer.policy.stop_ids = ()
+        forbid_ends(self.trainer.policy)
         self.number = 0
 
     def step(self) -> dict[str, float]:

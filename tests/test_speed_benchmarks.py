@@ -28,7 +28,7 @@ def test_the_learner_beside_rows_and_the_floor(tmp_path: Path) -> None:
 
 
 def test_the_rollout_beside_generate(tmp_path: Path) -> None:
-    words = ["--patches", "2", "--tokens", "6", "--group-size", "3", "--prompts", "2", "--no-single"]
+    words = ["--patches", "2", "--tokens", "32", "--group-size", "3", "--prompts", "2", "--no-single"]
     printed, found = run("rollout.py", *words, folder=tmp_path)
     [case] = found["cases"]
     assert case["greedy_rows_that_differ"] == 0 and "generate / ours" in printed

@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from reeltune.config import load_tree, parse_recipe
+    from reeltune.evaluation.identity import claim, identify
     from reeltune.evaluation.judge_command import judge_answers
     from reeltune.evaluation.runner import predict
     from reeltune.evaluation.score import score_answers
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.files import write_json
     from reeltune.inputs import autocast
     from reeltune.rollout.hf import HFEngine
-    from reeltune.sources import load_source
+    from reeltune.sources import load_source, resolve_model
     from reeltune.tasks import load_task_file
     from reeltune.training.launch import load_recipe_policy, make_reader
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     for path in recipe.data.tasks:
         load_task_file(path)
     samples = load_source(args.samples, recipe.toyworld)
+    claim(args.output, identify(recipe, resolve_model(recipe.model.path, recipe.toyworld), samples))
     policy = load_recipe_policy(recipe).to("cuda" if torch.cuda.is_available() else "cpu")
     policy.freeze_vision()
     with autocast(policy.device, recipe.optim.precision):

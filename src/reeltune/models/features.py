@@ -21,7 +21,7 @@ from reeltune.models.prompt import VideoFeatures
 from reeltune.video.clip import Clip
 
 # Raise this when patches, towers or the file layout change what features hold.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class FeatureCache:

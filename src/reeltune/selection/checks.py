@@ -5,7 +5,8 @@ from pathlib import Path
 
 from reeltune.config import Recipe
 from reeltune.errors import InputError
-from reeltune.selection.identity import FILE, content, differences, digest, read_identity
+from reeltune.identity import content, digest
+from reeltune.selection.identity import FILE, differences, read_identity
 from reeltune.selection.sampling import Shard, identify, load_pool
 from reeltune.selection.stats import SampleStats, quarantined, rebased
 from reeltune.tasks import get_task

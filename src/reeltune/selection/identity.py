@@ -4,9 +4,8 @@ Statistics speak for one model and one way of sampling alone. Digests in every l
 out; identity.json beside it says in words what they are of.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from typing import Any
 from reeltune.config import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
+from reeltune.identity import asked_settings, file_digest
 from reeltune.rollout.engine import SamplingParams
-from reeltune.samples import Sample
 
 FILE = "identity.json"
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
 @dataclass(frozen=True)
@@ -35,44 +33,16 @@ class Identity:
     settings: dict[str, Any]
 
 
-def model_digest(directory: Path) -> str:
-    """Of the weights, the configuration and the tokenizer: every file the answers depend on.
-
-    Raises InputError when the directory holds no weights.
-    """
-    files = sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern))
-    if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(f"model.path: {directory} holds no *.safetensors weights")
-    return digest([[path.name, file_digest(path)] for path in files])
-
-
-def file_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """What decides, beside model and prompt, which answers are drawn and what they earn."""
-    video = recipe.video.model_dump(
-        include={"fps", "min_frames", "max_frames", "total_pixels", "min_frame_pixels", "max_frame_pixels"}
-    )
     rewards = recipe.rewards.model_dump(mode="json", exclude={"preset", "weights"})
     params = sampling_params(recipe)
-    routed = recipe.model.mixture_of_depths
     return {
         "repeats": recipe.select.repeats,
         **asdict(params),
         "seed": recipe.seed,
-        "mode": recipe.data.mode,
-        "system": recipe.data.system,
-        "dtype": recipe.model.dtype,
-        "mixture_of_depths": routed.model_dump(mode="json") if routed else None,
+        **asked_settings(recipe),
         "code": code_digests(recipe),
-        "precision": recipe.optim.precision,
-        "video": video,
         "judge": recipe.judge.model_dump(include={"kind", "model", "temperature"}),
         "weights": {task: dict(sorted(each.items())) for task, each in sorted(weights.items())},
         "rewards": rewards,
@@ -91,20 +61,6 @@ def sampling_params(recipe: Recipe) -> SamplingParams:
     rl = recipe.rl
     temperature = rl.temperature if recipe.select.temperature is None else recipe.select.temperature
     return SamplingParams(temperature, rl.top_p, rl.top_k, rl.max_new_tokens)
-
-
-def digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def pool_digest(samples: Sequence[Sample]) -> str:
-    """Of the samples and their order. The place of a video is left out: it differs from machine to machine."""
-    return digest([content(sample.model_dump(mode="json")) for sample in samples])
-
-
-def content(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample without the place of its video."""
-    return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
 
 
 def write_identity(directory: Path, identity: Identity) -> None:

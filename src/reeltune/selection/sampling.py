@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from reeltune.config import Recipe
 from reeltune.errors import InputError, VideoError
+from reeltune.identity import digest, model_digest, pool_digest
 from reeltune.inputs import InputReader, autocast
 from reeltune.judges import Judge
 from reeltune.models.prompt import Prompt
@@ -21,7 +22,7 @@ from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.hf import HFEngine
 from reeltune.samples import Sample, nearest
 from reeltune.selection import identity as identities
-from reeltune.selection.identity import Identity, digest, sampling_params
+from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
 from reeltune.sources import load_sources, resolve_model
 from reeltune.tasks import get_task, load_task_file
@@ -78,9 +79,9 @@ def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
     settings = identities.sampling_settings(recipe, weights)
     start, stop = shard.bounds(len(pool))
     return Identity(
-        model=identities.model_digest(model),
-        sampling=identities.digest(settings),
-        pool=identities.pool_digest(pool),
+        model=model_digest(model),
+        sampling=digest(settings),
+        pool=pool_digest(pool),
         pool_size=len(pool),
         start=start,
         stop=stop,

@@ -67,6 +67,22 @@ def test_a_killed_evaluation_goes_on(tiny_models: Any, samples: Path, tmp_path: 
     assert scores == json.loads((tmp_path / "whole" / "scores.json").read_text())
 
 
+def test_a_directory_holds_the_answers_of_one_evaluation(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
+    finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"))
+    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    output = finish(start(tiny_models("qwen3_vl"), samples, tmp_path / "out"), code=2)
+    assert "holds answers of another evaluation; give another -o:\n  model: " in output
+    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out", "eval.max_new_tokens=9"), code=2)
+    assert "max_new_tokens: 8, not 9" in output
+    samples.write_text(samples.read_text().replace("What?", "Which?"))
+    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"), code=2)
+    assert "samples: " in output and "model: " not in output
+    (tmp_path / "out" / "identity.json").unlink()
+    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"), code=2)
+    assert "whose answers are these" in output
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+
+
 def test_a_broken_video_counts_as_wrong_and_is_named(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
     (samples.parent / "2.mp4").write_bytes(b"not a video")
     model = tiny_models("qwen2_5_vl")
