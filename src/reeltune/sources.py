@@ -45,22 +45,34 @@ def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:
     from reeltune.toyworld.generate import generate
     from reeltune.toyworld.lessons import write_lesson
 
+    file = toyworld_file(spec, toyworld)
+    if file.exists():
+        return file
+    split, name = _split_and_name(spec)
+    if split == "lesson":
+        return write_lesson(file.parent, name, seed=toyworld.seed)
+    videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
+    return generate(file.parent, videos=videos, split=split, seed=toyworld.seed, tasks=[name])  # type: ignore[arg-type]
+
+
+def toyworld_file(spec: str, toyworld: ToyworldConfig) -> Path:
+    """Where the samples that `spec` names stand, once they are generated."""
+    split, name = _split_and_name(spec)
+    if split == "lesson":
+        return Path(toyworld.dir) / f"lesson-{name}-seed{toyworld.seed}" / "train.jsonl"
+    videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
+    folder = f"{split}-{name.replace('/', '-')}-{videos}-seed{toyworld.seed}"
+    return Path(toyworld.dir) / folder / f"{split}.jsonl"
+
+
+def _split_and_name(spec: str) -> tuple[str, str]:
     split, slash, name = spec.removeprefix(TOYWORLD).partition("/")
     if split not in ("train", "held_out", "lesson") or not slash:
         raise InputError(
             "toyworld data must look like toyworld:train/TASK, toyworld:held_out/TASK or toyworld:lesson/NAME; "
             f"got {spec!r}"
         )
-    if split == "lesson":
-        folder = Path(toyworld.dir) / f"lesson-{name}-seed{toyworld.seed}"
-        file = folder / "train.jsonl"
-        return file if file.exists() else write_lesson(folder, name, seed=toyworld.seed)
-    videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
-    folder = Path(toyworld.dir) / f"{split}-{name.replace('/', '-')}-{videos}-seed{toyworld.seed}"
-    file = folder / f"{split}.jsonl"
-    if file.exists():
-        return file
-    return generate(folder, videos=videos, split=split, seed=toyworld.seed, tasks=[name])  # type: ignore[arg-type]
+    return split, name
 
 
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:

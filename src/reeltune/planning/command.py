@@ -30,11 +30,12 @@ def run(args: argparse.Namespace) -> int:
     plan = read_plan(args.source, args.overrides)
     text = plan.text_tokens if args.text is None else args.text
     counts = args.vision or plan.vision_tokens
+    as_published = not (args.vision or args.overrides) and args.text is None
     pairs = [_costs(plan, text, count) for count in counts]
     print(_heading(plan))
     for number, (dense, routed) in enumerate(pairs):
         print()
-        print("\n".join(_prompt_lines(plan, dense, routed, published=number == 0 and not args.vision)))
+        print("\n".join(_prompt_lines(plan, dense, routed, published=number == 0 and as_published)))
         if not args.summary:
             print("\n".join(_layer_lines(dense, routed or dense)))
     step = _step(plan, pairs[0][1] or pairs[0][0])
@@ -134,6 +135,7 @@ def _step_lines(step: "StepCost") -> list[str]:
         f" (a row per completion: {step.separate_tokens})",
         f"  weights, gradients, AdamW              {step.state_bytes / GIB:.3f} GiB (weights alone "
         f"{step.weight_bytes / GIB:.3f})",
+        f"  reference model (rl.kl)                {step.reference_bytes / GIB:.3f} GiB",
         f"  KV cache of a rollout pass             {step.cache_bytes / GIB:.3f} GiB",
         f"  work                                   {step.flops / TERA:.3f} TFLOPs",
     ]

@@ -110,6 +110,8 @@ def _from_recipe(path: Path, tree: dict[str, Any]) -> Plan:
     tokens = largest_video(recipe.video, side)
     per_image = max(1, tokens // max(1, recipe.video.max_frames // 2))
     architecture = read_architecture(config, str(directory), tokens_per_image=per_image)
+    if architecture.vision and "image_size" in vision:  # a tower whose frames all have one size
+        tokens = recipe.video.max_frames * architecture.vision.tokens_per_image
     return Plan(path.stem, architecture, TEXT_TOKENS, (tokens,), recipe.model.mixture_of_depths, recipe=recipe)
 
 

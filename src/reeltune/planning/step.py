@@ -14,9 +14,10 @@ class StepCost:
     """Every prompt has the longest video that the recipe allows, every completion its full budget.
 
     `learner_tokens`: P + G * C per group, the prompt computed once; `separate_tokens`: G * (P + C), what a trainer
-    with a row per completion computes. `cache_bytes`: one rollout pass; `state_bytes`: weights, gradients and
-    AdamW's two moments. `flops`: rollout, and forward and backward of the learner (twice the forward); the attention
-    of completions and a tower that runs again for the update are left out.
+    with a row per completion computes. `cache_bytes`: one rollout pass, each prompt once; `state_bytes`: weights,
+    gradients and AdamW's two moments; `reference_bytes`: the model that rl.kl compares with. `flops`: rollout, and
+    forward and backward of the learner (twice the forward); the attention of completions and a tower that runs again
+    for the update are left out.
     """
 
     groups: int
@@ -27,6 +28,7 @@ class StepCost:
     separate_tokens: int
     cache_bytes: int
     weight_bytes: int
+    reference_bytes: int
     state_bytes: int
     flops: int
 
@@ -49,7 +51,7 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
         if recipe.model.freeze_vision == "tower":
             trained += architecture.vision.projector_weights
     in_pass = max(1, min(groups, recipe.packing.rollout_tokens // (prompt_tokens + size * length)))
-    cached_completions = size * length * decoder.layers * decoder.cache_values * value_bytes
+    cached_tokens = sum(layer.tokens for layer in prompt.layers) + size * length * decoder.layers
     return StepCost(
         groups=groups,
         group_size=size,
@@ -57,9 +59,9 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
         completion_tokens=length,
         learner_tokens=groups * (prompt_tokens + size * length),
         separate_tokens=groups * size * (prompt_tokens + length),
-        # The prompt's cache is repeated for each completion while they are decoded.
-        cache_bytes=in_pass * (size * prompt.cache_bytes + cached_completions) if grpo else 0,
+        cache_bytes=in_pass * cached_tokens * decoder.cache_values * value_bytes if grpo else 0,
         weight_bytes=weight_bytes,
+        reference_bytes=weight_bytes if grpo and recipe.rl.kl else 0,
         state_bytes=weight_bytes + 3 * trained * value_bytes,
         flops=(forward if grpo else 0) + 3 * forward,
     )

@@ -10,7 +10,7 @@ from reeltune.config import Recipe, parse_recipe
 from reeltune.errors import InputError
 from reeltune.report.charts import Point
 from reeltune.samples import Sample
-from reeltune.sources import TOYWORLD, load_source
+from reeltune.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.tasks import load_task_file
 from reeltune.tasks.base import Mode
 
@@ -135,15 +135,16 @@ def read_run_samples(run: RunFiles) -> RunSamples:
         return RunSamples({}, [], "direct", (f"The samples cannot be shown: {error}",))
     problems: list[str] = []
     train = [sample for source in recipe.data.train for sample in _source(source.path, recipe, problems)]
-    held_out = _source(recipe.eval.data, recipe, problems) if recipe.eval.data else []
+    evaluated = recipe.eval.data if run.evaluations or run.answer_files else None
+    held_out = _source(evaluated, recipe, problems) if evaluated else []
     return RunSamples({sample.id: sample for sample in train}, held_out, recipe.data.mode, tuple(problems))
 
 
 def _source(path: str, recipe: Recipe, problems: list[str]) -> list[Sample]:
     """Toyworld is never generated for a report: from another folder that would write videos to a wrong place."""
     try:
-        if path.startswith(TOYWORLD) and not Path(recipe.toyworld.dir).is_dir():
-            raise InputError(f"there is no folder {recipe.toyworld.dir}; run this where the run was started")
+        if path.startswith(TOYWORLD) and not (file := toyworld_file(path, recipe.toyworld)).exists():
+            raise InputError(f"there is no {file}; run this where the run was started")
         return load_source(path, recipe.toyworld)
     except InputError as error:
         problems.append(f"The samples of {path} cannot be shown: {error}")

@@ -1,7 +1,8 @@
 """Attention of the tokens being decoded: each prompt's keys and values once for its G rows, each row's own after them.
 
-Nothing grows by copying: own keys and values are written into buffers with room to spare, and the prompts' never
-move while one of their rows is alive.
+The prompts' keys and values are copied once, padded to one tensor per layer; nothing grows by copying after that: own
+keys and values are written into buffers with room to spare, and the prompts' never move while one of their rows is
+alive.
 
 Shape letters: B groups, G rows per group, R rows alive, H query heads, K key heads, P prompt tokens, t own tokens,
 D head size.

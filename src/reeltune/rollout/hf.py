@@ -40,14 +40,23 @@ class HFEngine:
             for indices in pack(groups, self.token_budget):
                 members = [groups[index] for index in indices]
                 seeds = [requests[index].seed for index in indices]
-                states = self._with_graph(members) if keep_graph else prefill(self.policy, members)
-                found = self._decode(members, states, seeds, group_size, params)
-                if keep_graph:
-                    found = [replace(rollout, state=state) for rollout, state in zip(found, states, strict=True)]
+                found = self._one_pass(members, seeds, group_size, params, keep_graph=keep_graph)
                 rollouts.update(zip(indices, found, strict=True))
             return [rollouts[index] for index in range(len(requests))]
         finally:
             self.policy.train(was_training)
+
+    def _one_pass(
+        self, groups: list[Group], seeds: list[int], group_size: int, params: SamplingParams, *, keep_graph: bool
+    ) -> list[Rollout]:
+        states = self._with_graph(groups) if keep_graph else prefill(self.policy, groups)
+        last = torch.stack([state.last for state in states])
+        decoder = Decoder(states, group_size)
+        # The decoder has a cache of its own; only an update to come needs the prompts' too.
+        kept = states if keep_graph else [None] * len(states)
+        del states
+        found = self._decode(groups, last, decoder, seeds, group_size, params)
+        return [replace(rollout, state=state) for rollout, state in zip(found, kept, strict=True)]
 
     def _with_graph(self, groups: list[Group]) -> list[PromptState]:
         """Each prompt in a graph of its own, so that a group without signal costs no backward pass."""
@@ -59,14 +68,15 @@ class HFEngine:
     def _decode(
         self,
         groups: list[Group],
-        prompts: list[PromptState],
+        last: Tensor,
+        decoder: Decoder,
         seeds: list[int],
         group_size: int,
         params: SamplingParams,
     ) -> list[Rollout]:
+        """`last` [B, H]: the hidden states of the prompts' last tokens."""
         policy, device = self.policy, self.policy.device
-        hidden = torch.stack([prompt.last for prompt in prompts]).repeat_interleave(group_size, dim=0)
-        decoder = Decoder(prompts, group_size)
+        hidden = last.repeat_interleave(group_size, dim=0)
         positions = torch.tensor([group.prompt.next_position for group in groups], device=device)
         positions = positions.repeat_interleave(group_size)
         uniforms = _uniforms(seeds, group_size, params.max_new_tokens).to(device)

@@ -53,7 +53,13 @@ def test_a_recipe_gets_its_step_and_a_directory_its_model(
     assert step["prompt_tokens"] == 64 + 16
     assert step["learner_tokens"] == 2 * (80 + 4 * 16) and step["separate_tokens"] == 2 * 4 * (80 + 16)
     assert "learner tokens" in capsys.readouterr().out
-    assert main(["plan", str(recipe), "rl.group_size=6", "--json", str(file), "rl.max_new_tokens=20"]) == 0
+    cached = sum(layer["tokens"] for layer in json.loads(file.read_text())["prompts"][0]["routed"]["layers"])
+    keys_and_values = 2 * 2 * 8 * 4  # of one token in one layer: two heads of 8, float32
+    assert step["cache_bytes"] == 2 * (cached + 3 * 4 * 16) * keys_and_values
+    assert step["reference_bytes"] == 0
+    assert main(["plan", str(recipe), "rl.group_size=6", "--json", str(file), "rl.max_new_tokens=20", "rl.kl=0.1"]) == 0
+    step = json.loads(file.read_text())["step"]
+    assert step["reference_bytes"] == step["weight_bytes"] > 0
     assert json.loads(file.read_text())["step"]["learner_tokens"] == 2 * (80 + 6 * 20)
     capsys.readouterr()
     assert main(["plan", str(model), "--vision", "64"]) == 0

@@ -164,6 +164,18 @@ def test_the_command_writes_the_page_of_a_run_that_still_trains(
     assert "not a run directory" in capsys.readouterr().err
 
 
+def test_toyworld_is_never_generated_for_a_page(make_run: Make, tmp_path: Path, report: Report) -> None:
+    run = make_run(steps=4, every=2)
+    toyworld = tmp_path / "toyworld"
+    toyworld.mkdir()
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["train"] = "toyworld:train/multiple_choice"
+    config["toyworld"] = {"dir": str(toyworld), "train_videos": 2}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "run this where the run was started" in report(run).text
+    assert not list(toyworld.iterdir())
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path, make_run: Make) -> None:
     with pytest.raises(InputError, match="not a run directory"):
         write_run_report(tmp_path)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from reeltune.models.packing import group_log_probs
+from reeltune.models.packing import group_log_probs, prefill
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.prompt import Group
+from reeltune.rollout import hf
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
 
@@ -133,3 +134,28 @@ def test_kept_prompts_are_given_back(policy: Policy, clip_of: Any) -> None:
     del used, unused, log_probs
     assert not any(each() is not None for each in watched)
     policy.zero_grad()
+
+
+@pytest.mark.parametrize("keep_graph", [False, True])
+def test_the_prompts_own_cache_lives_on_only_for_an_update(
+    keep_graph: bool, policy: Policy, clip_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While completions are decoded, the prefill's keys exist beside the decoder's only where a graph needs them."""
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def noted(*args: Any) -> Any:
+        states = prefill(*args)
+        made.extend(weakref.ref(key) for state in states for key, _ in state.layers)
+        return states
+
+    def decode(self: Policy, *args: Any) -> torch.Tensor:
+        alive.append(sum(key() is not None for key in made))
+        return original(self, *args)
+
+    original = Policy.decode
+    monkeypatch.setattr(hf, "prefill", noted)
+    monkeypatch.setattr(Policy, "decode", decode)
+    HFEngine(policy).generate(make_requests(policy, clip_of, 2), 3, PARAMS, keep_graph=keep_graph)
+    assert made and alive
+    assert set(alive) == ({len(made)} if keep_graph else {0})
