@@ -1,6 +1,7 @@
 """From a recipe to a finished run directory."""
 
 import platform
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -65,6 +66,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in samples}, recipe.data.mode)
     judge = recipe_judge(recipe, rewards)
     if accelerator.is_main_process:
+        _warn_of_rounding(recipe)
         announce_cost(recipe, judge, rewards, samples)
     policy = _policy_to_train(recipe, checkpoint).to(accelerator.device)
     optimizer = make_optimizer(policy, recipe.optim)
@@ -109,6 +111,16 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         if journal:
             journal.close()
             write_judge_record(run_dir, judge)
+
+
+def _warn_of_rounding(recipe: Recipe) -> None:
+    """bfloat16 holds 8 bits: an update below 1/256 of a weight is lost, whole, at every step."""
+    if recipe.model.dtype == "bfloat16":
+        print(
+            f"reeltune: model.dtype bfloat16 keeps the weights themselves in bfloat16, where steps of optim.lr "
+            f"{recipe.optim.lr:g} round to nothing for most of them; use model.dtype float32 with optim.precision bf16",
+            file=sys.stderr,
+        )
 
 
 def _policy_to_train(recipe: Recipe, checkpoint: Path | None) -> Policy:

@@ -101,6 +101,13 @@ def test_broken_videos_are_quarantined_and_replaced(workshop: Any, capsys: Any) 
     assert "1 of 8 samples" in capsys.readouterr().err
 
 
+def test_weights_kept_in_bfloat16_are_warned_of(workshop: Any, capsys: Any) -> None:
+    assert run(workshop, "run", "rl.steps=1", "model.dtype=bfloat16", "rl.parity_tolerance=1") == 0
+    assert "steps of optim.lr 0.001 round to nothing" in capsys.readouterr().err
+    assert run(workshop, "other", "rl.steps=1") == 0
+    assert "round to nothing" not in capsys.readouterr().err
+
+
 def test_a_nan_reward_names_reward_and_sample(workshop: Any, capsys: Any) -> None:
     task = workshop.folder / "vowels.py"
     task.write_text(task.read_text().replace("sum(text.count", "float('nan') * sum(text.count"))
