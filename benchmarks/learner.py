@@ -54,9 +54,10 @@ def main() -> None:
     head = harness.start(options)
     policy = open_policy(options)
     cells, names = _plan(options)
+    names = [*(options.ways or names), *(["trl"] if options.trl and options.ways else [])]
     cells = [tuple(options.cell)] if options.cell else cells
     # Checkpointing has no kept prompt: its activations would be dropped and computed again.
-    names = [name for name in options.ways or names if not (options.checkpointing and name == AFTER_ROLLOUT)]
+    names = [name for name in names if not (options.checkpointing and name == AFTER_ROLLOUT)]
     verdicts, rows, cases = harness.Verdicts(), [], []
     for cell in cells:
         case = measure(policy, cell, names, options)

@@ -1,9 +1,10 @@
 """The last layer, for the tokens whose output is wanted: of each prompt its last one, and all completions.
 
-A prompt's other tokens owe the last layer their keys and values and nothing more; their queries, their attention and
-their MLP would be computed, forward and backward, for nobody. Exact, and our choice: no published trainer does it.
+A prompt's other tokens owe the last layer their keys and values and nothing more; their attention and their MLP would be
+computed, forward and backward, for nobody. (The projections of their queries and output still run forward, since the
+layer's own attention module makes the keys.) Exact; our choice.
 
-Shape letters: B prompts, L tokens of the row, H hidden size.
+Shape letters: B prompts, L tokens of the row, H query heads, K key heads, P prompt tokens, D head size.
 """
 
 from typing import Any
@@ -18,13 +19,16 @@ from reeltune.models.shared_attention import OverPrompts, Recording, RowAttentio
 def narrow(language_model: Any) -> None:
     """Let rows under `RowAttention` or `Recording` leave this model's last layer as `wanted` [B + completion tokens].
 
-    A routed layer stays as it is: it has few prompt tokens already.
+    A routed model stays as it is: its last layer has few prompt tokens already.
     """
     language_model.layers[-1].register_forward_pre_hook(_narrow, with_kwargs=True)
 
 
 def wanted(row: RowAttention) -> Tensor:
-    """Places in a row of the tokens that predict: the end of each prompt, then every completion token."""
+    """Places [B + completion tokens] in a row of the tokens that predict: each prompt's end, then every completion's.
+
+    int64, on the CPU.
+    """
     ends = torch.tensor(row.prompts).cumsum(0) - 1
     return torch.cat([ends, row.prompt_tokens + torch.arange(row.completion_tokens)])
 
@@ -63,6 +67,7 @@ class _Keys:
         self.pairs: list[tuple[Tensor, Tensor]] = []
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """[1, H, L, D], [1, K, L, D] twice -> [1, L, H, D] of zeros; `pairs` become [K, P, D] twice for each prompt."""
         self.pairs = [(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans]
         return torch.zeros_like(query).transpose(1, 2)
 
@@ -75,6 +80,7 @@ class _Ends:
         self.row = row
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """[1, H, B + completion tokens, D] and as many keys and values -> [1, B + completion tokens, H, D]."""
         grouped = query.shape[1] != key.shape[1]
         outputs = [
             functional.scaled_dot_product_attention(
