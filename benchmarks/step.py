@@ -6,7 +6,8 @@
 
 Both train every weight, sample at temperature 1 and write exactly C tokens per completion. Ours decodes MP4 files in
 its first step (the frames are cached afterwards); TRL gets the same number of vision tokens as images that are
-already decoded, and its prompts' marks around them. Before timing, the counts of tokens are compared.
+already decoded, and its prompts' marks around them. The counts of tokens are printed; a TRL completion of another
+length than C ends the benchmark.
 """
 
 import argparse

@@ -32,4 +32,4 @@ def test_the_rollout_beside_generate(tmp_path: Path) -> None:
     printed, found = run("rollout.py", *words, folder=tmp_path)
     [case] = found["cases"]
     assert case["greedy_rows_that_differ"] == 0 and "generate / ours" in printed
-    assert set(case["seconds"]) == {"ours", "generate"} and case["flops"] > 0
+    assert set(case["seconds"]) == {"ours", "generate", "kept"} and case["flops"] > 0

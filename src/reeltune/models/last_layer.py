@@ -1,8 +1,8 @@
 """The last layer, for the tokens whose output is wanted: of each prompt its last one, and all completions.
 
-A prompt's other tokens owe the last layer their keys and values and nothing more; their attention and their MLP would be
-computed, forward and backward, for nobody. (The projections of their queries and output still run forward, since the
-layer's own attention module makes the keys.) Exact; our choice.
+A prompt's other tokens owe the last layer their keys and values and nothing more; their attention and their MLP would
+be computed, forward and backward, for nobody. (The projections of their queries and output still run forward, since
+the layer's own attention module makes the keys.) Exact; our choice.
 
 Shape letters: B prompts, L tokens of the row, H query heads, K key heads, P prompt tokens, D head size.
 """
