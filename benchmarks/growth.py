@@ -1,6 +1,6 @@
 """How time and memory of each part grow with what it is given: one size at a time, the others as in the base.
 
-    python benchmarks/growth.py                        learner, rollout, step, video, score
+    python benchmarks/growth.py                        learner, passes, rollout, step, video, score
     python benchmarks/growth.py --parts learner --long     the learner's prompt up to P = 16447
 
 The base is P 1087, C 64, G 8; four prompts in the rollout and the step. `n^` is the exponent between a row and the one
@@ -28,7 +28,9 @@ from rollout import decode
 from selfcheck import scoring_files, time_command
 from stages import Run, moving_squares
 
+from reeltune.models.packing import group_log_probs
 from reeltune.models.policy import Policy
+from reeltune.models.prompt import Group
 from reeltune.video.clip import Clip
 
 PATCHES, TOKENS, GROUP, PROMPTS = 16, 64, 8, 4
@@ -43,7 +45,7 @@ Cost = tuple[str, int, int, list[float], float]  # what varies, its size, tokens
 
 def main() -> None:
     parts: dict[str, Callable[[argparse.Namespace], Iterator[Cost]]] = {
-        "learner": learner, "rollout": rollout, "step": step, "video": video, "score": score,
+        "learner": learner, "passes": passes, "rollout": rollout, "step": step, "video": video, "score": score,
     }  # fmt: skip
     arguments = harness.parser(__doc__)
     arguments.add_argument("--parts", nargs="+", choices=list(parts), default=list(parts))
@@ -71,7 +73,7 @@ def _row(part: str, cost: Cost, before: Cost | None) -> dict[str, Any]:
     median = statistics.median(seconds)
     row: dict[str, Any] = {"part": part, "what": what, "size": size, "tokens": tokens, "s": median, "MB": held / 1e6}
     row |= {"time n^": None, "memory n^": None}
-    if before is not None:
+    if before is not None and before[2] != tokens:
         longer = math.log(tokens / before[2])
         row["time n^"] = math.log(median / statistics.median(before[3])) / longer
         row["memory n^"] = math.log(held / before[4]) / longer
@@ -95,6 +97,25 @@ def _update(
     completions = make_completions(policy, [tokens] * group, options.seed)
     prompt = make_prompt(policy, patches, options.seed)
     return len(prompt) + group * tokens, *_cost(partial(backward, policy, ours, prompt, completions), options)
+
+
+def passes(options: argparse.Namespace) -> Iterator[Cost]:
+    """Eight groups of P 319 in one, two, four and eight passes: what packing them better could gain at most."""
+    policy = build_policy()
+    prompts = [make_prompt(policy, 4, options.seed + number) for number in range(8)]
+    completions = make_completions(policy, [TOKENS] * GROUP, options.seed)
+
+    def update(count: int) -> None:
+        policy.zero_grad(set_to_none=True)
+        for start in range(0, len(prompts), len(prompts) // count):
+            part = prompts[start : start + len(prompts) // count]
+            features = policy.encode([prompt.clip for prompt in part])
+            groups = [Group(*pair, completions) for pair in zip(part, features, strict=True)]
+            torch.stack([each.sum() for each in group_log_probs(policy, groups)]).sum().backward()
+
+    for count in (1, 2, 4, 8):
+        tokens = len(prompts) * (len(prompts[0]) + GROUP * TOKENS)
+        yield "passes", count, tokens, *_cost(partial(update, count), options)
 
 
 @torch.no_grad()
