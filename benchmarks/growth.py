@@ -34,7 +34,8 @@ from reeltune.models.prompt import Group
 from reeltune.video.clip import Clip
 
 PATCHES, TOKENS, GROUP, PROMPTS = 16, 64, 8, 4
-MEMORY_EXPONENT = 1.1
+# Above 1: the tower's activations come with the prompt's tokens alone. Anything quadratic would show 2.
+MEMORY_EXPONENT = 1.25
 PEAK = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
