@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reeltune.cli import main
 from reeltune.video.encode import write_video
 
 
@@ -67,20 +68,30 @@ def test_a_killed_evaluation_goes_on(tiny_models: Any, samples: Path, tmp_path: 
     assert scores == json.loads((tmp_path / "whole" / "scores.json").read_text())
 
 
-def test_a_directory_holds_the_answers_of_one_evaluation(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
-    finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"))
-    before = (tmp_path / "out" / "predictions.jsonl").read_bytes()
-    output = finish(start(tiny_models("qwen3_vl"), samples, tmp_path / "out"), code=2)
-    assert "holds answers of another evaluation; give another -o:\n  model: " in output
-    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out", "eval.max_new_tokens=9"), code=2)
-    assert "max_new_tokens: 8, not 9" in output
+def test_a_directory_holds_the_answers_of_one_evaluation(
+    tiny_models: Any, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+
+    def evaluate(family: str, *words: str) -> tuple[int, str]:
+        settings = ["video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8"]
+        code = main(["eval", str(tiny_models(family)), str(samples), "-o", str(out), *settings, *words])
+        return code, capsys.readouterr().err
+
+    assert evaluate("qwen2_5_vl")[0] == 0
+    before = (out / "predictions.jsonl").read_bytes()
+    assert evaluate("qwen2_5_vl")[0] == 0
+    code, message = evaluate("qwen3_vl")
+    assert code == 2 and "holds answers of another evaluation; give another -o:\n  model: " in message
+    code, message = evaluate("qwen2_5_vl", "eval.max_new_tokens=9")
+    assert code == 2 and "max_new_tokens: 8, not 9" in message
     samples.write_text(samples.read_text().replace("What?", "Which?"))
-    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"), code=2)
-    assert "samples: " in output and "model: " not in output
-    (tmp_path / "out" / "identity.json").unlink()
-    output = finish(start(tiny_models("qwen2_5_vl"), samples, tmp_path / "out"), code=2)
-    assert "whose answers are these" in output
-    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == before
+    code, message = evaluate("qwen2_5_vl")
+    assert code == 2 and "samples: " in message and "model: " not in message
+    (out / "identity.json").unlink()
+    code, message = evaluate("qwen2_5_vl")
+    assert code == 2 and "whose answers are these" in message
+    assert (out / "predictions.jsonl").read_bytes() == before
 
 
 def test_a_broken_video_counts_as_wrong_and_is_named(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
