@@ -60,8 +60,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, name: str = "")
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> str:
-    """Names and values as a definition list; both are plain text."""
-    items = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows)
+    """Names and values as a definition list; both are plain text. Long values break behind / _ and : first."""
+    cells = [(text(name), re.sub("([/_:])", r"\1<wbr>", text(value))) for name, value in rows]
+    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in cells)
     return f'<dl class="facts">{items}</dl>'
 
 

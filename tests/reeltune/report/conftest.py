@@ -155,7 +155,7 @@ def make_demo(tmp_path: Path, built_demo: Path) -> Callable[[], Path]:
     return lambda: shutil.copytree(built_demo, tmp_path / "demo")
 
 
-VOID = {"meta", "link", "br", "img", "input", "hr", "source"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "source"}
 
 
 class Page(HTMLParser):
