@@ -20,6 +20,7 @@ from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.report.run import write_run_report
 from reeltune.rollout.hf import HFEngine
+from reeltune.samples import Sample
 from reeltune.sources import load_source, load_sources, resolve_model
 from reeltune.tasks import load_task_file
 from reeltune.tasks.rewards import Reward
@@ -57,11 +58,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
     check_share(recipe.samples_per_step, accelerator.num_processes)
     run_dir = Path(recipe.run.dir)
     checkpoint = _checkpoint(run_dir, resume=resume)
-    for path in recipe.data.tasks:
-        load_task_file(path)
-    with accelerator.main_process_first():
-        sources = load_sources(recipe.data.train, recipe.toyworld)
-        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
+    sources, held_out = _load_data(recipe, accelerator)
     samples = [sample for source in sources for sample in source]
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in samples}, recipe.data.mode)
     judge = recipe_judge(recipe, rewards)
@@ -111,6 +108,16 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         if journal:
             journal.close()
             write_judge_record(run_dir, judge)
+
+
+def _load_data(recipe: Recipe, accelerator: Accelerator) -> tuple[list[list[Sample]], list[Sample]]:
+    """The samples of each source to train on, and those to evaluate on where the run evaluates."""
+    for path in recipe.data.tasks:
+        load_task_file(path)
+    with accelerator.main_process_first():
+        sources = load_sources(recipe.data.train, recipe.toyworld)
+        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
+    return sources, held_out
 
 
 def _warn_of_rounding(recipe: Recipe) -> None:
