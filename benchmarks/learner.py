@@ -2,7 +2,6 @@
 
     python benchmarks/learner.py                      the two shapes with goals, all ways
     python benchmarks/learner.py --grid               P 256, 1k, 4k x C 32, 128, 512 x G 4, 8, 16: ours, rows, floor
-    python benchmarks/learner.py --long               ours alone up to P = 16k: how time and memory grow
     python benchmarks/learner.py --trl                TRL 1.16's loss path too (pip install 'trl==1.16.*')
     python benchmarks/learner.py --model DIR --cell 16 64 8 --ways ours rows floor        a model of one's own
     python benchmarks/learner.py --device cuda --shape 7b --dtype bfloat16        7B shapes on a GPU
@@ -35,7 +34,6 @@ from reeltune.models.policy import Policy
 
 GOALS = {(16, 64, 8): 7.8, (48, 64, 8): 10.4}  # (time patches, C, G): times faster than rows
 GRID = [(patches, c, g) for patches in (4, 16, 64) for c in (32, 128, 512) for g in (4, 8, 16)]
-LONG = [(patches, 64, 8) for patches in (4, 16, 64, 256)]
 GPU = [(64, 256, 8)]
 CPU_LIMIT = 12e9
 
@@ -43,7 +41,6 @@ CPU_LIMIT = 12e9
 def main() -> None:
     arguments = harness.parser(__doc__)
     arguments.add_argument("--grid", action="store_true")
-    arguments.add_argument("--long", action="store_true")
     arguments.add_argument("--cell", type=int, nargs=3, metavar=("T", "C", "G"), help="one shape: time patches, C, G")
     arguments.add_argument("--ways", nargs="+", choices=[*WAYS, AFTER_ROLLOUT], help="these ways alone")
     arguments.add_argument("--trl", action="store_true", help="also time TRL's loss path at equal tokens")
@@ -74,8 +71,6 @@ def main() -> None:
 def _plan(options: argparse.Namespace) -> tuple[Sequence[tuple[int, int, int]], list[str]]:
     if options.grid:
         return GRID, ["ours", AFTER_ROLLOUT, "rows", "floor"]
-    if options.long:
-        return LONG, ["ours", AFTER_ROLLOUT, "floor"]
     if options.device.startswith("cuda"):
         return GPU, ["ours", AFTER_ROLLOUT, "rows", "floor"]
     return list(GOALS), [AFTER_ROLLOUT, *WAYS, *(["trl"] if options.trl else [])]

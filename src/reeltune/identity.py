@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,20 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def file_digests(paths: Iterable[str]) -> list[str]:
+    """Name and digest of each file."""
+    return [f"{Path(path).name} {file_digest(Path(path))}" for path in paths]
+
+
+def changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """A line for every name whose value differs."""
+    return [
+        f"{name}: {json.dumps(found.get(name))}, not {json.dumps(wanted.get(name))}"
+        for name in dict.fromkeys([*wanted, *found])
+        if found.get(name) != wanted.get(name)
+    ]
 
 
 def asked_settings(recipe: Recipe) -> dict[str, Any]:

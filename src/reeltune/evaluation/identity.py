@@ -11,7 +11,7 @@ from typing import Any
 from reeltune.config import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.identity import asked_settings, file_digest, model_digest, pool_digest
+from reeltune.identity import asked_settings, changes, file_digests, model_digest, pool_digest
 from reeltune.samples import Sample
 
 FILE = "identity.json"
@@ -24,7 +24,7 @@ def identify(recipe: Recipe, model: Path, samples: Sequence[Sample]) -> dict[str
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
         **asked_settings(recipe),
         "max_new_tokens": recipe.eval.max_new_tokens,
-        "task files": [f"{Path(path).name} {file_digest(Path(path))}" for path in recipe.data.tasks],
+        "task files": file_digests(recipe.data.tasks),
     }
 
 
@@ -40,12 +40,7 @@ def claim(directory: Path, identity: dict[str, Any]) -> None:
         return
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        names = dict.fromkeys([*identity, *found])
-        lines = [
-            f"  {name}: {json.dumps(found.get(name))}, not {json.dumps(identity.get(name))}"
-            for name in names
-            if found.get(name) != identity.get(name)
-        ]
+        lines = [f"  {line}" for line in changes(found, identity)]
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: not the identity of an evaluation ({error}); give another -o") from None
     if lines:

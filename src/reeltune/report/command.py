@@ -18,8 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reeltune.report.view import write_rollout_viewer
 
-    path = write_rollout_viewer(args.run_dir, steps=args.step, limit=args.limit)
-    print(path)
-    if args.open:
-        webbrowser.open(path.resolve().as_uri())
+    return show(write_rollout_viewer(args.run_dir, steps=args.step, limit=args.limit), in_browser=args.open)
+
+
+def show(page: Path, *, in_browser: bool) -> int:
+    """Print where a page stands, and open it if asked to."""
+    print(page)
+    if in_browser:
+        webbrowser.open(page.resolve().as_uri())
     return 0

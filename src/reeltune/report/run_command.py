@@ -1,8 +1,9 @@
 """`reeltune report RUN`. Imports nothing heavy before it runs."""
 
 import argparse
-import webbrowser
 from pathlib import Path
+
+from reeltune.report.command import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reeltune.report.run import write_run_report
 
-    path = write_run_report(args.run_dir)
-    print(path)
-    if args.open:
-        webbrowser.open(path.resolve().as_uri())
-    return 0
+    return show(write_run_report(args.run_dir), in_browser=args.open)

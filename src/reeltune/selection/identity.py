@@ -13,7 +13,7 @@ from typing import Any
 from reeltune.config import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.identity import asked_settings, file_digest
+from reeltune.identity import asked_settings, changes, file_digests
 from reeltune.rollout.engine import SamplingParams
 
 FILE = "identity.json"
@@ -53,7 +53,7 @@ def code_digests(recipe: Recipe) -> list[str]:
     """Of the task files and reward files that the recipe names: their code decides what an answer earns."""
     functions = [spec.rpartition(":")[0] for each in recipe.rewards.functions.values() for spec in each.values()]
     files = sorted({*recipe.data.tasks, *(place for place in functions if place.endswith(".py"))})
-    return [f"{Path(file).name} {file_digest(Path(file))}" for file in files]
+    return file_digests(files)
 
 
 def sampling_params(recipe: Recipe) -> SamplingParams:
@@ -82,10 +82,7 @@ def differences(found: Identity, wanted: Identity) -> list[str]:
     lines = []
     if found.model != wanted.model:
         lines.append(f"model: {found.model} ({found.model_path}), not {wanted.model} ({wanted.model_path})")
-    for name in sorted({*found.settings, *wanted.settings}):
-        old, new = found.settings.get(name), wanted.settings.get(name)
-        if old != new:
-            lines.append(f"{name}: {json.dumps(old)}, not {json.dumps(new)}")
+    lines += changes(found.settings, wanted.settings)
     if (found.pool, found.pool_size) != (wanted.pool, wanted.pool_size):
         lines.append(f"pool: {found.pool_size} samples ({found.pool}), not {wanted.pool_size} ({wanted.pool})")
     return lines
