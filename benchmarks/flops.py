@@ -1,4 +1,4 @@
-"""The operations that a group needs, and the rate of plain matrix products here, for the utilisation of a way.
+"""The operations that a group needs, and the rate of plain matrix products here, for the utilization of a way.
 
 A multiplication and an addition are two operations. Counted is what the result needs, whatever a way computes: the
 prompt and its video once, of the prompt's last layer the keys and values alone, attention under its mask, and no
@@ -10,9 +10,9 @@ import time
 
 import torch
 
-from reeltune.models.mixture_of_depths import is_routed
+from reeltune.models.mixture_of_depths.install import is_routed
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Prompt
+from reeltune.models.types import Prompt
 from reeltune.planning.architecture import read_architecture
 from reeltune.planning.costs import attention_flops, tower_flops
 

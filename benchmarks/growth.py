@@ -23,15 +23,15 @@ from typing import Any
 import harness
 import torch
 from learner_ways import backward, ours
-from models import build_policy, forbid_ends, make_completions, make_prompt, prompt_tokens
-from rollout import decode
 from selfcheck import scoring_files, time_command
 from stages import Run, moving_squares
 
-from reeltune.models.packing import group_log_probs
+from models import build_policy, forbid_ends, make_completions, make_prompt, prompt_tokens
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Group
+from reeltune.models.shared_prefix.row import group_log_probs
+from reeltune.models.types import Group
 from reeltune.video.clip import Clip
+from rollout import decode
 
 PATCHES, TOKENS, GROUP, PROMPTS = 16, 64, 8, 4
 # Memory quadratic in P + G * C would show 1.3 at least at the end of a sweep.

@@ -1,4 +1,4 @@
-"""Forward and backward of one optimiser step for one group: ours against duplicated rows, TRL's path and the floor.
+"""Forward and backward of one optimizer step for one group: ours against duplicated rows, TRL's path and the floor.
 
     python benchmarks/learner.py                      the two shapes with goals, all ways
     python benchmarks/learner.py --grid               P 256, 1k, 4k x C 32, 128, 512 x G 4, 8, 16: ours, rows, floor
@@ -13,7 +13,7 @@ A prompt is T time patches of 64 vision tokens and 63 other tokens (T = 4, 16, 4
 4159). Every way starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). `after
 rollout` is what is left of ours in a run, where the rollout of the same step has computed tower and prompt already:
 less work than the others', so no goal is set against it (step.py compares whole steps).
-`of matmul` is the utilisation: the operations that the result needs (flops.py), per second, over the rate of one
+`of matmul` is the utilization: the operations that the result needs (flops.py), per second, over the rate of one
 large matrix product in the same process.
 Before any timing, log-probs and gradients of all exact ways are compared with those of duplicated rows.
 """
@@ -28,8 +28,8 @@ import harness
 import torch
 from flops import forward_flops, matmul_rate
 from learner_ways import AFTER_ROLLOUT, EXACT, WAYS, AfterRollout, backward, backward_in_slices
-from models import add_model_arguments, make_completions, make_prompt, open_policy, prompt_tokens
 
+from models import add_model_arguments, make_completions, make_prompt, open_policy, prompt_tokens
 from reeltune.models.policy import Policy
 
 GOALS = {(16, 64, 8): 7.8, (48, 64, 8): 10.4}  # (time patches, C, G): times faster than rows

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from models import model_inputs
 from torch import Tensor
 from transformers import DynamicCache
 
+from models import model_inputs
 from reeltune.models.logits import policy_logits
-from reeltune.models.packing import group_log_probs, prefill
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group, Prompt
+from reeltune.models.shared_prefix.row import group_log_probs, prefill
+from reeltune.models.types import Completions, Group, Prompt
 
 Way = Callable[[Policy, Prompt, Completions], Tensor]
 

@@ -24,8 +24,8 @@ import harness
 import torch
 from torch import Tensor
 
-from reeltune.models.mixture_of_depths import install, is_routed, vision_samples
-from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models.mixture_of_depths.install import install, is_routed, vision_samples
 
 TOKENS_PER_PAIR = 256  # 448 x 448 pixels, as in recipes/p-mod/qwen2.5-vl-7b.yaml
 TEXT_TOKENS, ANSWER_TOKENS, DECODE_STEPS = 32, 32, 16

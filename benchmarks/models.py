@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from reeltune.models.llava import Llava
+from reeltune.models.families.llava import Llava
+from reeltune.models.families.qwen3_vl import Qwen3VL
 from reeltune.models.policy import Policy, load_policy
-from reeltune.models.prompt import Completions, Group, Prompt
-from reeltune.models.qwen3_vl import Qwen3VL
+from reeltune.models.types import Completions, Group, Prompt
 from reeltune.video.clip import Clip
 
 SIDE = 224  # pixels: 64 vision tokens for every two frames

@@ -8,7 +8,7 @@
 All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are
 forbidden. Before any timing, greedy completions of ours and of generate are compared token by token. `kept` is ours
 as training runs it where the update goes on from the prompts: each in a graph of its own. `of matmul` is the
-utilisation: the operations that the completions need (flops.py), per second, over the rate of one large matrix
+utilization: the operations that the completions need (flops.py), per second, over the rate of one large matrix
 product in the same process.
 """
 
@@ -20,12 +20,12 @@ from typing import Any
 import harness
 import torch
 from flops import forward_flops, matmul_rate
-from models import add_model_arguments, forbid_ends, make_prompt, open_policy
 from torch import Tensor
 
-from reeltune.models.packing import prefill
+from models import add_model_arguments, forbid_ends, make_prompt, open_policy
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group, Prompt
+from reeltune.models.shared_prefix.row import prefill
+from reeltune.models.types import Completions, Group, Prompt
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
 

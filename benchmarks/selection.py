@@ -1,4 +1,4 @@
-"""Does selection pay? The same number of optimiser steps on all, random, selected samples, and with online skipping.
+"""Does selection pay? The same number of optimizer steps on all, random, selected samples, and with online skipping.
 
     python benchmarks/selection.py                    three seeds, half an hour of one core at most
     python benchmarks/selection.py --seeds 1 --steps 40     a first look
@@ -26,7 +26,7 @@ from typing import Any
 import harness
 from selection_pool import make_held_out, make_pool
 
-from reeltune.config import Recipe, load_recipe
+from reeltune.config.recipe import Recipe, load_recipe
 from reeltune.files import write_json, write_jsonl, write_text
 from reeltune.report.charts import Series, line_chart
 from reeltune.report.page import page, section, table
@@ -191,7 +191,7 @@ def arm_row(arm: str, runs: Sequence[Run], options: argparse.Namespace) -> Mappi
         "samples": samples,
         "rollouts": round(statistics.fmean(run.points[-1][1] for run in own)),
         "for selection": asked,
-        "silent groups %": 100 * statistics.fmean(run.groups_without_signal for run in own),
+        "zero-variance groups %": 100 * statistics.fmean(run.groups_without_signal for run in own),
         "mIoU before": statistics.fmean(run.points[0][2] for run in own),
         "mIoU": statistics.fmean(finals),
         "std": spread(finals),
@@ -244,7 +244,7 @@ def picture(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> str:
             x_label=axis,
         )
         for value, name in ((2, "mIoU"), (3, "accuracy"))
-        for by, axis in ((0, "optimiser steps"), (1, "rollouts, those of the selection too"))
+        for by, axis in ((0, "optimizer steps"), (1, "rollouts, those of the selection too"))
     )
     cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     return page(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from models import SIDE, build_policy, forbid_ends
 
-from reeltune.config import parse_recipe
-from reeltune.inputs import InputReader
+from models import SIDE, build_policy, forbid_ends
+from reeltune.config.recipe import parse_recipe
 from reeltune.rollout.hf import HFEngine
+from reeltune.rollout.reader import InputReader
 from reeltune.training import launch, rl
 from reeltune.training.trainer import Trainer
 from reeltune.video.encode import write_video
@@ -79,7 +79,7 @@ class StageClock:
 
 
 class Run:
-    """One training run; `step` makes the next optimiser step and returns the seconds of its stages."""
+    """One training run; `step` makes the next optimizer step and returns the seconds of its stages."""
 
     def __init__(
         self, folder: Path, name: str, *, videos: int, time_patches: int, recipe: dict[str, dict[str, Any]], seed: int

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from models import TOKENS_PER_PATCH
 from stages import INSTRUCTION, Run, moving_squares, vowels
+
+from models import TOKENS_PER_PATCH
 
 GOAL = 6.0
 STAGE_NAMES = ("decode", "encode", "rollout", "reward", "update", "other")

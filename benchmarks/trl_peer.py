@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from models import SIDE, TOKENS_PER_PATCH, WORDS, prompt_tokens
 from torch import Tensor
 
+from models import SIDE, TOKENS_PER_PATCH, WORDS, prompt_tokens
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions
+from reeltune.models.types import Completions
 
 
 def load_trl() -> Any:

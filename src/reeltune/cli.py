@@ -11,15 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reeltune import __version__, demo
-from reeltune.data import check, import_
+from reeltune import __version__
+from reeltune.commands import data_check, data_import, demo, plan, report, score, select, view
+from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
-from reeltune.evaluation import command as evaluate
-from reeltune.evaluation import score
-from reeltune.planning import command as plan
-from reeltune.report import command as view
-from reeltune.report import run_command as report
-from reeltune.selection import command as select
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -79,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
-    _add(data, "import", import_, "public annotation formats -> samples.jsonl")
-    _add(data, "check", check, "contract, videos, duplicates, leaks, balance; --fix writes a mended file")
+    _add(data, "import", data_import, "public annotation formats -> samples.jsonl")
+    _add(data, "check", data_check, "contract, videos, duplicates, leaks, balance; --fix writes a fixed file")
     return parser
 
 
@@ -92,7 +87,7 @@ def _add(commands: Any, name: str, module: Any, text: str) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from reeltune.config import load_recipe
+    from reeltune.config.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, args.overrides)
     from reeltune.training.launch import train

@@ -1,4 +1,4 @@
-"""The errors a user can mend. The command line prints them as one message and exits with code 2."""
+"""The errors a user can fix. The command line prints them as one message and exits with code 2."""
 
 
 class InputError(Exception):

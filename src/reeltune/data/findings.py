@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.data.repair import SPAN_FIELDS
+from reeltune.data.samples import Sample, read_rows, to_sample
 from reeltune.errors import InputError, VideoError
-from reeltune.samples import Sample, read_rows, to_sample
 from reeltune.tasks import TASKS, get_task, load_samples
-from reeltune.tasks.choice_answers import normalised
+from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
 
 DURATION_TOLERANCE = 1.0
@@ -94,7 +94,7 @@ def _check_sample(sample: Sample, report: Report) -> None:
     except InputError as error:
         report.errors["gold answers earn less than the full reward"].append(str(error))
     options: Sequence[str] = getattr(sample, "options", ())
-    if len({normalised(option) for option in options}) < len(options):
+    if len({normalized(option) for option in options}) < len(options):
         report.warnings["options repeat each other"].append(f"id {sample.id!r}: {' | '.join(options)}")
     unknown = [f"{key} {value}" for key, value in sample.meta.items() if str(value).startswith("unknown:")]
     if unknown:

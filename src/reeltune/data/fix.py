@@ -1,4 +1,4 @@
-"""A mended copy of a samples file, with a list of every change."""
+"""A fixed copy of a samples file, with a list of every change."""
 
 import os
 from collections import Counter
@@ -8,9 +8,9 @@ from typing import Any
 
 from reeltune.data.import_ import IdRegister
 from reeltune.data.repair import repair
+from reeltune.data.samples import read_rows, to_sample
 from reeltune.errors import InputError
 from reeltune.files import write_jsonl, write_text
-from reeltune.samples import read_rows, to_sample
 from reeltune.tasks import TASKS
 
 
@@ -35,7 +35,7 @@ def changes_path(path: Path) -> Path:
 
 
 def fix_samples(source: Path, output: Path) -> Fixed:
-    """Mend what can be mended, drop what cannot, write `output` and its list of changes.
+    """Fix what can be fixed, drop what cannot, write `output` and its list of changes.
 
     Spans are cut or dropped, boxes cut, letters cleaned, repeated ids get a suffix, repeated rows go. Video paths
     are rewritten for the folder of `output`. InputError when nothing is left, or when output is the source.
@@ -63,7 +63,7 @@ def fix_samples(source: Path, output: Path) -> Fixed:
         fixed["video"] = Path(os.path.relpath(moved, output.parent.absolute())).as_posix()
         rows.append(fixed)
     if not rows:
-        raise InputError(f"{source}: no row can be mended; nothing was written")
+        raise InputError(f"{source}: no row can be fixed; nothing was written")
     write_jsonl(output, rows)
     write_text(changes_path(output), "".join(f"{change}\n" for change in changes))
     return Fixed(len(rows), seen - len(rows), changes)
@@ -80,6 +80,6 @@ def _mended(row: dict[str, Any], where: str, changes: list[str]) -> dict[str, An
         sample = to_sample(fixed, {name: task.sample_type for name, task in TASKS.items()})
         TASKS[sample.task].validate(sample)
     except InputError as error:
-        changes.append(f"{where}: cannot be mended: dropped ({str(error).partition(', field ')[2] or error})")
+        changes.append(f"{where}: cannot be fixed: dropped ({str(error).partition(', field ')[2] or error})")
         return None
     return fixed

@@ -1,7 +1,5 @@
-"""`reeltune data import`: a public annotation file becomes samples.jsonl. Nothing is dropped without a count."""
+"""A public annotation file becomes samples.jsonl. Nothing is dropped without a count."""
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 from reeltune.errors import InputError
 
 if TYPE_CHECKING:
+    from reeltune.data.formats import Annotations, Benchmark, Row
     from reeltune.data.repair import PastDuration
-    from reeltune.evaluation.benchmarks import Annotations, Benchmark, Row
 
-SHOWN = 5
-"""Refused entries that the command prints."""
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """rows: as written. counts: what was left out, mended or assumed -> how often. refused: why, one for each
+    """rows: as written. counts: what was left out, fixed or assumed -> how often. refused: why, one for each
     entry that breaks the contract."""
 
     rows: list[dict[str, Any]]
@@ -43,7 +39,7 @@ def import_annotations(
 
     Videos may be absent: they are counted. Raises InputError for files of another form, and when no row is left.
     """
-    from reeltune.evaluation.benchmarks import Annotations, get_benchmark
+    from reeltune.data.formats import Annotations, get_benchmark
     from reeltune.files import write_jsonl
 
     benchmark = get_benchmark(name)
@@ -87,9 +83,9 @@ def _entries(benchmark: "Benchmark", annotations: "Annotations", name: str) -> "
 def _usable(
     raw: dict[str, Any], counts: Counter[str], refused: list[str], past_duration: "PastDuration"
 ) -> dict[str, Any] | None:
-    """The row, mended and checked against the contract; None when it is unusable, which is counted."""
+    """The row, fixed and checked against the contract; None when it is unusable, which is counted."""
     from reeltune.data.repair import repair
-    from reeltune.samples import to_sample
+    from reeltune.data.samples import to_sample
     from reeltune.tasks import TASKS
 
     def note(text: str) -> None:
@@ -169,49 +165,6 @@ class VideoFinder:
             self._by_stem = {p.stem: p for p in reversed(files) if p.suffix.lower() in VIDEO_ENDINGS}
         stem = Path(name).stem if name.lower().endswith(VIDEO_ENDINGS) else Path(name).name
         return self._by_stem.get(stem)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from reeltune.evaluation.benchmarks import formats
-
-    parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
-    parser.add_argument("format", metavar="FORMAT", help=", ".join(formats()))
-    parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
-    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")
-    parser.add_argument(
-        "--past-duration",
-        choices=("keep", "clip", "drop"),
-        default="keep",
-        help="spans that end after the video: keep them as annotated (default: published scores do), "
-        "cut them at the duration, or drop them",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    from reeltune.evaluation.benchmarks import get_benchmark
-
-    found = import_annotations(
-        args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
-    )
-    benchmark = get_benchmark(args.format)
-    print(f"{args.output}: {len(found.rows)} {benchmark.task} samples of {found.videos} videos")
-    for text, count in found.counts.items():
-        print(f"  {count} {text}")
-    for reason in found.refused[:SHOWN]:
-        print(f"    id {reason}")
-    if found.missing:
-        print(
-            f"  {found.missing} of {found.videos} videos are not in {args.videos}: "
-            "score works without them, training and evaluation do not"
-        )
-    print(f"  metric: {benchmark.metric}\n  licence: {benchmark.licence}")
-    if not benchmark.seen:
-        print(
-            "  this reader was written from public documentation, without a file of this form at hand",
-            file=sys.stderr,
-        )
-    return 0
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reeltune.data.findings import counts_by, spans_of
-from reeltune.samples import Sample
+from reeltune.data.samples import Sample
 
 BINS = 10
 Bars = Mapping[str, float]

@@ -1,14 +1,14 @@
 """Repairs that public annotation files need, each named. Import and check use the same ones.
 
 A repair changes a row only where the contract refuses it: spans are dropped or cut, boxes cut, letters cleaned.
-What cannot be mended makes the row unusable, and the reason says so. Nothing is guessed.
+What cannot be fixed makes the row unusable, and the reason says so. Nothing is guessed.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from reeltune.tasks.choice_answers import LETTERS
+from reeltune.tasks.choices import LETTERS
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
 
 Row = dict[str, Any]

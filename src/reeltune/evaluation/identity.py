@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.identity import asked_settings, changes, file_digests, model_digest, pool_digest
-from reeltune.samples import Sample
+from reeltune.provenance import asked_settings, changes, file_digests, model_digest, pool_digest
 
 FILE = "identity.json"
 

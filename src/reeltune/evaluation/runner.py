@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from reeltune.data.samples import Sample
 from reeltune.errors import VideoError
-from reeltune.evaluation.captions import judged_metrics
 from reeltune.files import whole_lines, write_text
-from reeltune.inputs import InputReader
 from reeltune.judges import Judge
-from reeltune.models.prompt import Prompt
+from reeltune.models.types import Prompt
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
-from reeltune.samples import Sample
+from reeltune.rollout.reader import InputReader
 from reeltune.tasks import get_task
+from reeltune.tasks.captioning.judged import judged_metrics
 from reeltune.video.quarantine import Quarantine
 
 Metrics = dict[str, dict[str, float]]

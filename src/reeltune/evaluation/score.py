@@ -1,23 +1,15 @@
-"""`reeltune score`: metrics of stored predictions. No model, no video, no GPU.
+"""Metrics of stored predictions. No model, no video, no GPU."""
 
-Importing this module imports nothing heavy: the command line reads its arguments at every start.
-"""
-
-import argparse
-import gc
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reeltune.evaluation.judge_command import add_judge_arguments
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from reeltune.samples import Sample
+    from reeltune.data.samples import Sample
     from reeltune.tasks.base import Parsed, Task
 
 
@@ -138,7 +130,7 @@ def _summary(
     """Means, intervals, and means by type and over types."""
     import numpy as np
 
-    from reeltune.evaluation.statistics import bootstrap_interval
+    from reeltune.statistics import bootstrap_interval
 
     found = {name: 100.0 * float(np.nanmean(column)) for name, column in columns.items()}
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
@@ -162,53 +154,3 @@ def _summary(
             found |= {f"type.{kind}.{name}": value for kind, value in means.items()}
         found |= {f"type.{kind}.n": float(mask.sum()) for kind, mask in masks.items()}
     return found
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
-    parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
-    parser.add_argument("predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}')
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
-    parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")
-    parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples that fitted baselines learn from")
-    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
-    parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
-    )
-    add_judge_arguments(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    from reeltune.evaluation.judge_command import judge_predictions
-    from reeltune.evaluation.score_table import score_table
-    from reeltune.files import write_json, write_jsonl
-    from reeltune.tasks import load_task_file
-
-    for path in args.task_file:
-        load_task_file(path)
-    gc.disable()  # a short process without cycles: collecting would look through every sample again and again
-    found = score(
-        args.samples,
-        args.predictions,
-        fit_on=args.fit,
-        resamples=args.resamples,
-        seed=args.seed,
-        keep_samples=args.per_sample is not None,
-    )
-    for notice in found.notices:
-        print(f"reeltune: {notice}", file=sys.stderr)
-    print(score_table(found.metrics))
-    result: dict[str, Any] = dict(found.metrics)
-    if args.judge:
-        judged = judge_predictions(args)
-        print(f"\n{judged.table}")
-        result["captioning"] = result["captioning"] | judged.metrics
-        result["judge"] = judged.record
-        for row in found.per_sample:
-            row |= judged.per_sample.get(row["id"], {})
-    if args.json:
-        write_json(args.json, result)
-    if args.per_sample:
-        write_jsonl(args.per_sample, found.per_sample)
-    return 0

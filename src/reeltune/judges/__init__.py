@@ -8,7 +8,7 @@ from reeltune.errors import InputError
 from reeltune.judges.base import Judge
 
 if TYPE_CHECKING:
-    from reeltune.config import JudgeConfig
+    from reeltune.config.recipe import JudgeConfig
     from reeltune.judges.endpoint import Endpoint
     from reeltune.judges.transcript import ModelSettings, Transcript
 

@@ -82,7 +82,7 @@ class Endpoint:
     def complete(
         self, messages: Sequence[Message], *, on_retry: Callable[[], None], stop: threading.Event | None = None
     ) -> Reply:
-        """The reply to a prompt. Raises Unanswered after the last attempt, InputError for what retries cannot mend.
+        """The reply to a prompt. Raises Unanswered after the last attempt, InputError for what retries cannot fix.
 
         `stop` ends the pauses early: the request under way is finished, none follows.
         """

@@ -1,4 +1,4 @@
-"""A proxy: shared words instead of judgement. Free and instant, and wrong where it matters.
+"""A proxy: shared words instead of judgment. Free and instant, and wrong where it matters.
 
 On negations and swapped roles word overlap is below chance (AUC .05 to .42 on 24 hard pairs), so its numbers are named
 `lexical_proxy` everywhere and never print under a benchmark's name.
@@ -20,7 +20,7 @@ class LexicalJudge(RuleJudge):
     proxy: ClassVar[bool] = True
 
     def answer(self, question: Question[A]) -> A:
-        from reeltune.words.compare import containment
+        from reeltune.judges.words.compare import containment
 
         if isinstance(question, Entailment):
             shares = [containment(question.text, statement) for statement in question.statements]

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from reeltune.disk_cache import DiskCache
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import VideoFeatures
+from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
+from reeltune.video.disk_cache import DiskCache
 
 # Raise this when patches, towers or the file layout change what features hold.
 FORMAT_VERSION = 2
@@ -88,7 +88,7 @@ def feature_disk(directory: Path, max_bytes: int) -> DiskCache:
 
 
 def tower_name(policy: Policy) -> str:
-    """Hex digits naming the weights between pixels and vision tokens, and how pixels are normalised."""
+    """Hex digits naming the weights between pixels and vision tokens, and how pixels are normalized."""
     digest = hashlib.blake2b(digest_size=16)
     family = policy.family
     digest.update(json.dumps([type(family).__name__, family.mean, family.std]).encode())

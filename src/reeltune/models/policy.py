@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
-from reeltune.models.family import Family, project_patches_by_matrix, read_processor
-from reeltune.models.last_layer import narrow
-from reeltune.models.llava import Llava
-from reeltune.models.mixture_of_depths import is_routed
-from reeltune.models.mixture_of_depths_files import open_routed
-from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
-from reeltune.models.prompt import Prompt, VideoFeatures
-from reeltune.models.qwen2_5_vl import Qwen2VL, Qwen25VL
-from reeltune.models.qwen3_vl import Qwen3VL
-from reeltune.models.shared_attention import SharedAttention, enable
+from reeltune.models.families.base import Family, project_patches_by_matrix, read_processor
+from reeltune.models.families.llava import Llava
+from reeltune.models.families.qwen2_5_vl import Qwen2VL, Qwen25VL
+from reeltune.models.families.qwen3_vl import Qwen3VL
+from reeltune.models.mixture_of_depths.checkpoint import open_routed
+from reeltune.models.mixture_of_depths.install import is_routed
+from reeltune.models.shared_prefix.attention import SharedAttention, enable
+from reeltune.models.shared_prefix.last_layer import narrow
+from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.video.clip import Clip
 
 FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL, Llava)
@@ -141,7 +141,7 @@ class Policy(nn.Module):
         return {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
 
     def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
-        """Tokenise one user turn: the video, then `text`."""
+        """Tokenize one user turn: the video, then `text`."""
         placeholder = self.family.placeholder
         content = [{"type": self.family.content_type}, {"type": "text", "text": text}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]

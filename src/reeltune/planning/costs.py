@@ -10,7 +10,8 @@ A multiplication and an addition are two operations. Two accountings:
 
 from dataclasses import dataclass
 
-from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig, kept_count, layer_ratios, mean_ratio
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models.mixture_of_depths.schedule import kept_count, layer_ratios, mean_ratio
 from reeltune.planning.architecture import Architecture, Decoder, Tower
 
 

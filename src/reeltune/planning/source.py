@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reeltune.config import Recipe, VideoConfig, apply_override, parse_recipe
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.recipe import Recipe, VideoConfig, apply_override, parse_recipe
+from reeltune.data.sources import resolve_model
 from reeltune.errors import InputError
-from reeltune.models.mixture_of_depths_schedule import MixtureOfDepthsConfig
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
-from reeltune.sources import resolve_model
 
 TEXT_TOKENS = 64
 VISION_TOKENS = (1024, 6144, 16384)

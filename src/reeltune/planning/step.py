@@ -1,8 +1,8 @@
-"""Tokens, memory and work of one optimiser step of a recipe, before any weight is loaded: upper bounds."""
+"""Tokens, memory and work of one optimizer step of a recipe, before any weight is loaded: upper bounds."""
 
 from dataclasses import dataclass
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
 from reeltune.planning.architecture import Architecture
 from reeltune.planning.costs import PromptCost
 

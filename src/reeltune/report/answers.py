@@ -4,9 +4,9 @@ Nothing is picked: the videos stand evenly spaced in the list sorted by id. For 
 that the model wrote, matched and missed parts marked.
 """
 
+from reeltune.data.samples import Sample
 from reeltune.report.page import section, text, video_tag
 from reeltune.report.run_files import RunFiles, RunSamples, read_lines
-from reeltune.samples import Sample
 from reeltune.tasks import get_task
 
 SHOWN = 12

@@ -30,7 +30,7 @@ HEALTH = {
     "unparsed": ("Unreadable answers", "share of completions"),
     "unjudged": ("Unanswered by the judge", "share of completions"),
     "truncated": ("Cut-off completions", "share"),
-    "surprise": ("Surprise", "mean −log p of the sampled tokens"),
+    "nll": ("Nll", "mean −log p of the sampled tokens"),
     "clip_fraction": ("Clipped tokens", "share"),
 }
 

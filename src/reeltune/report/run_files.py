@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from reeltune.config import Recipe, parse_recipe
+from reeltune.config.recipe import Recipe, parse_recipe
+from reeltune.data.samples import Sample
+from reeltune.data.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.errors import InputError
 from reeltune.report.charts import Point
-from reeltune.samples import Sample
-from reeltune.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.tasks import load_task_file
 from reeltune.tasks.base import Mode
 

@@ -113,7 +113,7 @@ def _neighbours(keys: Sequence[tuple[int, int]], position: int) -> str:
     after = keys[position + 1] if position + 1 < len(keys) else None
     back = f'<a rel="prev" href="#{_anchor(*before)}">← previous</a>' if before else ""
     on = f'<a rel="next" href="#{_anchor(*after)}">next →</a>' if after else ""
-    return f'<span class="neighbours">{back} {on}</span>'
+    return f'<span class="neighbors">{back} {on}</span>'
 
 
 def _anchor(step: int, number: int) -> str:

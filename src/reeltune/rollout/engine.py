@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from reeltune.models.prompt import Completions, Prompt, PromptState, VideoFeatures
+from reeltune.models.types import Completions, Prompt, PromptState, VideoFeatures
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from reeltune.models.logits import policy_logits
-from reeltune.models.packing import pack, prefill
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group, PromptState
-from reeltune.rollout.decoding import Decoder
+from reeltune.models.shared_prefix.decoding import Decoder
+from reeltune.models.shared_prefix.row import pack, prefill
+from reeltune.models.types import Completions, Group, PromptState
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
 from reeltune.rollout.sampling import draw
 

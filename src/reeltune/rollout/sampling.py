@@ -9,7 +9,7 @@ from reeltune.rollout.engine import SamplingParams
 def draw(log_probs: Tensor, uniforms: Tensor, params: SamplingParams) -> Tensor:
     """Token ids [R] from the policy's `log_probs` [R, V] by inverse transform of `uniforms` [R] in [0, 1).
 
-    One uniform per token, from the row's own generator: a row's draw does not depend on its neighbours.
+    One uniform per token, from the row's own generator: a row's draw does not depend on its neighbors.
     """
     if params.temperature == 0:
         return log_probs.argmax(-1)

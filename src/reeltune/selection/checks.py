@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
-from reeltune.identity import content, digest
+from reeltune.provenance import content, digest
 from reeltune.selection.identity import FILE, differences, read_identity
 from reeltune.selection.sampling import Shard, identify, load_pool
 from reeltune.selection.stats import SampleStats, quarantined, rebased

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.identity import asked_settings, changes, file_digests
+from reeltune.provenance import asked_settings, changes, file_digests
 from reeltune.rollout.engine import SamplingParams
 
 FILE = "identity.json"

@@ -1,6 +1,6 @@
 """K answers of the model to every sample of a part of the pool, written batch by batch to stats.jsonl.
 
-A shard is a run of neighbours in the pool, so samples of one video mostly share a process. What is drawn for
+A shard is a run of neighbors in the pool, so samples of one video mostly share a process. What is drawn for
 a sample depends on the seed and its id alone: shards, batches and kills do not change it.
 """
 
@@ -12,24 +12,24 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample, nearest
+from reeltune.data.sources import load_sources, resolve_model
 from reeltune.errors import InputError, VideoError
-from reeltune.identity import digest, model_digest, pool_digest
-from reeltune.inputs import InputReader, autocast
 from reeltune.judges import Judge
-from reeltune.models.prompt import Prompt
+from reeltune.models.types import Prompt
+from reeltune.provenance import digest, model_digest, pool_digest
+from reeltune.rewards.score import recipe_rewards, score_group
+from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.hf import HFEngine
-from reeltune.samples import Sample, nearest
+from reeltune.rollout.reader import InputReader, autocast
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
-from reeltune.sources import load_sources, resolve_model
 from reeltune.tasks import get_task, load_task_file
-from reeltune.tasks.rewards import Reward
 from reeltune.training.judging import CAPTIONING, announce_cost, named_rewards, recipe_judge
 from reeltune.training.launch import load_recipe_policy, make_reader
-from reeltune.training.rewards import recipe_rewards, score_group
 from reeltune.video.quarantine import Quarantine
 
 

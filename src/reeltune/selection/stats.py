@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from reeltune.data.samples import read_rows
 from reeltune.errors import InputError
 from reeltune.files import whole_lines, write_text
-from reeltune.samples import read_rows
 from reeltune.video.quarantine import Quarantine
 
 FULL = 0.99
@@ -173,7 +173,7 @@ class StatsFile:
             return int(json.loads(line)["index"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{self.path}, line {number}: not the statistics of a sample ({error!r}); mend or delete the file"
+                f"{self.path}, line {number}: not the statistics of a sample ({error!r}); fix or delete the file"
             ) from error
 
     def append(self, rows: Sequence[SampleStats]) -> None:

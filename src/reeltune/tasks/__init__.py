@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reeltune.errors import InputError
 
 if TYPE_CHECKING:
-    from reeltune.samples import Sample
+    from reeltune.data.samples import Sample
     from reeltune.tasks.base import Task
 
 
@@ -60,15 +60,15 @@ TASKS: Mapping[str, "Task[Any, Any]"] = _registry
 def get_task(name: str) -> "Task[Any, Any]":
     """The task of that name; InputError lists the known ones."""
     if name not in TASKS:
-        from reeltune.samples import nearest
+        from reeltune.data.samples import nearest
 
         raise InputError(f"{name!r} is no known task{nearest(name, TASKS)}; known tasks: {', '.join(sorted(TASKS))}")
     return TASKS[name]
 
 
 def load_samples(path: Path | str) -> "list[Sample]":
-    """The samples of a file, each typed by its task. See `reeltune.samples.read_samples` for errors."""
-    from reeltune.samples import read_samples
+    """The samples of a file, each typed by its task. See `reeltune.data.samples.read_samples` for errors."""
+    from reeltune.data.samples import read_samples
 
     return read_samples(path, {name: task.sample_type for name, task in TASKS.items()})
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
+from reeltune.answers.final_answer import Mode, has_format
+from reeltune.config.captioning import CaptioningOptions
+from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.judges.base import Judge
-from reeltune.samples import Sample
-from reeltune.tasks.answers import Mode, has_format
-from reeltune.tasks.caption_options import CaptioningOptions
 
 __all__ = ["FULL", "Mode", "Parsed", "RewardOptions", "Task"]
 
@@ -38,7 +38,7 @@ class RewardOptions:
 
     iou_threshold: float | None = None
     """An overlap below it pays nothing."""
-    generalised_iou: bool = False
+    generalized_iou: bool = False
     """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss pays more than a far one."""
     length_bounds: tuple[int, int] | None = None
     """Adds the component `length`: 1 when the completion has between so many characters, else 0."""

@@ -1,12 +1,14 @@
-"""Boxes: the sample fields that hold them, and their geometry.
+"""Boxes: geometry and the reader of written answers."""
 
-A box is (x0, y0, x1, y1) as fractions of width and height. A box without area overlaps nothing.
-"""
-
+import math
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+
+from reeltune.answers.final_answer import Block
+from reeltune.tasks.spans import MAX_CHARACTERS
 
 Box = tuple[float, float, float, float]
 
@@ -40,7 +42,7 @@ def iou(a: Box, b: Box) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def generalised_iou(a: Box, b: Box) -> float:
+def generalized_iou(a: Box, b: Box) -> float:
     """IoU less the share of the smallest box around both that neither covers, in -1..1 (Rezatofighi 2019)."""
     around = area((min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])))
     shared = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
@@ -50,12 +52,12 @@ def generalised_iou(a: Box, b: Box) -> float:
     return shared / union - (around - union) / around
 
 
-def overlaps(predicted: Sequence[Box] | None, truth: Sequence[Box], *, generalised: bool = False) -> list[float]:
-    """Each box's IoU, or its generalised IoU mapped to 0..1; all 0 without a prediction."""
+def overlaps(predicted: Sequence[Box] | None, truth: Sequence[Box], *, generalized: bool = False) -> list[float]:
+    """Each box's IoU, or its generalized IoU mapped to 0..1; all 0 without a prediction."""
     if predicted is None:
         return [0.0] * len(truth)
-    if generalised:
-        return [(generalised_iou(a, b) + 1) / 2 for a, b in zip(predicted, truth, strict=True)]
+    if generalized:
+        return [(generalized_iou(a, b) + 1) / 2 for a, b in zip(predicted, truth, strict=True)]
     return [iou(a, b) for a, b in zip(predicted, truth, strict=True)]
 
 
@@ -68,3 +70,26 @@ def box_text(box: Box) -> str:
 
 def boxes_text(boxes: Sequence[Box]) -> str:
     return "[" + ", ".join(box_text(box) for box in boxes) + "]"
+
+
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
+_BOX = re.compile(rf"[\[({{]\s*({_NUMBER})" + rf"\s*[,;\s]\s*({_NUMBER})" * 3 + r"\s*,?\s*[\])}]", re.IGNORECASE)
+
+
+def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | None]:
+    """(boxes, None), or (None, why they cannot be read). There must be exactly `count` of them: which one is
+    missing cannot be known. A box may lie outside the picture or have no area; then it overlaps little or nothing.
+    """
+    if not block.text:
+        return None, "no answer"
+    if len(block.text) > MAX_CHARACTERS:
+        return None, f"an answer of {len(block.text)} characters"
+    boxes = []
+    for match in _BOX.finditer(block.text):
+        x0, y0, x1, y1 = (float(group) for group in match.groups())
+        if not all(math.isfinite(value) for value in (x0, y0, x1, y1)):
+            return None, "a coordinate that is no finite number"
+        boxes.append((x0, y0, x1, y1))
+    if len(boxes) != count:
+        return None, f"{len(boxes)} boxes where {count} were asked for"
+    return tuple(boxes), None

@@ -5,11 +5,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from reeltune.samples import FieldError, Sample, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import FieldError, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
-from reeltune.tasks.choice_answers import normalised
-from reeltune.tasks.label_answers import read_label
+from reeltune.tasks.choices import normalized, read_label
 from reeltune.tasks.pictures import texts_picture
 
 
@@ -21,7 +20,7 @@ class ClassificationSample(Sample):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        names = [normalised(label) for label in self.labels]
+        names = [normalized(label) for label in self.labels]
         if len(set(names)) < len(names):
             raise FieldError("labels", "two labels are the same; make them differ")
         if self.target not in self.labels:

@@ -9,10 +9,10 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from reeltune.samples import Duration, Sample, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-from reeltune.tasks.choice_answers import read_letter
+from reeltune.tasks.choices import read_letter
 from reeltune.tasks.multiple_choice import (
     Options,
     check_letter,
@@ -21,9 +21,7 @@ from reeltune.tasks.multiple_choice import (
     question_text,
 )
 from reeltune.tasks.pictures import options_picture, timeline_picture
-from reeltune.tasks.span_answers import read_spans
-from reeltune.tasks.span_baselines import best_fixed_span
-from reeltune.tasks.spans import Span, SpansField, check_within, iou_and_iop, pair_text
+from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou_and_iop, pair_text, read_spans
 
 
 @dataclass(frozen=True)

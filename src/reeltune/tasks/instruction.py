@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from reeltune.samples import Sample, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
-from reeltune.tasks.choice_answers import normalised
+from reeltune.tasks.choices import normalized
 from reeltune.tasks.pictures import texts_picture
 
 
@@ -66,7 +66,7 @@ class Instruction(Task[InstructionSample, str]):
 
 def _comparable(text: str) -> str:
     """Marks alone ('?!') stay what they are."""
-    return normalised(text) or text.strip()
+    return normalized(text) or text.strip()
 
 
 TASK = Instruction()

@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from reeltune.samples import FieldError, Sample, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import FieldError, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
-from reeltune.tasks.choice_answers import LETTERS, read_letter
+from reeltune.tasks.choices import LETTERS, read_letter
 from reeltune.tasks.pictures import options_picture
 
 Options = Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))]

@@ -6,11 +6,10 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from reeltune.samples import FieldError, Sample, Seconds, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import FieldError, Sample, Seconds, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-from reeltune.tasks.box_answers import read_boxes
-from reeltune.tasks.boxes import Box, BoxField, box_text, boxes_text, overlaps
+from reeltune.tasks.boxes import Box, BoxField, box_text, boxes_text, overlaps, read_boxes
 from reeltune.tasks.pictures import boxes_picture
 from reeltune.tasks.spans import seconds_text
 
@@ -71,7 +70,7 @@ class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
     def content_rewards(
         self, sample: ObjectTrackingSample, value: Boxes | None, options: RewardOptions
     ) -> dict[str, float | None]:
-        found = overlaps(value, sample.target, generalised=options.generalised_iou)
+        found = overlaps(value, sample.target, generalized=options.generalized_iou)
         return {"overlap": options.overlap(sum(found) / len(found))}
 
     def scores(self, sample: ObjectTrackingSample, value: Boxes | None) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reeltune.tasks.boxes import Box
-from reeltune.tasks.choice_answers import LETTERS
+from reeltune.tasks.choices import LETTERS
 from reeltune.tasks.spans import Span
 
 _STYLE = (

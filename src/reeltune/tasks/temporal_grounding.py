@@ -5,13 +5,11 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from reeltune.samples import Duration, Sample, Text
-from reeltune.tasks.answers import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.data.samples import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
-from reeltune.tasks.span_answers import read_spans
-from reeltune.tasks.span_baselines import best_fixed_span
-from reeltune.tasks.spans import Span, SpansField, check_within, iou, span_text
+from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, read_spans, span_text
 
 Spans = tuple[Span, ...]
 

@@ -78,7 +78,7 @@ def checkpoint_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors: PARAMETER::KEY."""
+    """The optimizer's state as named tensors: PARAMETER::KEY."""
     tensors = {}
     for name, parameter in policy.model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():

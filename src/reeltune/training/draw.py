@@ -1,4 +1,4 @@
-"""The samples of one step: those of the schedule, without prompts that are skipped, and again for silent groups.
+"""The samples of one step: those of the schedule, without prompts that are skipped, and again for zero-variance groups.
 
 The same on every process: it depends on the schedule and the history, which all of them know, never on what a
 process can or cannot read.
@@ -7,7 +7,7 @@ process can or cannot read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reeltune.samples import Sample
+from reeltune.data.samples import Sample
 from reeltune.training.prompt_history import PromptHistory
 from reeltune.training.schedule import Schedule
 
@@ -24,7 +24,7 @@ class Pick:
 
 
 class StepDraw:
-    """Draws for one step; `skipped` and `replaced` count the slots that the history and silent groups changed."""
+    """Draws for one step; `skipped` and `replaced` count the slots that history and zero-variance groups changed."""
 
     def __init__(
         self, step: int, schedule: Schedule, samples: Sequence[Sample], history: PromptHistory | None = None

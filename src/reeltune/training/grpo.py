@@ -1,6 +1,6 @@
 """GRPO's advantages and losses as pure functions.
 
-A step's loss is one sum over all its completion tokens, each with a weight that holds the normalisation. So
+A step's loss is one sum over all its completion tokens, each with a weight that holds the normalization. So
 groups may be split over passes and processes in any way and the gradient stays the same.
 
 Shape letters: B groups, G completions per group, C completion tokens.
@@ -37,15 +37,15 @@ def advantages(
     rewards = rewards.masked_fill(~valid, 0.0)
     count = valid.sum(1, keepdim=True)
     mean = rewards.sum(1, keepdim=True) / count.clamp(min=1)
-    centred = (rewards - mean).masked_fill(~valid, 0.0)
+    centered = (rewards - mean).masked_fill(~valid, 0.0)
     silent = ~has_signal(rewards, valid)[:, None]
     if scale == "none":
-        return centred.masked_fill(silent, 0.0)
+        return centered.masked_fill(silent, 0.0)
     if scale == "group":
-        std = (centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
+        std = (centered.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     else:
         std = rewards[valid].std() if int(valid.sum()) > 1 else rewards.new_zeros(())
-    return (centred / (std.clamp(min=std_floor) + epsilon)).masked_fill(silent, 0.0)
+    return (centered / (std.clamp(min=std_floor) + epsilon)).masked_fill(silent, 0.0)
 
 
 def step_advantages(
@@ -80,7 +80,7 @@ def has_signal(rewards: Tensor, valid: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class StepTotals:
-    """What the weights of a step are normalised by, over all groups and processes."""
+    """What the weights of a step are normalized by, over all groups and processes."""
 
     groups: int
     completions: int

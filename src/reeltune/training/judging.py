@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
 from reeltune.judges import Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.judges.described import Described, described_cost
-from reeltune.samples import Sample
-from reeltune.tasks.captioning import PROXY_REWARD
-from reeltune.tasks.rewards import Reward
+from reeltune.rewards.weights import Reward
+from reeltune.tasks.captioning.task import PROXY_REWARD
 
 CAPTIONING, CAPTION = "captioning", "caption"
 

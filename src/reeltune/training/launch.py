@@ -12,18 +12,19 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from reeltune import __version__
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
+from reeltune.data.sources import load_source, load_sources, resolve_model
 from reeltune.errors import InputError
 from reeltune.files import write_json, write_text
-from reeltune.inputs import InputReader
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.report.run import write_run_report
+from reeltune.rewards.score import recipe_rewards
+from reeltune.rewards.weights import Reward
 from reeltune.rollout.hf import HFEngine
-from reeltune.samples import Sample
-from reeltune.sources import load_source, load_sources, resolve_model
+from reeltune.rollout.reader import InputReader
 from reeltune.tasks import load_task_file
-from reeltune.tasks.rewards import Reward
 from reeltune.training.checkpoint import (
     checkpoint_state,
     checkpoint_step,
@@ -37,7 +38,6 @@ from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
 from reeltune.training.prompt_history import PromptHistory, from_state
-from reeltune.training.rewards import recipe_rewards
 from reeltune.training.rl import GRPO
 from reeltune.training.schedule import make_schedule
 from reeltune.training.sft import SFT
@@ -50,7 +50,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def train(recipe: Recipe, *, resume: bool = False) -> bool:
     """Run a recipe in its run directory. False when Ctrl-C ended it; it can be resumed then.
 
-    Raises InputError for anything the user can mend, before the run directory is touched where possible.
+    Raises InputError for anything the user can fix, before the run directory is touched where possible.
     """
     # Not split over processes by accelerate: the trainer hands every process its own whole groups.
     accelerator = Accelerator()

@@ -1,4 +1,4 @@
-"""One optimiser step over many passes and processes."""
+"""One optimizer step over many passes and processes."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from reeltune.inputs import autocast
-from reeltune.models.packing import group_log_probs, pack
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Group
+from reeltune.models.shared_prefix.row import group_log_probs, pack
+from reeltune.models.types import Group
+from reeltune.rollout.reader import autocast
 from reeltune.training.method import Item, Method
 
 
@@ -41,7 +41,7 @@ def accumulate_gradients(
     """Add the gradient of the step's loss; returns the sums of all processes for the metrics.
 
     Items without weight teach nothing and are left out. Every process makes equally many passes, the last
-    one synchronised: a process with fewer repeats one with weight 0.
+    one synchronized: a process with fewer repeats one with weight 0.
     """
     active = [item for item in items if item.active]
     passes = pack([item.group for item in active], token_budget)

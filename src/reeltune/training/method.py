@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from reeltune.models.prompt import Group, Prompt, VideoFeatures
-from reeltune.samples import Sample
+from reeltune.data.samples import Sample
+from reeltune.models.types import Group, Prompt, VideoFeatures
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Input:
     features: VideoFeatures
 
 
-Redraw = Callable[[Sequence[bool]], dict[int, Input] | None]
+Resample = Callable[[Sequence[bool]], dict[int, Input] | None]
 """Told which of this process's inputs gave no signal, answers with others for some of their places; None when no
 process gets any. Called on every process equally often."""
 
@@ -55,11 +55,11 @@ class Prepared:
 class Method(Protocol):
     updates_per_step: int
 
-    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+    def prepare(self, step: int, inputs: Sequence[Input], resample: Resample) -> Prepared:
         """Make this process's items; called on every process with equally many inputs."""
 
     def loss(self, item: Item, log_probs: Tensor, update: int) -> tuple[Tensor, dict[str, float]]:
         """The item's share of the step's loss, and sums to add up for the metrics."""
 
-    def summarise(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
+    def summarize(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
         """The metrics of a step from all processes' records and sums."""

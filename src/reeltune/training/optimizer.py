@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from reeltune.config import OptimConfig
+from reeltune.config.recipe import OptimConfig
 from reeltune.errors import InputError
 
 
@@ -27,7 +27,7 @@ def _of_rank(named: Iterable[tuple[str, nn.Parameter]], *, matrix: bool) -> Iter
 
 
 def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
-    """The rate of optimiser step `step` (from 0) of `steps`: linear warm-up, then the schedule's decay."""
+    """The rate of optimizer step `step` (from 0) of `steps`: linear warm-up, then the schedule's decay."""
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(steps - config.warmup_steps, 1)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from reeltune.config import SkippingConfig
+from reeltune.config.recipe import SkippingConfig
 from reeltune.errors import InputError
 from reeltune.rollout.engine import derive_seed
 
@@ -46,7 +46,7 @@ class PromptHistory:
         )
 
     def skip_probability(self, sample_id: str) -> float:
-        """1 - explore^n after n silent groups in a row, at most 1 - least; 0 for a prompt that was never asked."""
+        """1 - explore^n after n zero-variance groups in a row, at most 1 - least; 0 for a new prompt."""
         trace = self.traces.get(sample_id)
         return 0.0 if trace is None else min(1 - self.config.explore**trace.silent, 1 - self.config.least)
 

@@ -12,19 +12,19 @@ import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from reeltune.config import RLConfig
+from reeltune.config.recipe import RLConfig
 from reeltune.judges.base import Judge
-from reeltune.models.packing import group_log_probs, pack
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Group
+from reeltune.models.shared_prefix.row import group_log_probs, pack
+from reeltune.models.types import Group
+from reeltune.rewards.score import GroupRewards, score_group
+from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, SamplingParams, derive_seed
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
-from reeltune.tasks.rewards import Reward
 from reeltune.training.grpo import StepTotals, has_signal, policy_loss, step_advantages, token_weights
-from reeltune.training.method import Input, Item, Prepared, Redraw
+from reeltune.training.method import Input, Item, Prepared, Resample
 from reeltune.training.prompt_history import is_silent
-from reeltune.training.rewards import GroupRewards, score_group
 
 
 @dataclass
@@ -87,10 +87,10 @@ class GRPO:
         self.updates_per_step = config.updates_per_rollout
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
-    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+    def prepare(self, step: int, inputs: Sequence[Input], resample: Resample) -> Prepared:
         keep_graph = self._keeps_prompts(inputs)
         paid, replaced = self._roll_out(step, inputs, keep_graph), []
-        while (fresh := redraw([self._is_silent(each) for each in paid])) is not None:
+        while (fresh := resample([self._is_silent(each) for each in paid])) is not None:
             # Given up before the next rollout asks for memory.
             for place in fresh:
                 paid[place] = paid[place].without_state()
@@ -136,17 +136,17 @@ class GRPO:
             "loss": float(result.loss.detach()),
             "kl": float(result.kl.sum()),
             "clipped": float(result.clipped.sum()),
-            "surprise": -float(log_probs.detach()[carried].sum()),
+            "nll": -float(log_probs.detach()[carried].sum()),
             "tokens": float(carried.sum()),
         }
 
-    def summarise(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
+    def summarize(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
         tokens = max(sums.get("tokens", 0.0), 1.0)
         lengths = [length for record in records for length in record["lengths"]]
         metrics = {
             "loss": sums.get("loss", 0.0),
             "clip_fraction": sums.get("clipped", 0.0) / tokens,
-            "surprise": sums.get("surprise", 0.0) / tokens,
+            "nll": sums.get("nll", 0.0) / tokens,
             "completion_tokens": fmean(lengths),
             "truncated": fmean(value for record in records for value in record["truncated"]),
             "unparsed": fmean(value for record in records for value in record["unparsed"]),

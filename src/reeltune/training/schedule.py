@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reeltune.config import Source
+from reeltune.config.recipe import Source
 from reeltune.errors import InputError
 
 

@@ -7,10 +7,10 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Completions, Group
+from reeltune.models.types import Completions, Group
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
-from reeltune.training.method import Input, Item, Prepared, Redraw
+from reeltune.training.method import Input, Item, Prepared, Resample
 
 
 class SFT:
@@ -22,7 +22,7 @@ class SFT:
         self.policy = policy
         self.mode: Mode = mode
 
-    def prepare(self, step: int, inputs: Sequence[Input], redraw: Redraw) -> Prepared:
+    def prepare(self, step: int, inputs: Sequence[Input], resample: Resample) -> Prepared:
         golds = [get_task(each.sample.task).gold(each.sample, self.mode) for each in inputs]
         completions = [Completions.from_lists([self.policy.tokenize_answer(gold)]) for gold in golds]
         tokens = sum(gather_object([int(each.mask.sum()) for each in completions]))
@@ -40,7 +40,7 @@ class SFT:
         loss = -(log_probs * item.weights.to(log_probs.device)).sum()
         return loss, {"loss": float(loss.detach())}
 
-    def summarise(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
+    def summarize(self, records: Sequence[Mapping[str, Any]], sums: Mapping[str, float]) -> dict[str, float]:
         return {
             "loss": sums["loss"],
             "completion_tokens": sum(record["completion_tokens"] for record in records) / len(records),

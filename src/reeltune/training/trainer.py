@@ -1,4 +1,4 @@
-"""The loop: samples -> groups -> passes -> one optimiser step, for any method.
+"""The loop: samples -> groups -> passes -> one optimizer step, for any method.
 
 Read `Trainer.run` first. Groups are the unit everywhere: a process gets whole groups, a pass holds whole
 groups. Every random choice is a function of the seed and the step, so a resumed run repeats a run that was
@@ -16,15 +16,15 @@ from accelerate.utils import gather_object
 from torch import nn
 from tqdm import tqdm
 
-from reeltune.config import Recipe
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
 from reeltune.errors import InputError, VideoError
 from reeltune.evaluation.runner import Metrics, answers, metrics_by_task
-from reeltune.inputs import InputReader, autocast
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy
-from reeltune.models.prompt import Group, Prompt, VideoFeatures
+from reeltune.models.types import Group, Prompt, VideoFeatures
 from reeltune.rollout.engine import RolloutEngine
-from reeltune.samples import Sample
+from reeltune.rollout.reader import InputReader, autocast
 from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.draw import MAX_SUBSTITUTES, Pick, StepDraw
 from reeltune.training.interrupt import Interrupt
@@ -107,7 +107,7 @@ class Trainer:
         for update in range(self.method.updates_per_step):
             items = prepared.items if update == 0 else self._with_fresh_features(prepared.items)
             sums = self._update(step, items, update)
-        metrics = self.method.summarise(gather_object(prepared.records), sums)
+        metrics = self.method.summarize(gather_object(prepared.records), sums)
         metrics |= {name: sums[name] for name in ("grad_norm", "lr")}
         metrics["quarantined"] = self._count_quarantined()
         if self.history:
@@ -159,7 +159,7 @@ class Trainer:
         return [Input(sample, prompt, video) for (sample, prompt), video in zip(mine, features, strict=True)]
 
     def _redraw(self, draw: StepDraw, silent: Sequence[bool]) -> dict[int, Input] | None:
-        """Other inputs for silent groups, by their place among this process's; None when no process gets any."""
+        """Other inputs for zero-variance groups, by their place among this process's; None when no process gets any."""
         if self.history is None:
             return None
         picks = draw.again(gather_object(list(silent)))
@@ -170,7 +170,7 @@ class Trainer:
 
     @property
     def _share(self) -> int:
-        """Slots of a step per process; each has a run of neighbours."""
+        """Slots of a step per process; each has a run of neighbors."""
         return self.recipe.samples_per_step // int(self.accelerator.num_processes)
 
     def _owns(self, slot: int) -> bool:

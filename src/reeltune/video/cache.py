@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from reeltune.disk_cache import DiskCache
 from reeltune.video.clip import Clip
+from reeltune.video.disk_cache import DiskCache
 from reeltune.video.sampling import FrameSampling, PixelBudget
 
 # Raise this when decoding, resizing or the file layout change what a clip holds.

@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from reeltune.errors import VideoError
-from reeltune.video.index import MEND, VideoIndex, open_video, packets_of
+from reeltune.video.index import FIX, VideoIndex, open_video, packets_of
 
-# Some streams hold packets that show nothing (VP8's hidden frames, field pairs): a neighbour this near may
+# Some streams hold packets that show nothing (VP8's hidden frames, field pairs): a neighbor this near may
 # stand in.
 NEAREST_FRAMES = 2
 # Frame threads are the fast ones, but FFmpeg's VP9 decoder with them crashes the process on some damaged files.
@@ -33,7 +33,7 @@ def decode_frames(
 
     Each is rotated as the file says and handed to `keep` as uint8 [H, W, 3]; only what `keep` returns is
     held. Returns the kept arrays in the order of `wanted`, and the seconds float64 [T] at which they are
-    shown. Chroma, depth, alpha and grey are converted to 8-bit RGB by FFmpeg; pixels that are not square stay
+    shown. Chroma, depth, alpha and gray are converted to 8-bit RGB by FFmpeg; pixels that are not square stay
     so; frames of interlaced video are taken as they are. Raises VideoError when a packet or a frame is
     damaged.
     """
@@ -47,7 +47,7 @@ def decode_frames(
     if missing:
         raise VideoError(
             f"{index.path}: the frame at {index.times[missing[0]]:.3f} s cannot be decoded "
-            f"({len(missing)} of {len(ranks)} wanted). {MEND}."
+            f"({len(missing)} of {len(ranks)} wanted). {FIX}."
         )
     times = np.array([found[rank][0] for rank in wanted], np.float64)
     return [found[rank][1] for rank in wanted], times
@@ -79,7 +79,7 @@ def _collect(
     *,
     reach: int,
 ) -> dict[int, tuple[float, np.ndarray]]:
-    """{rank: (seconds, kept array)} of every wanted frame that came out, or a neighbour of it within `reach`."""
+    """{rank: (seconds, kept array)} of every wanted frame that came out, or a neighbor of it within `reach`."""
     found: dict[int, tuple[float, np.ndarray]] = {}
     pending = deque(ranks)
     before: tuple[int, Any] | None = None
@@ -142,13 +142,13 @@ def _decode(index: VideoIndex, codec: Any, packet: Any) -> Iterator[tuple[int, A
             yield NO_PACKET if frame.pts is None else frame.pts, frame
     except av.error.InvalidDataError as error:
         where = "" if packet is None else f" at packet {packet.pts} of {index.packet_count}"
-        raise VideoError(f"{index.path}: damaged{where} ({error.strerror}). {MEND}.") from error
+        raise VideoError(f"{index.path}: damaged{where} ({error.strerror}). {FIX}.") from error
 
 
 def _upright_rgb(index: VideoIndex, rank: int, frame: Any) -> np.ndarray:
     """uint8 [H, W, 3], turned and mirrored as the display matrix says."""
     if frame.is_corrupt:
-        raise VideoError(f"{index.path}: the frame at {index.times[rank]:.3f} s is damaged. {MEND}.")
+        raise VideoError(f"{index.path}: the frame at {index.times[rank]:.3f} s is damaged. {FIX}.")
     rgb: np.ndarray = frame.to_ndarray(format="rgb24")
     matrix = frame.side_data.get("DISPLAYMATRIX")
     return rgb if matrix is None else orient(rgb, np.frombuffer(bytes(matrix), "=i4").reshape(3, 3)[:2, :2])

@@ -20,7 +20,7 @@ from reeltune.errors import VideoError
 # Containers whose header states how long the file should be. Others estimate it from the bytes there are.
 DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv")
 MAX_BELIEVABLE_FPS = 1000
-MEND = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
+FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def index_video(path: Path) -> VideoIndex:
             if packet.pts is not None and packet.time_base:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if not packets:
-            raise VideoError(f"{path}: the video stream has no frames. {MEND}.")
+            raise VideoError(f"{path}: the video stream has no frames. {FIX}.")
         _refuse_truncated(path, container, stream, packets, end)
         return _index(path, container, stream, packets)
 
@@ -99,7 +99,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     if not path.is_file():
         raise VideoError(f"{path}: no such file. Check the sample's `video` path.")
     if path.stat().st_size == 0:
-        raise VideoError(f"{path}: the file is empty (0 bytes). {MEND}.")
+        raise VideoError(f"{path}: the file is empty (0 bytes). {FIX}.")
     try:
         # "file:" keeps a colon in the path from being read as a protocol, and a playlist from reaching the
         # network.
@@ -109,20 +109,20 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
                 if stream.disposition & av.stream.Disposition.attached_pic:
                     continue
                 if stream.codec_context is None:
-                    raise VideoError(f"{path}: FFmpeg knows no decoder for its codec. {MEND}.")
+                    raise VideoError(f"{path}: FFmpeg knows no decoder for its codec. {FIX}.")
                 yield container, stream
                 return
             kinds = {"cover picture" if stream.type == "video" else stream.type for stream in container.streams}
             found = ", ".join(sorted(kinds)) or "a header"
-            raise VideoError(f"{path}: no video stream, only {found}. {MEND}.")
+            raise VideoError(f"{path}: no video stream, only {found}. {FIX}.")
     except av.error.FFmpegError as error:
-        raise VideoError(f"{path}: cannot be read as a video ({error.strerror}). {MEND}.") from error
+        raise VideoError(f"{path}: cannot be read as a video ({error.strerror}). {FIX}.") from error
 
 
 def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[PacketFacts], end: float) -> None:
     """Spans beyond the cut would be taught on frames that are not there, so a cut file is an error."""
     if packets[-1].is_cut:
-        raise VideoError(f"{path}: truncated within its last frame. {MEND}.")
+        raise VideoError(f"{path}: truncated within its last frame. {FIX}.")
     if len(packets) < stream.frames and stream.duration:
         # Fewer frames alone prove nothing: an edit list may trim a file. Its trimmed duration counts.
         ends = [packet.pts + packet.duration for packet in packets if packet.is_shown and packet.pts is not None]
@@ -136,7 +136,7 @@ def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[Pac
 
 def _refuse_short(path: Path, there: float, declared: float, tolerance: float) -> None:
     if there < declared - tolerance:
-        raise VideoError(f"{path}: truncated, {there:.2f} of {declared:.2f} seconds are there. {MEND}.")
+        raise VideoError(f"{path}: truncated, {there:.2f} of {declared:.2f} seconds are there. {FIX}.")
 
 
 def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) -> VideoIndex:
@@ -146,7 +146,7 @@ def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) 
     first = int(keyframes[0]) if len(keyframes) else 0
     shown = [number for number in range(first, len(packets)) if packets[number].is_shown]
     if not shown:
-        raise VideoError(f"{path}: the video stream has no frames that are shown. {MEND}.")
+        raise VideoError(f"{path}: the video stream has no frames that are shown. {FIX}.")
     stamps = [packets[number].pts for number in shown]
     if any(stamp is None for stamp in stamps):
         fps = _codec_rate(path, stream)

@@ -67,7 +67,7 @@ class Quarantine:
         raise InputError(
             f"{len(self)} of {total} samples ({share:.1%}) have a video that cannot be used; at most "
             f"{self.max_share:.1%} may. All are listed in {self.path}. The first:{shown}\n"
-            "Mend or remove these videos, or allow a larger share."
+            "Fix or remove these videos, or allow a larger share."
         )
 
     def _read(self) -> None:
@@ -81,5 +81,5 @@ class Quarantine:
                 self._reasons.setdefault(row["id"], row["reason"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
-                    f"{self.path}, line {number}: not a quarantine entry ({error}); mend or delete the file"
+                    f"{self.path}, line {number}: not a quarantine entry ({error}); fix or delete the file"
                 ) from error

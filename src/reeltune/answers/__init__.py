@@ -1,0 +1,1 @@
+"""Reading what models write. No torch here."""

@@ -1,0 +1,52 @@
+"""`reeltune data import`: a public annotation file becomes samples.jsonl."""
+
+import argparse
+import sys
+from pathlib import Path
+
+SHOWN = 5
+"""Refused entries that the command prints."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from reeltune.data.formats import formats
+
+    parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
+    parser.add_argument("format", metavar="FORMAT", help=", ".join(formats()))
+    parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
+    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")
+    parser.add_argument(
+        "--past-duration",
+        choices=("keep", "clip", "drop"),
+        default="keep",
+        help="spans that end after the video: keep them as annotated (default: published scores do), "
+        "cut them at the duration, or drop them",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.data.formats import get_benchmark
+    from reeltune.data.import_ import import_annotations
+
+    found = import_annotations(
+        args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
+    )
+    benchmark = get_benchmark(args.format)
+    print(f"{args.output}: {len(found.rows)} {benchmark.task} samples of {found.videos} videos")
+    for text, count in found.counts.items():
+        print(f"  {count} {text}")
+    for reason in found.refused[:SHOWN]:
+        print(f"    id {reason}")
+    if found.missing:
+        print(
+            f"  {found.missing} of {found.videos} videos are not in {args.videos}: "
+            "score works without them, training and evaluation do not"
+        )
+    print(f"  metric: {benchmark.metric}\n  license: {benchmark.license}")
+    if not benchmark.seen:
+        print(
+            "  this reader was written from public documentation, without a file of this form at hand",
+            file=sys.stderr,
+        )
+    return 0

@@ -1,0 +1,173 @@
+"""`reeltune demo`: the whole story on generated videos and the shipped small model, on a CPU.
+
+Every stage leaves its result on disk; after Ctrl-C or a kill the same command goes on where it stopped.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reeltune.errors import InputError
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
+    from reeltune.data.samples import Sample
+
+RECIPES = Path(__file__).parents[1] / "recipes" / "toy"
+HELD_OUT = ("toyworld:held_out/temporal_grounding/visible", "toyworld:held_out/multiple_choice")
+METRICS = ("miou", "r@0.3", "r@0.5", "r@0.7")
+ROWS = ("base", "sft", "grpo", "whole_video", "best_fixed_span")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Generate toyworld videos, evaluate the shipped small model on held-out ones, train it with GRPO and "
+        "with SFT on the same samples, evaluate again, and write DIR/results.json and DIR/report.html."
+    )
+    parser.add_argument("--dir", type=Path, default=Path("runs/demo"))
+    parser.add_argument("--seed", type=int, default=0, help="of the videos and of the training")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="recipe settings of all stages")
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.config.recipe import load_recipe
+    from reeltune.data.sources import load_source, toyworld_samples
+    from reeltune.files import write_json
+    from reeltune.report.demo import write_demo_report
+
+    common = [
+        f"seed={args.seed}",
+        f"toyworld.seed={args.seed}",
+        f"toyworld.dir={args.dir / 'toyworld'}",
+        f"video.cache={args.dir / 'frame-cache'}",
+        *args.overrides,
+    ]
+    recipes = {
+        name: load_recipe(RECIPES / f"{name}.yaml", [*common, f"run.dir={args.dir / name}"]) for name in ("grpo", "sft")
+    }
+    recipe = recipes["grpo"]
+    _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
+    train = load_source(recipe.data.train[0].path, recipe.toyworld)
+    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld)]
+    results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
+    for name in ("grpo", "sft"):
+        if not _trained(recipes[name]):
+            print(f"stopped; `reeltune demo --dir {args.dir}` goes on from here")
+            return 130
+        results[name] = _evaluated(args.dir, name, recipes[name], _last_model(args.dir / name), held_out)
+        results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
+    results |= _trivial(train, held_out)
+    ordered = {name: results[name] for name in ROWS}
+    _write_results(args.dir, ordered)
+    write_json(
+        args.dir / "demo.json",
+        {
+            "seed": args.seed,
+            "held_out": str(toyworld_samples(HELD_OUT[0], recipe.toyworld)),
+            "train_videos": len({sample.video for sample in train}),
+            "held_out_videos": recipe.toyworld.held_out_videos,
+        },
+    )
+    page = write_demo_report(args.dir)
+    print(table(ordered))
+    print(f"\n{args.dir / 'results.json'}\n{page}")
+    return 0
+
+
+def table(results: dict[str, dict[str, float | None]]) -> str:
+    """The results as aligned text, one row per model or trivial baseline; percent and seconds."""
+    columns = list(next(iter(results.values())))
+    names = {"multiple_choice_accuracy": "mc accuracy"}
+    lines = [["", *(names.get(column, column) for column in columns)]]
+    for row, values in results.items():
+        cells = [values[column] for column in columns]
+        lines.append([row, *("-" if cell is None else f"{cell:.1f}" for cell in cells)])
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _check_identity(directory: Path, identity: dict[str, Any]) -> None:
+    """A directory holds one demo: its seed and settings."""
+    from reeltune.files import write_json
+
+    path = directory / "identity.json"
+    if not path.exists():
+        write_json(path, identity)
+    elif (found := json.loads(path.read_text(encoding="utf-8"))) != identity:
+        raise InputError(f"--dir {directory} holds a demo of {found}, not of {identity}; give another --dir")
+
+
+def _trained(recipe: "Recipe") -> bool:
+    from reeltune.training.launch import train
+
+    run_dir = Path(recipe.run.dir)
+    if (run_dir / "checkpoints" / f"step-{recipe.steps:06d}").exists():
+        return True
+    return train(recipe, resume=run_dir.exists())
+
+
+def _last_model(run_dir: Path) -> Path:
+    from reeltune.training.checkpoint import list_checkpoints
+
+    return list_checkpoints(run_dir / "checkpoints")[-1] / "model"
+
+
+def _training_seconds(run_dir: Path) -> float:
+    from reeltune.training.journal import read_jsonl
+
+    rows = read_jsonl(run_dir / "timings.jsonl")
+    return float(sum(row.get("seconds", 0.0) + row.get("evaluation", 0.0) for row in rows))
+
+
+def _evaluated(
+    directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]"
+) -> dict[str, float | None]:
+    """Answers of one model to the held-out samples, as a row of the table."""
+    from reeltune.evaluation.runner import metrics_by_task, predict
+    from reeltune.rollout.hf import HFEngine
+    from reeltune.training.launch import load_recipe_policy, make_reader
+
+    started = time.perf_counter()
+    policy = load_recipe_policy(recipe, model)
+    policy.freeze_vision()
+    reader, engine = make_reader(policy, recipe), HFEngine(policy)
+    limit = recipe.eval.max_new_tokens
+    texts: list[str] = []
+    for task in dict.fromkeys(sample.task for sample in samples):
+        own = [sample for sample in samples if sample.task == task]
+        folder = directory / "predictions" / name / task
+        found = predict(reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+        texts += [found[sample.id][0] for sample in own]
+    metrics = metrics_by_task(samples, texts)
+    grounding = metrics["temporal_grounding"]
+    return {
+        **{metric: grounding[metric] for metric in METRICS},
+        "unparsed": grounding["unparsed"],
+        "multiple_choice_accuracy": metrics["multiple_choice"]["accuracy"],
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _trivial(train: "list[Sample]", held_out: "list[Sample]") -> dict[str, dict[str, float | None]]:
+    """Answers that need no model; the best fixed span is fitted on the training samples."""
+    from reeltune.tasks import get_task
+
+    grounding = [sample for sample in held_out if sample.task == "temporal_grounding"]
+    found = get_task("temporal_grounding").baselines(grounding, train)
+    rows: dict[str, dict[str, float | None]] = {}
+    for name in ("whole_video", "best_fixed_span"):
+        rows[name] = {metric: found[name][metric] for metric in METRICS}
+        rows[name] |= {"unparsed": 0.0, "multiple_choice_accuracy": None, "seconds": 0.0}
+    return rows
+
+
+def _write_results(directory: Path, results: dict[str, dict[str, float | None]]) -> None:
+    from reeltune.files import whole_lines, write_json, write_jsonl
+
+    for name in ("base", "sft", "grpo"):
+        answers = directory / "predictions" / name / "temporal_grounding" / "predictions.jsonl"
+        rows = (json.loads(line) for line in whole_lines(answers))
+        write_jsonl(directory / "predictions" / f"{name}.jsonl", rows)
+    write_json(directory / "results.json", results)

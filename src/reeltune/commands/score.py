@@ -1,0 +1,98 @@
+"""`reeltune score`: metrics of stored predictions. No model, no video, no GPU."""
+
+import argparse
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reeltune.errors import InputError
+
+if TYPE_CHECKING:
+    from reeltune.evaluation.judging import Judged
+
+KINDS = ("openai", "recorded", "events", "lexical")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
+    parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
+    parser.add_argument("predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}')
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
+    parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")
+    parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples that fitted baselines learn from")
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument(
+        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
+    )
+    add_judge_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.evaluation.score import score
+    from reeltune.evaluation.score_table import score_table
+    from reeltune.files import write_json, write_jsonl
+    from reeltune.tasks import load_task_file
+
+    for path in args.task_file:
+        load_task_file(path)
+    gc.disable()  # a short process without cycles: collecting would look through every sample again and again
+    found = score(
+        args.samples,
+        args.predictions,
+        fit_on=args.fit,
+        resamples=args.resamples,
+        seed=args.seed,
+        keep_samples=args.per_sample is not None,
+    )
+    for notice in found.notices:
+        print(f"reeltune: {notice}", file=sys.stderr)
+    print(score_table(found.metrics))
+    result: dict[str, Any] = dict(found.metrics)
+    if args.judge:
+        judged = judge_predictions(args)
+        print(f"\n{judged.table}")
+        result["captioning"] = result["captioning"] | judged.metrics
+        result["judge"] = judged.record
+        for row in found.per_sample:
+            row |= judged.per_sample.get(row["id"], {})
+    if args.json:
+        write_json(args.json, result)
+    if args.per_sample:
+        write_jsonl(args.per_sample, found.per_sample)
+    return 0
+
+
+def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("judged captions")
+    group.add_argument("--judge", choices=KINDS, help="who judges captions; none: only what needs no judge")
+    group.add_argument(
+        "--judge-set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the recipe's judge section: base_url, model, transcript, prompts, budget_tokens, ...",
+    )
+    group.add_argument("--yes", action="store_true", help="go on although the cost is above judge.budget_tokens")
+
+
+def judge_predictions(args: argparse.Namespace) -> "Judged":
+    """Judge `args.predictions` against `args.samples` as the options say.
+
+    Raises InputError for settings that break a rule, without captioning samples, and for a cost that is not confirmed.
+    """
+    from reeltune.evaluation.judging import judge_config, judge_samples
+    from reeltune.evaluation.predictions import read_predictions
+    from reeltune.judges import build_judge
+    from reeltune.tasks import load_samples
+
+    samples = [sample for sample in load_samples(args.samples) if sample.task == "captioning"]
+    if not samples:
+        raise InputError(f"--judge: {args.samples} holds no captioning sample; leave --judge out")
+    config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
+    judge = build_judge(config)
+    assert judge is not None
+    predictions = read_predictions(args.predictions)
+    confirmed = {"budget": config.budget_tokens, "yes": args.yes}
+    return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)

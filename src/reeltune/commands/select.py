@@ -1,0 +1,140 @@
+"""`reeltune select`: ask the model, keep what can teach. Imports nothing heavy before it runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reeltune.errors import InputError
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
+    from reeltune.selection.rules import Options
+    from reeltune.selection.stats import SampleStats
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask the recipe's model several times about every sample of data.train and keep the samples that can teach: "
+        "DIR/stats.jsonl, samples.jsonl, decisions.jsonl, report.html. After Ctrl-C or a kill the same command goes "
+        "on. --merge puts shards together; --from chooses again without asking."
+    )
+    parser.add_argument("recipe", type=Path, nargs="?", help="whose model, data, rewards and settings are used")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--shard", metavar="3/8", help="ask about this part of the samples only, and choose later")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="DIR", help="put these shards together and choose")
+    parser.add_argument("--from", type=Path, dest="stats", metavar="STATS", help="choose from this stats.jsonl")
+    parser.add_argument(
+        "--allow-mismatch", action="store_true", help="use statistics of another model, sampling or samples"
+    )
+    rule = parser.add_argument_group("what is kept")
+    rule.add_argument("--min-std", type=float, default=0.1, help="least std of a continuous score (default: 0.1)")
+    rule.add_argument("--min-level", type=float, default=0.3, help="least --level of a continuous score (default: 0.3)")
+    rule.add_argument("--level", choices=("max", "mean"), default="max", help="of the K scores (default: max)")
+    rule.add_argument("--size", type=int, metavar="N", help="at most so many, the most varied of each task first")
+    rule.add_argument(
+        "--quota",
+        action="append",
+        default=[],
+        metavar="FIELD:VALUE=N",
+        help="at most N with this task, source or difficulty (hard, medium, easy); may be given several times",
+    )
+    rule.add_argument("--seed", type=int, default=0, help="orders samples that are equally varied (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    options = _options(args)
+    origin = args.output
+    if args.stats:
+        stats = _chosen_from(args)
+        origin = args.stats.parent
+    elif args.merge:
+        from reeltune.selection.merge import merge
+
+        stats = merge(args.merge, args.output)
+    else:
+        from reeltune.selection.sampling import Shard, parse_shard, sample_stats
+
+        recipe = _recipe(args)
+        stats = sample_stats(recipe, args.output, parse_shard(args.shard) if args.shard else Shard())
+        if args.shard:
+            print(f"{args.output}: {len(stats)} samples; put the shards together with reeltune select --merge")
+            return 0
+    return _choose(args.output, stats, options, origin)
+
+
+def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", origin: Path) -> int:
+    from reeltune.selection.outcome import counts, summary, write_outcome
+    from reeltune.selection.report import write_report
+    from reeltune.selection.rules import choose
+
+    if not stats:
+        raise InputError(f"{origin / 'stats.jsonl'} holds no statistics: no sample could be asked about")
+    decisions = choose(stats, options)
+    kept = write_outcome(directory, stats, decisions, options, origin=origin)
+    page = write_report(directory, stats, decisions, options, origin=origin)
+    print(summary(counts(stats, decisions)))
+    print(page)
+    if not kept:
+        raise InputError(
+            f"no sample can teach by these thresholds; {directory / 'decisions.jsonl'} says why. Lower --min-std or "
+            "--min-level, or ask more often (select.repeats)"
+        )
+    print(directory / "samples.jsonl")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.stats and args.merge:
+        raise InputError("--from and --merge: give one of them; merge first, then choose from the merged stats.jsonl")
+    if args.shard and (args.stats or args.merge):
+        raise InputError("--shard asks the model; it goes with a recipe alone")
+    if args.recipe is None and not (args.stats or args.merge):
+        raise InputError("give a recipe, --merge DIR... or --from STATS")
+    if args.merge and args.recipe:
+        raise InputError(f"--merge takes no recipe; the shards know theirs (got {str(args.recipe)!r})")
+
+
+def _options(args: argparse.Namespace) -> "Options":
+    from reeltune.selection.rules import Options, parse_quota
+
+    for name in ("min_std", "min_level"):
+        value = getattr(args, name)
+        if not 0 <= value <= 1:
+            raise InputError(f"--{name.replace('_', '-')} must be within 0..1, as the scores are; got {value}")
+    if args.size is not None and args.size < 1:
+        raise InputError(f"--size must be at least 1; got {args.size}")
+    return Options(
+        min_std=args.min_std,
+        min_level=args.min_level,
+        level=args.level,
+        size=args.size,
+        quotas=tuple(parse_quota(text) for text in args.quota),
+        seed=args.seed,
+    )
+
+
+def _recipe(args: argparse.Namespace) -> "Recipe":
+    from reeltune.config.recipe import load_recipe
+
+    # Rewards are what is asked about, also when the recipe is one of supervised training.
+    return load_recipe(args.recipe, ["method=grpo", f"run.dir={args.output}", *args.overrides])
+
+
+def _chosen_from(args: argparse.Namespace) -> "list[SampleStats]":
+    from reeltune.selection.checks import against_recipe, mixed
+    from reeltune.selection.stats import read_stats
+
+    stats = read_stats(args.stats)
+    problems = mixed(stats)
+    if args.recipe:
+        stats, more = against_recipe(_recipe(args), stats, args.stats)
+        problems += more
+    text = "\n  ".join([f"{args.stats}: these statistics are of something else:", *problems])
+    if problems and not args.allow_mismatch:
+        raise InputError(f"{text}\nask again, or use them all the same with --allow-mismatch")
+    if problems:
+        print(f"reeltune: {text}", file=sys.stderr)
+    return stats

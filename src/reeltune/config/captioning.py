@@ -1,0 +1,46 @@
+"""What the paper leaves open about captioning's rewards, as settings; the defaults are our choices where it says so."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ThinkOptions(_Options):
+    """The think scorer T (VideoCap-R1, arXiv 2506.01725): how items match. All values are our choice."""
+
+    threshold: float = Field(0.6, gt=0, le=1, description="Similarity from which two attributes or actions match.")
+    senses: int = Field(2, ge=0, le=3, description="Most frequent WordNet senses that make synonyms; 0: none.")
+    name_weight: float = Field(2.0, ge=0, description="Subjects align by this times their names' similarity plus F1.")
+    pooling: Literal["pooled", "mean"] = Field(
+        "pooled", description="One F1 over attributes and actions, or the mean of both F1s."
+    )
+
+
+class CaptionOptions(_Options):
+    """The caption scorer E: from coverage to reward. Steps as published; the rest is our choice."""
+
+    shape: Literal["steps", "linear"] = "steps"
+    steps: list[tuple[float, float]] = Field(
+        [(0.28, 0.5), (0.35, 1.0)], description="[from coverage, reward], rising; 0 before the first."
+    )
+    measure: Literal["recall", "f1"] = Field(
+        "recall", description="f1 judges precision too, so that padding a caption with guesses does not pay."
+    )
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> "CaptionOptions":
+        edges = [0.0, *(edge for edge, _ in self.steps)]
+        if any(low >= high for low, high in zip(edges, [*edges[1:], 1.0 + 1e-9], strict=True)):
+            raise ValueError("steps must begin at rising coverages above 0 and at most 1")
+        if any(not 0 <= reward <= 1 for _, reward in self.steps):
+            raise ValueError("the rewards of steps must lie in 0..1")
+        return self
+
+
+class CaptioningOptions(_Options):
+    think: ThinkOptions = ThinkOptions()
+    caption: CaptionOptions = CaptionOptions()

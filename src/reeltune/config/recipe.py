@@ -1,0 +1,281 @@
+"""Recipes: one YAML file, one typed config per component, every rule checked where the field is declared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from reeltune.config.captioning import CaptioningOptions
+from reeltune.config.errors import explain
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.errors import InputError
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    path: str = Field(description="A Hugging Face directory, or toyworld:base, or toyworld:new (untrained).")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    freeze_vision: bool | Literal["tower"] = Field(
+        True, description="true: each video is encoded once per run, not per step; tower: the projector trains."
+    )
+    gradient_checkpointing: bool = False
+    mixture_of_depths: MixtureOfDepthsConfig | None = Field(
+        None, description="p-MoD: vision tokens skip layers; {} is the published form."
+    )
+
+
+class Source(Section):
+    path: str = Field(
+        description="A samples.jsonl, or toyworld:train/TASK, toyworld:held_out/TASK, toyworld:lesson/NAME."
+    )
+    weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
+    first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
+    last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
+
+
+def _sources(value: Any) -> Any:
+    sources = value if isinstance(value, list) else [value]
+    return [{"path": source} if isinstance(source, str) else source for source in sources]
+
+
+class DataConfig(Section):
+    train: Annotated[list[Source], BeforeValidator(_sources), Field(min_length=1)]
+    tasks: list[str] = Field([], description="Python files with further tasks.")
+    mode: Literal["think", "direct", "structured"] = "direct"
+    system: str | None = Field(None, description="A system prompt.")
+
+
+class VideoConfig(Section):
+    fps: float = Field(2.0, gt=0)
+    min_frames: int = Field(4, ge=1)
+    max_frames: int = Field(768, ge=1)
+    total_pixels: int = Field(3584 * 28 * 28, gt=0, description="Budget of all frames of a video together.")
+    min_frame_pixels: int = Field(16 * 28 * 28, gt=0)
+    max_frame_pixels: int = Field(768 * 28 * 28, gt=0)
+    cache: str | None = Field(None, description="Folder of decoded frames; none: RUN/../frame-cache.")
+    cache_gib: float = Field(20.0, ge=0)
+    feature_cache_gib: float = Field(2.0, ge=0, description="Memory for the features of a frozen tower.")
+    feature_disk_gib: float = Field(20.0, ge=0, description="Disk for them, beside the frames; 0: none.")
+    max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
+
+
+class RewardConfig(Section):
+    preset: str | None = Field(None, description="A named set of weights, such as videochat-r1 or temporal-rlt.")
+    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the preset's.")
+    functions: dict[str, dict[str, str]] = Field(
+        {}, description="task -> name -> module:function or file.py:function, a reward of your own; weight 1."
+    )
+    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it pays nothing.")
+    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss pays too.")
+    length_bounds: tuple[int, int] | None = Field(
+        None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
+    )
+    captioning: CaptioningOptions = CaptioningOptions()
+
+
+class JudgeConfig(Section):
+    """Who judges captions. `openai` is any OpenAI-compatible endpoint; `recorded` replays its transcript; `events` is
+    exact and for toyworld; `lexical` counts shared words, a proxy."""
+
+    kind: Literal["none", "openai", "recorded", "events", "lexical"] = "none"
+    base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
+    model: str | None = Field(None, description="The model's name at the endpoint.")
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(1024, ge=1, description="Longest reply.")
+    api_key_env: str | None = Field(None, description="Environment variable with the key; none: no key is sent.")
+    transcript: str | None = Field(None, description="JSON Lines file of all replies: cache and recording.")
+    prompts: str | None = Field(None, description="Folder of NAME.txt files in place of our own prompts.")
+    concurrency: int = Field(16, ge=1, description="Requests at a time.")
+    timeout_s: float = Field(60.0, gt=0, description="Of one request.")
+    attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
+    backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
+    replies: int = Field(2, ge=1, description="Replies in a wrong form that are paid for per prompt.")
+    max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
+    budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> "JudgeConfig":
+        needs = {"openai": ("base_url", "model"), "recorded": ("transcript",)}.get(self.kind, ())
+        missing = [name for name in needs if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
+        return self
+
+
+class SkippingConfig(Section):
+    """Prompts without signal before are skipped before their rollout; zero-variance groups can be replaced after it."""
+
+    explore: float = Field(
+        0.5, gt=0, le=1, description="Asked again with explore^n after n zero-variance groups; 1: always."
+    )
+    least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
+    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is silent.")
+    max_replaced: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
+
+
+class RLConfig(Section):
+    steps: int = Field(100, ge=0)
+    groups_per_step: int = Field(8, ge=1, description="Prompts per optimizer step, over all processes.")
+    group_size: int = Field(8, ge=2, description="G, completions per prompt.")
+    updates_per_rollout: int = Field(1, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0, description="0: no limit.")
+    max_new_tokens: int = Field(256, ge=1)
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo", "gspo"] = "dapo"
+    clip_low: float = Field(0.2, ge=0)
+    clip_high: float = Field(0.2, ge=0)
+    kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
+    advantage_scale: Literal["group", "task", "batch", "none"] = Field(
+        "group", description="Whose std the advantage is divided by; task: of all the step's completions of the task."
+    )
+    advantage_epsilon: float = Field(1e-4, ge=0)
+    std_floor: float = Field(0.0, ge=0, description="Least std to divide by: keeps jitter from a full-size gradient.")
+    skipping: SkippingConfig | None = Field(None, description="{} switches it on. None: every drawn prompt is asked.")
+    mask_truncated: bool = Field(False, description="Completions cut off by max_new_tokens carry no loss.")
+    parity_tolerance: float | None = Field(
+        None, gt=0, description="Largest difference of rollout and learner log-probs at the first step."
+    )
+
+    @model_validator(mode="after")
+    def _dr_grpo_has_no_std(self) -> "RLConfig":
+        if self.loss == "dr_grpo" and self.advantage_scale != "none":
+            raise ValueError("loss dr_grpo divides by no std: set rl.advantage_scale to none")
+        return self
+
+
+class SFTConfig(Section):
+    steps: int = Field(100, ge=0)
+    samples_per_step: int = Field(32, ge=1, description="Samples per optimizer step, over all processes.")
+
+
+class OptimConfig(Section):
+    lr: float = Field(1e-6, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    final_lr_share: float = Field(0.0, ge=0, le=1, description="lr at the last step as a share of lr.")
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast, weights stay as loaded.")
+
+
+class PackingConfig(Section):
+    train_tokens: int = Field(32768, ge=1, description="Tokens of one learner pass; groups are never split.")
+    rollout_tokens: int = Field(65536, ge=1, description="Tokens of one decoding batch.")
+
+
+class CheckpointConfig(Section):
+    every: int = Field(100, ge=0, description="Steps between checkpoints; 0: at the end only.")
+    keep: int = Field(2, ge=1, description="Older checkpoints are removed.")
+
+
+class EvalConfig(Section):
+    data: str | None = None
+    every: int = Field(0, ge=0, description="Steps between evaluations; 0: none during training.")
+    max_new_tokens: int = Field(256, ge=1)
+
+
+class SelectConfig(Section):
+    """`reeltune select`. What is not here is as in training: rl.top_p, rl.top_k, rl.max_new_tokens, rewards, seed."""
+
+    repeats: int = Field(8, ge=2, description="K, completions per sample.")
+    temperature: float | None = Field(None, gt=0, description="None: rl.temperature.")
+    tasks: list[str] = Field([], description="Only samples of these tasks; none: all.")
+    batch_size: int = Field(32, ge=1, description="Samples between two writes; a kill costs at most these.")
+
+
+class ToyworldConfig(Section):
+    dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
+    train_videos: int = Field(400, ge=1)
+    held_out_videos: int = Field(256, ge=1)
+    seed: int = 0
+
+
+class RunConfig(Section):
+    dir: str = Field("runs/train", description="The run directory.")
+    trackers: list[Literal["tensorboard", "trackio"]] = []
+
+
+class Recipe(Section):
+    method: Literal["grpo", "sft"]
+    seed: int = 0
+    model: ModelConfig
+    data: DataConfig
+    video: VideoConfig = VideoConfig()
+    rewards: RewardConfig = RewardConfig()
+    judge: JudgeConfig = JudgeConfig()
+    rl: RLConfig = RLConfig()
+    sft: SFTConfig = SFTConfig()
+    optim: OptimConfig = OptimConfig()
+    packing: PackingConfig = PackingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    eval: EvalConfig = EvalConfig()
+    select: SelectConfig = SelectConfig()
+    toyworld: ToyworldConfig = ToyworldConfig()
+    run: RunConfig = RunConfig()
+
+    @property
+    def steps(self) -> int:
+        return self.rl.steps if self.method == "grpo" else self.sft.steps
+
+    @property
+    def samples_per_step(self) -> int:
+        return self.rl.groups_per_step if self.method == "grpo" else self.sft.samples_per_step
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe; `overrides` are `section.key=value` with YAML values.
+
+    Raises:
+        InputError: the file is missing or not YAML, or a key or value breaks a rule; all violations are listed.
+    """
+    return parse_recipe(load_tree(path, overrides), where=str(path))
+
+
+def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The recipe as plain mappings, with the overrides in it, not yet checked; no path: overrides alone."""
+    tree: Any = {}
+    try:
+        if path is not None:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"recipe {str(path)!r} does not exist") from None
+    except OSError as error:
+        raise InputError(f"recipe {path}: cannot be read: {error.strerror}; give the path of a YAML file") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe {path} is not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
+    for override in overrides:
+        apply_override(tree, override)
+    return tree
+
+
+def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        problems = "\n".join(f"  {explain(dict(each), Recipe)}" for each in error.errors())
+        raise InputError(f"{where}: the recipe breaks these rules:\n{problems}") from None
+
+
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set `section.key=value` in the tree. InputError for another form, or a section that is a value."""
+    path, equals, value = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"an override must look like section.key=value; got {override!r}")
+    *parents, leaf = path.split(".")
+    node = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise InputError(f"override {override!r}: {parent!r} is a value, not a section")
+    node[leaf] = yaml.safe_load(value)

@@ -1,0 +1,128 @@
+"""Readers of public annotation files, one file each: from their form to the rows of samples.jsonl.
+
+A reader's file states source, split, size, metric, license note and known defects of the data. It repairs
+nothing: `reeltune data import` does that for all alike, and counts it. Adding a file adds a format; its name,
+with dashes, is the format's name on the command line.
+"""
+
+import csv
+import importlib
+import json
+import pkgutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reeltune.errors import InputError
+
+Row = dict[str, Any]
+"""A row of samples.jsonl; `video` is the name the annotation gives, with or without an ending."""
+
+
+@dataclass
+class Annotations:
+    """What a reader gets: the files named on the command line, where videos may be, and a place for counts."""
+
+    files: Sequence[Path]
+    find_video: Callable[[str], Path | None]
+    """The path of a video by the annotation's name for it, None when it is not there."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What was left out or assumed, in words -> how often. Nothing is dropped without a count."""
+
+    @property
+    def file(self) -> Path:
+        """The only file; InputError for more."""
+        if len(self.files) != 1:
+            raise InputError(f"give one annotation file; got {', '.join(map(str, self.files))}")
+        return self.files[0]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the docs and `reeltune data import` say about a format."""
+
+    task: str
+    source: str
+    splits: str
+    metric: str
+    license: str
+    defects: str
+    read: Callable[[Annotations], Iterator[Row]]
+    seen: bool = True
+    """False: written from public documentation, without a file of that form at hand."""
+
+
+def formats() -> list[str]:
+    """Names of all formats, from the files of this package; imports none of them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+
+
+def get_benchmark(name: str) -> Benchmark:
+    """The reader of a format; InputError lists the known ones."""
+    if name not in formats():
+        from reeltune.data.samples import nearest
+
+        raise InputError(
+            f"{name!r} is no known format{nearest(name, formats())}; known formats: {', '.join(formats())}"
+        )
+    benchmark: Benchmark = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").BENCHMARK
+    return benchmark
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; InputError when it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; give the annotation file") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); give the annotation file as it was published") from error
+
+
+def read_records(path: Path) -> list[Row]:
+    """A list of objects from .json, .jsonl, .csv or .parquet (the last needs pyarrow)."""
+    if path.suffix == ".jsonl":
+        from reeltune.data.samples import read_rows
+
+        return [row for _, row in read_rows(path)]
+    if path.suffix == ".csv":
+        return read_csv(path)
+    if path.suffix == ".parquet":
+        return _read_parquet(path)
+    value = read_json(path)
+    if isinstance(value, dict):
+        value = next((part for part in value.values() if isinstance(part, list)), None)
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise InputError(f"{path}: expected a list of objects")
+    return value
+
+
+def read_csv(path: Path) -> list[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; give the annotation file") from error
+
+
+def field_of(row: Row, name: str, path: Path, number: int) -> Any:
+    """A field that must be there; InputError says where it is missing (entries count from 1)."""
+    if name not in row:
+        raise InputError(
+            f"{path}, entry {number}, field {name!r}: missing; the entry has {', '.join(map(str, row)) or 'none'}. "
+            "Is this the right format?"
+        )
+    return row[name]
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    try:
+        from pyarrow import parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise InputError(
+            f"{path}: reading Parquet needs pyarrow: pip install pyarrow, or save the table as .jsonl"
+        ) from error
+    rows: list[Row] = parquet.read_table(path).to_pylist()
+    return rows

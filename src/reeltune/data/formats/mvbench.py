@@ -1,0 +1,53 @@
+"""MVBench: 20 kinds of multiple-choice questions about time.
+
+The data set's json folder (one file a kind, whose name becomes `meta.type`), or one file of it: a list of
+{video, question, candidates, answer (a candidate's text)}, some with start and end in seconds. Those ask about a
+part of the video: `meta.start` and `meta.end` keep it and the import counts them, as the video must be cut first.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from reeltune.data.formats import Annotations, Benchmark, Row, field_of, read_records
+from reeltune.data.formats._choices import letter_of
+from reeltune.errors import InputError
+
+
+def read(annotations: Annotations) -> Iterator[Row]:
+    for path in _files(annotations):
+        for number, entry in enumerate(read_records(path), start=1):
+            meta = {"type": path.stem} | {key: entry[key] for key in ("start", "end") if key in entry}
+            if "start" in meta or "end" in meta:
+                annotations.counts["questions about a part of their video: cut it to meta.start, meta.end"] += 1
+            options = [str(option) for option in field_of(entry, "candidates", path, number)]
+            yield {
+                "id": f"{path.stem}_{number - 1}",
+                "task": "multiple_choice",
+                "video": str(field_of(entry, "video", path, number)),
+                "question": str(field_of(entry, "question", path, number)),
+                "options": options,
+                "target": letter_of(str(field_of(entry, "answer", path, number)), options),
+                "source": "mvbench",
+                "meta": meta,
+            }
+
+
+def _files(annotations: Annotations) -> list[Path]:
+    files = [
+        found for path in annotations.files for found in (sorted(path.glob("*.json")) if path.is_dir() else [path])
+    ]
+    if not files:
+        raise InputError(f"{annotations.files[0]}: no .json file in it; give MVBench's json folder")
+    return files
+
+
+BENCHMARK = Benchmark(
+    task="multiple_choice",
+    source="Li et al. 2024, arXiv 2311.17005, https://huggingface.co/datasets/OpenGVLab/MVBench",
+    splits="test: 20 kinds with 200 questions each",
+    metric="accuracy, by kind and over kinds (the published figure is the mean over kinds)",
+    license="MIT for annotations; the videos are those of 11 data sets",
+    defects="some kinds ask about a part of a video; some repeat an option",
+    read=read,
+    seen=False,
+)

@@ -1,0 +1,93 @@
+"""Where a recipe's data and models come from: paths, or `toyworld:...` made on demand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reeltune.config.recipe import Source, ToyworldConfig
+from reeltune.data.samples import Sample, require_videos
+from reeltune.errors import InputError
+from reeltune.tasks import load_samples
+
+TOYWORLD = "toyworld:"
+
+
+def load_source(path: str, toyworld: ToyworldConfig) -> list[Sample]:
+    """The samples of a file, or of `toyworld:SPLIT/TASK` (train or held_out; a task or a kind of it), or of a lesson.
+
+    Raises InputError for a broken file and for missing videos.
+    """
+    file = toyworld_samples(path, toyworld) if path.startswith(TOYWORLD) else Path(path)
+    samples = load_samples(file)
+    require_videos(samples)
+    return samples
+
+
+def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> list[list[Sample]]:
+    """The samples of each source. Raises InputError also where two different samples have one id.
+
+    Rollouts, quarantine and the history of prompts know a sample by its id. One file may be given twice.
+    """
+    found = [load_source(source.path, toyworld) for source in sources]
+    known: dict[str, tuple[Sample, str]] = {}
+    for source, samples in zip(sources, found, strict=True):
+        for sample in samples:
+            other, path = known.setdefault(sample.id, (sample, source.path))
+            if other != sample:
+                raise InputError(
+                    f"samples of one run need different ids; {sample.id!r} is one sample in {path} and another in "
+                    f"{source.path}. Rename the ids of one of the two files"
+                )
+    return found
+
+
+def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:
+    """Generate what `spec` names unless an earlier run did; returns the samples file."""
+    from reeltune.toyworld.generate import generate
+    from reeltune.toyworld.lessons import write_lesson
+
+    file = toyworld_file(spec, toyworld)
+    if file.exists():
+        return file
+    split, name = _split_and_name(spec)
+    if split == "lesson":
+        return write_lesson(file.parent, name, seed=toyworld.seed)
+    videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
+    return generate(file.parent, videos=videos, split=split, seed=toyworld.seed, tasks=[name])  # type: ignore[arg-type]
+
+
+def toyworld_file(spec: str, toyworld: ToyworldConfig) -> Path:
+    """Where the samples that `spec` names stand, once they are generated."""
+    split, name = _split_and_name(spec)
+    if split == "lesson":
+        return Path(toyworld.dir) / f"lesson-{name}-seed{toyworld.seed}" / "train.jsonl"
+    videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
+    folder = f"{split}-{name.replace('/', '-')}-{videos}-seed{toyworld.seed}"
+    return Path(toyworld.dir) / folder / f"{split}.jsonl"
+
+
+def _split_and_name(spec: str) -> tuple[str, str]:
+    split, slash, name = spec.removeprefix(TOYWORLD).partition("/")
+    if split not in ("train", "held_out", "lesson") or not slash:
+        raise InputError(
+            "toyworld data must look like toyworld:train/TASK, toyworld:held_out/TASK or toyworld:lesson/NAME; "
+            f"got {spec!r}"
+        )
+    return split, name
+
+
+def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
+    """The directory of a model: a path; `toyworld:base`, the small model that ships in the package; or
+    `toyworld:new`, the same one with random weights, before its first lesson.
+    """
+    if spec == "toyworld:base":
+        return Path(__file__).parents[1] / "toyworld" / "base"
+    if spec == "toyworld:new":
+        from reeltune.toyworld.lessons import new_model
+
+        directory = Path(toyworld.dir) / f"new-model-seed{toyworld.seed}"
+        if not directory.exists():
+            new_model(directory, seed=toyworld.seed)
+        return directory
+    if spec.startswith(TOYWORLD):
+        raise InputError(f"model.path: toyworld has the models toyworld:base and toyworld:new; got {spec!r}")
+    return Path(spec)

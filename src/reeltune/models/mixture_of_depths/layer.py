@@ -1,0 +1,188 @@
+"""One routed decoder layer: the family's own layer, run on the tokens its router kept.
+
+With h = x + Attention(norm1(x)) over the kept tokens, and router weight w:
+kept vision h + w * MLP(norm2(h)); kept text h + MLP(norm2(h)); skipped vision w * x; padding as it was
+(arXiv 2412.04449, as its released code does it).
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.masking_utils import create_causal_mask
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
+
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models.mixture_of_depths.cache import routed_cache_layer
+from reeltune.models.mixture_of_depths.routing import (
+    Routing,
+    Selection,
+    kept_vision,
+    router_weights,
+    string_skipped,
+)
+
+
+class Router(nn.Linear):
+    """One logit per token, zero at first; always computed in float32 at least.
+
+    In bfloat16 equal logits would be common, and which token is kept would be their order's doing.
+    """
+
+    def __init__(self, hidden_size: int, *, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(hidden_size, 1, bias=True, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[..., H] -> [..., 1]."""
+        exact = torch.promote_types(hidden.dtype, torch.float32)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return functional.linear(hidden.to(exact), self.weight.to(exact), self.bias.to(exact))
+
+
+class RoutedLayer:
+    """Mixed into a family's decoder layer class, before it; the layer's modules and weights keep their names.
+
+    It repeats the family's block: two pre-norm residual branches, with the modules below.
+    """
+
+    dense_class: ClassVar[type[nn.Module]]
+    self_attn: Any
+    mlp: Any
+    input_layernorm: Any
+    post_attention_layernorm: Any
+    training: bool
+    router: nn.Module
+    ratio: float
+    settings: MixtureOfDepthsConfig
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Any = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = False,
+        position_embeddings: tuple[Tensor, Tensor] | None = None,
+        routing: Routing | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """[R, L, H] -> [R, L, H]. `attention_mask` and `position_ids` are those of the model's layer 0.
+
+        Position ids are used through their cos and sin only: with gaps they would read as packed sequences.
+        """
+        if routing is None or position_embeddings is None:
+            raise ValueError("a routed layer needs `routing` and `position_embeddings`: call it through its model")
+        if not routing.counts:
+            hidden_states = self._keep_router_in_graph(hidden_states)
+            mask = self._mask(hidden_states, routing.real, attention_mask, past_key_values, routing)
+            return self._block(hidden_states, position_embeddings, mask, past_key_values, None, kwargs)
+        logits, weights = self._weights(hidden_states, routing)
+        quotas = routing.quotas(self.ratio)
+        if tuple(quotas) == routing.counts:
+            mask = self._mask(hidden_states, routing.real, attention_mask, past_key_values, routing)
+            return self._block(hidden_states, position_embeddings, mask, past_key_values, weights, kwargs)
+        selection = _select(hidden_states, logits, routing, quotas)
+        chosen = selection.gather(hidden_states)
+        cos, sin = (selection.gather(each) for each in position_embeddings)
+        if routing.custom_mask:
+            attention_mask = selection.mask(attention_mask)
+        if "shared" in kwargs:
+            dropped = [count - quota for count, quota in zip(routing.counts, quotas, strict=True)]
+            kwargs["shared"] = kwargs["shared"].without(dropped)
+        mask = self._mask(chosen, selection.real, attention_mask, past_key_values, routing)
+        output = self._block(chosen, (cos, sin), mask, past_key_values, selection.gather(weights), kwargs)
+        skipped = string_skipped(hidden_states, weights) if self.settings.scale_skipped else hidden_states
+        return selection.put_back(skipped, output)
+
+    def _weights(self, hidden: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
+        """Logits [V] of the routable tokens, and weights [R, L, 1] of all tokens: 1 at text and padding."""
+        flat = hidden.flatten(0, 1)
+        logits = self.router(flat.index_select(0, routing.vision))[:, 0]
+        weights = router_weights(self.settings.weight, logits, self.settings.alpha, routing).to(hidden.dtype)
+        ones = torch.ones(len(flat), dtype=hidden.dtype, device=hidden.device)
+        return logits, ones.index_copy(0, routing.vision, weights).view(*hidden.shape[:2], 1)
+
+    def _block(
+        self,
+        hidden: Tensor,
+        position_embeddings: tuple[Tensor, Tensor],
+        mask: Any,
+        past_key_values: Any,
+        weights: Tensor | None,
+        kwargs: dict[str, Any],
+    ) -> Tensor:
+        attended: Tensor
+        attended, _ = self.self_attn(
+            hidden_states=self.input_layernorm(hidden),
+            attention_mask=mask,
+            position_ids=None,
+            past_key_values=past_key_values,
+            position_embeddings=position_embeddings,
+            **kwargs,
+        )
+        hidden = hidden + attended
+        changed: Tensor = self.mlp(self.post_attention_layernorm(hidden))
+        return hidden + (changed if weights is None else weights * changed)
+
+    def _mask(self, hidden: Tensor, real: Tensor | None, given: Any, past_key_values: Any, routing: Routing) -> Any:
+        """The attention mask of this layer's own tokens, on top of its own cache."""
+        if routing.custom_mask:
+            return given
+        index = self.self_attn.layer_idx
+        if past_key_values is not None:
+            rows, width = hidden.shape[:2]
+            layer = routed_cache_layer(past_key_values, index)
+            real = layer.extend(real, rows=rows, width=width, device=hidden.device)
+        return create_causal_mask(
+            config=self.self_attn.config,
+            inputs_embeds=hidden,
+            attention_mask=real,
+            past_key_values=past_key_values,
+            position_ids=None,
+            layer_idx=index,
+        )
+
+    def _keep_router_in_graph(self, hidden: Tensor) -> Tensor:
+        """Adds 0: every process of a training step must reach the router, also with a batch of text only."""
+        if not (self.training and torch.is_grad_enabled()):
+            return hidden
+        nothing: Tensor = self.router(hidden[:, :1].detach()).sum() * 0
+        return hidden + nothing.to(hidden.dtype)
+
+
+def _select(hidden: Tensor, logits: Tensor, routing: Routing, quotas: list[int]) -> Selection:
+    rows, length = hidden.shape[:2]
+    real = torch.ones(rows, length, dtype=torch.bool, device=hidden.device) if routing.real is None else routing.real
+    kept = real.flatten().index_copy(0, routing.vision, kept_vision(logits, routing, quotas))
+    return Selection.of(kept.view(rows, length), routing.kept_lengths(quotas))
+
+
+class RoutedLlamaLayer(RoutedLayer, LlamaDecoderLayer):  # type: ignore[misc]
+    dense_class = LlamaDecoderLayer
+
+
+class RoutedQwen2VLLayer(RoutedLayer, Qwen2VLDecoderLayer):  # type: ignore[misc]
+    dense_class = Qwen2VLDecoderLayer
+
+
+class RoutedQwen25VLLayer(RoutedLayer, Qwen2_5_VLDecoderLayer):  # type: ignore[misc]
+    dense_class = Qwen2_5_VLDecoderLayer
+
+
+class RoutedQwen3VLLayer(RoutedLayer, Qwen3VLTextDecoderLayer):  # type: ignore[misc]
+    dense_class = Qwen3VLTextDecoderLayer
+
+
+# Subclasses of the family's layer, so wrapping by type and output capture still find them.
+ROUTED_CLASSES: dict[str, type[nn.Module]] = {
+    each.dense_class.__name__: each
+    for each in (RoutedLlamaLayer, RoutedQwen2VLLayer, RoutedQwen25VLLayer, RoutedQwen3VLLayer)
+}

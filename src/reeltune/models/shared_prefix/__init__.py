@@ -1,0 +1,1 @@
+"""One prompt, many completions: attention, packed rows, prefill and decoding."""

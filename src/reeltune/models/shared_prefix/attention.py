@@ -1,0 +1,279 @@
+"""Attention of many completions over prompts that stand once in a row, without any mask.
+
+`enable` puts one function in front of a language model's attention. Calls without `shared` go where they went
+before. With it, `shared.attend` decides who sees whom: `RowAttention` and `OverPrompts` here for the learner and the
+prefill, `Decoder` in `decoding.py` for single tokens. As an argument it passes through stock transformers, and
+through the recomputed layers of gradient checkpointing.
+
+Shape letters: H query heads, K key heads (H is a multiple of K), L tokens of the row, P prompt tokens, R
+completions, C tokens of the longest, D head size.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.attention.bias import causal_lower_right
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import eager_attention_forward
+
+# For each layer and each prompt: keys and values [K, P, D].
+PromptCache = list[list[tuple[Tensor, Tensor]]]
+PREFIX = "shared_prompt_"
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+class SharedAttention(Protocol):
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """[R, H, L, D], [R, K, L, D] twice -> [R, L, H, D]."""
+        ...
+
+
+def enable(language_model: Any) -> None:
+    """Let this language model's attention take `shared`; its own attention serves every other call."""
+    name: str = language_model.config._attn_implementation
+    if name.startswith(PREFIX):
+        return
+    base = eager_attention_forward if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
+    AttentionInterface.register(PREFIX + name, _in_front_of(base))
+    AttentionMaskInterface.register(PREFIX + name, ALL_MASK_ATTENTION_FUNCTIONS[name])
+    language_model.config._attn_implementation = PREFIX + name
+
+
+def _in_front_of(base: Callable[..., Any]) -> Callable[..., Any]:
+    def attention(
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Any,
+        scaling: float | None = None,
+        shared: SharedAttention | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        if shared is None:
+            result: tuple[Tensor, Tensor | None] = base(
+                module, query, key, value, attention_mask, scaling=scaling, **kwargs
+            )
+            return result
+        layer: Any = module.layer_idx
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        # Rotary tables in float32 lift queries and keys above what autocast gave the values.
+        return shared.attend(layer, query.to(value.dtype), key.to(value.dtype), value, scale), None
+
+    return attention
+
+
+@dataclass
+class RowAttention:
+    """A row of B prompts followed by their completions, each as its number of tokens.
+
+    `completions[b]` holds the lengths of prompt b's completions. Queries may be those of the completions alone; keys
+    and values are of the whole row.
+    """
+
+    prompts: Sequence[int]
+    completions: Sequence[Sequence[int]]
+
+    def __post_init__(self) -> None:
+        self.prompt_spans = _spans(0, self.prompts)
+        self.prompt_tokens = sum(self.prompts)
+        self.completion_tokens = sum(map(sum, self.completions))
+        lengths = [length for group in self.completions for length in group if length]
+        self.padding = Padding(lengths) if lengths else None
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        if query.device.type == "cpu":
+            output: Tensor = _RowFlash.apply(query, key, value, self, scale)  # type: ignore[no-untyped-call]
+            return output
+        return joined_keys_attention(self, query, key, value, scale)
+
+    def pairs(self, missing: int) -> list[tuple[slice, slice]]:
+        """For each prompt that has completions: where its keys stand, and where its completions' queries do."""
+        spans = _spans(self.prompt_tokens - missing, [sum(lengths) for lengths in self.completions])
+        return [pair for pair in zip(self.prompt_spans, spans, strict=True) if pair[1].start < pair[1].stop]
+
+    def of_completions(self, row: Tensor) -> Tensor:
+        """[1, heads, L, ...] -> the part [heads, tokens, ...] of the completions, which end every row."""
+        return row[0, :, row.shape[2] - self.completion_tokens :]
+
+    def missing(self, query: Tensor, key: Tensor) -> int:
+        """How many tokens at the start of the row have no query: none, or all prompts."""
+        return key.shape[2] - query.shape[2]
+
+    def without(self, dropped: Sequence[int]) -> "RowAttention":
+        """The row of a layer that skips so many tokens of each prompt."""
+        left = [length - count for length, count in zip(self.prompts, dropped, strict=True)]
+        return replace(self, prompts=left)
+
+
+@dataclass
+class Recording:
+    """A row whose `cache` gains the prompts' keys and values of every layer."""
+
+    # Kept apart from the row: every layer's graph holds the row, and would hold the keys of the layers after it.
+    row: RowAttention
+    cache: PromptCache
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
+        return self.row.attend(layer, query, key, value, scale)
+
+    def without(self, dropped: Sequence[int]) -> "Recording":
+        return Recording(self.row.without(dropped), self.cache)
+
+
+class OverPrompts:
+    """A row of completions alone, over prompts whose keys and values of every layer are known, in a graph or not."""
+
+    def __init__(self, prompts: PromptCache, completions: Sequence[Sequence[int]]) -> None:
+        self.prompts = prompts
+        self.completions = completions
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        prompts = self.prompts[layer]
+        # A routed model keeps other numbers of tokens in each layer.
+        row = RowAttention([key.shape[1] for key, _ in prompts], self.completions)
+        key = torch.cat([*(key for key, _ in prompts), key[0]], dim=1)[None]
+        value = torch.cat([*(value for _, value in prompts), value[0]], dim=1)[None]
+        return row.attend(layer, query, key, value, scale)
+
+
+class Padding:
+    """Completions of several lengths, one after the other, as rows of equal width and back."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.rows = len(lengths)
+        self.width = max(lengths)
+        self.slots: Tensor | None = None
+        if min(lengths) < self.width:
+            sizes = torch.tensor(lengths)
+            place = torch.arange(self.width)
+            starts = sizes.cumsum(0) - sizes
+            # Filled places repeat the row's last token: causal attention keeps them from everyone before.
+            self.slots = (starts[:, None] + torch.minimum(place, sizes[:, None] - 1)).flatten()
+            self.real = (place < sizes[:, None]).flatten().nonzero()[:, 0]
+
+    def split(self, tokens: Tensor) -> Tensor:
+        """[heads, tokens, ...] -> [R, heads, C, ...]."""
+        if self.slots is not None:
+            tokens = tokens.index_select(1, self.slots.to(tokens.device))
+        rows: Tensor = tokens.unflatten(1, (self.rows, self.width))
+        return rows.transpose(0, 1)
+
+    def join(self, rows: Tensor) -> Tensor:
+        """[R, heads, C, ...] -> [heads, tokens, ...]."""
+        tokens = rows.transpose(0, 1).flatten(1, 2)
+        return tokens if self.slots is None else tokens.index_select(1, self.real.to(tokens.device))
+
+    def without_filled(self, rows: Tensor) -> Tensor:
+        """`rows` [R, heads, C, D] with 0 at the filled places."""
+        if self.slots is None:
+            return rows
+        real = rows.new_zeros(self.rows * self.width).index_fill_(0, self.real.to(rows.device), 1)
+        return rows * real.view(self.rows, 1, self.width, 1)
+
+
+class _RowFlash(torch.autograd.Function):
+    """A completion token's softmax runs over its prompt and its own completion: two flash passes, merged.
+
+    Each pass gives its output and the log of its sum of exponentials; the two sums say how to weigh the outputs.
+    In the backward pass each part is given the merged output and sum, which makes it compute exactly its share
+    of the gradient of the one softmax.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, row: RowAttention, scale: float) -> Tensor:
+        heads_last = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
+        output = heads_last.transpose(1, 2)
+        sums = query.new_empty(query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32))
+        missing = row.missing(query, key)
+        for span in [] if missing else row.prompt_spans:
+            part = (each[:, :, span] for each in (query, key, value))
+            output[:, :, span], sums[:, :, span] = _flash(*part, 0.0, True, scale=scale)
+        if row.padding:
+            own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
+            own_output, own_sums = _flash(*own, 0.0, True, scale=scale)
+            row.of_completions(output).copy_(row.padding.join(own_output))
+            row.of_completions(sums).copy_(row.padding.join(own_sums))
+        for prompt, span in row.pairs(missing):
+            keys = (key[:, :, prompt], value[:, :, prompt])
+            over_prompt, prompt_sums = _flash(query[:, :, span], *keys, 0.0, False, scale=scale)
+            total = torch.logaddexp(prompt_sums, sums[:, :, span])
+            share = (prompt_sums - total).exp()[..., None].to(output.dtype)
+            output[:, :, span] += (over_prompt - output[:, :, span]) * share
+            sums[:, :, span] = total
+        ctx.save_for_backward(query, key, value, heads_last, sums)
+        ctx.row, ctx.scale = row, scale
+        return heads_last
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, heads_last, sums = ctx.saved_tensors
+        row, scale = ctx.row, ctx.scale
+        gradient, output = gradient.transpose(1, 2), heads_last.transpose(1, 2)
+        to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
+        missing = row.missing(query, key)
+        if missing:
+            for each in (to_key, to_value):
+                each[:, :, : row.prompt_tokens] = 0
+        for span in [] if missing else row.prompt_spans:
+            part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
+            found = _flash_backward(*part, 0.0, True, scale=scale)
+            to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
+        if row.padding:
+            tokens = (gradient, query, key, value, output, sums)
+            own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
+            found = _flash_backward(row.padding.without_filled(own_gradient), *own, 0.0, True, scale=scale)
+            for into, each in zip((to_query, to_key, to_value), found, strict=True):
+                row.of_completions(into).copy_(row.padding.join(each))
+        for prompt, span in row.pairs(missing):
+            keys = (key[:, :, prompt], value[:, :, prompt])
+            rest = (output[:, :, span], sums[:, :, span])
+            found = _flash_backward(gradient[:, :, span], query[:, :, span], *keys, *rest, 0.0, False, scale=scale)
+            to_query[:, :, span] += found[0]
+            to_key[:, :, prompt] += found[1]
+            to_value[:, :, prompt] += found[2]
+        return to_query, to_key, to_value, None, None
+
+
+def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """The same for any device, on public functions: a completion's keys are joined to a copy of its prompt's."""
+    grouped = query.shape[1] != key.shape[1]
+    missing = row.missing(query, key)
+    pieces = []
+    for span in [] if missing else row.prompt_spans:
+        queries, keys, values = (each[:, :, span] for each in (query, key, value))
+        rows = functional.scaled_dot_product_attention(
+            queries, keys, values, is_causal=True, scale=scale, enable_gqa=grouped
+        )
+        pieces.append(rows)
+    completions = [[length for length in lengths if length] for lengths in row.completions if any(lengths)]
+    for (prompt, span), lengths in zip(row.pairs(missing), completions, strict=True):
+        padding = Padding(lengths)
+        queries = padding.split(query[0, :, span])
+        own = slice(span.start + missing, span.stop + missing)
+        keys, values = (
+            torch.cat([each[:, :, prompt].expand(padding.rows, -1, -1, -1), padding.split(each[0, :, own])], dim=2)
+            for each in (key, value)
+        )
+        mask: Any = causal_lower_right(padding.width, keys.shape[2])
+        rows = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped
+        )
+        pieces.append(padding.join(rows)[None])
+    return torch.cat(pieces, dim=2).transpose(1, 2)
+
+
+def _spans(start: int, lengths: Sequence[int]) -> list[slice]:
+    spans = []
+    for length in lengths:
+        spans.append(slice(start, start + length))
+        start += length
+    return spans

@@ -1,0 +1,107 @@
+"""The pieces a group is made of: one prompt, the features of its video, G completions.
+
+Shape letters: P prompt tokens, C completion tokens, G completions per group, N vision tokens, H hidden size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reeltune.video.clip import Clip
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One video and one question, tokenized: `input_ids` [P] and M-RoPE `position_ids` [3, P], on the CPU.
+
+    `grid_thw` is the patch grid of the clip: time patches, rows, columns.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    grid_thw: tuple[int, int, int]
+    clip: Clip
+
+    def __len__(self) -> int:
+        return int(self.input_ids.numel())
+
+    @property
+    def next_position(self) -> int:
+        """The position of the first completion token; vision grids make it less than P."""
+        return int(self.position_ids.max()) + 1
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """What the vision tower says of one clip.
+
+    `tokens` [N, H] replace the video placeholders; each of `deepstack` [N, H] is added after one early layer.
+    """
+
+    tokens: Tensor
+    deepstack: tuple[Tensor, ...] = ()
+
+    def detach(self) -> "VideoFeatures":
+        return VideoFeatures(self.tokens.detach(), tuple(layer.detach() for layer in self.deepstack))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(layer.numel() * layer.element_size() for layer in (self.tokens, *self.deepstack))
+
+
+@dataclass(frozen=True)
+class Completions:
+    """G completions of one prompt: `ids` [G, C] padded on the right, `mask` [G, C] true on real tokens.
+
+    The mask includes the end token when there is one.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+    @classmethod
+    def from_lists(cls, rows: Sequence[Sequence[int]], pad: int = 0) -> "Completions":
+        width = max(len(row) for row in rows)
+        ids = torch.full((len(rows), width), pad, dtype=torch.long)
+        mask = torch.zeros(len(rows), width, dtype=torch.bool)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row, dtype=torch.long)
+            mask[index, : len(row)] = True
+        return cls(ids, mask)
+
+    @classmethod
+    def empty(cls) -> "Completions":
+        """No completion: what a prompt has before its rollout."""
+        ids = torch.zeros(0, 0, dtype=torch.long)
+        return cls(ids, ids.bool())
+
+    @property
+    def lengths(self) -> list[int]:
+        return [int(length) for length in self.mask.sum(1)]
+
+
+@dataclass(frozen=True)
+class PromptState:
+    """What a language model made of one prompt: `layers`, keys and values [K, P, D] of each layer, and `last` [H], the
+    hidden state of its last token. In the graph where it was made with gradient: then it can be used for one update.
+
+    Of a routed model each layer has its own P.
+    """
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    last: Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """The unit of work from sampler to loss: one prompt, its video once, its G completions.
+
+    `state`: the prompt as the rollout computed it, where the update may go on from there.
+    """
+
+    prompt: Prompt
+    features: VideoFeatures
+    completions: Completions
+    state: PromptState | None = None

@@ -1,0 +1,75 @@
+"""What answers depend on - the model's files, the samples, what was asked - as short digests and as words."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
+from reeltune.errors import InputError
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+
+
+def model_digest(directory: Path) -> str:
+    """Of the weights, the configuration and the tokenizer: every file the answers depend on.
+
+    Raises InputError when the directory holds no weights.
+    """
+    files = sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern))
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise InputError(f"model.path: {directory} holds no *.safetensors weights")
+    return digest([[path.name, file_digest(path)] for path in files])
+
+
+def file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def file_digests(paths: Iterable[str]) -> list[str]:
+    """Name and digest of each file."""
+    return [f"{Path(path).name} {file_digest(Path(path))}" for path in paths]
+
+
+def changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """A line for every name whose value differs."""
+    return [
+        f"{name}: {json.dumps(found.get(name))}, not {json.dumps(wanted.get(name))}"
+        for name in dict.fromkeys([*wanted, *found])
+        if found.get(name) != wanted.get(name)
+    ]
+
+
+def asked_settings(recipe: Recipe) -> dict[str, Any]:
+    """What decides, beside model, prompt and sampling, what an answer is."""
+    routed = recipe.model.mixture_of_depths
+    return {
+        "mode": recipe.data.mode,
+        "system": recipe.data.system,
+        "dtype": recipe.model.dtype,
+        "mixture_of_depths": routed.model_dump(mode="json") if routed else None,
+        "precision": recipe.optim.precision,
+        "video": recipe.video.model_dump(
+            include={"fps", "min_frames", "max_frames", "total_pixels", "min_frame_pixels", "max_frame_pixels"}
+        ),
+    }
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pool_digest(samples: Sequence[Sample]) -> str:
+    """Of the samples and their order. The place of a video is left out: it differs from machine to machine."""
+    return digest([content(sample.model_dump(mode="json")) for sample in samples])
+
+
+def content(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """A sample without the place of its video."""
+    return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}

@@ -1,0 +1,1 @@
+"""From components and functions to one number per completion, for whole groups."""

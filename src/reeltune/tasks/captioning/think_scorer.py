@@ -1,0 +1,101 @@
+"""The think scorer T of VideoCap-R1: F1 over the attributes and actions of subjects. No model judges it.
+
+Subjects are aligned one to one, names first, then what they share (an assignment, scipy); inside a pair attributes
+match attributes and actions match actions, one to one, when their similarity (`words.compare`) reaches a threshold.
+How to align and to match is open in the paper; every choice is a field of `ThinkOptions`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reeltune.config.captioning import ThinkOptions
+from reeltune.tasks.captioning.structure import Subject
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Indices of what was matched, for the score and for the picture.
+
+    `subjects`: (predicted, reference). `attributes` and `actions`: ((subject, item), (subject, item)) of the predicted
+    and the reference structure.
+    """
+
+    subjects: tuple[Pair, ...]
+    attributes: tuple[tuple[Pair, Pair], ...]
+    actions: tuple[tuple[Pair, Pair], ...]
+
+
+def think_score(
+    predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None
+) -> float:
+    """F1 in 0..1. Two structures without an item agree (1); one without an item against one with some scores 0."""
+    options = options or ThinkOptions()
+    found = align(predicted, reference, options)
+    attributes = (
+        len(found.attributes),
+        sum(len(s.attributes) for s in predicted),
+        sum(len(s.attributes) for s in reference),
+    )
+    actions = (len(found.actions), sum(len(s.actions) for s in predicted), sum(len(s.actions) for s in reference))
+    if options.pooling == "mean":
+        return (f1(*attributes) + f1(*actions)) / 2
+    return f1(*(a + b for a, b in zip(attributes, actions, strict=True)))
+
+
+def f1(matched: int, predicted: int, reference: int) -> float:
+    """2 * matched / (predicted + reference); 1 when both are empty."""
+    return 2 * matched / (predicted + reference) if predicted + reference else 1.0
+
+
+def align(predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None) -> Alignment:
+    """The best one-to-one alignment of subjects, and the items matched within it."""
+    from reeltune.judges.words.compare import similarity
+
+    options = options or ThinkOptions()
+
+    def weight(row: int, column: int) -> float:
+        one, other = predicted[row], reference[column]
+        matched = sum(len(pairs) for pairs in _matched_items(one, other, options))
+        shared = f1(matched, len(one.items), len(other.items)) if one.items or other.items else 0.0
+        return options.name_weight * similarity(one.name, other.name, senses=options.senses) + shared
+
+    subjects = _assign(len(predicted), len(reference), weight)
+    attributes: list[tuple[Pair, Pair]] = []
+    actions: list[tuple[Pair, Pair]] = []
+    for row, column in subjects:
+        pairs = _matched_items(predicted[row], reference[column], options)
+        for found, own in zip((attributes, actions), pairs, strict=True):
+            found += [((row, item), (column, other)) for item, other in own]
+    return Alignment(tuple(subjects), tuple(attributes), tuple(actions))
+
+
+def _matched_items(one: Subject, other: Subject, options: ThinkOptions) -> tuple[list[Pair], list[Pair]]:
+    return (
+        _match(one.attributes, other.attributes, options),
+        _match(one.actions, other.actions, options),
+    )
+
+
+def _match(items: Sequence[str], others: Sequence[str], options: ThinkOptions) -> list[Pair]:
+    """As many one-to-one matches as possible, the most similar ones among equals."""
+    from reeltune.judges.words.compare import similarity
+
+    def weight(row: int, column: int) -> float:
+        alike = similarity(items[row], others[column], senses=options.senses)
+        # More matches weigh more than liker ones.
+        return 1.0 + alike / (1 + len(items)) if alike >= options.threshold else 0.0
+
+    return _assign(len(items), len(others), weight)
+
+
+def _assign(rows: int, columns: int, weight: Callable[[int, int], float]) -> list[Pair]:
+    """Pairs of the assignment with the largest total weight; pairs of no weight are left out."""
+    if not rows or not columns:
+        return []
+    from scipy.optimize import linear_sum_assignment
+
+    weights = [[weight(row, column) for column in range(columns)] for row in range(rows)]
+    chosen = zip(*linear_sum_assignment(weights, maximize=True), strict=True)
+    return [(int(row), int(column)) for row, column in chosen if weights[row][column] > 0]

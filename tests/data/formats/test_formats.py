@@ -1,0 +1,271 @@
+"""Each reader on a small file of its form, written here; the real files are in test_real_annotations.py."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reeltune.data.formats import formats, get_benchmark
+from reeltune.data.formats._choices import letter_of, option_text
+from reeltune.data.formats.got10k import even_indices
+from reeltune.data.import_ import Imported, import_annotations
+from reeltune.errors import InputError
+from reeltune.tasks import load_samples
+
+
+def imported(name: str, *files: Path) -> tuple[list[Any], Imported]:
+    output = files[0].parent / "out/samples.jsonl"
+    found = import_annotations(name, files, videos=files[0].parent / "videos", output=output)
+    return list(load_samples(output)), found
+
+
+def dump(folder: Path, value: object, name: str = "annotations.json") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def table(folder: Path, rows: list[dict[str, object]], name: str) -> Path:
+    path = folder / name
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("name", formats())
+def test_every_reader_states_what_it_reads(name: str) -> None:
+    benchmark = get_benchmark(name)
+    for text in (benchmark.source, benchmark.splits, benchmark.metric, benchmark.license, benchmark.defects):
+        assert text.strip()
+    docs = (Path(__file__).parents[3] / "docs/data.md").read_text()
+    assert f"| `{name}` |" in docs
+
+
+def test_an_unknown_format_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'charades-sta'"):
+        get_benchmark("charades_sta")
+
+
+@pytest.mark.parametrize("name", ["charades-sta", "activitynet-captions"])
+def test_grounding_json(tmp_path: Path, name: str) -> None:
+    entry = {"duration": 20.5, "timestamps": [[1, 5], [9, 3], [15, 21.5]], "sentences": [" a dog. ", "b", "c"]}
+    (first, last), found = imported(name, dump(tmp_path, {"v1": entry}))
+    assert (first.id, first.query, first.target, first.video) == ("v1_0", "a dog.", ((1, 5),), "../videos/v1.mp4")
+    assert last.id == "v1_2" and last.target == ((15, 21.5),) and last.meta == {"past_duration": True}
+    assert found.counts == {
+        "reversed spans: dropped": 1,
+        "samples without a usable span: dropped": 1,
+        "spans that end after the video: kept, meta.past_duration says so": 1,
+    }
+    assert (found.videos, found.missing) == (1, 1)
+
+
+def test_charades_text(tmp_path: Path) -> None:
+    text = dump(tmp_path, "AB12 1.0 5.5##a person sits.\nAB12 0.0 9.0##a dog.\nCD34 2 3##x\n", "test.txt")
+    lengths = table(tmp_path, [{"id": "AB12", "length": "30.5", "x": 1}], "Charades_v1_test.csv")
+    samples, found = imported("charades-sta", text)
+    assert [(s.id, s.duration, s.target) for s in samples] == [
+        ("AB12_0", 30.5, ((1, 5.5),)),
+        ("AB12_1", 30.5, ((0, 9),)),
+        ("CD34_0", 3, ((2, 3),)),
+    ]
+    assert samples[2].meta == {"duration": "unknown: latest annotated end"}
+    assert sum(found.counts.values()) == 1
+    elsewhere = dump(tmp_path / "other", text.read_text(), "test.txt")
+    assert imported("charades-sta", elsewhere, lengths)[0][0].duration == 30.5
+    with pytest.raises(InputError, match="line 1: expected VIDEO START END##SENTENCE"):
+        imported("charades-sta", dump(tmp_path, "AB12 one 5.5##x\n", "bad.txt"))
+
+
+def test_activitynet_rtl(tmp_path: Path) -> None:
+    test = [{"question_id": "q1", "vid": "abc", "question": "When?", "answer": "<1.5> <10> He jumps.", "duration": 30}]
+    ((sample,), _) = imported("activitynet-rtl", dump(tmp_path, test))
+    assert (sample.id, sample.target, sample.query) == ("q1", ((1.5, 10),), "When?")
+    assert sample.video == "../videos/v_abc.mp4" and sample.meta == {"explanation": "He jumps."}
+    train = {"v_abc": {"duration": 30, "QA": [{"q": "When?", "a": "From <2> <3>."}]}}
+    ((sample,), _) = imported("activitynet-rtl", dump(tmp_path, train))
+    assert sample.id == "v_abc_0" and sample.target == ((2, 3),)
+    with pytest.raises(InputError, match="entry 1, field 'answer'"):
+        imported("activitynet-rtl", dump(tmp_path, [{**test[0], "answer": "never"}]))
+
+
+def test_nextgqa_json(tmp_path: Path) -> None:
+    entry = {
+        "id": "1_2",
+        "video": "11/1.mp4",
+        "question": "why",
+        "options": ["(A) x", "(B) y"],
+        "duration": 30,
+        "glue": [[1, 2], [4, 30.5]],
+        "type": "CW",
+        "answer": "(B)",
+    }
+    ((sample,), _) = imported("nextgqa", dump(tmp_path, [entry]))
+    assert (sample.options, sample.target, sample.evidence) == (("x", "y"), "B", ((1, 2), (4, 30.5)))
+    assert sample.meta == {"type": "CW", "past_duration": True} and sample.video == "../videos/11/1.mp4"
+
+
+def test_nextgqa_official(tmp_path: Path) -> None:
+    row = {"video_id": "1", "question": "why", "answer": "z", "qid": "2", "type": "CW"}
+    row |= {f"a{i}": text for i, text in enumerate("vwxyz")}
+    questions = table(tmp_path, [row, {**row, "qid": "3"}, {**row, "qid": "4", "answer": "1"}], "val.csv")
+    with pytest.raises(InputError, match="give the grounding file too"):
+        imported("nextgqa", questions)
+    spans = {"1": {"duration": 30, "location": {"2": [[1, 2]], "4": [[3, 4], [6, 8]]}, "fps": 25}}
+    dump(tmp_path, spans, "gsub_val.json")
+    dump(tmp_path, {"1": "11/1"}, "map_vid_vidorID.json")
+    samples, found = imported("nextgqa", questions)
+    assert [(s.id, s.target, s.evidence) for s in samples] == [
+        ("1_2", "E", ((1, 2),)),
+        ("1_4", "B", ((3, 4), (6, 8))),
+    ]
+    assert samples[0].video == "../videos/11/1.mp4"
+    assert found.counts == {"questions without an annotated span: left out": 1}
+
+
+BOX = [0.1, 0.1, 0.3, 0.3]
+
+
+def test_got10k_json(tmp_path: Path) -> None:
+    path = dump(tmp_path, [{"path": "GOT-10k/val/X_1", "object": "sloth", "gt": [BOX] * 8}])
+    ((sample,), found) = imported("got10k", path)
+    assert (sample.id, sample.object, sample.start_box, len(sample.target)) == ("X_1", "sloth", tuple(BOX), 8)
+    assert sample.times == tuple(range(8)) and sample.meta["times"].startswith("unknown")
+    assert sum(found.counts.values()) == 1
+    frames = tmp_path / "videos/GOT-10k/val/X_1"
+    frames.mkdir(parents=True)
+    for index in range(71):
+        (frames / f"{index:08d}.jpg").touch()
+    ((sample,), found) = imported("got10k", path)
+    assert sample.times == tuple(float(i) for i in range(8)) and not sample.meta and not found.counts
+    assert found.missing == 0
+
+
+def test_got10k_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "val/GOT-10k_Val_000001"
+    dump(folder, "".join(f"{10 + i},20,30,40\n" for i in range(15)), "groundtruth.txt")
+    dump(folder, "[METAINFO]\nobject_class: toad\nresolution: (200, 100)\n", "meta_info.ini")
+    dump(tmp_path / "val/GOT-10k_Val_000002", "1,1,2,2\n", "groundtruth.txt")
+    dump(tmp_path / "val/GOT-10k_Val_000002", "[METAINFO]\nresolution: (200, 100)\n", "meta_info.ini")
+    ((sample,), found) = imported("got10k", tmp_path / "val")
+    assert sample.object == "toad" and sample.start_box == pytest.approx((0.05, 0.2, 0.2, 0.6))
+    assert sample.times == (0, 0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4)
+    assert sample.target[-1] == pytest.approx((24 / 200, 0.2, 54 / 200, 0.6))
+    assert found.counts == {"sequences with fewer than 8 boxes: left out": 1}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no groundtruth\.txt"):
+        imported("got10k", tmp_path / "empty")
+
+
+def test_even_indices() -> None:
+    assert even_indices(8, 8) == list(range(8))
+    assert even_indices(100, 8)[0] == 0 and even_indices(100, 8)[-1] == 99
+
+
+def test_boxes_past_the_picture_are_cut(tmp_path: Path) -> None:
+    boxes = [[-0.1, 0.1, 0.3, 1.2]] * 8
+    ((sample,), found) = imported("got10k", dump(tmp_path, [{"path": "x", "object": "y", "gt": boxes}]))
+    assert sample.target[0] == (0, 0.1, 0.3, 1) and found.counts["boxes that reach past the picture: cut"] == 9
+
+
+def test_video_quality(tmp_path: Path) -> None:
+    instruction = "How is it? Choice one answer from ['low quality', 'high quality']."
+    path = dump(tmp_path, [{"video": "1.mp4", "instruction": instruction, "answer": "low quality"}])
+    ((sample,), _) = imported("video-quality", path)
+    assert (sample.id, sample.question, sample.target) == ("1", "How is it?", "low quality")
+    assert sample.labels == ("low quality", "high quality")
+    with pytest.raises(InputError, match="no list of labels"):
+        imported("video-quality", dump(tmp_path, [{"video": "1.mp4", "instruction": "How?", "answer": "x"}]))
+
+
+def test_mvbench(tmp_path: Path) -> None:
+    entry = {"video": "1.mp4", "question": "?", "candidates": ["x", "y"], "answer": "y"}
+    dump(tmp_path, [entry, {**entry, "start": 1.0, "end": 2.0}], "json/action_count.json")
+    dump(tmp_path, [entry], "json/state_change.json")
+    samples, found = imported("mvbench", tmp_path / "json")
+    assert [(s.id, s.target, s.meta["type"]) for s in samples] == [
+        ("action_count_0", "B", "action_count"),
+        ("action_count_1", "B", "action_count"),
+        ("state_change_0", "B", "state_change"),
+    ]
+    assert samples[1].meta["end"] == 2 and sum(found.counts.values()) == 1
+
+
+def test_video_mme(tmp_path: Path) -> None:
+    row = {"video_id": "001", "videoID": "fFj", "duration": "short", "question_id": "001-1", "task_type": "Counting"}
+    row |= {"question": "?", "options": ["A. x.", "B. y."], "answer": "B"}
+    lines = dump(tmp_path, json.dumps(row) + "\n", "test.jsonl")
+    ((sample,), _) = imported("video-mme", lines)
+    assert (sample.id, sample.options, sample.target) == ("001-1", ("x.", "y."), "B")
+    assert sample.video == "../videos/fFj.mp4" and sample.meta == {"type": "short", "task_type": "Counting"}
+    nested = {"video_id": "001", "duration_category": "long", "url": "https://y/watch?v=abc"}
+    question = {"question_id": "001-1", "question": "?", "choices": ["A. x", "B. y"], "answer": "A"}
+    ((sample,), _) = imported("video-mme", dump(tmp_path, [{**nested, "questions": [question]}]))
+    assert sample.video == "../videos/abc.mp4" and sample.meta == {"type": "long"}
+    saved = table(tmp_path, [{**row, "options": "['A. x' 'B. y']".replace("' '", "', '")}], "test.csv")
+    assert imported("video-mme", saved)[0][0].options == ("x", "y")
+
+
+def test_tempcompass(tmp_path: Path) -> None:
+    question = {"question": "What?\nA. run\nB. jump", "answer": "B. jump"}
+    ((sample,), _) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": [question]}}))
+    assert (sample.id, sample.question, sample.options) == ("12_reverse_action_0", "What?", ("run", "jump"))
+    assert sample.target == "B" and sample.meta == {"type": "action"}
+
+
+def test_mmvu(tmp_path: Path) -> None:
+    entry = {
+        "id": "validation_1",
+        "video": "https://x/resolve/main/videos/Art/0.mp4",
+        "question_type": "multiple-choice",
+        "metadata": {"subject": "Art"},
+        "question": "?",
+        "choices": {"A": "x", "B": "y", "C": ""},
+        "answer": "B",
+    }
+    ((sample,), found) = imported("mmvu", dump(tmp_path, [entry, {**entry, "question_type": "open-ended"}]))
+    assert (sample.video, sample.options, sample.target) == ("../videos/Art/0.mp4", ("x", "y"), "B")
+    assert found.counts == {"open questions: left out": 1}
+
+
+def test_perception_test(tmp_path: Path) -> None:
+    question = {"id": 3, "question": "?", "options": ["x", "y", "z"], "answer_id": 2, "area": "physics"}
+    videos = {"video_1": {"metadata": {}, "mc_question": [question, {**question, "id": 4, "answer_id": None}]}}
+    ((sample,), found) = imported("perception-test", dump(tmp_path, videos))
+    assert (sample.id, sample.target, sample.meta) == ("video_1_3", "C", {"type": "physics"})
+    assert sum(found.counts.values()) == 1
+    row = {"video_name": "video_1", "question_id": "3", **question, "answer_id": "1"}
+    ((sample,), _) = imported("perception-test", dump(tmp_path, json.dumps(row), "valid.jsonl"))
+    assert (sample.id, sample.target) == ("video_1_3", "B")
+
+
+@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '[{"x": 1}]', "3"])
+def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:
+    path = dump(tmp_path, text, "annotations.json")
+    with pytest.raises(InputError, match=r"annotations\.json"):
+        imported(name, path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [("(C)", "C"), ("c", "C"), ("C. z", "C"), (2, "C"), ("2", "C"), ("z", "C"), ("nothing", "nothing")],
+)
+def test_letters(answer: object, letter: str) -> None:
+    assert letter_of(answer, ["x", "y", "z"]) == letter
+
+
+def test_option_texts() -> None:
+    assert [option_text(o) for o in ("(A) a dog", "B. a cat", "A man", "C:x", "D.")] == [
+        "a dog",
+        "a cat",
+        "A man",
+        "x",
+        "D.",
+    ]

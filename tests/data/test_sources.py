@@ -1,0 +1,37 @@
+"""Sources of a recipe: what one run must be able to tell apart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reeltune.config.recipe import Source, ToyworldConfig
+from reeltune.data.sources import load_sources
+from reeltune.errors import InputError
+
+
+def write(path: Path, question: str) -> Source:
+    (path.parent / "clip.mp4").touch()
+    sample: dict[str, Any] = {"id": "a", "task": "multiple_choice", "video": "clip.mp4", "question": question}
+    path.write_text(json.dumps(sample | {"options": ["red", "blue"], "target": "A"}) + "\n")
+    return Source(path=str(path))
+
+
+def test_one_id_is_one_sample(tmp_path: Path) -> None:
+    first, other = write(tmp_path / "one.jsonl", "Which?"), write(tmp_path / "two.jsonl", "What?")
+    with pytest.raises(InputError, match=r"'a' is one sample in .*one\.jsonl and another in .*two\.jsonl"):
+        load_sources([first, other], ToyworldConfig())
+
+
+def test_a_file_may_be_given_twice(tmp_path: Path) -> None:
+    """With other weights at other steps: a curriculum."""
+    source = write(tmp_path / "one.jsonl", "Which?")
+    assert [len(samples) for samples in load_sources([source, source], ToyworldConfig())] == [1, 1]
+
+
+def test_toyworlds_samples_of_several_tasks_meet_in_one_run(tmp_path: Path) -> None:
+    settings = ToyworldConfig(dir=str(tmp_path), train_videos=3, held_out_videos=2)
+    specs = ["train/multiple_choice", "train/multiple_choice/colour", "train/temporal_grounding", "held_out/captioning"]
+    found = load_sources([Source(path=f"toyworld:{spec}") for spec in specs], settings)
+    assert [len(samples) for samples in found] == [3, 3, 3, 2]

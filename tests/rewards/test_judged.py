@@ -1,0 +1,85 @@
+from reeltune.config.recipe import JudgeConfig, parse_recipe
+from reeltune.data.samples import to_sample
+from reeltune.judges.base import RuleJudge
+from reeltune.judges.events import EventsJudge
+from reeltune.judges.lexical import LexicalJudge
+from reeltune.judges.questions import Entailment, Question
+from reeltune.rewards.score import score_group
+from reeltune.rewards.weights import Reward, reward_of
+from reeltune.tasks.captioning.task import TASK, CaptioningSample
+from reeltune.training.judging import named_rewards, needs_judge, recipe_judge
+
+EVENTS = ["The red circle appears.", "The red circle vanishes."]
+SAMPLE = to_sample(
+    {"id": "a", "task": "captioning", "video": "v", "caption": " ".join(EVENTS), "events": EVENTS},
+    {"captioning": CaptioningSample},
+)
+GROUP = [f"<answer>{text}</answer>" for text in (" ".join(EVENTS), EVENTS[0], "Nothing.")]
+
+
+class Silent(RuleJudge):
+    """Does not answer for the texts it was told."""
+
+    kind = "silent"
+
+    def __init__(self, *lost: str) -> None:
+        super().__init__()
+        self.lost = lost
+
+    def ask(self, questions, progress=None):  # type: ignore[no-untyped-def]
+        return [None if question.text in self.lost else self.answer(question) for question in questions]
+
+    def answer(self, question: Question) -> object:  # type: ignore[type-arg, override]
+        assert isinstance(question, Entailment)
+        return EventsJudge().answer(question)
+
+
+def reward(**weights: float) -> Reward:
+    return reward_of(TASK, "direct", weights={"think": 0.0, "format": 1.0, "caption": 1.0, **weights})
+
+
+def test_the_judge_gives_the_caption_reward() -> None:
+    found = score_group(reward(caption=2.0), SAMPLE, GROUP, judge=EventsJudge())
+    assert found.total.tolist() == [3.0, 3.0, 1.0] and found.valid.all()
+    assert found.components["caption"] == [1.0, 1.0, 0.0] and found.components["think"] == [None] * 3
+
+
+def test_an_unanswered_completion_leaves_the_group() -> None:
+    """It keeps no format reward either: a lower total would be a score."""
+    found = score_group(reward(), SAMPLE, GROUP, judge=Silent("nothing."))
+    assert found.valid.tolist() == [True, True, False]
+    assert found.components["caption"] == [1.0, 1.0, None]
+    everything = tuple(text.removeprefix("<answer>").removesuffix("</answer>").lower() for text in GROUP)
+    found = score_group(reward(), SAMPLE, GROUP, judge=Silent(*everything))
+    assert not found.valid.any() and found.total.tolist() == [0.0] * 3
+
+
+def test_without_a_judge_the_caption_reward_does_not_apply() -> None:
+    found = score_group(reward(), SAMPLE, GROUP)
+    assert found.total.tolist() == [1.0] * 3 and found.valid.all()
+
+
+def recipe(judge: dict[str, object]):  # type: ignore[no-untyped-def]
+    tree = {"method": "grpo", "model": {"path": "m"}, "data": {"train": "d"}, "judge": judge, "run": {"dir": "runs/x"}}
+    return parse_recipe(tree, where="test")
+
+
+def test_a_proxy_pays_under_its_own_name() -> None:
+    rewards = {"captioning": reward(caption=2.0)}
+    judge = recipe_judge(recipe({"kind": "lexical"}), rewards)
+    assert isinstance(judge, LexicalJudge)
+    found = score_group(named_rewards(rewards, judge)["captioning"], SAMPLE, GROUP, judge=judge)
+    assert found.components["caption_lexical_proxy"] == [1.0, 1.0, 0.0]
+    assert found.total.tolist() == [3.0, 3.0, 1.0]
+    assert "caption_lexical_proxy" not in named_rewards(rewards, EventsJudge())["captioning"].weights
+
+
+def test_a_judge_is_built_only_where_it_pays() -> None:
+    unpaid = {"captioning": reward(caption=0.0)}
+    assert not needs_judge(unpaid) and recipe_judge(recipe({"kind": "events"}), unpaid) is None
+
+
+def test_an_endpoint_of_a_run_keeps_its_replies_in_the_run_directory() -> None:
+    judge = JudgeConfig(kind="openai", base_url="http://127.0.0.1:9/v1", model="m").model_dump()
+    built = recipe_judge(recipe(judge), {"captioning": reward()})
+    assert built is not None and str(built.transcript.path) == "runs/x/judge-transcript.jsonl"  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+"""The command line: answers at once, one message and exit code 2 for bad input."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def reeltune(*words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "reeltune", *words], capture_output=True, text=True, timeout=120, env=environment
+    )
+
+
+def test_help_names_the_commands_without_heavy_imports() -> None:
+    started = time.perf_counter()
+    done = reeltune("--help")
+    assert done.returncode == 0 and time.perf_counter() - started < 5
+    assert all(name in done.stdout for name in ("train", "demo", "eval", "score", "data"))
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "reeltune", "--help"], capture_output=True, text=True, timeout=120
+    ).stderr
+    for heavy in ("torch", "transformers", "numpy", "pydantic", "av"):
+        assert not any(line.rstrip().endswith(f"| {heavy}") for line in loaded.splitlines()), heavy
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = "import sys, reeltune, reeltune.tasks, reeltune.data.samples; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
+    done = reeltune("train", str(tmp_path / "none.yaml"))
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"reeltune: recipe '{tmp_path / 'none.yaml'}' does not exist"
+
+
+def test_unknown_options_are_refused() -> None:
+    done = reeltune("train", "recipe.yaml", "--unknown")
+    assert done.returncode == 2 and "unrecognized arguments: --unknown" in done.stderr
