@@ -25,6 +25,7 @@ class ModelConfig(Section):
         True, description="true: each video is encoded once per run, not per step; tower: the projector trains."
     )
     gradient_checkpointing: bool = False
+    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
     mixture_of_depths: MixtureOfDepthsConfig | None = Field(
         None, description="p-MoD: vision tokens skip layers; {} is the published form."
     )
@@ -115,7 +116,7 @@ class SkippingConfig(Section):
         0.5, gt=0, le=1, description="Asked again with explore^n after n zero-variance groups; 1: always."
     )
     least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
-    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is silent.")
+    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below has zero variance.")
     max_replaced: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
 
 
@@ -128,7 +129,7 @@ class RLConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: no limit.")
     max_new_tokens: int = Field(256, ge=1)
-    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo", "gspo"] = "dapo"
+    loss: str = Field("dapo", description="grpo, dapo, dr_grpo, bnpo, gspo, or module:object / file.py:object.")
     clip_low: float = Field(0.2, ge=0)
     clip_high: float = Field(0.2, ge=0)
     kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
@@ -148,6 +149,23 @@ class RLConfig(Section):
         if self.loss == "dr_grpo" and self.advantage_scale != "none":
             raise ValueError("loss dr_grpo divides by no std: set rl.advantage_scale to none")
         return self
+
+
+class RolloutConfig(Section):
+    """Who samples completions."""
+
+    engine: str = Field("hf", description="hf, or module:object / file.py:object: a factory (policy, recipe) -> engine.")
+
+
+class WatchConfig(Section):
+    """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
+
+    every: int = Field(10, ge=1, description="Steps that a warning looks back on.")
+    stop_after: int = Field(
+        50, ge=0, description="Steps in a row in which every answer is unreadable or cut off; 0: never stop."
+    )
+    max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")
+    max_grad_norm: float = Field(1e3, gt=0, description="A gradient norm above it is called out.")
 
 
 class SFTConfig(Section):
@@ -212,7 +230,9 @@ class Recipe(Section):
     video: VideoConfig = VideoConfig()
     rewards: RewardConfig = RewardConfig()
     judge: JudgeConfig = JudgeConfig()
+    rollout: RolloutConfig = RolloutConfig()
     rl: RLConfig = RLConfig()
+    watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
     optim: OptimConfig = OptimConfig()
     packing: PackingConfig = PackingConfig()
@@ -225,6 +245,11 @@ class Recipe(Section):
     @property
     def steps(self) -> int:
         return self.rl.steps if self.method == "grpo" else self.sft.steps
+
+    @property
+    def temperature(self) -> float:
+        """Of the log-probs that are trained."""
+        return self.rl.temperature if self.method == "grpo" else 1.0
 
     @property
     def samples_per_step(self) -> int:

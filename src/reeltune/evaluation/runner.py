@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,27 +23,61 @@ from reeltune.video.quarantine import Quarantine
 Metrics = dict[str, dict[str, float]]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A completion without its end token; `truncated`: the token limit ended it."""
+
+    text: str
+    truncated: bool
+
+
 @torch.no_grad()
-def answer(reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[str]:
+def answer(
+    reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
+) -> list[Answer]:
     """One greedy completion per prompt."""
-    params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
+    if not prompts:
+        return []
+    params = SamplingParams(
+        temperature=0.0, max_new_tokens=max_new_tokens, banned=tuple(reader.policy.banned.tolist())
+    )
     features = reader.encode(prompts)
     requests = [Request(prompt, video, seed=0) for prompt, video in zip(prompts, features, strict=True)]
-    return [rollout.texts[0] for rollout in engine.generate(requests, 1, params)]
+    found = engine.generate(requests, 1, params)
+    return [Answer(rollout.texts[0], bool(rollout.truncated[0])) for rollout in found]
 
 
-def answers(
+def answer_all(
     reader: InputReader,
     engine: RolloutEngine,
     samples: Sequence[Sample],
     *,
     max_new_tokens: int,
+    quarantine: Quarantine,
     batch_size: int = 64,
-) -> Iterator[str]:
-    """One greedy completion per sample, in order. Raises VideoError for a video that cannot be used."""
+) -> list[Answer | None]:
+    """One greedy completion per sample, in order; None, and an entry in the quarantine, where it cannot be read."""
+    found: list[Answer | None] = []
     for start in range(0, len(samples), batch_size):
-        prompts = [reader.prompt(sample) for sample in samples[start : start + batch_size]]
-        yield from answer(reader, engine, prompts, max_new_tokens=max_new_tokens)
+        batch = samples[start : start + batch_size]
+        prompts = read_prompts(reader, batch, quarantine)
+        texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
+        found += [next(texts) if each else None for each in prompts]
+    if samples:
+        quarantine.check(len(samples))
+    return found
+
+
+def read_prompts(reader: InputReader, samples: Sequence[Sample], quarantine: Quarantine) -> list[Prompt | None]:
+    """The prompt of each sample; one that cannot be read is set aside."""
+    found: list[Prompt | None] = []
+    for sample in samples:
+        try:
+            found.append(None if sample.id in quarantine else reader.prompt(sample))
+        except VideoError as error:
+            quarantine.add(sample.id, sample.video, str(error))
+            found.append(None)
+    return found
 
 
 def predict(

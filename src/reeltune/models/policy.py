@@ -153,11 +153,11 @@ class Policy(nn.Module):
                 f"the chat template must write {placeholder} once per video; with one video it wrote it "
                 f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
             )
-        rendered = rendered.replace(placeholder, self.family.video_text(clip))
-        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        expanded = rendered.replace(placeholder, self.family.video_text(clip))
+        encoded = self.tokenizer(expanded, add_special_tokens=False)["input_ids"]
         ids = torch.tensor(encoded, dtype=torch.long)
         positions = self.family.position_ids(self.model, ids, clip)
-        return Prompt(ids, positions, self.family.grid(clip), clip)
+        return Prompt(ids, positions, self.family.grid(clip), clip, rendered)
 
     def encode(self, clips: Sequence[Clip]) -> list[VideoFeatures]:
         """Run the vision tower; with gradient where grad mode and the tower's parameters ask for it."""
