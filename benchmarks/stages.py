@@ -28,7 +28,7 @@ from reeltune.tasks.instruction import Instruction
 
 class Vowels(Instruction):
     name = "vowels"
-    presets = {"own": {"format": 1.0}}
+    default_weights = {"format": 1.0}
 
     def format_reward(self, sample, text, mode):
         return sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)
@@ -40,7 +40,7 @@ STAGES = {
     "decode": (InputReader, "prompt"),
     "encode": (InputReader, "encode"),
     "rollout": (HFEngine, "generate"),
-    "reward": (rl, "score_group"),
+    "reward": (rl, "score_groups"),
     "update": (Trainer, "_update"),
 }
 

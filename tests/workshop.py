@@ -19,7 +19,7 @@ from reeltune.tasks.instruction import Instruction, InstructionSample
 
 class Vowels(Instruction):
     name = "vowels"
-    presets = {"videochat-r1": {"vowels": 1.0}}
+    default_weights = {"vowels": 1.0}
 
     def rewards(self, sample, text, mode, options=None):
         return {"vowels": sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)}
@@ -103,6 +103,5 @@ def workshop(tmp_path: Path, tiny_models: Any, monkeypatch: Any) -> Workshop:
     from reeltune import tasks
 
     # Every test has a task file of its own with the same task in it.
-    monkeypatch.setattr(tasks._registry, "_found", None)
-    monkeypatch.setattr(tasks._registry, "_files", {})
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
     return Workshop(tmp_path, tiny_models("qwen3_vl"))

@@ -37,6 +37,12 @@ def file_digests(paths: Iterable[str]) -> list[str]:
     return [f"{Path(path).name} {file_digest(Path(path))}" for path in paths]
 
 
+def code_file_digests(specs: Iterable[str]) -> list[str]:
+    """Of the files among what was named as file.py, file.py:object or module:object; installed modules are left out."""
+    places = {spec if spec.endswith(".py") else spec.rpartition(":")[0] for spec in specs}
+    return file_digests(sorted(place for place in places if place.endswith(".py")))
+
+
 def changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """A line for every name whose value differs."""
     return [

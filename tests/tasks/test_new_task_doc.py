@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> Path:
     yield tmp_path
     from reeltune.tasks import _registry
 
-    _registry._tasks().pop("counting")
+    _registry._loaded.pop("counting")
 
 
 def test_the_example_task_works(files: Path) -> None:

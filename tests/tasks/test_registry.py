@@ -29,16 +29,15 @@ TASK = Own()
 
 def test_every_task_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     # Other tests of this process may have loaded tasks of their own.
-    monkeypatch.setattr(tasks._registry, "_found", None)
-    monkeypatch.setattr(tasks._registry, "_files", {})
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
     assert {"temporal_grounding", "multiple_choice", "instruction"} <= set(TASKS)
     for name, task in TASKS.items():
         assert task.name == name
-        assert {"videochat-r1", "temporal-rlt"} <= set(task.presets)
+        assert set(task.judged) <= set(task.default_weights)
 
 
 def test_an_unknown_task_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"did you mean 'multiple_choice'\?; known tasks: .*instruction"):
+    with pytest.raises(InputError, match=r"did you mean 'multiple_choice'\?; known: .*instruction"):
         get_task("multiple_choise")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; captions also by the judge of "
-        "the recipe."
+        "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; what only a judge can "
+        "score, by the judge of the recipe."
     )
     parser.add_argument("model", help="a Hugging Face directory, or toyworld:base")
     parser.add_argument("samples", help="samples.jsonl, or toyworld:SPLIT/TASK")
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     judged = judge_answers(samples, texts, recipe.judge, args.output)
     if judged:
         print(f"\n{judged.table}")
-        result["captioning"] = result["captioning"] | judged.metrics
+        result |= {task: result[task] | values for task, values in judged.metrics.items()}
         result["judge"] = judged.record
     write_json(args.output / "scores.json", result)
     return 0

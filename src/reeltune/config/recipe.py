@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.config.captioning import CaptioningOptions
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
@@ -67,24 +66,32 @@ class VideoConfig(Section):
 
 
 class RewardConfig(Section):
-    preset: str | None = Field(None, description="A named set of weights, such as videochat-r1 or temporal-rlt.")
-    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the preset's.")
+    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the task's own.")
     functions: dict[str, dict[str, str]] = Field(
         {}, description="task -> name -> module:function or file.py:function, a reward of your own; weight 1."
     )
-    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it pays nothing.")
-    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss pays too.")
+    options: dict[str, dict[str, Any]] = Field({}, description="task -> what that task lets you set of its rewards.")
+    max_fault_share: float = Field(
+        0.05, ge=0, le=1, description="A larger share of the calls of reward functions that raises stops the run."
+    )
+    concurrency: int = Field(
+        64, ge=1, description="Calls of reward functions at a time; 1: one by one, in the main thread."
+    )
+    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it counts as none.")
+    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss scores too.")
     length_bounds: tuple[int, int] | None = Field(
         None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
     )
-    captioning: CaptioningOptions = CaptioningOptions()
 
 
 class JudgeConfig(Section):
-    """Who judges captions. `openai` is any OpenAI-compatible endpoint; `recorded` replays its transcript; `events` is
-    exact and for toyworld; `lexical` counts shared words, a proxy."""
+    """Who gives what only a reader can give. `openai` is any OpenAI-compatible endpoint; `recorded` replays its
+    transcript; `events` is exact and for toyworld; `lexical` counts shared words, a proxy."""
 
-    kind: Literal["none", "openai", "recorded", "events", "lexical"] = "none"
+    kind: str = Field(
+        "none", description="none, openai, recorded, events, lexical, or module:object or file.py:object of your own."
+    )
+    options: dict[str, Any] = Field({}, description="For a judge of your own.")
     base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
     model: str | None = Field(None, description="The model's name at the endpoint.")
     temperature: float = Field(0.0, ge=0)
@@ -96,7 +103,7 @@ class JudgeConfig(Section):
     timeout_s: float = Field(60.0, gt=0, description="Of one request.")
     attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
     backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
-    replies: int = Field(2, ge=1, description="Replies in a wrong form that are paid for per prompt.")
+    replies: int = Field(2, ge=1, description="Replies in a wrong form that are taken per prompt.")
     max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
     budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
 

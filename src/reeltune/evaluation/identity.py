@@ -12,7 +12,7 @@ from reeltune.config.recipe import Recipe
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.provenance import asked_settings, changes, file_digests, model_digest, pool_digest
+from reeltune.provenance import asked_settings, changes, code_file_digests, model_digest, pool_digest
 
 FILE = "identity.json"
 
@@ -24,7 +24,7 @@ def identify(recipe: Recipe, model: Path, samples: Sequence[Sample]) -> dict[str
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
         **asked_settings(recipe),
         "max_new_tokens": recipe.eval.max_new_tokens,
-        "task files": file_digests(recipe.data.tasks),
+        "task files": code_file_digests(recipe.data.tasks),
     }
 
 

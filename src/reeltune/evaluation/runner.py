@@ -17,7 +17,6 @@ from reeltune.models.types import Prompt
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.rollout.reader import InputReader
 from reeltune.tasks import get_task
-from reeltune.tasks.captioning.judged import judged_metrics
 from reeltune.video.quarantine import Quarantine
 
 Metrics = dict[str, dict[str, float]]
@@ -122,16 +121,18 @@ def predict(
 
 
 def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None], judge: Judge | None = None) -> Metrics:
-    """Metrics of each task over its own samples; with a judge, the judged ones of captions too."""
+    """Metrics of each task over its own samples; with a judge, those that only a judge can give too."""
     by_task: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
         by_task.setdefault(sample.task, []).append(index)
     found = {}
     for name, indices in by_task.items():
         own, said = [samples[i] for i in indices], [texts[i] for i in indices]
-        found[name] = get_task(name).metrics(own, said)
-        if judge is not None and name == "captioning":
-            found[name] |= judged_metrics(own, [[text] if text is not None else [] for text in said], judge)
+        task = get_task(name)
+        found[name] = task.metrics(own, said)
+        if judge is not None and task.judged:
+            completions = [[text] if text is not None else [] for text in said]
+            found[name] |= task.judged_metrics(own, completions, judge).metrics
     return found
 
 

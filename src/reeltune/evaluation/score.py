@@ -136,7 +136,7 @@ def _summary(
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}
     found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
-    if resamples:
+    if resamples and columns:
         matrix = np.column_stack(list(columns.values()))
         low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed)
         for index, name in enumerate(columns):

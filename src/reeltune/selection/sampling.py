@@ -19,7 +19,9 @@ from reeltune.errors import InputError, VideoError
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.provenance import digest, model_digest, pool_digest
-from reeltune.rewards.score import recipe_rewards, score_group
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.judging import announce_cost, recipe_judge
+from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.hf import HFEngine
@@ -28,7 +30,6 @@ from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
 from reeltune.tasks import get_task, load_task_file
-from reeltune.training.judging import CAPTIONING, announce_cost, named_rewards, recipe_judge
 from reeltune.training.launch import load_recipe_policy, make_reader
 from reeltune.video.quarantine import Quarantine
 
@@ -112,7 +113,7 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
-    rewards = named_rewards(rewards, judge)
+    faults = RewardFaults(recipe.rewards.max_fault_share, file.path.parent / "reward-faults.jsonl")
     policy = load_recipe_policy(recipe).to("cuda" if torch.cuda.is_available() else "cpu")
     policy.freeze_vision()
     reader, engine = make_reader(policy, recipe), HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
@@ -120,14 +121,13 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
     def ask(batch: range) -> Iterator[SampleStats]:
         readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
         rollouts = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
-        for (index, _), rollout in zip(readable, rollouts, strict=True):
-            sample = pool[index]
-            reward = rewards[sample.task]
-            paid = score_group(reward, sample, rollout.texts, judge=judge)
+        samples = [pool[index] for index, _ in readable]
+        scored = score_groups(rewards, samples, [rollout.texts for rollout in rollouts], judge, faults)
+        for (index, _), sample, rollout, group in zip(readable, samples, rollouts, scored, strict=True):
             yield make_stats(
-                [float(value) if valid else None for value, valid in zip(paid.total, paid.valid, strict=True)],
-                paid.components,
-                reward.weights,
+                [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
+                group.components,
+                rewards[sample.task].judged_by(judge).weights,
                 rollout.texts,
                 **_describe(recipe, sample, rollout, file.path.parent),
                 index=index,
@@ -148,9 +148,9 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
 
 
 def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
-    """What a paid judge may cost, as training says it: one step of all captions."""
-    captions = sum(sample.task == CAPTIONING for sample in samples)
-    size = {"steps": 1, "groups_per_step": captions, "group_size": recipe.select.repeats}
+    """What the judge may cost, as training says it: one step of all samples that it judges."""
+    judged = sum(bool(rewards[sample.task].judged) for sample in samples)
+    size = {"steps": 1, "groups_per_step": judged, "group_size": recipe.select.repeats}
     announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
 
 

@@ -20,7 +20,9 @@ from reeltune.files import write_json, write_text
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy, load_policy
 from reeltune.report.run import write_run_report
-from reeltune.rewards.score import recipe_rewards
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.judging import announce_cost, recipe_judge, write_judge_record
+from reeltune.rewards.score import needs_judge, recipe_rewards
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
@@ -33,7 +35,6 @@ from reeltune.training.checkpoint import (
     load_optimizer,
 )
 from reeltune.training.journal import Journal
-from reeltune.training.judging import announce_cost, named_rewards, needs_judge, recipe_judge, write_judge_record
 from reeltune.training.learner import Learner
 from reeltune.training.method import Method
 from reeltune.training.optimizer import make_optimizer
@@ -80,7 +81,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> bool:
         policy=policy,
         learner=learner,
         optimizer=optimizer,
-        method=_method(recipe, policy, engine, named_rewards(rewards, judge), judge if needs_judge(rewards) else None),
+        method=_method(recipe, policy, engine, rewards, judge if needs_judge(rewards) else None),
         reader=make_reader(policy, recipe),
         engine=engine,
         samples=samples,
@@ -214,6 +215,7 @@ def _method(
         token_budget=recipe.packing.train_tokens,
         reference=reference,
         judge=judge,
+        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
     )
 
 

@@ -17,7 +17,8 @@ from reeltune.judges.base import Judge
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, pack
 from reeltune.models.types import Group
-from reeltune.rewards.score import GroupRewards, score_group
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.score import GroupRewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, SamplingParams, derive_seed
 from reeltune.tasks import get_task
@@ -74,6 +75,7 @@ class GRPO:
         token_budget: int,
         reference: Policy | None = None,
         judge: Judge | None = None,
+        faults: RewardFaults | None = None,
     ) -> None:
         self.policy = policy
         self.engine = engine
@@ -84,6 +86,7 @@ class GRPO:
         self.token_budget = token_budget
         self.reference = reference
         self.judge = judge
+        self.faults = faults
         self.updates_per_step = config.updates_per_rollout
         self.params = SamplingParams(config.temperature, config.top_p, config.top_k, config.max_new_tokens)
 
@@ -167,14 +170,9 @@ class GRPO:
             for each in inputs
         ]
         rollouts = self.engine.generate(requests, self.config.group_size, self.params, keep_graph=keep_graph)
-        return [
-            Paid(
-                each,
-                rollout,
-                score_group(self.rewards[each.sample.task], each.sample, rollout.texts, judge=self.judge),
-            )
-            for each, rollout in zip(inputs, rollouts, strict=True)
-        ]
+        texts = [rollout.texts for rollout in rollouts]
+        found = score_groups(self.rewards, [each.sample for each in inputs], texts, self.judge, self.faults)
+        return [Paid(*each) for each in zip(inputs, rollouts, found, strict=True)]
 
     def _keeps_prompts(self, inputs: Sequence[Input]) -> bool:
         """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).

@@ -170,7 +170,7 @@ from reeltune.tasks.instruction import Instruction
 
 class Parity(Instruction):
     name = "parity"
-    presets = {"own": {"format": 1.0}}
+    default_weights = {"format": 1.0}
 
     def format_reward(self, sample, text, mode):
         return float(len(text) % 2)
