@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.models._transformers import enable_checkpointing, is_checkpointing
 from reeltune.models.families.base import Family, project_patches_by_matrix, read_processor
 from reeltune.models.families.llava import Llava
 from reeltune.models.families.qwen2_5_vl import Qwen2VL, Qwen25VL
@@ -73,7 +74,7 @@ class Policy(nn.Module):
 
     @property
     def gradient_checkpointing(self) -> bool:
-        return bool(self.model.is_gradient_checkpointing) and self.training
+        return is_checkpointing(self.model) and self.training
 
     @property
     def vision_tower(self) -> nn.Module:
@@ -204,7 +205,7 @@ def load_policy(
     model: Any = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
     refuse_inseparable(model.config.get_text_config(), path)
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(model)
     tokenizer = AutoTokenizer.from_pretrained(path)
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")

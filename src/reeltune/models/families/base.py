@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reeltune.models._transformers import become
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 
@@ -122,7 +123,7 @@ def project_patches_by_matrix(tower: nn.Module) -> None:
     """Make the tower's patch embedding a `PatchProjection`; its weight keeps its name and shape."""
     for module in tower.modules():
         if type(module) is nn.Conv3d and module.kernel_size == module.stride:
-            module.__class__ = PatchProjection
+            become(module, PatchProjection)
 
 
 def cut_patches(
