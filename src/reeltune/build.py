@@ -24,7 +24,9 @@ def hf_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
     return HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
 
 
-ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry("rollout engine", {"hf": f"{__name__}:hf_engine"})
+ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
+    "rollout engine", {"hf": f"{__name__}:hf_engine"}
+)
 
 
 @dataclass(frozen=True)

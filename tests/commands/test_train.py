@@ -60,7 +60,7 @@ def test_ctrl_c_leaves_a_resumable_run(workshop: Any) -> None:
     assert workshop.metrics("stopped")[-1]["step"] == done + 1
 
 
-LAUNCH_TWO = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m"]
+LAUNCH_TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
 
 
 @pytest.mark.parametrize("method", ["grpo", "sft"])

@@ -9,10 +9,11 @@ import torch
 
 from reeltune.cli import main
 from reeltune.config.recipe import load_recipe
+from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.models.policy import Policy
 from reeltune.rewards.score import recipe_rewards
-from reeltune.training import trainer
+from reeltune.training.loop import Loop
 
 
 def run(workshop: Any, name: str, *overrides: str) -> int:
@@ -131,7 +132,7 @@ def test_a_rollout_that_sees_other_inputs_is_caught(workshop: Any, capsys: Any, 
 def test_each_video_is_encoded_once_per_step(workshop: Any, monkeypatch: Any, frozen: bool) -> None:
     encoded: list[str] = []
     steps: list[list[str]] = []
-    original, original_step = Policy.encode, trainer.Trainer._step
+    original, original_step = Policy.encode, Loop._step
 
     def encode(self: Policy, clips: Any) -> Any:
         encoded.extend(clip.video_hash for clip in clips)
@@ -144,7 +145,7 @@ def test_each_video_is_encoded_once_per_step(workshop: Any, monkeypatch: Any, fr
         return result
 
     monkeypatch.setattr(Policy, "encode", encode)
-    monkeypatch.setattr(trainer.Trainer, "_step", step)
+    monkeypatch.setattr(Loop, "_step", step)
     assert run(workshop, "run", f"model.freeze_vision={str(frozen).lower()}") == 0
     assert all(len(hashes) == len(set(hashes)) for hashes in steps)
     if frozen:
@@ -241,7 +242,7 @@ def test_grpo_raises_the_reward(workshop: Any) -> None:
 
 def test_groups_must_divide_among_processes(workshop: Any) -> None:
     with pytest.raises(InputError, match="multiple of the number of processes"):
-        trainer.check_share(5, 2)
+        share_of(5, World(0, 2, torch.device("cpu")), what="samples per step")
 
 
 def test_the_run_directory_tells_what_ran(workshop: Any) -> None:

@@ -6,11 +6,11 @@ from statistics import stdev
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reeltune.training.draw import StepDraw
 
 from reeltune.config.recipe import SkippingConfig, Source
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
-from reeltune.training.draw import StepDraw
 from reeltune.training.prompt_history import PromptHistory, from_state, is_zero_variance
 from reeltune.training.schedule import Schedule, make_schedule
 

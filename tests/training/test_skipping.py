@@ -12,7 +12,7 @@ import pytest
 from reeltune.cli import main
 
 SKIPPING = "rl.skipping={explore: 0.1, min_std: 0.12, max_resampled: 2}"
-LAUNCH_TWO = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m"]
+LAUNCH_TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
 
 
 def rollouts(run: Path) -> list[list[dict[str, Any]]]:

@@ -124,7 +124,7 @@ class SkippingConfig(Section):
     )
     least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
     min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below has zero variance.")
-    max_replaced: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
+    max_resampled: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
 
 
 class RLConfig(Section):
@@ -161,7 +161,7 @@ class RLConfig(Section):
 class RolloutConfig(Section):
     """Who samples completions."""
 
-    engine: str = Field("hf", description="hf, or module:object / file.py:object: a factory (policy, recipe) -> engine.")
+    engine: str = Field("hf", description="hf, or module:object / file.py:object: (policy, recipe) -> engine.")
 
 
 class WatchConfig(Section):

@@ -25,7 +25,12 @@ T = TypeVar("T")
 COMMAND = "torchrun --nproc_per_node N -m reeltune train RECIPE"
 # What other launchers tell their processes: the number of them, and the settings that only they would apply.
 COUNTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-SHARDING = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_MEGATRON_LM", "ACCELERATE_USE_PARALLELISM_CONFIG")
+SHARDING = (
+    "ACCELERATE_USE_FSDP",
+    "ACCELERATE_USE_DEEPSPEED",
+    "ACCELERATE_USE_MEGATRON_LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG",
+)
 TIMEOUT = timedelta(minutes=30)
 
 
@@ -111,7 +116,8 @@ def refuse_misread_launch(environment: Mapping[str, str]) -> None:
     if "ACCELERATE_MIXED_PRECISION" in environment:
         # Set by every `accelerate launch`; on a CPU it starts one process, whatever --num_processes says.
         raise InputError(
-            f"accelerate launch started this process alone, whatever number of processes it was given. Start with: {COMMAND}"
+            "accelerate launch started this process alone, whatever number of processes it was given. "
+            f"Start with: {COMMAND}"
         )
     for name in COUNTS:
         if int(environment.get(name, "1")) > 1:

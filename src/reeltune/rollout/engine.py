@@ -12,7 +12,6 @@ from torch import Tensor
 
 from reeltune.models.types import Completions, Prompt, PromptState, VideoFeatures
 
-
 Weights = Callable[[], Iterable[tuple[str, Tensor]]]
 
 

@@ -39,7 +39,7 @@ def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]
     params = sampling_params(recipe)
     return {
         "repeats": recipe.select.repeats,
-        **asdict(params),
+        **{name: value for name, value in asdict(params).items() if name != "banned"},
         "seed": recipe.seed,
         **asked_settings(recipe),
         "code": code_digests(recipe),

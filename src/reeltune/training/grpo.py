@@ -194,7 +194,7 @@ def policy_loss(
     weights: Tensor,
     loss: Loss = DAPO,
     *,
-    clip: Clip = Clip(),  # noqa: B008
+    clip: Clip = Clip(),
     reference_log_probs: Tensor | None = None,
     kl_weight: float = 0.0,
 ) -> PolicyLoss:

@@ -96,7 +96,7 @@ TRACKERS: dict[str, Any] = {"tensorboard": TensorBoardTracker, "trackio": Tracki
 def check_trackers(names: Sequence[str]) -> None:
     """InputError for a tracker whose package is not installed."""
     for name in names:
-        if importlib.util.find_spec(name) is None or name in sys.modules and sys.modules[name] is None:
+        if importlib.util.find_spec(name) is None or (name in sys.modules and sys.modules[name] is None):
             raise InputError(f"run.trackers: {name} is not installed; pip install {name}")
 
 

@@ -98,7 +98,11 @@ class Loop:
         mine = [self.held_out[number] for number in numbers]
         with autocast(world.device, self.recipe.optim.precision):
             found = answer_all(
-                reader, self.engine, mine, max_new_tokens=self.recipe.eval.max_new_tokens, quarantine=self.eval_quarantine
+                reader,
+                self.engine,
+                mine,
+                max_new_tokens=self.recipe.eval.max_new_tokens,
+                quarantine=self.eval_quarantine,
             )
         answers = dict(world.gather(list(zip(numbers, found, strict=True))))
         ordered = [answers[number] for number in range(len(self.held_out))]

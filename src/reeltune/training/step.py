@@ -15,7 +15,8 @@ from reeltune.config.recipe import RLConfig
 from reeltune.judges.base import Judge
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions
-from reeltune.rewards.score import RewardFaults, score_groups
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine, SamplingParams
 from reeltune.rollout.group import Group
@@ -76,7 +77,11 @@ class GRPO:
             if self.reference:
                 self._refer(groups)
         for group in groups:
-            tensors = {"rewards": group.rewards.total, "advantages": group.advantage, "reference log-probs": group.reference_log_probs}
+            tensors = {
+                "rewards": group.rewards.total,
+                "advantages": group.advantage,
+                "reference log-probs": group.reference_log_probs,
+            }
             require_finite(tensors, step=step, sample=group.sample.id)
         if not self.checked:
             learner.check_parity(step, groups)
@@ -150,7 +155,9 @@ class GRPO:
 def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:
     """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes."""
     world = learner.world
-    rows = world.gather([(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups])
+    rows = world.gather(
+        [(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups]
+    )
     advantages = step_advantages(
         torch.tensor([row[1] for row in rows]),
         torch.tensor([row[2] for row in rows]),

@@ -4,9 +4,7 @@ All that is cheap is checked first: keys, paths, samples, rewards, trackers, tha
 the weights are loaded, and only then the run directory is begun.
 """
 
-import os
 import platform
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +24,12 @@ from reeltune.files import write_json, write_text
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
-from reeltune.rewards.judging import announce_cost, named_rewards, needs_judge, recipe_judge, write_judge_record
-from reeltune.rewards.score import RewardFaults, recipe_rewards
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.judging import announce_cost, recipe_judge, write_judge_record
+from reeltune.rewards.score import needs_judge, recipe_rewards
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
+from reeltune.training import announce
 from reeltune.training.checkpoint import (
     checkpoint_state,
     checkpoint_step,
@@ -75,10 +75,10 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
     processes.seed_everything(recipe.seed)
     checked = check(recipe, world, resume=resume)
     if world.is_main:
-        _warn_of_rounding(recipe)
+        announce.warn_of_rounding(recipe)
         if recipe.method == "grpo":
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
-        announce(recipe, checked, world)
+        announce.opening(recipe, checked.data, world, checked.first_step)
     if dry_run:
         return True
     try:
@@ -99,7 +99,9 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
     check_trackers(recipe.run.trackers)
     directory = model_directory(recipe)
     if not directory.is_dir():
-        raise InputError(f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}")
+        raise InputError(
+            f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
+        )
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     if recipe.method == "grpo":
@@ -139,7 +141,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
             finished = loop.run()
             if world.is_main:
                 page = write_run_report(run_dir)
-                conclude(recipe, loop.watch, page, finished=finished)
+                announce.closing(recipe, loop.watch, page, finished=finished)
             return finished
         finally:
             if journal:
@@ -186,11 +188,11 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         source,
         engine,
         learner,
-        named_rewards(checked.rewards, checked.judge),
+        checked.rewards,
         recipe.rl,
         judge=checked.judge if needs_judge(checked.rewards) else None,
         reference=reference,
-        faults=RewardFaults(recipe.rewards.max_fault_share),
+        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
     )
 
 
@@ -257,49 +259,3 @@ def require_writable(run_dir: Path) -> None:
         raise InputError(
             f"run.dir={str(run_dir)!r}: cannot be written ({error.strerror}: {place}); give a folder that can"
         ) from error
-
-
-def _warn_of_rounding(recipe: Recipe) -> None:
-    """bfloat16 holds 8 bits: an update below 1/256 of a weight is lost, whole, at every step."""
-    if recipe.model.dtype == "bfloat16":
-        print(
-            f"reeltune: model.dtype bfloat16 keeps the weights themselves in bfloat16, where steps of optim.lr "
-            f"{recipe.optim.lr:g} round to nothing for most of them; use model.dtype float32 with optim.precision bf16",
-            file=sys.stderr,
-        )
-
-
-def announce(recipe: Recipe, checked: Checked, world: World) -> None:
-    """What will run: model, data, processes, sizes, place."""
-    samples, rl = checked.data.samples, recipe.rl
-    tasks = sorted({sample.task for sample in samples})
-    size = sum(file.stat().st_size for file in model_directory(recipe).glob("*.safetensors"))
-    lines = [
-        f"{recipe.method} of {recipe.model.path} ({size / 2**30:.2f} GiB of weights), {recipe.steps} steps",
-        f"data: {len(samples)} samples of {', '.join(tasks)}; {len(checked.data.held_out)} to evaluate on",
-        f"processes: {world.size} on {world.device.type}, {torch.get_num_threads()} threads each, {os.cpu_count()} cores",
-    ]
-    if recipe.method == "grpo":
-        lines.append(
-            f"a step: {rl.groups_per_step} groups of {rl.group_size} completions, at most {rl.max_new_tokens} tokens each; "
-            f"passes of {recipe.packing.train_tokens} tokens (reeltune plan RECIPE tells the memory)"
-        )
-    if checked.checkpoint:
-        lines.append(f"resumes after step {checked.first_step}")
-    lines.append(f"writes to {recipe.run.dir}")
-    print("\n".join(f"reeltune: {line}" for line in lines), file=sys.stderr)
-
-
-def conclude(recipe: Recipe, watch: Watch, page: Path, *, finished: bool) -> None:
-    """The last lines: the result, where it stands, what to do next; a warning that still stands comes last."""
-    run_dir = Path(recipe.run.dir)
-    rows = [row for row in read_jsonl(run_dir / "metrics.jsonl") if "loss" in row]
-    newest = list_checkpoints(run_dir / "checkpoints")[-1]
-    result = ""
-    if rows:
-        name = "reward" if "reward" in rows[-1] else "loss"
-        result = f"{name} {rows[0].get(name, float('nan')):.4g} at step {rows[0]['step']}, {rows[-1].get(name, float('nan')):.4g} at step {rows[-1]['step']}"
-    lines = [result, f"report: {page}", f"model: {newest / 'model'}"]
-    lines += [f"next: reeltune eval {newest / 'model'} SAMPLES -o DIR"] if finished else []
-    lines += [f"WARNING: {text}" for text in watch.standing().values()]
-    print("\n".join(f"reeltune: {line}" for line in lines if line), file=sys.stderr)

@@ -33,6 +33,8 @@ class Watch:
             return []
         self._rows.append(metrics)
         found = self.standing() if len(self._rows) == self.config.every else {}
+        if len(self._rows) == self.config.every:
+            self._best_reward = max(self._best_reward, fmean(row.get("reward", 0.0) for row in self._rows))
         new = [text for name, text in found.items() if name not in self._given]
         self._given = set(found)
         unusable = metrics["unparsed"] >= 1.0 or metrics["truncated"] >= 1.0
@@ -40,8 +42,8 @@ class Watch:
         if self.config.stop_after and self._dead >= self.config.stop_after:
             told = "; ".join(self.standing().values())
             raise InputError(
-                f"step {step}: no completion of the last {self._dead} steps could be used, so nothing is learned: {told}. "
-                "watch.stop_after sets after how many such steps a run stops; 0: never"
+                f"step {step}: no completion of the last {self._dead} steps could be used, so nothing is learned: "
+                f"{told}. watch.stop_after sets after how many such steps a run stops; 0: never"
             )
         return new
 
@@ -72,16 +74,22 @@ class Watch:
     def _collapse(self, mean: Mapping[str, float]) -> dict[str, str]:
         found: dict[str, str] = {}
         if mean.get("kl", 0.0) > self.config.max_kl:
-            found["kl"] = f"the policy is far from the initial model (KL {mean['kl']:.2g} per token): raise rl.kl or lower optim.lr"
+            found["kl"] = (
+                f"the policy is far from the initial model (KL {mean['kl']:.2g} a token): raise rl.kl or lower optim.lr"
+            )
         if mean["grad_norm"] > self.config.max_grad_norm:
             found["gradient"] = f"the gradient is large (norm {mean['grad_norm']:.2g}): lower optim.lr"
         if mean["nll"] < COLLAPSED["nll"] and mean["completion_tokens"] > 0:
             found["entropy"] = (
-                f"the policy hardly varies any more (entropy estimate {mean['nll']:.2g} nats per token): lower optim.lr, "
-                "raise rl.temperature, or add rl.kl"
+                f"the policy hardly varies any more (entropy estimate {mean['nll']:.2g} nats per token): lower "
+                "optim.lr, raise rl.temperature, or add rl.kl"
             )
         reward = mean.get("reward", 0.0)
         if reward < COLLAPSED["reward"] * self._best_reward:
-            found["reward"] = f"the reward fell to {reward:.3g} from {self._best_reward:.3g}: lower optim.lr or raise rl.kl"
-        self._best_reward = max(self._best_reward, reward) if len(self._rows) == self.config.every else self._best_reward
+            found["reward"] = (
+                f"the reward fell to {reward:.3g} from {self._best_reward:.3g}: lower optim.lr or raise rl.kl"
+            )
+        self._best_reward = (
+            max(self._best_reward, reward) if len(self._rows) == self.config.every else self._best_reward
+        )
         return found

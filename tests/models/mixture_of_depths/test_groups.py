@@ -209,7 +209,7 @@ def recipe_tree(tiny_models: Any, tmp_path: Path, tmp_path_factory: pytest.TempP
 def test_a_recipe_trains_saves_and_resumes_a_routed_model(
     method: str, recipe_tree: dict[str, Any], tmp_path: Path
 ) -> None:
-    from reeltune.training.launch import train
+    from reeltune.training.train import train
 
     # The first step of GRPO also checks that rollout and learner agree to 1e-4.
     assert train(parse_recipe(recipe_tree | {"method": method}, where="test"))
