@@ -57,8 +57,14 @@ def asked_settings(recipe: Recipe) -> dict[str, Any]:
         "precision": recipe.optim.precision,
         "video": recipe.video.model_dump(
             include={
-                "fps", "min_frames", "max_frames", "sampling", "total_pixels", "min_frame_pixels", "max_frame_pixels"
-            }  # fmt: skip
+                "fps",
+                "min_frames",
+                "max_frames",
+                "sampling",
+                "total_pixels",
+                "min_frame_pixels",
+                "max_frame_pixels",
+            }
         ),
     }
 

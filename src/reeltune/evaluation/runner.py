@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from reeltune.data.samples import Sample
-from reeltune.errors import VideoError
+from reeltune.errors import SampleError
 from reeltune.files import whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
@@ -39,7 +39,7 @@ def answers(
     max_new_tokens: int,
     batch_size: int = 64,
 ) -> Iterator[str]:
-    """One greedy completion per sample, in order. Raises VideoError for a video that cannot be used."""
+    """One greedy completion per sample, in order. Raises SampleError for one that cannot be used."""
     for start in range(0, len(samples), batch_size):
         prompts = [reader.prompt(sample) for sample in samples[start : start + batch_size]]
         yield from answer(reader, engine, prompts, max_new_tokens=max_new_tokens)
@@ -59,8 +59,8 @@ def predict(
     """Write DIRECTORY/predictions.jsonl, one line per sample in order, and return the texts by id.
 
     Batches end on disk as they are done: after a kill, the same call goes on without repeating or losing a
-    sample. A sample whose video cannot be used goes to DIRECTORY/quarantine.jsonl; it has no prediction, and
-    scores count it as wrong. More than `max_broken_share` of them is an InputError.
+    sample. A sample that cannot be used (its video, its text, its length) goes to DIRECTORY/quarantine.jsonl; it
+    has no prediction, and scores count it as wrong. More than `max_broken_share` of them is an InputError.
     """
     path = directory / "predictions.jsonl"
     texts = _finished(path)
@@ -73,10 +73,11 @@ def predict(
             for sample in todo[start : start + batch_size]:
                 try:
                     readable.append((sample, reader.prompt(sample)))
-                except VideoError as error:
+                except SampleError as error:
                     quarantine.add(sample.id, sample.video, str(error))
                     quarantine.check(len(samples))
-            found = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+            prompts = [prompt for _, prompt in readable]
+            found = answer(reader, engine, prompts, max_new_tokens=max_new_tokens) if prompts else []
             for (sample, _), text in zip(readable, found, strict=True):
                 texts[sample.id] = [text]
                 file.write(json.dumps({"id": sample.id, "text": text}, ensure_ascii=False) + "\n")

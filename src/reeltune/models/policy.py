@@ -72,6 +72,10 @@ class Policy(nn.Module):
         return self.config.get_text_config()
 
     @property
+    def max_positions(self) -> int | None:
+        return max_positions(self.config)
+
+    @property
     def gradient_checkpointing(self) -> bool:
         return bool(self.model.is_gradient_checkpointing) and self.training
 
@@ -142,20 +146,7 @@ class Policy(nn.Module):
 
     def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
         """Tokenize one user turn: the video, then `text`."""
-        placeholder = self.family.placeholder
-        content = [{"type": self.family.content_type}, {"type": "text", "text": text}]
-        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        if system:
-            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
-        rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if rendered.count(placeholder) != 1:
-            raise InputError(
-                f"the chat template must write {placeholder} once per video; with one video it wrote it "
-                f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
-            )
-        rendered = rendered.replace(placeholder, self.family.video_text(clip))
-        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        ids = torch.tensor(encoded, dtype=torch.long)
+        ids = torch.tensor(prompt_ids(self.tokenizer, self.family, text, clip, system), dtype=torch.long)
         positions = self.family.position_ids(self.model, ids, clip)
         return Prompt(ids, positions, self.family.grid(clip), clip)
 
@@ -199,7 +190,7 @@ def load_policy(
     if not any(path.glob("*.safetensors")):
         raise InputError(f"{path} has a config.json but no *.safetensors weights; download or save them there")
     config = AutoConfig.from_pretrained(path)
-    family = _family(config, path)
+    family = family_of(config, path)
     transformers_logging.disable_progress_bar()
     model: Any = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
     refuse_inseparable(model.config.get_text_config(), path)
@@ -226,7 +217,32 @@ def refuse_inseparable(text_config: Any, path: Path) -> None:
         )
 
 
-def _family(config: Any, path: Path) -> Family:
+def prompt_ids(tokenizer: Any, family: Family, text: str, clip: Clip, system: str | None) -> list[int]:
+    """Token ids [P] of one user turn, the video, then `text`, with a placeholder for each vision token."""
+    placeholder = family.placeholder
+    content = [{"type": family.content_type}, {"type": "text", "text": text}]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    if system:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+    rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    if rendered.count(placeholder) != 1:
+        raise InputError(
+            f"the chat template must write {placeholder} once per video; with one video it wrote it "
+            f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
+        )
+    rendered = rendered.replace(placeholder, family.video_text(clip))
+    ids: list[int] = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def max_positions(config: Any) -> int | None:
+    """Tokens of prompt and answer together that the language model takes; None where its config states no limit."""
+    limit: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return limit
+
+
+def family_of(config: Any, path: Path) -> Family:
+    """The adapter of a config's model type; InputError lists the known ones."""
     for family in FAMILIES:
         if config.model_type in family.model_types:
             return family(config, read_processor(path))

@@ -13,9 +13,9 @@ from reeltune.files import write_whole
 
 # 90 kHz is the clock of MPEG systems; common frame rates are whole ticks of it.
 CLOCK = 90_000
-# One thread, and x264's macroblock tree in plain C: its SIMD form works on eight macroblocks at a time and, at the end
-# of a row whose number of macroblocks is no multiple of eight, decides by memory that nobody wrote. So equal frames gave
-# several files in one process (seen at widths of 56, 84, 98 and 112, not at 128 or 640).
+# One thread, and x264's macroblock tree in plain C: its SIMD form works on eight macroblocks at a time and, at the
+# end of a row that is no multiple of eight, decides by memory that nobody wrote. So equal frames gave several files
+# (seen at widths of 56, 84, 98 and 112, not at 128 or 640).
 SAME_BYTES = {"threads": "1", "x264-params": "cpu-independent=1"}
 
 

@@ -8,7 +8,7 @@ time of every frame.
 Time 0 is where the file starts to play: the earliest start of its streams, pictures or sound. So does FFmpeg count
 (-ss, -t), and mpv (--rebase-start-time). A browser counts the same where anything starts at 0, as the sound does in
 nearly all files whose pictures start late; it does not move a file in which everything starts late. Sound from before
-0 is a codec's warm-up that no one hears and does not count: in a browser neither (Chromium); FFmpeg counts it, some 10 ms.
+0 is a codec's warm-up that no one hears, and does not count, as in Chromium; FFmpeg counts it, some 10 ms.
 """
 
 from collections.abc import Iterator
