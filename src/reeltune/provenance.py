@@ -64,7 +64,15 @@ def asked_settings(recipe: Recipe) -> dict[str, Any]:
         "mixture_of_depths": routed.model_dump(mode="json") if routed else None,
         "precision": recipe.optim.precision,
         "video": recipe.video.model_dump(
-            include={"fps", "min_frames", "max_frames", "total_pixels", "min_frame_pixels", "max_frame_pixels"}
+            include={
+                "fps",
+                "min_frames",
+                "max_frames",
+                "sampling",
+                "total_pixels",
+                "min_frame_pixels",
+                "max_frame_pixels",
+            }
         ),
     }
 

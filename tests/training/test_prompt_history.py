@@ -6,12 +6,12 @@ from statistics import stdev
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reeltune.training.draw import StepDraw
 
 from reeltune.config.recipe import SkippingConfig, Source
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.training.prompt_history import PromptHistory, from_state, is_zero_variance
+from reeltune.training.prompts import StepDraw
 from reeltune.training.schedule import Schedule, make_schedule
 
 POOL = [Sample(id=f"s{number}", task="t", video="v.mp4") for number in range(40)]
@@ -107,7 +107,7 @@ def test_skipped_prompts_make_room_for_others() -> None:
     for step in range(30):
         draw = StepDraw(step, schedule, POOL, history(silent, least=0.1))
         picks = draw.first()
-        assert [pick.slot for pick in picks] == list(range(8))
+        assert [pick.place for pick in picks] == list(range(8))
         assert len({pick.index for pick in picks}) == 8
         changed = [pick for pick, index in zip(picks, schedule.step(step), strict=True) if pick.index != index]
         assert len(changed) == draw.skipped
@@ -128,9 +128,9 @@ def test_silent_groups_are_replaced_up_to_the_limit() -> None:
     draw = StepDraw(0, draws(), POOL, history({}, max_resampled=3))
     first = draw.first()
     again = draw.again([True, True, False, False, False, False, False, True])
-    assert [pick.slot for pick in again] == [0, 1, 7]
+    assert [pick.place for pick in again] == [0, 1, 7]
     assert not {pick.index for pick in again} & {pick.index for pick in first}
-    assert draw.again([True] * 8) == [] and draw.replaced == 3
+    assert draw.again([True] * 8) == [] and draw.resampled == 3
     assert draw.metrics(4)["rollouts"] == (8 + 3) * 4
 
 

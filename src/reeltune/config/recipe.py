@@ -55,6 +55,9 @@ class VideoConfig(Section):
     fps: float = Field(2.0, gt=0)
     min_frames: int = Field(4, ge=1)
     max_frames: int = Field(768, ge=1)
+    sampling: Literal["number", "time"] = Field(
+        "number", description="time: frames every 1 / fps seconds also where the frame rate varies."
+    )
     total_pixels: int = Field(3584 * 28 * 28, gt=0, description="Budget of all frames of a video together.")
     min_frame_pixels: int = Field(16 * 28 * 28, gt=0)
     max_frame_pixels: int = Field(768 * 28 * 28, gt=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from reeltune.data.samples import Sample
-from reeltune.errors import VideoError
+from reeltune.errors import SampleError
 from reeltune.files import whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
@@ -72,7 +72,7 @@ def read_prompts(reader: InputReader, samples: Sequence[Sample], quarantine: Qua
     for sample in samples:
         try:
             found.append(None if sample.id in quarantine else reader.prompt(sample))
-        except VideoError as error:
+        except SampleError as error:
             quarantine.add(sample.id, sample.video, str(error))
             found.append(None)
     return found

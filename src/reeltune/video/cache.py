@@ -13,7 +13,7 @@ from reeltune.video.disk_cache import DiskCache
 from reeltune.video.sampling import FrameSampling, PixelBudget
 
 # Raise this when decoding, resizing or the file layout change what a clip holds.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def clip_key(video_hash: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> str:
