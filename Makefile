@@ -8,10 +8,10 @@ INSTALLED := .venv/.installed
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml lantnet/pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[video,lantnet,dev]'
+	$(BIN)/pip install --quiet --editable '.[video,dev]' --editable './lantnet[dev]'
 	touch $@
 
 demo: install
@@ -19,11 +19,16 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m 'not slow'
+	cd lantnet && OMP_NUM_THREADS=1 ../$(BIN)/pytest -n 2 -m 'not slow'
 
 test-slow: install
 	$(BIN)/pytest -m slow
+	cd lantnet && ../$(BIN)/pytest -m slow
 
 lint: install
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
+	cd lantnet && ../$(BIN)/ruff check src tests benchmarks
+	cd lantnet && ../$(BIN)/ruff format --check src tests benchmarks
+	cd lantnet && ../$(BIN)/mypy

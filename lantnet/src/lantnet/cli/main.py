@@ -1,0 +1,199 @@
+"""The `lantnet` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lantnet import __version__
+from lantnet.errors import InputError
+
+INTERRUPTED = 130
+EXTRA = ("PIL", "pyogrio", "rasterio", "scipy")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when done, 2 on something the user can mend, 130 on Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"lantnet: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        print(f"lantnet: {error.name} is not installed; run: pip install lantnet", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lantnet: stopped; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lantnet", description="What changed between two radar (SAR) images, without labels."
+    )
+    parser.add_argument("--version", action="version", version=f"lantnet {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _detect_arguments(commands.add_parser("detect", help="map what changed between two images"))
+    _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the truth"))
+    _compare_arguments(commands.add_parser("compare", help="recipes and quick methods side by side, against the truth"))
+    _gallery_arguments(commands.add_parser("gallery", help="a page of results, on generated pairs or your own"))
+    _simulate_arguments(commands.add_parser("simulate", help="write a generated pair with its truth, to try things on"))
+    return parser
+
+
+def _detect_arguments(parser: argparse.ArgumentParser) -> None:
+    _pair_arguments(parser)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--recipe", default="default", help="default, or paper: the published method exactly")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
+    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, pixels (default 21)")
+    parser.add_argument("--min-area", type=float, help="smallest region kept, square metres")
+    parser.add_argument(
+        "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed"
+    )
+    parser.add_argument(
+        "--tile", type=int, default=1024, help="side of the windows a scene is read in; bounds the memory"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_detect)
+
+
+def _pair_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", type=Path, help="image of the first date: GeoTIFF, PNG, BMP, TIFF, .npy")
+    parser.add_argument("after", type=Path, help="image of the second date, on the same grid")
+    parser.add_argument("--scale", help="8bit, amplitude, power or db; detected where not given")
+    parser.add_argument("--band", type=int, help="band to use where a file has several, from 1")
+    parser.add_argument("--nodata", type=float, help="value that marks pixels without data, besides the file's own")
+
+
+def _detect(options: argparse.Namespace) -> None:
+    from lantnet.api import declared_scale
+    from lantnet.cli.commands import detect_files
+    from lantnet.detection import Options
+
+    settings = Options(
+        options.recipe, options.seed, declared_scale(options.scale), options.min_pixels, options.min_area,
+        options.threshold, options.tile,
+    )  # fmt: skip
+    report = detect_files(
+        options.before, options.after, options.out, settings,
+        band=options.band, nodata=options.nodata, progress=not options.quiet,
+    )  # fmt: skip
+    print(_summary(report, options.out))
+
+
+def _summary(report: dict[str, Any], out: Path) -> str:
+    result = report["result"]
+    area = result["changed_area_m2"]
+    lines = [
+        f"scale     {report['scale']['name']} ({report['scale']['source']})",
+        f"changed   {result['changed_percent']:.2f} %, {result['changed_pixels']} pixels"
+        + ("" if area is None else f", {area / 1e6:.4g} km2"),
+        f"          brighter {result['brighter_pixels']}, darker {result['darker_pixels']}",
+        f"polygons  {report['polygons']}",
+        f"time      {report['seconds']['with files']:.1f} s, seed {report['options']['seed']}",
+        f"written   {out}/: {', '.join(report['files'])}",
+    ]
+    return "\n".join(lines + [f"note      {note}" for note in report["notes"]])
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("mask", type=Path, help="mask: 0 unchanged, 1 or 255 changed")
+    parser.add_argument("truth", type=Path, help="truth of the same size, likewise")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON too")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from lantnet.results.files import as_json, write_text
+    from lantnet.results.truth import evaluate_files
+
+    scores, remarks = evaluate_files(options.mask, options.truth)
+    for remark in remarks:
+        print(f"lantnet: {remark}", file=sys.stderr)
+    names = {"fp": "false alarms", "fn": "misses", "oe": "overall error", "pcc": "% correct",
+             "kc": "% kappa", "f1": "% F1", "iou": "% IoU"}  # fmt: skip
+    for name, value in scores.as_dict().items():
+        shown = f"{value:>10}   " if isinstance(value, int) else f"{value:>13.2f}"
+        print(f"{name.upper():<4}{shown}  {names[name]}")
+    if options.json:
+        write_text(options.json, as_json(scores.as_dict()))
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    _pair_arguments(parser)
+    parser.add_argument("truth", type=Path, help="truth of the same size: 0 unchanged, 1 or 255 changed")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for compare.png and compare.json")
+    parser.add_argument(
+        "--recipes", default="default,paper", help="recipes, separated by commas (paper takes a minute a seed)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds a recipe is run with (default 3)")
+    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, pixels (default 21)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from lantnet.api import declared_scale
+    from lantnet.cli.compare import compare_files
+
+    print(
+        compare_files(
+            options.before, options.after, options.truth, options.out,
+            recipes=[name for name in options.recipes.split(",") if name], seeds=options.seeds,
+            min_pixels=options.min_pixels, scale=declared_scale(options.scale),
+            band=options.band, nodata=options.nodata, progress=not options.quiet,
+        )
+    )  # fmt: skip
+
+
+def _gallery_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for index.html and its pictures"
+    )
+    parser.add_argument(
+        "--pairs", type=Path, metavar="DIR",
+        help="a folder with a subfolder a pair, in it im1.*, im2.* and perhaps gt.*; generated pairs where not given",
+    )  # fmt: skip
+    parser.add_argument("--recipe", default="default", help="recipe to show")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_gallery)
+
+
+def _gallery(options: argparse.Namespace) -> None:
+    from lantnet.cli.gallery import write_gallery
+
+    page = write_gallery(
+        options.out, options.pairs, recipe=options.recipe, seed=options.seed, progress=not options.quiet
+    )
+    print(f"written   {page}")
+
+
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    kinds = ("fields", "flood", "objects", "mixed", "none", "all")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the three GeoTIFF files"
+    )
+    parser.add_argument("--size", type=int, default=256, help="side of the scene, pixels of 10 m (default 256)")
+    parser.add_argument("--change", choices=kinds, default="mixed", help="what changes (default mixed)")
+    parser.add_argument("--density", type=float, default=0.05, help="how much changes, 0..1 (default 0.05)")
+    parser.add_argument("--looks", type=float, default=4, help="number of looks: fewer, more speckle (default 4)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from lantnet.detection import Progress
+    from lantnet.generated.files import simulate_files
+    from lantnet.generated.pairs import Recipe
+
+    recipe = Recipe(options.change, options.density, options.looks, options.seed)
+    written = simulate_files(options.out, options.size, recipe, Progress(not options.quiet).track)
+    print("written   " + ", ".join(str(path) for path in written))

@@ -1,0 +1,1 @@
+"""Pairs with known change, as arrays and as files."""

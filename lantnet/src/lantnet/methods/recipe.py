@@ -1,0 +1,68 @@
+"""What a recipe is: it learns from a scene, window by window, then gives any window its probability of change."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from lantnet.scene.scene import FILL, Scene, Track, View
+from lantnet.scene.windows import Window, tiles
+from lantnet.types import Float32
+
+
+class Model(Protocol):
+    """What was learned from a scene.
+
+    `halo`: context in pixels that a probability depends on. `shift`: log-ratio, nepers, of ground that did not
+    change; brighter and darker are meant against it. `record`: settings and counts for the run report.
+    """
+
+    @property
+    def halo(self) -> int: ...
+    @property
+    def shift(self) -> float: ...
+
+    record: dict[str, Any]
+
+    def probability(self, before: Float32, after: Float32) -> Float32:
+        """Amplitudes (H, W) of both dates -> probability of change (H, W)."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every recipe is given besides the scene."""
+
+    seed: int
+    tile: int
+    track: Track
+    steps: Callable[[int, str], Any]
+    """steps(total, name) is a context manager that gives a function to call after every training step."""
+
+    def windows(self, scene: Scene, name: str) -> Iterable[Window]:
+        return self.track(tiles(scene.height, scene.width, self.tile), name)
+
+    def walk(self, scene: Scene, halo: int, name: str) -> Iterator[tuple[Window, Window, View]]:
+        """Windows of the scene, the larger windows with `halo` pixels of context, and what these show."""
+        for window in self.windows(scene, name):
+            outer = window.grow(halo + FILL, scene.height, scene.width)
+            yield window, outer, scene.read(outer)
+
+
+class Recipe(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def learn(self, scene: Scene, context: Context) -> Model: ...
+
+
+@dataclass
+class NoChange:
+    """The model of a scene in which nothing stands out."""
+
+    record: dict[str, Any]
+    halo: int = 0
+    shift: float = 0.0
+
+    def probability(self, before: Float32, after: Float32) -> Float32:
+        return torch.zeros(before.shape).numpy()

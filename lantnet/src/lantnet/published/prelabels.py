@@ -1,0 +1,73 @@
+"""Noisy labels without truth: the difference image and its hierarchical fuzzy c-means (arXiv 2208.04481, section II-A).
+
+The clustering sees a histogram only. The difference image has one value a pixel, so the histogram carries
+everything that fuzzy c-means needs, at any scene size, and windows of a scene simply add up.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lantnet.methods.histograms import bin_centres, fuzzy_c_means
+from lantnet.published.srad import srad
+from lantnet.types import Float32, Float64, Int64, Labels
+
+UNCHANGED, UNCERTAIN, CHANGED = 0, 1, 2
+
+
+def difference_image(before: Float32, after: Float32) -> Float32:
+    """Despeckled absolute log-ratio, (H, W) in nepers, of two (H, W) images of 8-bit-like amplitude (>= 0)."""
+    ratio = (srad(before) + 1) / (srad(after) + 1)
+    return srad(np.abs(np.log(ratio)))
+
+
+@dataclass(frozen=True)
+class PreLabels:
+    """Thresholds on the difference image, nepers: unchanged below the first, changed from the second on."""
+
+    unchanged_below: float
+    changed_from: float
+    otsu_like: float
+    """Border of the two-cluster round: the plain split into changed and unchanged."""
+
+    def label(self, difference: Float32) -> Labels:
+        """(H, W) difference image -> (H, W) of UNCHANGED, UNCERTAIN, CHANGED."""
+        labels = np.full(difference.shape, UNCERTAIN, dtype=np.uint8)
+        labels[difference < self.unchanged_below] = UNCHANGED
+        labels[difference >= self.changed_from] = CHANGED
+        return labels
+
+
+def hierarchical_clustering(counts: Int64) -> PreLabels:
+    """Two rounds of fuzzy c-means on the histogram of a difference image.
+
+    Two clusters give T, the size of the smaller one. Five clusters are then walked from the highest mean
+    down, counting pixels: the first is changed, and so are the next while the count stays below T/1.10;
+    uncertain while it stays below 1.25 T (one cluster at least); unchanged after that.
+    Sizes are counted on the histogram's bins: a cluster border inside a bin moves a count by a few pixels.
+    """
+    values = bin_centres()
+    split = _borders(fuzzy_c_means(counts, 2))
+    upper = int(counts[values >= split[0]].sum())
+    smaller = min(upper, int(counts.sum()) - upper)
+    low, high = round(smaller / 1.10), round(smaller * 1.25)
+    borders = _borders(fuzzy_c_means(counts, 5))
+    changed_from = unchanged_below = borders[3]
+    uncertain_seen = False
+    for rank in (3, 2, 1, 0):
+        bottom = borders[rank - 1] if rank else 0.0
+        count = int(counts[values >= bottom].sum())
+        if count < low:
+            changed_from = unchanged_below = bottom
+        elif count < high or not uncertain_seen:
+            unchanged_below = bottom
+            uncertain_seen = True
+        else:
+            break
+    return PreLabels(float(unchanged_below), float(changed_from), float(split[0]))
+
+
+def _borders(centres: Float64) -> Float64:
+    """The nearest centre has the largest membership, so clusters meet half-way."""
+    borders: Float64 = (centres[1:] + centres[:-1]) / 2
+    return borders

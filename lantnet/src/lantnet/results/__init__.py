@@ -1,0 +1,1 @@
+"""Maps out: clean-up, files, polygons, pictures, scores, the run report."""

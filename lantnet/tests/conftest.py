@@ -1,0 +1,52 @@
+"""Shared by the tests of LANTNet: made pairs, real pairs where they lie beside the checkout, a quick recipe."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lantnet.generated.pairs import Pair, Recipe, speckled_pair
+from lantnet.methods.default import DefaultRecipe
+from lantnet.methods.recipes import RECIPES
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "sar"
+
+
+@pytest.fixture(autouse=True)
+def one_core() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def quick_default(monkeypatch: pytest.MonkeyPatch) -> DefaultRecipe:
+    """The default recipe with one small network and few steps: its flow, in a second."""
+    recipe = replace(DefaultRecipe(), members=1, width=8, steps=40, crops=64)
+    monkeypatch.setitem(RECIPES, "default", recipe)
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def fields() -> Pair:
+    """Linear power, 96 x 112 pixels, some fields brighter, some darker."""
+    return speckled_pair(96, 112, Recipe("fields", 0.3, 4, 1))
+
+
+LoadPair = Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+@pytest.fixture
+def real_pair() -> LoadPair:
+    """Loads a pair by name: both dates as float32, the truth as bool; skips where it is not beside the checkout."""
+
+    def load(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        folder = REAL / name
+        if not folder.is_dir():
+            pytest.skip(f"real pairs are not part of the repository; none at {folder}")
+        images = [np.asarray(Image.open(folder / f"{part}.bmp").convert("L")) for part in ("im1", "im2", "gt")]
+        return images[0].astype(np.float32), images[1].astype(np.float32), images[2] > 127
+
+    return load
