@@ -9,6 +9,7 @@ from typing import Any
 from reeltune.data.repair import SPAN_FIELDS
 from reeltune.data.samples import Sample, read_rows, to_sample
 from reeltune.errors import InputError, VideoError
+from reeltune.progress import track
 from reeltune.tasks import TASKS, get_task, load_samples
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
@@ -131,10 +132,8 @@ def _check_videos(report: Report) -> None:
 
 
 def _check_decoding(report: Report) -> None:
-    from tqdm import tqdm
-
     groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
-    for path, samples in tqdm(groups.items(), desc="decoding", unit="video"):
+    for path, samples in track(groups.items(), "decoding", unit="video"):
         try:
             length = _decoded_length(path)
         except VideoError as error:

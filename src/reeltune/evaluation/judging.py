@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reeltune.errors import InputError
+from reeltune.progress import Progress
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import JudgeConfig
@@ -38,16 +39,14 @@ def judge_samples(
     seed: int = 0,
 ) -> Judged:
     """Ask the judge once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals."""
-    from tqdm import tqdm
-
     from reeltune.tasks.captioning.intervals import Draws
     from reeltune.tasks.captioning.judged import judged_cost, judged_scores
 
     texts = [predictions.get(sample.id, ()) for sample in samples]
     cost = judged_cost(samples, texts, judge)
     confirm(cost, judge.label, budget=budget, yes=yes)
-    with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
-        found = judged_scores(samples, texts, judge, lambda count: bar.update(count), Draws(resamples, seed))
+    with Progress(cost.calls + cost.free, "judge", unit="answer", disable=not cost.calls) as progress:
+        found = judged_scores(samples, texts, judge, progress.update, Draws(resamples, seed))
     per_sample = {sample.id: row for sample, row in zip(samples, found.per_sample, strict=True)}
     return Judged(found.metrics, per_sample, judge.record(), judged_table(found.metrics, judge))
 

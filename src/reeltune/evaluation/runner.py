@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from reeltune.data.samples import Sample
 from reeltune.errors import VideoError
 from reeltune.files import whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
+from reeltune.progress import Progress
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.rollout.reader import InputReader
 from reeltune.tasks import get_task
@@ -66,8 +66,8 @@ def predict(
     texts = _finished(path)
     quarantine = Quarantine(directory / "quarantine.jsonl", max_broken_share)
     todo = [sample for sample in samples if sample.id not in texts and sample.id not in quarantine]
-    bar = tqdm(total=len(samples), initial=len(samples) - len(todo), desc=title, unit="sample")
-    with bar, path.open("a", encoding="utf-8") as file:
+    progress = Progress(len(samples), title, unit="sample", initial=len(samples) - len(todo))
+    with progress, path.open("a", encoding="utf-8") as file:
         for start in range(0, len(todo), batch_size):
             readable = []
             for sample in todo[start : start + batch_size]:
@@ -82,7 +82,7 @@ def predict(
                 file.write(json.dumps({"id": sample.id, "text": text}, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
-            bar.update(min(batch_size, len(todo) - start))
+            progress.update(min(batch_size, len(todo) - start))
     return texts
 
 

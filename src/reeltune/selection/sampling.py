@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from reeltune.config.recipe import Recipe
 from reeltune.data.samples import Sample, nearest
@@ -18,6 +17,7 @@ from reeltune.data.sources import load_sources, resolve_model
 from reeltune.errors import InputError, VideoError
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
+from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
 from reeltune.rewards.score import recipe_rewards, score_group
 from reeltune.rewards.weights import Reward
@@ -136,11 +136,11 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
             )
 
     total = identity.stop - identity.start
-    bar = tqdm(total=total, initial=total - sum(map(len, todo)), desc="select", unit="sample")
-    with bar, autocast(policy.device, recipe.optim.precision), torch.no_grad():
+    progress = Progress(total, "select", unit="sample", initial=total - sum(map(len, todo)))
+    with progress, autocast(policy.device, recipe.optim.precision), torch.no_grad():
         for batch in todo:
             file.append(list(ask(batch)))
-            bar.update(len(batch))
+            progress.update(len(batch))
 
 
 def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
