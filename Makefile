@@ -1,29 +1,45 @@
-# make demo | test | install | lint      TORCH=torch==2.13.0 asks for a particular PyTorch.
+# make install | demo | test | test-oldest | test-slow | lint
+#   LATEST=1           the newest versions that pyproject.toml allows, in place of the tested ones (constraints.txt)
+#   TORCH=REQUIREMENT  another PyTorch: torch, torch==2.14.1, or the path of a wheel
 PYTHON ?= python3
-TORCH ?= torch
+TORCH ?= $(if $(LATEST),torch,torch==2.13.0)
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+INSTALLED := .venv/.installed$(if $(LATEST),-latest)
+VERSIONS := $(if $(LATEST),--upgrade --upgrade-strategy eager,--constraint constraints.txt)
+OLDEST := .venv-oldest
+FAST := -n 2 -m 'not slow'
+export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-slow lint
+.PHONY: install demo test test-oldest test-slow lint
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml lantnet/pyproject.toml
+$(INSTALLED): pyproject.toml lantnet/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[video,dev]' --editable './lantnet[dev]'
+	$(BIN)/pip install --quiet $(VERSIONS) '$(TORCH)' --editable '.[dev]' --editable './lantnet[dev]'
+	rm -f .venv/.installed*
 	touch $@
 
 demo: install
 	$(BIN)/reeltune demo
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m 'not slow'
-	cd lantnet && OMP_NUM_THREADS=1 ../$(BIN)/pytest -n 2 -m 'not slow'
+	$(BIN)/python -m pytest $(FAST)
+	cd lantnet && ../$(BIN)/python -m pytest $(FAST)
 
 test-slow: install
-	$(BIN)/pytest -m slow
-	cd lantnet && ../$(BIN)/pytest -m slow
+	$(BIN)/python -m pytest -m slow
+	cd lantnet && ../$(BIN)/python -m pytest -m slow
+
+# What touches transformers, on the lowest version that pyproject.toml allows.
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -c 'import transformers; print("transformers", transformers.__version__)'
+	$(OLDEST)/bin/python -m pytest $(FAST) tests/models tests/rollout tests/training
+
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt '$(TORCH)' --editable '.[test]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check src tests benchmarks

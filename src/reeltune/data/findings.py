@@ -12,6 +12,7 @@ from reeltune.data.repair import SPAN_FIELDS
 from reeltune.data.samples import Sample, read_rows, to_sample
 from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
 from reeltune.errors import InputError, SampleError, VideoError
+from reeltune.progress import track
 from reeltune.tasks import TASKS, get_task, load_samples
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
@@ -155,10 +156,8 @@ def _check_videos(report: Report) -> None:
 
 
 def _check_decoding(report: Report) -> None:
-    from tqdm import tqdm
-
     groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
-    for path, samples in tqdm(groups.items(), desc="decoding", unit="video"):
+    for path, samples in track(groups.items(), "decoding", unit="video"):
         try:
             index = _decoded(path)
         except VideoError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reeltune.errors import InputError
+from reeltune.progress import Progress
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import JudgeConfig
@@ -39,8 +40,6 @@ def judge_samples(
 
     The judge is asked once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals.
     """
-    from tqdm import tqdm
-
     from reeltune.judges.base import Cost
     from reeltune.tasks import get_task
     from reeltune.tasks.judged import Draws
@@ -51,10 +50,10 @@ def judge_samples(
     confirm(cost, judge.label, budget=budget, yes=yes)
     metrics: dict[str, dict[str, float]] = {}
     per_sample: dict[str, dict[str, float]] = {}
-    with tqdm(total=cost.calls + cost.free, desc="judge", unit="answer", disable=not cost.calls) as bar:
+    with Progress(cost.calls + cost.free, "judge", unit="answer", disable=not cost.calls) as progress:
         for name, own in groups.items():
             found = get_task(name).judged_metrics(
-                own, texts[name], judge, progress=lambda count: bar.update(count), draws=Draws(resamples, seed)
+                own, texts[name], judge, progress=progress.update, draws=Draws(resamples, seed)
             )
             metrics[name] = found.metrics
             per_sample |= {sample.id: row for sample, row in zip(own, found.per_sample, strict=True)}

@@ -133,11 +133,11 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
             )
 
     total = identity.stop - identity.start
-    bar = Progress(total, "select", unit="sample", initial=total - sum(map(len, todo)))
-    with bar, autocast(policy.device, recipe.optim.precision), torch.no_grad():
+    progress = Progress(total, "select", unit="sample", initial=total - sum(map(len, todo)))
+    with progress, autocast(policy.device, recipe.optim.precision), torch.no_grad():
         for batch in todo:
             file.append(list(ask(batch)))
-            bar.update(len(batch))
+            progress.update(len(batch))
 
 
 def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:

@@ -73,7 +73,8 @@ def load_task_file(spec: Path | str) -> "Task[Any, Any]":
     Naming the same one again changes nothing. InputError for what is no task, and for a name that another task has.
     """
     text = str(spec)
-    task: Any = getattr(load_module(Path(text)), "TASK", None) if text.endswith(".py") else load_object(text, kind="task")
+    is_file = text.endswith(".py")
+    task: Any = getattr(load_module(Path(text)), "TASK", None) if is_file else load_object(text, kind="task")
     _check(text, task)
     _registry.add(task.name, task)
     loaded: Task[Any, Any] = task

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from reeltune.errors import InputError
 from reeltune.files import write_jsonl
+from reeltune.progress import track
 from reeltune.toyworld.questions import KINDS, ask
 from reeltune.toyworld.world import Scene, WorldSettings, draw_scene, is_held_out, render
 from reeltune.video.encode import write_video
@@ -59,7 +59,7 @@ def write_samples(path: Path, plan: Iterable[Asked], *, total: int, label: str) 
     `total` scenes are expected, for the progress bar; ids begin with `label`.
     """
     rows: list[dict[str, Any]] = []
-    for asked in tqdm(plan, total=total, desc=f"toyworld {label}", unit="video"):
+    for asked in track(plan, f"toyworld {label}", total=total, unit="video"):
         video = write_scene(path.parent / "videos", asked.scene)
         for sample in asked.samples:
             name = f"{label}-{len(rows):06d}"

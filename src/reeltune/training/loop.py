@@ -49,7 +49,7 @@ class Loop:
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
         steps, every = self.recipe.steps, self.recipe.checkpoint.every
-        progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, enabled=self._is_main)
+        progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, disable=not self._is_main)
         with Interrupt() as interrupt, progress:
             if self.first_step == 0 and self._evaluates(0):
                 self._evaluate(0)
