@@ -47,11 +47,15 @@ class InputReader:
         """
         text = get_task(sample.task).prompt(sample, self.mode)
         check_text(sample, text, self.special_tokens)
-        factor = self.policy.family.factor
-        clip = load_clip(sample.video_path, self.sampling, self.pixels, factor, self.frames)
-        prompt = self.policy.prompt(text, clip, system=self.system)
+        prompt = self.ask(text, sample.video_path)
         check_length(sample, len(prompt), self.policy.max_positions)
         return prompt
+
+    def ask(self, text: str, video: Path) -> Prompt:
+        """One user turn about a video: VideoError when it cannot be used."""
+        factor = self.policy.family.factor
+        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames)
+        return self.policy.prompt(text, clip, system=self.system)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
         """The features of each prompt's video, each distinct clip encoded once.
