@@ -231,7 +231,7 @@ def prompt_ids(tokenizer: Any, family: Family, text: str, clip: Clip, system: st
             f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
         )
     rendered = rendered.replace(placeholder, family.video_text(clip))
-    ids: list[int] = tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(rendered, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 
