@@ -238,7 +238,7 @@ def render_prompt(tokenizer: Any, family: Family, text: str, system: str | None)
 def prompt_ids(tokenizer: Any, family: Family, rendered: str, clip: Clip) -> list[int]:
     """Token ids [P] of a rendered prompt, with a placeholder for each vision token of the clip."""
     expanded = rendered.replace(family.placeholder, family.video_text(clip))
-    ids: list[int] = tokenizer(expanded, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(expanded, add_special_tokens=False, verbose=False)["input_ids"]
     return ids
 
 
