@@ -122,7 +122,7 @@ class SkippingConfig(Section):
         0.5, gt=0, le=1, description="Asked again with explore^n after n zero-variance groups; 1: always."
     )
     least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
-    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is silent.")
+    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is one of zero variance.")
     max_replaced: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
 
 
