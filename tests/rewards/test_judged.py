@@ -20,10 +20,10 @@ SAMPLE = to_sample(
 GROUP = [f"<answer>{text}</answer>" for text in (" ".join(EVENTS), EVENTS[0], "Nothing.")]
 
 
-class Silent(RuleJudge):
+class Forgetful(RuleJudge):
     """Does not answer for the texts it was told."""
 
-    kind = "silent"
+    kind = "forgetful"
 
     def __init__(self, *lost: str) -> None:
         super().__init__()
@@ -54,11 +54,11 @@ def test_the_judge_gives_the_caption_reward() -> None:
 
 def test_an_unanswered_completion_leaves_the_group() -> None:
     """It keeps no format reward either: a lower total would be a score."""
-    found = score_group(reward(), Silent("nothing."))
+    found = score_group(reward(), Forgetful("nothing."))
     assert found.valid.tolist() == [True, True, False]
     assert found.components["caption"] == [1.0, 1.0, None]
     everything = tuple(text.removeprefix("<answer>").removesuffix("</answer>").lower() for text in GROUP)
-    found = score_group(reward(), Silent(*everything))
+    found = score_group(reward(), Forgetful(*everything))
     assert not found.valid.any() and found.total.tolist() == [0.0] * 3
 
 

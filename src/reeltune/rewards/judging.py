@@ -21,6 +21,8 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
 
     InputError when a reward with a weight is a judge's to give and none is set, and for an unknown judge.
     """
+    if recipe.judge.kind != "none":
+        JUDGES.get(recipe.judge.kind)  # a misspelt one is told even where nobody asks it
     wanted = recipe.method == "grpo" and needs_judge(rewards)
     if wanted and recipe.judge.kind == "none":
         task, reward = next((name, each.judged[0]) for name, each in rewards.items() if each.judged)

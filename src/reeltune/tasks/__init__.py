@@ -73,15 +73,13 @@ def load_task_file(spec: Path | str) -> "Task[Any, Any]":
     Naming the same one again changes nothing. InputError for what is no task, and for a name that another task has.
     """
     text = str(spec)
-    is_file = text.endswith(".py")
-    task: Any = getattr(load_module(Path(text)), "TASK", None) if is_file else load_object(text, kind="task")
-    _check(text, task)
+    named = getattr(load_module(Path(text)), "TASK", None) if text.endswith(".py") else load_object(text, kind="task")
+    task = _checked(text, named)
     _registry.add(task.name, task)
-    loaded: Task[Any, Any] = task
-    return loaded
+    return task
 
 
-def _check(spec: str, task: Any) -> None:
+def _checked(spec: str, task: Any) -> "Task[Any, Any]":
     from reeltune.tasks.base import Task
 
     if not isinstance(task, Task):
@@ -100,3 +98,4 @@ def _check(spec: str, task: Any) -> None:
             f"task {spec!r}: it declares judged={task.judged}; write its method `judge_group` as a generator: "
             "answers = yield [questions], then return the components of each completion"
         )
+    return task
