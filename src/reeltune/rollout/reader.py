@@ -36,7 +36,7 @@ class InputReader:
             max_frames=video.max_frames,
             frame_multiple=policy.family.temporal_patch,
         )
-        self.pixels = PixelBudget(
+        self.pixels = policy.family.frame_size or PixelBudget(
             total=video.total_pixels,
             min_per_frame=video.min_frame_pixels,
             max_per_frame=video.max_frame_pixels,

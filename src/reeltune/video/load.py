@@ -9,14 +9,14 @@ from reeltune.video.cache import FrameCache, clip_key
 from reeltune.video.clip import Clip, video_hash
 from reeltune.video.decode import decode_frames
 from reeltune.video.index import index_video
-from reeltune.video.resize import resize_frame
+from reeltune.video.resize import FrameSize, resize_frame
 from reeltune.video.sampling import FrameSampling, PixelBudget, frame_count, frame_indices, resized_size
 
 
 def load_clip(
-    path: Path, sampling: FrameSampling, pixels: PixelBudget, factor: int, cache: FrameCache | None = None
+    path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int, cache: FrameCache | None = None
 ) -> Clip:
-    """The sampled frames of a video, resized within the pixel budget, with their true times.
+    """The sampled frames of a video, resized within the pixel budget or to one size, with their true times.
 
     `factor` is patch size times merge size: 28 for Qwen2.5-VL, 32 for Qwen3-VL. Frames are chosen by number,
     as the published systems do, evenly from first to last; where the frame rate varies, their times are not
@@ -34,7 +34,9 @@ def load_clip(
     return clip
 
 
-def _decode_clip(path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> Clip:
+def _decode_clip(
+    path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int
+) -> Clip:
     index = index_video(path)
     total = len(index.times)
     frames = frame_count(total, index.fps, sampling)
@@ -42,6 +44,8 @@ def _decode_clip(path: Path, content: str, sampling: FrameSampling, pixels: Pixe
 
     def resized(frame: np.ndarray) -> np.ndarray:
         nonlocal size
+        if isinstance(pixels, FrameSize):
+            return pixels.resize(frame)
         if size is None:  # of the first frame: rotation is known only once a frame is decoded
             try:
                 size = resized_size(frames, frame.shape[0], frame.shape[1], pixels, factor)
