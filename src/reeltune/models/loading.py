@@ -31,7 +31,7 @@ def check_directory(path: Path) -> None:
     if (path / INDEX).is_file():
         try:
             wanted = set(json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path / INDEX}: not a weight index ({error}); copy the directory again") from error
         if lost := sorted(wanted - {file.name for file in files}):
             raise InputError(f"{path}: {INDEX} names {lost}, which are not there; copy the missing files")

@@ -31,7 +31,10 @@ SIXTEEN_BIT = 1e-1
 
 @torch.no_grad()
 def check_against_stock(policy: Policy, *, seed: int = 0) -> None:
-    """InputError with versions and the difference, where our passes are not the stock model's (NaN counts)."""
+    """InputError with versions and the difference, where our passes are not the stock model's (NaN counts).
+
+    It runs where the policy stands: attention has another way on a GPU than on a CPU, so check again after moving.
+    """
     was_training = policy.training
     policy.eval()
     try:
@@ -43,6 +46,12 @@ def check_against_stock(policy: Policy, *, seed: int = 0) -> None:
         if is_routed(policy.model):
             # Our rollout never uses transformers' cache; whoever generates with the routed model does.
             _compare(policy, "a step over transformers' cache", stock[:, -1], _cached(policy, group))
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise InputError(
+            f"{policy.source}: the model cannot be run with {versions()}: {type(error).__name__}: {error}"
+        ) from error
     finally:
         policy.train(was_training)
 

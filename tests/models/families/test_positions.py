@@ -1,4 +1,4 @@
-"""Positions follow the published rule, not `get_rope_index`: vectors written by hand, and a plain reading of the rule."""
+"""Positions follow the published rule, not `get_rope_index`: vectors by hand, and a plain reading of the rule."""
 
 import json
 from pathlib import Path
