@@ -59,8 +59,11 @@ def model_directory(recipe: Recipe) -> Path:
     return resolve_model(recipe.model.path, recipe.toyworld)
 
 
-def build_policy(recipe: Recipe, path: Path | None = None) -> Policy:
-    """The recipe's model, or the one at `path` with the recipe's settings; what the recipe freezes is frozen."""
+def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool = True) -> Policy:
+    """The recipe's model, or the one at `path` with the recipe's settings; what the recipe freezes is frozen.
+
+    `self_check`: see `load_policy`.
+    """
     model = recipe.model
     policy = load_policy(
         path or model_directory(recipe),
@@ -68,6 +71,8 @@ def build_policy(recipe: Recipe, path: Path | None = None) -> Policy:
         attention=model.attention,
         gradient_checkpointing=model.gradient_checkpointing,
         mixture_of_depths=model.mixture_of_depths,
+        family=model.family,
+        self_check=self_check,
     )
     if model.freeze_vision:
         policy.freeze_vision(projector=model.freeze_vision != "tower")

@@ -33,7 +33,7 @@ __all__ = [
     "Qwen3VLTextDecoderLayer",
 ]
 
-TESTED = "5.17 to 5.24"
+TESTED = "5.19 to 5.24"
 PREFIX = "shared_prompt_"
 
 
@@ -78,6 +78,22 @@ def rename_cache(kwargs: dict[str, Any]) -> dict[str, Any]:
 def by_name(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call of the bound method `function`, all by name."""
     return dict(zip(inspect.signature(function).parameters, args, strict=False)) | kwargs
+
+
+def cached_step(model: Any, inputs: dict[str, Any], before: int) -> Tensor:
+    """Logits [R, V] of token `before` of `inputs`, in a step of its own over the cache of the tokens before it."""
+    ids, mask, positions = (inputs[name] for name in ("input_ids", "attention_mask", "position_ids"))
+    past = {name: value[:, :before] if value.shape == ids.shape else value for name, value in inputs.items()}
+    past["position_ids"] = positions[..., :before]
+    cache = getattr(model(**past, use_cache=True), CACHE)
+    step = {
+        "input_ids": ids[:, before : before + 1],
+        "attention_mask": mask[:, : before + 1],
+        "position_ids": positions[..., before : before + 1],
+        CACHE: cache,
+    }
+    logits: Tensor = model(**step, use_cache=True).logits[:, -1]
+    return logits
 
 
 # Hooks and classes

@@ -13,8 +13,9 @@ from reeltune.config.recipe import VideoConfig
 from reeltune.data.samples import Sample
 from reeltune.data.special_tokens import special_tokens_in
 from reeltune.errors import InputError, SampleError
+from reeltune.models.chat import max_positions, prompt_ids, render_prompt
+from reeltune.models.families import make_family
 from reeltune.models.families.base import Family
-from reeltune.models.policy import family_of, max_positions, prompt_ids, render_prompt
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.clip import Clip
@@ -72,7 +73,7 @@ class PromptCheck:
         if not (model / "config.json").is_file():
             raise InputError(f"--model must be a Hugging Face model directory with a config.json; got {str(model)!r}")
         config = AutoConfig.from_pretrained(model)
-        self.family = family_of(config, model)
+        self.family = make_family(config, model)
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.limit = max_positions(config)
         self.mode: Mode = mode

@@ -31,7 +31,7 @@ class InputReader:
         self.mode: Mode = mode
         self.system = system
         self.sampling = frame_sampling(video, policy.family)
-        self.pixels = pixel_budget(video)
+        self.pixels = policy.family.frame_size or pixel_budget(video)
         self.special_tokens = special_tokens(policy.tokenizer, policy.family)
         self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
         disk_bytes = int(video.feature_disk_gib * 2**30)

@@ -182,7 +182,7 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
     reference = None
     if recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe).to(learner.policy.device).requires_grad_(False)
+        reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
         reference.eval()
     return GRPO(
         source,

@@ -9,7 +9,7 @@ from reeltune.video.cache import FrameCache, clip_key
 from reeltune.video.clip import Clip, video_hash
 from reeltune.video.decode import decode_frames
 from reeltune.video.index import VideoIndex, index_video
-from reeltune.video.resize import resize_frame
+from reeltune.video.resize import FrameSize, resize_frame
 from reeltune.video.sampling import (
     FrameSampling,
     PixelBudget,
@@ -21,9 +21,9 @@ from reeltune.video.sampling import (
 
 
 def load_clip(
-    path: Path, sampling: FrameSampling, pixels: PixelBudget, factor: int, cache: FrameCache | None = None
+    path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int, cache: FrameCache | None = None
 ) -> Clip:
-    """The sampled frames of a video, resized within the pixel budget, with their true times.
+    """The sampled frames of a video, resized within the pixel budget or to one size, with their true times.
 
     `factor` is patch size times merge size: 28 for Qwen2.5-VL, 32 for Qwen3-VL. Frames are chosen by number,
     as the published systems do, evenly from first to last, or by time. Where the frame rate varies, the times of
@@ -42,13 +42,17 @@ def load_clip(
     return clip
 
 
-def _decode_clip(path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> Clip:
+def _decode_clip(
+    path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int
+) -> Clip:
     index = index_video(path)
     wanted = _chosen(index, sampling)
     size: tuple[int, int] | None = None
 
     def resized(frame: np.ndarray) -> np.ndarray:
         nonlocal size
+        if isinstance(pixels, FrameSize):
+            return pixels.resize(frame)
         if size is None:  # of the first frame: rotation is known only once a frame is decoded
             try:
                 size = resized_size(len(wanted), frame.shape[0], frame.shape[1], pixels, factor)

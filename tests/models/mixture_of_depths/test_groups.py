@@ -152,8 +152,8 @@ def test_llava_prompts_hold_one_block_of_placeholders_per_frame(directories: Any
     assert int((prompt.input_ids == policy.family.placeholder_id).sum()) == len(features.tokens) == 3 * 16
     frames = policy.family.patches(clip, torch.device("cpu"))
     assert frames.shape == (3, 3, 56, 56)
-    # The picture is letterboxed with the mean colour, which is 0 after normalization.
-    assert float(frames[:, :, :6].abs().max()) < 1e-5 < float(frames[:, :, 28].abs().max())
+    # The picture is letterboxed with the mean color in whole numbers, which is about 0 after normalization.
+    assert float(frames[:, :, :6].abs().max()) < 0.02 < float(frames[:, :, 28].abs().max())
     policy.freeze_vision(projector=False)
     assert not policy.vision_frozen
     trains = {

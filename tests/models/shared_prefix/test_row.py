@@ -34,12 +34,11 @@ def reference_log_probs(policy: Policy, group: Group, temperature: float) -> lis
     result = []
     for ids, length in zip(group.completions.ids, group.completions.lengths, strict=True):
         row = torch.cat([prompt.input_ids, ids[:length]])[None]
-        extra = {}
-        if family.config.model_type == "qwen2_5_vl":
-            extra["second_per_grid_ts"] = torch.tensor([2 * prompt.clip.duration / len(prompt.clip.frames)])
         grid = torch.tensor([prompt.grid_thw])
         kinds = (row == family.config.video_token_id).int() * 2
-        positions, _ = policy.model.model.get_rope_index(row, mm_token_type_ids=kinds, video_grid_thw=grid, **extra)
+        # Positions are judged in families/test_positions.py; here they are the prompt's own, and count on by one.
+        after = int(prompt.position_ids.max()) + 1 + torch.arange(length)
+        positions = torch.cat([prompt.position_ids, after.expand(3, -1)], dim=1)[:, None]
         logits = policy.model(
             input_ids=row,
             position_ids=positions,

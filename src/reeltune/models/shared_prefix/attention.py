@@ -226,8 +226,8 @@ class _RowFlash(torch.autograd.Function):
         for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
             rest = (output[:, :, span], sums[:, :, span])
-            queries = (gradient[:, :, span], query[:, :, span])
-            found = flash_on_cpu_backward(*queries, *keys, *rest, causal=False, scale=scale)
+            tokens = (gradient[:, :, span], query[:, :, span], *keys, *rest)
+            found = flash_on_cpu_backward(*tokens, causal=False, scale=scale)
             to_query[:, :, span] += found[0]
             to_key[:, :, prompt] += found[1]
             to_value[:, :, prompt] += found[2]
