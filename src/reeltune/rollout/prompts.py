@@ -93,6 +93,7 @@ class PromptCheck:
 
     def _clip(self, path: Path) -> Clip:
         if path not in self._clips:
-            sampling, pixels = frame_sampling(self.video, self.family), pixel_budget(self.video)
+            sampling = frame_sampling(self.video, self.family)
+            pixels = self.family.frame_size or pixel_budget(self.video)
             self._clips[path] = blank_clip(path, sampling, pixels, self.family.factor)
         return self._clips[path]

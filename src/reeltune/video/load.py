@@ -64,7 +64,7 @@ def _decode_clip(
     return Clip(np.stack(kept), times, index.duration, content)
 
 
-def blank_clip(path: Path, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> Clip:
+def blank_clip(path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int) -> Clip:
     """What `load_clip` gives, its times and size, but black: nothing is decoded, no pixel is held.
 
     Its frames are a read-only view of a single zero. A video that is to be turned by 90 degrees keeps its stored
@@ -72,10 +72,13 @@ def blank_clip(path: Path, sampling: FrameSampling, pixels: PixelBudget, factor:
     """
     index = index_video(path)
     wanted = _chosen(index, sampling)
-    try:
-        height, width = resized_size(len(wanted), *index.size, pixels, factor)
-    except InputError as error:
-        raise VideoError(f"{path}: {error}") from error
+    if isinstance(pixels, FrameSize):
+        height, width = pixels.height, pixels.width
+    else:
+        try:
+            height, width = resized_size(len(wanted), *index.size, pixels, factor)
+        except InputError as error:
+            raise VideoError(f"{path}: {error}") from error
     frames = np.broadcast_to(np.uint8(0), (len(wanted), height, width, 3))
     return Clip(frames, index.times[wanted], index.duration, video_hash(path))
 
