@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from reeltune.config.recipe import load_tree, parse_recipe
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
     from reeltune.data.sources import load_source, resolve_model
     from reeltune.evaluation.identity import claim, identify
     from reeltune.evaluation.judging import judge_answers
