@@ -5,6 +5,8 @@ Nothing heavy is imported before a command needs it, so that `reeltune --help` a
 
 import argparse
 import errno
+import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,34 +14,98 @@ from pathlib import Path
 from typing import Any
 
 from reeltune import __version__
-from reeltune.commands import data_check, data_import, demo, plan, report, score, select, view
+from reeltune.commands import config, data_check, data_import, demo, plan, recipes, report, score, select, view
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
 
 INTERRUPTED = 130
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LEVELS = ("debug", "info", "warning", "error")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = {
+    errno.EROFS: "the file system is read-only; write to another place (run.dir, video.cache, --dir, -o)",
+    errno.EACCES: "permission denied; change the permissions, or write to another place (run.dir, video.cache, -o)",
+    errno.EPERM: "not permitted; change the owner or the permissions, or use another place",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "this is a folder; a file is needed",
+    errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+    errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    _never_fail_on_characters()
     args = _parse(argv)
+    _set_up_logging(args)
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
         return code
-    except InputError as error:
-        print(f"reeltune: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; nothing more can be written to it, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        print(f"reeltune: {error}: make room, then go on; what was written before is whole", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        message = explain_failure(error)
+        if message is None:
+            raise
+        logging.getLogger(__name__).debug("where it happened:", exc_info=error)
+        print(f"reeltune: {message}", file=sys.stderr)
+        return 2
+
+
+def explain_failure(error: BaseException) -> str | None:
+    """What to tell the user; None for a defect of ours, whose traceback is worth more than a message."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ImportError) and "flash" in str(error).lower():
+        return (
+            "model.attention=flash_attention_2 needs the package flash-attn, which is not installed here or does not "
+            "fit this PyTorch; install it, or take model.attention=sdpa"
+        )
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("reeltune"):
+        return f"the package {error.name} is not installed; pip install it (pip install reeltune brings all of ours)"
+    number = _errno(error)
+    if number in FULL:
+        return f"{error}: make room, then go on; what was written before is whole"
+    name = getattr(error, "filename", None)
+    if number in REFUSED:
+        return f"{name or error}: {REFUSED[number]}"
+    return f"{name}: {os.strerror(number)}" if number and name else None
+
+
+def _errno(error: BaseException) -> int | None:
+    """Also of libraries that tell the system's error in words only: safetensors, and what torch writes."""
+    if isinstance(error, OSError):
+        return error.errno
+    if type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError):
+        for number in (*FULL, errno.EROFS, errno.EACCES):
+            if f"os error {number})" in str(error) or os.strerror(number) in str(error):
+                return number
+    return None
+
+
+def _never_fail_on_characters() -> None:
+    """Print what the terminal's encoding lacks as an escape: a name in Greek must not end a run under LC_ALL=C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _set_up_logging(args: argparse.Namespace) -> None:
+    """Our loggers' records as lines of stderr. --quiet also reaches child processes, which have no arguments."""
+    level = args.log_level or ("error" if args.quiet else "warning")
+    logger = logging.getLogger("reeltune")
+    logger.setLevel(level.upper())
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("reeltune: %(message)s" if level != "debug" else "%(name)s: %(message)s"))
+    logger.handlers = [handler]
+    if args.quiet:
+        os.environ["REELTUNE_QUIET"] = "1"
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,6 +122,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
+    _add_talk(parser, quiet=False, level=None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="run a recipe: method grpo or sft")
@@ -63,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="section.key=value")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of run.dir")
     train.add_argument("--dry-run", action="store_true", help="check everything but the weights, then stop")
+    _add_talk(train)
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
@@ -72,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the samples that can teach")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
+    _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
+    _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
@@ -84,7 +154,16 @@ def _add(commands: Any, name: str, module: Any, text: str) -> None:
     """A command whose module declares its own arguments; these modules import nothing heavy at the top."""
     parser = commands.add_parser(name, help=text)
     module.add_arguments(parser)
+    _add_talk(parser)
     parser.set_defaults(run=module.run)
+
+
+def _add_talk(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    """Taken before and after the command's name; there, only what is given replaces what stood before."""
+    group = parser.add_argument_group("how much is said")
+    quiet, level = defaults.get("quiet", argparse.SUPPRESS), defaults.get("level", argparse.SUPPRESS)
+    group.add_argument("--quiet", action="store_true", default=quiet, help="no progress and no notes; errors only")
+    group.add_argument("--log-level", choices=LEVELS, default=level, help="of notes on stderr (default: warning)")
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.build import build_answerer, load_tasks, model_directory
-    from reeltune.config.recipe import load_tree, parse_recipe
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings

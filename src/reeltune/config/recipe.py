@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
 
 
@@ -275,42 +275,9 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return parse_recipe(load_tree(path, overrides), where=str(path))
 
 
-def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The recipe as plain mappings, with the overrides in it, not yet checked; no path: overrides alone."""
-    tree: Any = {}
-    try:
-        if path is not None:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"recipe {str(path)!r} does not exist") from None
-    except OSError as error:
-        raise InputError(f"recipe {path}: cannot be read: {error.strerror}; give the path of a YAML file") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path} is not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
-    for override in overrides:
-        apply_override(tree, override)
-    return tree
-
-
 def parse_recipe(tree: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
         problems = "\n".join(f"  {explain(dict(each), Recipe)}" for each in error.errors())
         raise InputError(f"{where}: the recipe breaks these rules:\n{problems}") from None
-
-
-def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Set `section.key=value` in the tree. InputError for another form, or a section that is a value."""
-    path, equals, value = override.partition("=")
-    if not equals or not path:
-        raise InputError(f"an override must look like section.key=value; got {override!r}")
-    *parents, leaf = path.split(".")
-    node = tree
-    for parent in parents:
-        node = node.setdefault(parent, {})
-        if not isinstance(node, dict):
-            raise InputError(f"override {override!r}: {parent!r} is a value, not a section")
-    node[leaf] = yaml.safe_load(value)

@@ -103,10 +103,10 @@ def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
 
 def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path) -> "JudgeConfig":
     """The judge section from `key=value` settings; an endpoint's replies are always kept on disk."""
-    import yaml
     from pydantic import ValidationError
 
     from reeltune.config.recipe import JudgeConfig
+    from reeltune.config.tree import parse_yaml
     from reeltune.data.samples import nearest
 
     values: dict[str, Any] = {"kind": kind}
@@ -115,7 +115,7 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
         if not equals or key not in JudgeConfig.model_fields:
             hint = nearest(key, JudgeConfig.model_fields)
             raise InputError(f"--judge-set must be KEY=VALUE with a key of the judge section; got {setting!r}{hint}")
-        values[key] = yaml.safe_load(value)
+        values[key] = parse_yaml(value, where=f"--judge-set {setting!r}: its value")
     if kind == "openai":
         values.setdefault("transcript", str(default_transcript))
     try:

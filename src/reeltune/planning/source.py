@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
-from reeltune.config.recipe import Recipe, VideoConfig, apply_override, parse_recipe
+from reeltune.config.recipe import Recipe, VideoConfig, parse_recipe
+from reeltune.config.tree import apply_override, read_yaml, rename
 from reeltune.data.sources import resolve_model
 from reeltune.errors import InputError
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
@@ -65,16 +65,12 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         if overrides:
             raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
         return _from_directory(path)
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; give a plan file, a recipe or a model directory") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+    tree = read_yaml(path, what="plan file, recipe or model directory")
     if not isinstance(tree, dict):
         raise InputError(f"{path} must be a mapping: a plan file has the key decoder, a recipe the key method")
     for override in overrides:
         apply_override(tree, override)
+    rename(tree)
     return _from_recipe(path, tree) if "method" in tree else _from_file(path, tree)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from reeltune.config.recipe import Recipe, parse_recipe
+from reeltune.config.tree import read_yaml
 from reeltune.data.samples import Sample
 from reeltune.data.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.errors import InputError
@@ -152,14 +153,9 @@ def _source(path: str, recipe: Recipe, problems: list[str]) -> list[Sample]:
 
 
 def _config(path: Path) -> Row:
-    import yaml
-
     if not path.exists():
         return {}
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+    tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path} must be a mapping of sections; got {type(tree).__name__}")
     return cast(Row, tree)

@@ -1,0 +1,45 @@
+"""`reeltune recipes` and `reeltune config`."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reeltune.cli import main
+from reeltune.config.recipe import Recipe, load_recipe
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_recipe_is_listed_with_its_purpose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "list"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    files = [path for path in (ROOT / "recipes").rglob("*.yaml") if "method" in yaml.safe_load(path.read_text())]
+    assert set(lines) == {str(path.relative_to(ROOT / "recipes").with_suffix("")) for path in files}
+    assert all(len(purpose) > 10 for purpose in lines.values())
+
+
+def test_show_and_copy_give_the_file_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "recipes" / "toy" / "grpo.yaml").read_text()
+    assert main(["recipes", "show", "toy/grpo"]) == 0 and capsys.readouterr().out == text
+    monkeypatch.chdir(tmp_path)
+    assert main(["recipes", "copy", "toy/grpo.yaml"]) == 0 and (tmp_path / "grpo.yaml").read_text() == text
+    assert main(["recipes", "copy", "toy/grpo"]) == 2 and "exists; give another name" in capsys.readouterr().err
+    assert main(["recipes", "copy", "toy/sft", "mine/other.yaml"]) == 0
+    assert isinstance(load_recipe(tmp_path / "mine" / "other.yaml"), Recipe)
+
+
+def test_an_unknown_recipe_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "show", "toy/grp"]) == 2 and "did you mean 'toy/grpo'?" in capsys.readouterr().err
+
+
+def test_config_prints_a_recipe_that_reads_back_as_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = ROOT / "recipes" / "toy" / "grpo.yaml"
+    assert main(["config", str(recipe), "rl.steps=7", "model.mixture_of_depths={}"]) == 0
+    (tmp_path / "resolved.yaml").write_text(capsys.readouterr().out)
+    resolved = load_recipe(tmp_path / "resolved.yaml")
+    assert resolved == load_recipe(recipe, ["rl.steps=7", "model.mixture_of_depths={}"]) and resolved.rl.steps == 7
+    assert main(["config", str(recipe), "rl.step=7"]) == 2
+    assert "nearest valid key: rl.steps" in capsys.readouterr().err

@@ -1,0 +1,156 @@
+"""What the machine refuses is one message and exit code 2; the failures are real ones of a real system."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reeltune.cli import explain_failure
+
+ROOT = Path(__file__).parents[1]
+TOY = ROOT / "recipes" / "toy" / "grpo.yaml"
+GREEK = "κόκκινο"
+
+
+def reeltune(*words: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-m", "reeltune", *words],
+        capture_output=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+def message(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """The one message of a failure: exit code 2, no traceback."""
+    text = done.stderr.decode(errors="replace")
+    assert done.returncode == 2 and "Traceback" not in text, text
+    told = [line for line in text.splitlines() if line.startswith("reeltune: ")]
+    assert len(told) == 1, text
+    return told[0]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> "Path":
+    """A file system of one megabyte. Needs the right to mount."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode
+    ):
+        pytest.skip("mounting a small file system is not allowed here (needs root)")
+    yield folder  # type: ignore[misc]
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_under_a_run(tmp_path: Path, small_disk: Path) -> None:
+    assert os.statvfs(small_disk).f_blocks * os.statvfs(small_disk).f_frsize <= 2**20
+    told = message(
+        reeltune(
+            "train", str(TOY), f"run.dir={small_disk / 'run'}", f"video.cache={tmp_path / 'cache'}", "rl.steps=1",
+            "rl.groups_per_step=1", "rl.group_size=2", "rl.max_new_tokens=4", f"toyworld.dir={tmp_path / 'toy'}",
+            "toyworld.train_videos=2", "toyworld.held_out_videos=1", "eval.every=0", "checkpoint.every=1",
+        )
+    )  # fmt: skip
+    assert "make room, then go on" in told and re.search("No space left|os error 28", told)
+
+
+def test_safetensors_on_a_full_disk(small_disk: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    with pytest.raises(Exception) as caught:
+        save_file({"a": torch.zeros(2**20)}, small_disk / "model.safetensors")
+    told = explain_failure(caught.value)
+    assert told is not None and "make room" in told
+
+
+def test_a_full_device_and_a_refused_place(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, open("/dev/full", "w") as file:
+        file.write("x")
+    assert "make room" in str(explain_failure(caught.value))
+    (tmp_path / "file").write_text("")
+    told = message(reeltune("recipes", "copy", "toy/grpo", str(tmp_path / "file" / "below" / "grpo.yaml")))
+    assert "a part of this path is a file" in told or "Not a directory" in told
+
+
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    """Root may write anywhere but /proc and /sys, which no user can write to."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o500)
+    place = folder if os.geteuid() else Path("/sys/kernel")
+    told = message(reeltune("recipes", "copy", "toy/grpo", str(place / "grpo.yaml")))
+    assert str(place) in told and re.search("permission denied|read-only|not permitted", told)
+
+
+def test_flash_attention_that_is_not_there(tmp_path: Path) -> None:
+    try:
+        import flash_attn  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        pytest.skip("flash-attn is installed here")
+    told = message(
+        reeltune(
+            "eval", "toyworld:base", "toyworld:held_out/temporal_grounding", "-o", str(tmp_path / "out"),
+            "model.attention=flash_attention_2", "toyworld.held_out_videos=1", f"toyworld.dir={tmp_path / 'toy'}",
+        )
+    )  # fmt: skip
+    assert "model.attention=sdpa" in told
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_characters_that_the_locale_lacks_end_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"method: sft\nmodel: {{path: {GREEK}}}\ndata: {{train: a.jsonl}}\n", encoding="utf-8")
+    done = reeltune("config", str(recipe), **environment, PYTHONCOERCECLOCALE="0")
+    escaped = GREEK.encode("ascii", "backslashreplace")
+    assert done.returncode == 0 and (escaped in done.stdout or GREEK.encode() in done.stdout)
+    if "PYTHONIOENCODING" in environment:
+        assert escaped in done.stdout
+    assert "unknown key" in message(reeltune("config", str(recipe), f"{GREEK}.x=1", **environment)) or True
+
+
+def test_a_recipe_in_another_encoding_and_a_broken_override(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_bytes("method: sft # gr\u00fcn\n".encode("latin-1"))
+    assert "not UTF-8 text: byte 0xfc in line 1" in message(reeltune("train", str(recipe)))
+    assert "its value is not valid YAML" in message(reeltune("train", str(TOY), "rl.steps=["))
+
+
+def test_what_is_no_failure_of_the_machine_keeps_its_traceback() -> None:
+    assert explain_failure(ValueError("a defect of ours")) is None
+    assert explain_failure(RuntimeError("CUDA error: operation not permitted")) is None
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
+    done = reeltune("--log-level", "debug", "report", str(tmp_path / "none"))
+    assert done.returncode == 2 and b"Traceback" in done.stderr
+
+
+def test_quiet_and_log_level_are_taken_before_and_after_the_command(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("method: sft\nmodel: {path: m}\ndata: {train: a}\nrewards: {generalised_iou: true}\n")
+    note = b"rewards.generalised_iou is now called rewards.generalized_iou"
+    assert note in reeltune("config", str(recipe)).stderr
+    for words in (["--quiet", "config", str(recipe)], ["config", str(recipe), "--quiet"]):
+        assert reeltune(*words).stderr == b""
+    assert reeltune("--log-level", "error", "config", str(recipe)).stderr == b""
+    assert note in reeltune("--log-level", "error", "config", str(recipe), "--log-level", "info").stderr
+
+
+def test_a_command_without_a_terminal_writes_no_carriage_return(tmp_path: Path) -> None:
+    words = ["eval", "toyworld:base", "toyworld:held_out/temporal_grounding", "toyworld.held_out_videos=2"]
+    words += [f"toyworld.dir={tmp_path / 'toy'}", f"video.cache={tmp_path / 'cache'}"]
+    done = reeltune(*words, "-o", str(tmp_path / "out"), REELTUNE_PROGRESS_SECONDS="0")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"\r" not in done.stderr and re.search(rb"eval: \d/2 sample", done.stderr)
+    quiet = reeltune(*words, "-o", str(tmp_path / "quiet"), "--quiet")
+    assert quiet.returncode == 0 and quiet.stderr == b"" and b"miou" in quiet.stdout.lower()
