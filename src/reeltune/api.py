@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from reeltune.build import build_engine, build_policy, build_reader, load_tasks
-from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, load_tree, parse_recipe
+from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, parse_recipe
+from reeltune.config.tree import load_tree
 from reeltune.data.samples import Sample
 from reeltune.data.sources import load_source
 from reeltune.evaluation.runner import Metrics, answer, answer_all, metrics_by_task

@@ -70,7 +70,8 @@ def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None"
             given = args.overrides[0] if args.overrides else f"--recipe {args.recipe}"
             raise InputError(f"data check takes settings only with --model, for its prompts; got {given}")
         return None
-    from reeltune.config.recipe import load_tree, parse_recipe
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
     from reeltune.data.sources import resolve_model
     from reeltune.rollout.prompts import PromptCheck
 
