@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.damage import cut
 
 from reeltune.cli import main
 from reeltune.config.recipe import load_recipe
@@ -90,7 +91,7 @@ def test_a_run_is_never_overwritten(workshop: Any, capsys: Any) -> None:
 
 def test_broken_videos_are_quarantined_and_replaced(workshop: Any, capsys: Any) -> None:
     clip = workshop.folder / "3.mp4"
-    clip.write_bytes(clip.read_bytes()[:300])
+    cut(clip, 300)
     assert run(workshop, "run", "video.max_broken_share=0.2") == 0
     [row] = [json.loads(line) for line in (workshop.folder / "run" / "quarantine.jsonl").read_text().splitlines()]
     assert row["id"] == "clip-3" and row["reason"]

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from reeltune.cli import main
 
 SKIPPING = "rl.skipping={explore: 0.1, min_std: 0.12, max_resampled: 2}"
-LAUNCH_TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
 
 
 def rollouts(run: Path) -> list[list[dict[str, Any]]]:
@@ -83,7 +81,7 @@ def test_two_processes_skip_and_replace_what_one_does(workshop: Any) -> None:
     # A tower that trains: a process whose groups all have a signal has nothing new to encode.
     settings = (SKIPPING, "eval.every=0", "model.freeze_vision=false")
     assert main(workshop.command("one", *settings)[3:]) == 0
-    workshop.train("two", *settings, launch=LAUNCH_TWO)
+    workshop.train("two", *settings, processes=2)
     one, two = workshop.metrics("one"), workshop.metrics("two")
     assert sum(row["groups_resampled"] for row in one) > 0 and sum(row["prompts_skipped"] for row in one) > 0
     for left, right in zip(one, two, strict=True):
