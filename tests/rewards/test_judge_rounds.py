@@ -92,7 +92,8 @@ class Counting(RuleJudge):
 
     def ask(self, questions: Any, progress: Any = None) -> Any:
         self.asked.append([question.template for question in questions])
-        return super().ask(questions, progress)
+        lost = [isinstance(question, Grading) and question.answer == "lost" for question in questions]
+        return [None if gone else self.answer(each) for gone, each in zip(lost, questions, strict=True)]
 
     def answer(self, question: Question[Any]) -> Any:
         if isinstance(question, Grading):
@@ -163,6 +164,10 @@ def test_the_metrics_of_a_judged_task_follow_from_its_rewards() -> None:
     assert found.metrics == {"judged.right": pytest.approx(50.0), "judged.unanswered": 0.0}
     assert [row["judged.right"] for row in found.per_sample] == [100.0, 50.0, 0.0]
     assert [len(asked) for asked in judge.asked] == [3]
+    # Nothing is a zero that was not judged: left out of the mean, and counted.
+    lost = OPEN.judged_metrics(QUESTIONS, [["a cat"], ["lost", "a dog"], ["lost"]], judge)
+    assert lost.metrics == {"judged.right": pytest.approx(50.0), "judged.unanswered": 2.0}
+    assert [row.get("judged.right") for row in lost.per_sample] == [100.0, 0.0, None]
     assert OPEN.metrics(QUESTIONS, ["a cat"] * 3) == {"unparsed": 0.0, "n": 3.0}
 
 
