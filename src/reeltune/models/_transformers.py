@@ -105,6 +105,11 @@ def before_forward(module: nn.Module, hook: Callable[..., Any], arguments: Seque
     return module.register_forward_pre_hook(hook, with_kwargs=True)
 
 
+def after_forward(module: nn.Module, hook: Callable[..., Any]) -> Any:
+    """Call `hook(module, args, output)` after each forward of `module`, also after one that raised."""
+    return module.register_forward_hook(hook, always_call=True)
+
+
 def become(module: nn.Module, other: type[nn.Module]) -> None:
     """Give a module the methods of `other`, a subclass of its class or its base; weights and names stay."""
     if not (issubclass(other, type(module)) or issubclass(type(module), other)):

@@ -14,6 +14,7 @@ from torch import Tensor
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import parse_recipe
 from reeltune.errors import InputError
+from reeltune.models._transformers import disable_checkpointing
 from reeltune.models.mixture_of_depths.checkpoint import router_tensors
 from reeltune.models.mixture_of_depths.install import is_routed, routers
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
@@ -84,7 +85,7 @@ def test_packed_log_probs_and_gradients_equal_one_forward_per_completion(
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
 
-    policy.model.gradient_checkpointing_disable()
+    disable_checkpointing(policy.model)
     total = torch.zeros(())
     for group, values, weight in zip(groups, packed, weights, strict=True):
         for row, value, length, factor in zip(

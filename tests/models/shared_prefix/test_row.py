@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reeltune.models._transformers import disable_checkpointing
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, group_tokens, pack, prefill
 from reeltune.models.types import Completions, Group
@@ -74,7 +75,7 @@ def test_log_probs_and_gradients_equal_one_forward_per_completion(
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
 
-    policy.model.gradient_checkpointing_disable()
+    disable_checkpointing(policy.model)
     expected = [reference_log_probs(policy, group, 0.7) for group in groups]
     total = torch.zeros(())
     for group, rows, values, weight in zip(groups, expected, packed, weights, strict=True):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
-from reeltune.models._transformers import CACHE, Cache, become, before_forward, by_name, rename_cache
+from reeltune.models._transformers import CACHE, Cache, after_forward, become, before_forward, by_name, rename_cache
 from reeltune.models.mixture_of_depths.cache import routed_cache_layer
 from reeltune.models.mixture_of_depths.layer import ROUTED_CLASSES, RoutedLayer, Router
 from reeltune.models.mixture_of_depths.routing import Routing
@@ -53,7 +53,7 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
     holder: Any = model
     holder._mixture_of_depths_hooks = [
         before_forward(composite, reader.read_ids, ["input_ids"]),
-        composite.register_forward_hook(reader.forget, always_call=True),
+        after_forward(composite, reader.forget),
         before_forward(language_model, reader.describe, ARGUMENTS),
     ]
     setattr(holder.config, CONFIG_KEY, config.model_dump(mode="json"))
