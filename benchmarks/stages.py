@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reeltune.training.trainer import Trainer
 
 from models import SIDE, build_policy, forbid_ends
 from reeltune.config.recipe import parse_recipe
 from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
 from reeltune.training import launch, rl
-from reeltune.training.trainer import Trainer
 from reeltune.video.encode import write_video
 
 INSTRUCTION = "Say what you see, then answer."

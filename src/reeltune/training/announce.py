@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ def warn_of_rounding(recipe: Recipe) -> None:
         )
 
 
-def opening(recipe: Recipe, data: Data, world: World, first_step: int) -> None:
+def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: Sequence[str] = ()) -> None:
     """What will run: model, data, processes, sizes, place."""
     rl, samples = recipe.rl, data.samples
     tasks = sorted({sample.task for sample in samples})
@@ -39,6 +40,8 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int) -> None:
         )
     if first_step:
         _say(f"resumes after step {first_step}")
+    for each in changed:
+        _say(f"changed since the run began: {each}")
     _say(f"writes to {recipe.run.dir}")
 
 

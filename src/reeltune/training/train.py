@@ -7,6 +7,7 @@ the weights are loaded, and only then the run directory is begun.
 import platform
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -40,10 +41,12 @@ from reeltune.training.checkpoint import (
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
+from reeltune.training.lock import locked
 from reeltune.training.loop import Loop
 from reeltune.training.optimizer import make_optimizer
 from reeltune.training.prompt_history import PromptHistory, from_state
 from reeltune.training.prompts import PromptSource
+from reeltune.training.resume import require_same_run
 from reeltune.training.schedule import make_schedule
 from reeltune.training.step import GRPO, SFT, Method
 from reeltune.training.watch import Watch
@@ -60,6 +63,8 @@ class Checked:
     data: Data
     rewards: dict[str, Reward]
     judge: Judge | None
+    changed: list[str]
+    """Settings that a resumed run changes, in words."""
 
     @property
     def first_step(self) -> int:
@@ -78,14 +83,16 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
         announce.warn_of_rounding(recipe)
         if recipe.method == "grpo":
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
-        announce.opening(recipe, checked.data, world, checked.first_step)
+        announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
     if dry_run:
         return True
-    try:
-        finished = _run(recipe, checked, world)
-    finally:
-        if world.is_main and Path(recipe.run.dir).is_dir():
-            write_judge_record(Path(recipe.run.dir), checked.judge)
+    run_dir = Path(recipe.run.dir)
+    with locked(run_dir) if world.is_main else nullcontext():
+        try:
+            finished = _run(recipe, checked, world)
+        finally:
+            if world.is_main and (run_dir / "config.yaml").exists():
+                write_judge_record(run_dir, checked.judge)
     processes.leave()
     return finished
 
@@ -95,6 +102,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
     run_dir = Path(recipe.run.dir)
     share_of(recipe.samples_per_step, world, what="samples per step (rl.groups_per_step or sft.samples_per_step)")
     checkpoint = _checkpoint(run_dir, resume=resume)
+    changed = require_same_run(run_dir, recipe) if resume else []
     require_writable(run_dir)
     check_trackers(recipe.run.trackers)
     directory = model_directory(recipe)
@@ -108,7 +116,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
         loss = LOSSES.get(recipe.rl.loss)
         if not loss.divides_by_std and recipe.rl.advantage_scale != "none":
             raise InputError(f"rl.loss={recipe.rl.loss} divides by no std: set rl.advantage_scale to none")
-    return Checked(checkpoint, data, rewards, recipe_judge(recipe, rewards))
+    return Checked(checkpoint, data, rewards, recipe_judge(recipe, rewards), changed)
 
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
@@ -208,14 +216,19 @@ def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
 def _open_run(run_dir: Path, recipe: Recipe, world: World, *, resume_step: int | None) -> Journal | None:
     """The run's identity and, on the main process, its journal."""
     if world.is_main:
-        write_identity(run_dir, recipe, world)
+        write_identity(run_dir, recipe, world, resume_step=resume_step)
     world.wait()
     return Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers) if world.is_main else None
 
 
-def write_identity(run_dir: Path, recipe: Recipe, world: World) -> None:
+def write_identity(run_dir: Path, recipe: Recipe, world: World, *, resume_step: int | None = None) -> None:
     """config.yaml and environment.json: what ran, on what, in how many processes."""
-    write_text(run_dir / "config.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    if resume_step is None or not (run_dir / "config.yaml").exists():
+        write_text(run_dir / "config.yaml", text)
+    elif (run_dir / "config.yaml").read_text(encoding="utf-8") != text:
+        # What the run began with stays; what it goes on with stands beside it.
+        write_text(run_dir / f"config-from-step-{resume_step:06d}.yaml", text)
     facts: Mapping[str, object] = {
         "reeltune": __version__,
         "python": platform.python_version(),
