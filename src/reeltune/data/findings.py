@@ -185,9 +185,7 @@ def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:
 
 
 def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> None:
-    from tqdm import tqdm
-
-    for sample in tqdm(report.samples, desc="prompts", unit="sample"):
+    for sample in track(report.samples, "prompts", unit="sample"):
         try:
             prompt_length(sample)
         except VideoError as error:

@@ -58,22 +58,23 @@ def answer_all(
     found: list[Answer | None] = []
     for start in range(0, len(samples), batch_size):
         batch = samples[start : start + batch_size]
-        prompts = read_prompts(reader, batch, quarantine)
+        prompts = read_prompts(reader, batch, quarantine, total=len(samples))
         texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
         found += [next(texts) if each else None for each in prompts]
-    if samples:
-        quarantine.check(len(samples))
     return found
 
 
-def read_prompts(reader: InputReader, samples: Sequence[Sample], quarantine: Quarantine) -> list[Prompt | None]:
-    """The prompt of each sample; one that cannot be read is set aside."""
+def read_prompts(
+    reader: InputReader, samples: Sequence[Sample], quarantine: Quarantine, *, total: int
+) -> list[Prompt | None]:
+    """The prompt of each sample; one that cannot be read is set aside, a limited share of `total` samples."""
     found: list[Prompt | None] = []
     for sample in samples:
         try:
             found.append(None if sample.id in quarantine else reader.prompt(sample))
         except SampleError as error:
             quarantine.add(sample.id, sample.video, str(error))
+            quarantine.check(total)
             found.append(None)
     return found
 
@@ -103,8 +104,7 @@ def predict(
     with progress, path.open("a", encoding="utf-8") as file:
         for start in range(0, len(todo), batch_size):
             batch = todo[start : start + batch_size]
-            prompts = read_prompts(reader, batch, quarantine)
-            quarantine.check(len(samples))
+            prompts = read_prompts(reader, batch, quarantine, total=len(samples))
             readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
             answers = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
             for (sample, _), each in zip(readable, answers, strict=True):

@@ -97,6 +97,8 @@ class GRPO:
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=self.config.kl > 0)
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
+        if self.faults:
+            metrics["reward_faults"] = float(sum(world.gather([len(self.faults)])))
         return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
 
     def sample(self, step: int, groups: Sequence[Group], *, keep_graph: bool) -> None:
