@@ -83,6 +83,20 @@ def test_a_judge_of_ones_own(tmp_path: Path) -> None:
     assert record["judge"] == "words" and record["questions"] > 0
 
 
+def test_scores_of_a_judged_task_of_ones_own(tmp_path: Path) -> None:
+    samples = Path(command("examples/judged_task.py", str(tmp_path), "4").strip())
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    answers = [{"id": row["id"], "text": f"<answer>the {row['target']}</answer>"} for row in rows[:3]]
+    predictions, scores = tmp_path / "predictions.jsonl", tmp_path / "scores.json"
+    predictions.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+    asked = (str(samples), str(predictions), "--task-file", "examples/judged_task.py", "--json", str(scores))
+    table = command("-m", "reeltune", "score", *asked, "--judge", "examples/judged_task.py:WordJudge")
+    # A missing answer is wrong; the table says what the numbers are.
+    assert "words proxy (a proxy, not a judgment)" in table and "75.00" in table
+    found = json.loads(scores.read_text())
+    assert found["open_qa"]["words_proxy.right"] == 75.0 and found["judge"]["questions"] == 3
+
+
 def test_rewards_of_ones_own(tmp_path: Path) -> None:
     names = ("short", "varied", "no_repeats", "served")
     functions = ", ".join(f"{name}: examples/own_reward.py:{name}" for name in names)

@@ -132,7 +132,7 @@ def judged_table(metrics: Mapping[str, Mapping[str, float]], judge: "Judge") -> 
     """One block a metric, named as its task calls it; the name says who judged with which prompts."""
     from reeltune.tasks import get_task
 
-    note = "word overlap, not a judgment" if judge.proxy else f"judge: {judge.label}"
+    note = judge.proxy_note if judge.proxy else f"judge: {judge.label}"
     blocks = []
     for task, values in metrics.items():
         for name in dict.fromkeys(key.partition(".")[0] for key in values):

@@ -68,6 +68,8 @@ class Judge(ABC):
 
     kind: ClassVar[str]
     proxy: ClassVar[bool] = False
+    proxy_note: ClassVar[str] = "a proxy, not a judgment"
+    """What a proxy's numbers are, beside their names in a table."""
 
     def __init__(self, config: "JudgeConfig | None" = None) -> None:
         """`config`: the recipe's judge section, where a recipe names the judge."""
