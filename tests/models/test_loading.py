@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.families.generated import build, class_of
 
 from reeltune.errors import InputError
-from reeltune.models.loading import check_directory
+from reeltune.models.loading import check_weight_files
 from reeltune.models.policy import load_policy
 
 NAME = "model.language_model.layers.1.mlp.up_proj.weight"
@@ -142,7 +142,7 @@ def test_damaged_json_files_are_named(model: Path) -> None:
     assert "config.json cannot be read" in message(model)
     (model / "model.safetensors.index.json").write_text("[]")
     with pytest.raises(InputError, match="not a weight index"):
-        check_directory(model)
+        check_weight_files(model)
 
 
 def test_flash_attention_without_its_package_is_one_message(model: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_type_without_a_family_and_a_family_that_is_none_are_errors(model: Pat
     assert "did you mean 'qwen3_vl'" in message(model, family="qwen3vl")
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"model_type": "glm4v"}))
-    assert "no family for model type 'glm4v'" in message(model)
+    assert "no adapter for model type 'glm4v'" in message(model)
 
 
 def test_a_file_of_weights_of_another_model_is_not_taken(tmp_path: Path) -> None:

@@ -19,15 +19,19 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check_directory(path: Path) -> None:
-    """InputError unless `path` is a model directory whose weight files are all there and whole."""
+    """InputError unless `path` is a model directory."""
     if not (path / "config.json").is_file():
         raise InputError(_no_model(path))
-    files = sorted(path.glob("*.safetensors"))
-    if not files:
+    if not any(path.glob("*.safetensors")):
         raise InputError(
             f"{path} has a config.json but no *.safetensors weights; download them there, or save them with "
             "save_pretrained"
         )
+
+
+def check_weight_files(path: Path) -> None:
+    """InputError unless all weight files of a model directory are there and whole."""
+    files = sorted(path.glob("*.safetensors"))
     if (path / INDEX).is_file():
         try:
             wanted = set(json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"].values())

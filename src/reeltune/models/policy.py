@@ -8,7 +8,14 @@ from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
 from reeltune.models._transformers import enable_checkpointing
 from reeltune.models.families import make_family
-from reeltune.models.loading import check_attention, check_directory, open_config, open_tokenizer, refuse_not_finite
+from reeltune.models.loading import (
+    check_attention,
+    check_directory,
+    check_weight_files,
+    open_config,
+    open_tokenizer,
+    refuse_not_finite,
+)
 from reeltune.models.mixture_of_depths.checkpoint import open_routed
 from reeltune.models.model import Policy
 from reeltune.models.self_check import check_against_stock
@@ -41,6 +48,7 @@ def load_policy(
     check_attention(attention)
     config = open_config(path)
     adapter = make_family(config, path, family)
+    check_weight_files(path)
     model = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
     refuse_not_finite(path, model)
     adapter.refuse_inseparable(config.get_text_config(), path)

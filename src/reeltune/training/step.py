@@ -60,6 +60,7 @@ class GRPO:
 
     def __call__(self, step: int) -> StepResult:
         learner, world = self.learner, self.learner.world
+        faults = len(self.faults) if self.faults is not None else 0
         with autocast(world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
             groups = self.source.next(step)
@@ -97,8 +98,9 @@ class GRPO:
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=self.config.kl > 0)
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
-        if self.faults:
-            metrics["reward_faults"] = float(sum(world.gather([len(self.faults)])))
+        if self.faults is not None:
+            # Of this step alone, so that a resumed run writes what one that was never stopped does.
+            metrics["reward_faults"] = float(sum(world.gather([len(self.faults) - faults])))
         return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
 
     def sample(self, step: int, groups: Sequence[Group], *, keep_graph: bool) -> None:

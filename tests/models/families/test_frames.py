@@ -1,4 +1,4 @@
-"""Families that see a video as images: each frame is resized once, from the file's own size, as processors do."""
+"""Families that see a video as images: each frame is resized once, from its own size, as the processors do it."""
 
 from pathlib import Path
 from typing import Any

@@ -41,7 +41,7 @@ def make_family(config: Any, path: Path, name: str | None = None) -> Family:
     """
     if name is None and config.model_type not in FAMILIES:
         raise InputError(
-            f"{path}: no family for model type {config.model_type!r}; there are {', '.join(FAMILIES)}. One of your "
+            f"{path}: no adapter for model type {config.model_type!r}; there are {', '.join(FAMILIES)}. One of your "
             "own is named by `model.family`: module:Class or path/to/file.py:Class"
         )
     return FAMILIES.get(name or config.model_type)(config, read_processor(path))
