@@ -18,6 +18,7 @@ VIDEO_BYTES = 2_000_000
 QUARANTINE_SHOWN = 10
 COLOURS = ("grpo", "truth", "sft", "violet", "muted")
 DASHES = ("", "7 4", "2 3", "10 3 2 3", "4 2")
+SHOWN_WARNINGS = 5
 NOT_SKILLS = ("n", "unparsed")
 HEALTH = {
     "loss": ("Loss", ""),
@@ -30,7 +31,7 @@ HEALTH = {
     "unparsed": ("Unreadable answers", "share of completions"),
     "unjudged": ("Unanswered by the judge", "share of completions"),
     "truncated": ("Cut-off completions", "share"),
-    "nll": ("Nll", "mean −log p of the sampled tokens"),
+    "nll": ("Entropy estimate", "mean −log p of the sampled tokens"),
     "clip_fraction": ("Clipped tokens", "share"),
 }
 
@@ -52,6 +53,8 @@ def _header(run: RunFiles) -> str:
     stopped = ""
     if planned is not None and run.last_step < planned:
         stopped = notice(f"This run is not finished: it stands at {state}. The same command with --resume goes on.")
+    for row in run.warnings[-SHOWN_WARNINGS:]:
+        stopped += notice(f"Step {row['step']}: {row['warning']}")
     rows: list[tuple[str, object]] = [("Method", run.method.upper()), ("Steps", state)]
     rows += [(name, value) for name, value in _recipe_facts(run) if value is not None]
     if run.timings:

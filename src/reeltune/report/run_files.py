@@ -30,6 +30,8 @@ class RunFiles:
     evaluations: list[Row]
     timings: list[Row]
     quarantine: list[Row]
+    warnings: list[Row]
+    """What the watch had to say."""
     rollout_files: dict[int, Path]
     answer_files: dict[int, Path]
     """What the evaluations were answered, by step."""
@@ -79,6 +81,7 @@ def read_run(directory: Path) -> RunFiles:
         evaluations=[line for line, evaluation in zip(lines, is_evaluation, strict=True) if evaluation],
         timings=read_lines(directory / "timings.jsonl"),
         quarantine=read_lines(directory / "quarantine.jsonl"),
+        warnings=read_lines(directory / "watch.jsonl"),
         rollout_files=_by_step(directory / "rollouts"),
         answer_files=_by_step(directory / "answers"),
     )
