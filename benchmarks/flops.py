@@ -21,7 +21,7 @@ def forward_flops(policy: Policy, prompt: Prompt, tokens: int, group_size: int) 
     """Tower, prompt of P tokens, G completions of C tokens over it, and the head where a token is predicted."""
     if is_routed(policy.model):
         raise SystemExit(f"{policy.source}: a p-MoD model; mixture_of_depths.py measures those")
-    vision = policy.family.vision_tokens(prompt.grid_thw)
+    vision = int((prompt.input_ids == policy.family.placeholder_id).sum())
     architecture = read_architecture(
         policy.config.to_dict(), str(policy.source), tokens_per_image=vision // prompt.grid_thw[0]
     )

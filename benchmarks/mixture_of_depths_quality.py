@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from reeltune.training.launch import make_reader, train
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import Recipe, ToyworldConfig, parse_recipe
@@ -26,7 +27,6 @@ from reeltune.files import write_json
 from reeltune.models.mixture_of_depths.schedule import layer_ratios, mean_ratio
 from reeltune.models.policy import load_policy
 from reeltune.rollout.hf import HFEngine
-from reeltune.training.launch import make_reader, train
 
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "dense": None,

@@ -108,10 +108,11 @@ def make_prompt(policy: Policy, time_patches: int, seed: int) -> Prompt:
     if isinstance(policy.family, Qwen3VL):  # it writes a time before each patch
         return policy.prompt("What happens, and when does it begin and end?", clip)
     config = policy.config
-    video = [config.video_token_id] * policy.family.vision_tokens(policy.family.grid(clip))
+    t, rows, columns = policy.family.grid(clip)
+    video = [config.video_token_id] * (t * rows * columns // config.vision_config.spatial_merge_size**2)
     before, after = (rng.integers(*words(policy), count).tolist() for count in (30, TEXT_TOKENS - 32))
     ids = torch.tensor([*before, config.vision_start_token_id, *video, config.vision_end_token_id, *after])
-    return Prompt(ids, policy.family.position_ids(policy.model, ids, clip), policy.family.grid(clip), clip)
+    return Prompt(ids, policy.family.position_ids(ids, clip), policy.family.grid(clip), clip)
 
 
 def make_completions(policy: Policy, lengths: Sequence[int], seed: int) -> Completions:

@@ -35,7 +35,7 @@ from reeltune.selection.report import write_report
 from reeltune.selection.rules import Options, choose
 from reeltune.selection.sampling import sample_stats
 from reeltune.training.journal import read_jsonl
-from reeltune.training.launch import train
+from reeltune.training.train import train
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "toy" / "grpo.yaml"
 ARMS = {"all": "base", "random": "sft", "selected": "grpo", "online": "truth"}

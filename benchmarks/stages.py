@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reeltune.training.trainer import Trainer
 
 from models import SIDE, build_policy, forbid_ends
 from reeltune.config.recipe import parse_recipe
 from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
 from reeltune.training import launch, rl
-from reeltune.training.trainer import Trainer
 from reeltune.video.encode import write_video
 
 INSTRUCTION = "Say what you see, then answer."
@@ -28,7 +28,7 @@ from reeltune.tasks.instruction import Instruction
 
 class Vowels(Instruction):
     name = "vowels"
-    presets = {"own": {"format": 1.0}}
+    default_weights = {"format": 1.0}
 
     def format_reward(self, sample, text, mode):
         return sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)
@@ -40,7 +40,7 @@ STAGES = {
     "decode": (InputReader, "prompt"),
     "encode": (InputReader, "encode"),
     "rollout": (HFEngine, "generate"),
-    "reward": (rl, "score_group"),
+    "reward": (rl, "score_groups"),
     "update": (Trainer, "_update"),
 }
 

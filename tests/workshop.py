@@ -19,7 +19,7 @@ from reeltune.tasks.instruction import Instruction, InstructionSample
 
 class Vowels(Instruction):
     name = "vowels"
-    presets = {"videochat-r1": {"vowels": 1.0}}
+    default_weights = {"vowels": 1.0}
 
     def rewards(self, sample, text, mode, options=None):
         return {"vowels": sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)}
@@ -29,12 +29,18 @@ TASK = Vowels()
 '''
 
 
+def torchrun(count: int) -> list[str]:
+    """The launcher of `count` processes."""
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count), "-m"]
+
+
 class Workshop:
     """Runs `reeltune train` in a folder of its own."""
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.folder = folder
         self.model = model
+        self.launcher = torchrun
         (folder / "vowels.py").write_text(TASK)
         self.samples = folder / "samples.jsonl"
         self._write_samples(8)
@@ -73,14 +79,14 @@ class Workshop:
             "eval": {"data": str(self.samples), "every": 3, "max_new_tokens": 6},
         }
 
-    def command(self, run: str, *overrides: str, launch: list[str] | None = None) -> list[str]:
-        start = launch or [sys.executable, "-m"]
+    def command(self, run: str, *overrides: str, processes: int = 1) -> list[str]:
+        start = self.launcher(processes) if processes > 1 else [sys.executable, "-m"]
         return [*start, "reeltune", "train", str(self.recipe), f"run.dir={self.folder / run}", *overrides]
 
-    def start(self, run: str, *overrides: str, launch: list[str] | None = None) -> "subprocess.Popen[str]":
+    def start(self, run: str, *overrides: str, processes: int = 1) -> "subprocess.Popen[str]":
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         return subprocess.Popen(
-            self.command(run, *overrides, launch=launch),
+            self.command(run, *overrides, processes=processes),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -88,11 +94,19 @@ class Workshop:
             start_new_session=True,
         )
 
-    def train(self, run: str, *overrides: str, code: int = 0, launch: list[str] | None = None) -> str:
-        process = self.start(run, *overrides, launch=launch)
+    def train(self, run: str, *overrides: str, code: int = 0, processes: int = 1) -> str:
+        """Run to the end in so many processes, and make sure that there were so many."""
+        process = self.start(run, *overrides, processes=processes)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == code, output
+        if (self.folder / run / "environment.json").exists():
+            self.require_processes(run, processes)
         return output
+
+    def require_processes(self, run: str, count: int) -> None:
+        """A test of several processes that ran in one would show nothing."""
+        found = json.loads((self.folder / run / "environment.json").read_text())["processes"]
+        assert found == count, f"the run had {found} processes, the test is about {count}"
 
     def metrics(self, run: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
@@ -103,6 +117,5 @@ def workshop(tmp_path: Path, tiny_models: Any, monkeypatch: Any) -> Workshop:
     from reeltune import tasks
 
     # Every test has a task file of its own with the same task in it.
-    monkeypatch.setattr(tasks._registry, "_found", None)
-    monkeypatch.setattr(tasks._registry, "_files", {})
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
     return Workshop(tmp_path, tiny_models("qwen3_vl"))

@@ -1,4 +1,4 @@
-"""`python -m reeltune`, the form that `accelerate launch -m reeltune` takes."""
+"""`python -m reeltune`, the form that `torchrun -m reeltune` takes."""
 
 import sys
 

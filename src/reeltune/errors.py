@@ -8,5 +8,9 @@ class InputError(Exception):
     """
 
 
-class VideoError(InputError):
-    """One video cannot be used. Long runs quarantine it, count it and go on."""
+class SampleError(InputError):
+    """One sample cannot be used. Long runs quarantine it, count it and go on. The message names its id or its video."""
+
+
+class VideoError(SampleError):
+    """Its video cannot be used."""

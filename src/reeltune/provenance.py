@@ -9,7 +9,9 @@ from typing import Any
 from reeltune.config.recipe import Recipe
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
+from reeltune.files import write_json
 
+IDENTITY_FILE = "identity.json"
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -37,6 +39,12 @@ def file_digests(paths: Iterable[str]) -> list[str]:
     return [f"{Path(path).name} {file_digest(Path(path))}" for path in paths]
 
 
+def code_file_digests(specs: Iterable[str]) -> list[str]:
+    """Of the files among what was named as file.py, file.py:object or module:object; installed modules are left out."""
+    places = {spec if spec.endswith(".py") else spec.rpartition(":")[0] for spec in specs}
+    return file_digests(sorted(place for place in places if place.endswith(".py")))
+
+
 def changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """A line for every name whose value differs."""
     return [
@@ -56,7 +64,15 @@ def asked_settings(recipe: Recipe) -> dict[str, Any]:
         "mixture_of_depths": routed.model_dump(mode="json") if routed else None,
         "precision": recipe.optim.precision,
         "video": recipe.video.model_dump(
-            include={"fps", "min_frames", "max_frames", "total_pixels", "min_frame_pixels", "max_frame_pixels"}
+            include={
+                "fps",
+                "min_frames",
+                "max_frames",
+                "sampling",
+                "total_pixels",
+                "min_frame_pixels",
+                "max_frame_pixels",
+            }
         ),
     }
 
@@ -73,3 +89,36 @@ def pool_digest(samples: Sequence[Sample]) -> str:
 def content(sample: Mapping[str, Any]) -> dict[str, Any]:
     """A sample without the place of its video."""
     return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
+
+
+def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Digests and settings that an evaluation's answers depend on. InputError when `model` holds no weights."""
+    return {
+        "model": model_digest(model),
+        "samples": f"{len(samples)} samples ({pool_digest(samples)})",
+        **asked_settings(recipe),
+        "max_new_tokens": recipe.eval.max_new_tokens,
+        "task files": code_file_digests(recipe.data.tasks),
+    }
+
+
+def claim_evaluation(directory: Path, recipe: Recipe, model: Path, samples: Sequence[Sample]) -> None:
+    """Write identity.json, or find this very identity there: answers on disk are not asked again, so a directory must
+    never be continued by another evaluation. InputError for answers of anything else.
+    """
+    identity = evaluation_identity(recipe, model, samples)
+    path = directory / IDENTITY_FILE
+    answers = directory / "predictions.jsonl"
+    if not path.exists():
+        if answers.exists():
+            raise InputError(f"{answers} has no {IDENTITY_FILE} beside it: whose answers are these? Give another -o")
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(path, identity)
+        return
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        lines = [f"  {line}" for line in changes(found, identity)]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: not the identity of an evaluation ({error}); give another -o") from None
+    if lines:
+        raise InputError(f"{directory} holds answers of another evaluation; give another -o:\n" + "\n".join(lines))

@@ -169,3 +169,89 @@ def test_the_command_refuses_what_it_cannot_read(folder: Path) -> None:
     for path in (folder / "none.jsonl", write(folder / "empty.jsonl"), write(folder / "bad.jsonl", "{")):
         done = run(path)
         assert done.returncode == 2 and str(path) in done.stderr and "Traceback" not in done.stderr
+
+
+def timed(path: Path, stamps: list[float]) -> Path:
+    from reeltune.video.encode import write_video
+
+    frames = np.random.default_rng(0).integers(0, 255, (len(stamps), 32, 32, 3), dtype=np.uint8)
+    write_video(path, frames, timestamps=stamps)
+    return path
+
+
+def test_variable_rate_is_named(tmp_path: Path) -> None:
+    even = [number / 10 for number in range(20)]
+    timed(tmp_path / "even.mp4", even)
+    timed(tmp_path / "odd.mp4", [*even[:10], *(time + 4 for time in even[10:])])
+    samples = write(tmp_path / "s.jsonl", *(CHOICE | {"id": name, "video": f"{name}.mp4"} for name in ("even", "odd")))
+    report = check_samples(samples, decode=True)
+    assert not report.errors
+    [(kind, [place])] = report.warnings.items()
+    assert "video.sampling=time" in kind
+    assert "odd.mp4: 0.100 to 4.100 s from frame to frame, usually 0.100 s" in place
+
+
+def test_a_late_start_is_named_and_times_count_from_the_files_start(tmp_path: Path) -> None:
+    from tests.video.test_times import late_video
+
+    frames = np.random.default_rng(0).integers(0, 255, (20, 32, 32, 3), dtype=np.uint8)
+    late_video(tmp_path / "a.mp4", frames, [number / 10 for number in range(20)], start=1.5, sound=5.0)
+    row = GOOD | {"duration": 3.5, "target": [[2.0, 3.5]]}
+    report = check_samples(write(tmp_path / "s.jsonl", row), decode=True)
+    assert not report.errors, "the span ends where the late pictures end"
+    [(kind, [place])] = report.warnings.items()
+    assert kind.startswith("video streams start late") and "the first frame is shown at 1.500 s" in place
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        (GOOD | {"query": "the token <|video_pad|> appears"}, "'query': <|video_pad|>"),
+        (CHOICE | {"options": ["x", "<image>y"]}, "'options[1]': <image>"),
+        (CHOICE | {"question": "<|im_end|>?"}, "'question': <|im_end|>"),
+    ],
+)
+def test_special_tokens_in_texts(folder: Path, row: dict, place: str) -> None:
+    report = check_samples(write(folder / "s.jsonl", row))
+    [(kind, [found])] = report.errors.items()
+    assert "special tokens" in kind and place in found and f"id {row['id']!r}" in found
+    assert not check_samples(write(folder / "t.jsonl", GOOD | {"meta": {"note": "<|video_pad|>"}})).errors
+
+
+def test_prompts_are_counted_as_the_model_reads_them(tiny_models, tmp_path: Path) -> None:
+    """The count, made without weights and without decoding, is that of the reader that trains."""
+    from reeltune.config.recipe import VideoConfig
+    from reeltune.models.policy import load_policy
+    from reeltune.rollout.prompts import PromptCheck
+    from reeltune.rollout.reader import InputReader
+
+    clip(tmp_path / "a.mp4", seconds=3)
+    [sample] = load_samples(write(tmp_path / "s.jsonl", GOOD))
+    video = VideoConfig(min_frame_pixels=28 * 28, max_frame_pixels=56 * 56)
+    for family in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl"):
+        model = tiny_models(family)
+        reader = InputReader(load_policy(model), video, cache=tmp_path / "cache", mode="think", system="Be brief.")
+        weightless = tmp_path / family
+        weightless.mkdir()
+        for file in model.iterdir():
+            if file.suffix != ".safetensors":
+                (weightless / file.name).write_bytes(file.read_bytes())
+        check = PromptCheck(weightless, video, mode="think", system="Be brief.")
+        assert check.limit == 4096
+        assert check.length(sample) == len(reader.prompt(sample)) > 20
+
+
+def test_prompts_longer_than_the_model_are_named(tiny_models, tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4")
+    rows = [GOOD, GOOD | {"id": "long", "query": "x y " * 5000}, GOOD | {"id": "token", "query": "<|vision_pad|>"}]
+    samples = write(tmp_path / "s.jsonl", *rows)
+    command = [sys.executable, "-m", "reeltune", "data", "check", str(samples)]
+    model = ["--model", str(tiny_models("qwen2_5_vl")), "video.max_frames=4", "video.max_frame_pixels=20000"]
+    done = subprocess.run([*command, *model], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: prompts that the model cannot take: 2" in done.stdout
+    assert "id 'long': its prompt has" in done.stdout and "the model takes 4096" in done.stdout
+    assert "id 'token': its text holds <|vision_pad|>" in done.stdout
+    for wrong, message in [(["video.fps=1"], "only with --model"), (["--model", "nowhere"], "config.json")]:
+        done = subprocess.run([*command, *wrong], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and message in done.stderr

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.damage import cut
 
 
 def weights(run: Path, step: int) -> bytes:
@@ -60,14 +60,11 @@ def test_ctrl_c_leaves_a_resumable_run(workshop: Any) -> None:
     assert workshop.metrics("stopped")[-1]["step"] == done + 1
 
 
-LAUNCH_TWO = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m"]
-
-
 @pytest.mark.parametrize("method", ["grpo", "sft"])
 def test_two_processes_give_the_losses_of_one(workshop: Any, method: str) -> None:
     common = [f"method={method}", "model.freeze_vision=false"]
     workshop.train("one", *common)
-    workshop.train("two", *common, launch=LAUNCH_TWO)
+    workshop.train("two", *common, processes=2)
     one, two = workshop.metrics("one"), workshop.metrics("two")
     assert len(one) == len(two) == 9
     for left, right in zip(one, two, strict=True):
@@ -79,24 +76,24 @@ def test_two_processes_give_the_losses_of_one(workshop: Any, method: str) -> Non
 def test_videos_that_two_processes_set_aside_are_counted_together(workshop: Any) -> None:
     for number in (2, 5, 6):
         clip = workshop.folder / f"{number}.mp4"
-        clip.write_bytes(clip.read_bytes()[:300])
+        cut(clip, 300)
     common = ["rl.steps=3", "eval.every=0"]
-    for name, launch in (("one", None), ("two", LAUNCH_TWO)):
-        workshop.train(name, *common, "video.max_broken_share=0.5", launch=launch)
+    for name, count in (("one", 1), ("two", 2)):
+        workshop.train(name, *common, "video.max_broken_share=0.5", processes=count)
     counts = [[row["quarantined"] for row in workshop.metrics(name)] for name in ("one", "two")]
     assert counts[0] == counts[1] and counts[0][-1] == 3
-    output = workshop.train("strict", *common, "video.max_broken_share=0.3", code=1, launch=LAUNCH_TWO)
+    output = workshop.train("strict", *common, "video.max_broken_share=0.3", code=1, processes=2)
     assert "3 of 8 samples" in output
 
 
 def test_two_processes_resume_exactly(workshop: Any) -> None:
-    workshop.train("whole", launch=LAUNCH_TWO)
+    workshop.train("whole", processes=2)
     run = workshop.folder / "killed"
-    process = workshop.start("killed", launch=LAUNCH_TWO)
+    process = workshop.start("killed", processes=2)
     wait_for_step(run, 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    workshop.train("killed", "--resume", launch=LAUNCH_TWO)
+    workshop.train("killed", "--resume", processes=2)
     assert (run / "metrics.jsonl").read_bytes() == (workshop.folder / "whole" / "metrics.jsonl").read_bytes()
     assert weights(run, 6) == weights(workshop.folder / "whole", 6)
 

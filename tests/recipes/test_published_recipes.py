@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reeltune.config.recipe import load_recipe
-from reeltune.training.launch import train
+from reeltune.training.train import train
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(

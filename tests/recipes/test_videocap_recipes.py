@@ -10,7 +10,7 @@ import torch
 from reeltune.config.recipe import load_recipe
 from reeltune.errors import InputError
 from reeltune.tasks import load_module
-from reeltune.training.launch import train
+from reeltune.training.train import train
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "videocap-r1"
 

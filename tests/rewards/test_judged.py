@@ -1,13 +1,16 @@
+import pytest
+
 from reeltune.config.recipe import JudgeConfig, parse_recipe
 from reeltune.data.samples import to_sample
-from reeltune.judges.base import RuleJudge
+from reeltune.errors import InputError
+from reeltune.judges.base import Judge, RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Question
-from reeltune.rewards.score import score_group
+from reeltune.rewards.judging import recipe_judge
+from reeltune.rewards.score import GroupRewards, needs_judge, score_groups
 from reeltune.rewards.weights import Reward, reward_of
 from reeltune.tasks.captioning.task import TASK, CaptioningSample
-from reeltune.training.judging import named_rewards, needs_judge, recipe_judge
 
 EVENTS = ["The red circle appears.", "The red circle vanishes."]
 SAMPLE = to_sample(
@@ -17,10 +20,10 @@ SAMPLE = to_sample(
 GROUP = [f"<answer>{text}</answer>" for text in (" ".join(EVENTS), EVENTS[0], "Nothing.")]
 
 
-class Silent(RuleJudge):
+class Forgetful(RuleJudge):
     """Does not answer for the texts it was told."""
 
-    kind = "silent"
+    kind = "forgetful"
 
     def __init__(self, *lost: str) -> None:
         super().__init__()
@@ -38,24 +41,31 @@ def reward(**weights: float) -> Reward:
     return reward_of(TASK, "direct", weights={"think": 0.0, "format": 1.0, "caption": 1.0, **weights})
 
 
+def score_group(reward: Reward, judge: Judge | None) -> GroupRewards:
+    [found] = score_groups({"captioning": reward}, [SAMPLE], [GROUP], judge)
+    return found
+
+
 def test_the_judge_gives_the_caption_reward() -> None:
-    found = score_group(reward(caption=2.0), SAMPLE, GROUP, judge=EventsJudge())
+    found = score_group(reward(caption=2.0), EventsJudge())
     assert found.total.tolist() == [3.0, 3.0, 1.0] and found.valid.all()
     assert found.components["caption"] == [1.0, 1.0, 0.0] and found.components["think"] == [None] * 3
 
 
 def test_an_unanswered_completion_leaves_the_group() -> None:
     """It keeps no format reward either: a lower total would be a score."""
-    found = score_group(reward(), SAMPLE, GROUP, judge=Silent("nothing."))
+    found = score_group(reward(), Forgetful("nothing."))
     assert found.valid.tolist() == [True, True, False]
     assert found.components["caption"] == [1.0, 1.0, None]
     everything = tuple(text.removeprefix("<answer>").removesuffix("</answer>").lower() for text in GROUP)
-    found = score_group(reward(), SAMPLE, GROUP, judge=Silent(*everything))
+    found = score_group(reward(), Forgetful(*everything))
     assert not found.valid.any() and found.total.tolist() == [0.0] * 3
 
 
-def test_without_a_judge_the_caption_reward_does_not_apply() -> None:
-    found = score_group(reward(), SAMPLE, GROUP)
+def test_without_a_judge_nothing_is_scored_on_format_alone() -> None:
+    with pytest.raises(InputError, match=r"captioning\.caption of sample 'a' needs a judge"):
+        score_group(reward(), None)
+    found = score_group(reward(caption=0.0), None)
     assert found.total.tolist() == [1.0] * 3 and found.valid.all()
 
 
@@ -64,19 +74,19 @@ def recipe(judge: dict[str, object]):  # type: ignore[no-untyped-def]
     return parse_recipe(tree, where="test")
 
 
-def test_a_proxy_pays_under_its_own_name() -> None:
+def test_a_proxy_scores_under_its_own_name() -> None:
     rewards = {"captioning": reward(caption=2.0)}
     judge = recipe_judge(recipe({"kind": "lexical"}), rewards)
     assert isinstance(judge, LexicalJudge)
-    found = score_group(named_rewards(rewards, judge)["captioning"], SAMPLE, GROUP, judge=judge)
+    found = score_group(rewards["captioning"], judge)
     assert found.components["caption_lexical_proxy"] == [1.0, 1.0, 0.0]
     assert found.total.tolist() == [3.0, 3.0, 1.0]
-    assert "caption_lexical_proxy" not in named_rewards(rewards, EventsJudge())["captioning"].weights
+    assert "caption_lexical_proxy" not in rewards["captioning"].judged_by(EventsJudge()).weights
 
 
-def test_a_judge_is_built_only_where_it_pays() -> None:
-    unpaid = {"captioning": reward(caption=0.0)}
-    assert not needs_judge(unpaid) and recipe_judge(recipe({"kind": "events"}), unpaid) is None
+def test_a_judge_is_built_only_where_it_is_needed() -> None:
+    unjudged = {"captioning": reward(caption=0.0)}
+    assert not needs_judge(unjudged) and recipe_judge(recipe({"kind": "events"}), unjudged) is None
 
 
 def test_an_endpoint_of_a_run_keeps_its_replies_in_the_run_directory() -> None:

@@ -36,10 +36,10 @@ def own(tmp_path: Path) -> Path:
 def test_the_default_is_the_plain_sum() -> None:
     total, parts = reward_of(TASK, "direct")(SAMPLE, "<answer>B</answer>")
     assert total == 2 and parts == {"format": 1, "accuracy": 1}
-    assert reward_of(TASK, "direct", preset="temporal-rlt")(SAMPLE, "B")[0] == 0.5
+    assert reward_of(TASK, "direct", weights={"format": 0.5, "accuracy": 0.5})(SAMPLE, "B")[0] == 0.5
 
 
-def test_weights_stand_over_the_preset() -> None:
+def test_weights_stand_over_the_tasks_own() -> None:
     reward = reward_of(
         TASK, "direct", weights={"format": 0.25, "length": 2}, options=RewardOptions(length_bounds=(1, 9))
     )
@@ -75,9 +75,8 @@ def test_nothing_applies() -> None:
     ("arguments", "message"),
     [
         ({"mode": "structured"}, "no mode 'structured'"),
-        ({"preset": "videochat"}, "did you mean 'videochat-r1'"),
         ({"weights": {"acuracy": 1}}, "did you mean 'accuracy'"),
-        ({"functions": {"x": "nowhere"}}, "write module:function"),
+        ({"functions": {"x": "nowhere"}}, "write module:object"),
         ({"functions": {"x": "no_such_module_here:f"}}, "there is no module"),
         ({"functions": {"x": "no_such_file.py:f"}}, "no such file"),
         ({"functions": {"x": "math:squrt"}}, "did you mean 'sqrt'"),
@@ -89,5 +88,5 @@ def test_wrong_names_are_refused(arguments: dict, message: str) -> None:
 
 
 def test_a_value_is_no_function(own: Path) -> None:
-    with pytest.raises(InputError, match="has no function 'limit'"):
+    with pytest.raises(InputError, match=r"own_rewards.py:limit': 3 is no function; write f\(sample, answer, text\)"):
         load_reward_function(f"{own}:limit")

@@ -16,7 +16,7 @@ from reeltune.tasks.instruction import Instruction
 
 class Own(Instruction):
     name = "{name}"
-    presets = {{"videochat-r1": {{"format": 1.0, "{name}": 1.0}}}}
+    default_weights = {{"format": 1.0, "{name}": 1.0}}
 
     def rewards(self, sample, text, mode, options=None):
         return {{"format": 1.0, "{name}": {reward}}}
@@ -99,6 +99,5 @@ def bench(tmp_path: Path, tiny_models: Any, monkeypatch: Any) -> Bench:
     from reeltune import tasks
 
     # Every test has task files of its own with the same tasks in them.
-    monkeypatch.setattr(tasks._registry, "_found", None)
-    monkeypatch.setattr(tasks._registry, "_files", {})
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
     return Bench(tmp_path, tiny_models("qwen3_vl"))

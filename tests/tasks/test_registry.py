@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,16 +30,15 @@ TASK = Own()
 
 def test_every_task_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     # Other tests of this process may have loaded tasks of their own.
-    monkeypatch.setattr(tasks._registry, "_found", None)
-    monkeypatch.setattr(tasks._registry, "_files", {})
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
     assert {"temporal_grounding", "multiple_choice", "instruction"} <= set(TASKS)
     for name, task in TASKS.items():
         assert task.name == name
-        assert {"videochat-r1", "temporal-rlt"} <= set(task.presets)
+        assert set(task.judged) <= set(task.default_weights)
 
 
 def test_an_unknown_task_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"did you mean 'multiple_choice'\?; known tasks: .*instruction"):
+    with pytest.raises(InputError, match=r"did you mean 'multiple_choice'\?; known: .*instruction"):
         get_task("multiple_choise")
 
 
@@ -75,3 +75,22 @@ def test_tasks_import_no_torch_and_are_quick() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 0.3
+
+
+def test_the_table_has_every_task_of_the_package() -> None:
+    """A file that ends with TASK and stands in no table would be a task that nobody finds."""
+    folder = Path(tasks.__file__).parent
+    files = [path for path in folder.rglob("*.py") if re.search(r"^TASK = ", path.read_text(), re.MULTILINE)]
+    assert len(files) == len(tasks._registry._places) >= 7
+
+
+def test_a_task_of_an_object_or_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks._registry, "_loaded", {})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_tasks_here.py").write_text(OWN.format(name="one") + "OTHER = Own()\n")
+    with pytest.raises(InputError, match="has no 'OTHR'; did you mean 'OTHER'"):
+        load_task_file(f"{tmp_path / 'own_tasks_here.py'}:OTHR")
+    task = load_task_file("own_tasks_here:OTHER")
+    assert get_task("one") is task and "one" in TASKS and len(TASKS) == len(list(TASKS))
+    with pytest.raises(InputError, match="already"):
+        load_task_file("own_tasks_here:TASK")

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reeltune.training.grpo import (
+    DAPO,
+    LOSSES,
+    Clip,
     StepTotals,
     advantages,
     completion_mask,
@@ -17,7 +20,6 @@ from reeltune.training.grpo import (
     k3,
     policy_loss,
     step_advantages,
-    token_weights,
 )
 
 REWARDS = torch.tensor([[1.5, 1, 2, 0.25, 0, 1.75, 1.5, 1.5]])
@@ -72,13 +74,13 @@ def test_completion_mask_ends_with_the_first_end_token() -> None:
 def test_loss_kl_and_gradient_are_videochat_r1s() -> None:
     log_probs, reference, mask = toy()
     log_probs.requires_grad_()
-    weights = token_weights(mask, StepTotals(1, 8, int(mask.sum()), 4), "grpo")
+    weights = LOSSES.get("grpo").weights(mask, StepTotals(1, 8, int(mask.sum()), 4))
     result = policy_loss(
         log_probs,
         log_probs.detach(),
         advantages(REWARDS)[0],
         weights,
-        loss="grpo",
+        loss=LOSSES.get("grpo"),
         reference_log_probs=reference,
         kl_weight=0.04,
     )
@@ -130,10 +132,9 @@ def test_every_loss_equals_a_slow_reference(kind: Any, seed: int) -> None:
         new,
         new - change,
         advantage,
-        token_weights(mask, totals, kind),
-        loss=kind,
-        clip_low=clip[0],
-        clip_high=clip[1],
+        LOSSES.get(kind).weights(mask, totals),
+        loss=LOSSES.get(kind),
+        clip=Clip(*clip),
     )
     case = {"new": new, "old": new - change, "mask": mask, "advantage": advantage}
     plain = {name: value.tolist() for name, value in case.items()}
@@ -148,12 +149,12 @@ def test_the_loss_of_a_step_does_not_depend_on_how_groups_are_split(seed: int) -
         for _ in range(3)
     ]
     totals = StepTotals(3, 12, int(sum(mask.sum() for _, mask, _ in groups)), 5)
-    parts = [policy_loss(lp, lp, a, token_weights(mask, totals, "dapo")).loss for lp, mask, a in groups]
+    parts = [policy_loss(lp, lp, a, DAPO.weights(mask, totals)).loss for lp, mask, a in groups]
     joint = policy_loss(
         torch.cat([g[0] for g in groups]),
         torch.cat([g[0] for g in groups]),
         torch.cat([g[2] for g in groups]),
-        token_weights(torch.cat([g[1] for g in groups]), totals, "dapo"),
+        DAPO.weights(torch.cat([g[1] for g in groups]), totals),
     )
     assert torch.allclose(sum(parts), joint.loss, atol=1e-5)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reeltune.config.recipe import SkippingConfig, Source
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
-from reeltune.training.draw import StepDraw
-from reeltune.training.prompt_history import PromptHistory, from_state, is_silent
+from reeltune.training.prompt_history import PromptHistory, from_state, is_zero_variance
+from reeltune.training.prompts import StepDraw
 from reeltune.training.schedule import Schedule, make_schedule
 
 POOL = [Sample(id=f"s{number}", task="t", video="v.mp4") for number in range(40)]
@@ -39,8 +39,8 @@ def history(seen: dict[str, int], **settings: float) -> PromptHistory:
     ],
 )
 def test_silence(values: list[float], silent: bool) -> None:
-    assert is_silent(values, 0.05) == silent
-    assert is_silent(values) == (len(values) > 1 and len(set(values)) < 2)
+    assert is_zero_variance(values, 0.05) == silent
+    assert is_zero_variance(values) == (len(values) > 1 and len(set(values)) < 2)
 
 
 def test_the_probability_grows_with_silence_and_never_reaches_one() -> None:
@@ -107,7 +107,7 @@ def test_skipped_prompts_make_room_for_others() -> None:
     for step in range(30):
         draw = StepDraw(step, schedule, POOL, history(silent, least=0.1))
         picks = draw.first()
-        assert [pick.slot for pick in picks] == list(range(8))
+        assert [pick.place for pick in picks] == list(range(8))
         assert len({pick.index for pick in picks}) == 8
         changed = [pick for pick, index in zip(picks, schedule.step(step), strict=True) if pick.index != index]
         assert len(changed) == draw.skipped
@@ -115,7 +115,7 @@ def test_skipped_prompts_make_room_for_others() -> None:
         asked += sum(pick.index < 30 for pick in picks)
         assert draw.metrics(4) == {
             "prompts_skipped": draw.skipped,
-            "groups_replaced": 0,
+            "groups_resampled": 0,
             "rollouts": 32,
             "rollouts_saved": 4 * draw.skipped,
         }
@@ -125,17 +125,17 @@ def test_skipped_prompts_make_room_for_others() -> None:
 
 
 def test_silent_groups_are_replaced_up_to_the_limit() -> None:
-    draw = StepDraw(0, draws(), POOL, history({}, max_replaced=3))
+    draw = StepDraw(0, draws(), POOL, history({}, max_resampled=3))
     first = draw.first()
     again = draw.again([True, True, False, False, False, False, False, True])
-    assert [pick.slot for pick in again] == [0, 1, 7]
+    assert [pick.place for pick in again] == [0, 1, 7]
     assert not {pick.index for pick in again} & {pick.index for pick in first}
-    assert draw.again([True] * 8) == [] and draw.replaced == 3
+    assert draw.again([True] * 8) == [] and draw.resampled == 3
     assert draw.metrics(4)["rollouts"] == (8 + 3) * 4
 
 
 def test_the_limit_holds_over_rounds_and_earlier_picks_do_not_return() -> None:
-    draw = StepDraw(0, draws(), POOL, history({}, max_replaced=5))
+    draw = StepDraw(0, draws(), POOL, history({}, max_resampled=5))
     seen = {pick.index for pick in draw.first()}
     for expected in (2, 2, 1, 0):
         picks = draw.again([True, False, False, True, False, False, False, False])
@@ -146,7 +146,7 @@ def test_the_limit_holds_over_rounds_and_earlier_picks_do_not_return() -> None:
 def test_where_nothing_else_is_left_the_scheduled_prompt_is_asked() -> None:
     pool = POOL[:8]
     schedule = make_schedule([8], [Source(path="a")], steps=1, per_step=8, seed=0)
-    draw = StepDraw(0, schedule, pool, history({sample.id: 20 for sample in pool}, max_replaced=4))
+    draw = StepDraw(0, schedule, pool, history({sample.id: 20 for sample in pool}, max_resampled=4))
     assert [pick.index for pick in draw.first()] == schedule.step(0)
     assert draw.skipped == 0 and draw.again([True] * 8) == []
 

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import pytest
 
 from reeltune.cli import main
 
-SKIPPING = "rl.skipping={explore: 0.1, min_std: 0.12, max_replaced: 2}"
-LAUNCH_TWO = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", "-m"]
+SKIPPING = "rl.skipping={explore: 0.1, min_std: 0.12, max_resampled: 2}"
 
 
 def rollouts(run: Path) -> list[list[dict[str, Any]]]:
@@ -27,7 +25,7 @@ def test_counts_are_those_of_the_rollouts(workshop: Any) -> None:
     skipped = replaced = 0
     for row, groups in zip(metrics, rollouts(workshop.folder / "run"), strict=True):
         thrown = [group for group in groups if group.get("replaced")]
-        assert row["groups_replaced"] == len(thrown) <= 2
+        assert row["groups_resampled"] == len(thrown) <= 2
         assert row["rollouts"] == 4 * len(groups) and len(groups) == 4 + len(thrown)
         assert row["rollouts_saved"] == 4 * row["prompts_skipped"]
         assert all(not any(group["advantage"]) for group in thrown)
@@ -74,7 +72,7 @@ def test_replacements_fit_the_passes_of_the_others(workshop: Any, tokens: int) -
     assert main(workshop.command("one", SKIPPING, "eval.every=0", "rl.steps=4")[3:]) == 0
     several = f"packing.train_tokens={tokens}"
     assert main(workshop.command("several", SKIPPING, "eval.every=0", "rl.steps=4", several)[3:]) == 0
-    assert sum(row["groups_replaced"] for row in workshop.metrics("one")) > 0
+    assert sum(row["groups_resampled"] for row in workshop.metrics("one")) > 0
     for one, other in zip(workshop.metrics("one"), workshop.metrics("several"), strict=True):
         assert one == pytest.approx(other, abs=1e-5, rel=1e-4)
 
@@ -83,9 +81,9 @@ def test_two_processes_skip_and_replace_what_one_does(workshop: Any) -> None:
     # A tower that trains: a process whose groups all have a signal has nothing new to encode.
     settings = (SKIPPING, "eval.every=0", "model.freeze_vision=false")
     assert main(workshop.command("one", *settings)[3:]) == 0
-    workshop.train("two", *settings, launch=LAUNCH_TWO)
+    workshop.train("two", *settings, processes=2)
     one, two = workshop.metrics("one"), workshop.metrics("two")
-    assert sum(row["groups_replaced"] for row in one) > 0 and sum(row["prompts_skipped"] for row in one) > 0
+    assert sum(row["groups_resampled"] for row in one) > 0 and sum(row["prompts_skipped"] for row in one) > 0
     for left, right in zip(one, two, strict=True):
         assert left == pytest.approx(right, abs=1e-5, rel=1e-4)
     for left, right in zip(rollouts(workshop.folder / "one"), rollouts(workshop.folder / "two"), strict=True):

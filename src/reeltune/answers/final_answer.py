@@ -1,6 +1,6 @@
 """The outer shape of a completion: thinking, answer block, further blocks.
 
-Two readers with two purposes. `has_format` is strict and pays the format reward: exactly this shape, nothing
+Two readers with two purposes. `has_format` is strict and gives the format reward: exactly this shape, nothing
 outside it. `answer_text` is lenient and feeds the parsers: what the model answered, wherever it put it.
 Thinking is never read for an answer, so a model cannot collect by listing guesses there.
 """
@@ -27,8 +27,14 @@ class Block:
     tagged: bool
 
 
+def request(answer: str, mode: Mode) -> str:
+    """The end of a prompt: answer so. `answer` says what stands inside the tags, such as "number"."""
+    thought = "First think it over inside <think> and </think>. Then answer" if mode == "think" else "Answer"
+    return f"{thought} as <answer>{answer}</answer>."
+
+
 def wrap(answer: str, mode: Mode, thought: str, **blocks: str) -> str:
-    """A completion in exactly the shape that `has_format` pays, with further blocks after the answer."""
+    """A completion in exactly the shape that `has_format` wants, with further blocks after the answer."""
     thinking = f"<think>{thought}</think>\n" if mode == "think" else ""
     rest = "".join(f"\n<{tag}>{text}</{tag}>" for tag, text in blocks.items())
     return f"{thinking}<answer>{answer}</answer>{rest}"

@@ -4,17 +4,32 @@ Importing this module imports nothing heavy: the command line reads its argument
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reeltune.data.samples import Sample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Check samples: the contract, videos, duplicates, leaks, balance, gold answers. Exit code 0: no error, "
+        "Check samples: the contract, videos, texts, duplicates, leaks, balance, gold answers, and with --model the "
+        "length of prompts, by the model's tokenizer and without its weights. Exit code 0: no error, "
         "or a fixed copy was written; 1: errors found; 2: the file cannot be read."
     )
     parser.add_argument("samples", type=Path, help="samples.jsonl")
     parser.add_argument("--fix", type=Path, metavar="OUT", help="write a fixed copy, and OUT.fixes.txt")
-    parser.add_argument("--decode", action="store_true", help="open every video; compare durations")
+    parser.add_argument(
+        "--decode",
+        action="store_true",
+        help="open every video; compare durations; name those with a variable rate or a late start",
+    )
+    parser.add_argument("--model", metavar="DIR", help="count each prompt's tokens for this model; or toyworld:base")
+    parser.add_argument("--recipe", type=Path, help="with --model: video and data settings from this recipe")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="with --model: settings, as in a recipe"
+    )
     parser.add_argument("--against", type=Path, metavar="SAMPLES", help="name what stands in this file too: leaks")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers")
     parser.add_argument(
@@ -31,8 +46,11 @@ def run(args: argparse.Namespace) -> int:
 
     for path in args.task_file:
         load_task_file(path)
-    report = check_samples(args.samples, decode=args.decode, against=args.against)
+    counter = _prompt_length(args)
+    report = check_samples(args.samples, decode=args.decode, against=args.against, prompt_length=counter)
     print(report.text())
+    if not args.decode:
+        print("videos were not opened for this; --decode looks for damage, late starts and variable frame rates")
     if report.samples:
         print(overview_text(report.samples))
     if args.picture and report.samples:
@@ -42,3 +60,24 @@ def run(args: argparse.Namespace) -> int:
         return 1 if report.errors else 0
     print(fix_samples(args.samples, args.fix).text(args.fix))
     return 0
+
+
+def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None":
+    from reeltune.errors import InputError
+
+    if not args.model:
+        if args.overrides or args.recipe:
+            given = args.overrides[0] if args.overrides else f"--recipe {args.recipe}"
+            raise InputError(f"data check takes settings only with --model, for its prompts; got {given}")
+        return None
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
+    from reeltune.data.sources import resolve_model
+    from reeltune.rollout.prompts import PromptCheck
+
+    fixed = [f"model.path={args.model}", f"data.train={args.samples}"]
+    tree = load_tree(args.recipe, [*fixed, *args.overrides])
+    tree.setdefault("method", "sft")
+    recipe = parse_recipe(tree, where=str(args.recipe or "reeltune data check"))
+    model = resolve_model(recipe.model.path, recipe.toyworld)
+    return PromptCheck(model, recipe.video, mode=recipe.data.mode, system=recipe.data.system).length

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from reeltune.data.formats import formats
 
     parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
-    parser.add_argument("format", metavar="FORMAT", help=", ".join(formats()))
+    parser.add_argument("format", metavar="FORMAT", help=f"{', '.join(formats())}, or file.py of your own")
     parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")

@@ -100,7 +100,7 @@ def _check_identity(directory: Path, identity: dict[str, Any]) -> None:
 
 
 def _trained(recipe: "Recipe") -> bool:
-    from reeltune.training.launch import train
+    from reeltune.training.train import train
 
     run_dir = Path(recipe.run.dir)
     if (run_dir / "checkpoints" / f"step-{recipe.steps:06d}").exists():
@@ -125,22 +125,19 @@ def _evaluated(
     directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]"
 ) -> dict[str, float | None]:
     """Answers of one model to the held-out samples, as a row of the table."""
-    from reeltune.evaluation.runner import metrics_by_task, predict
-    from reeltune.rollout.hf import HFEngine
-    from reeltune.training.launch import load_recipe_policy, make_reader
+    from reeltune.build import build_answerer
+    from reeltune.evaluation.runner import Answer, metrics_by_task, predict
 
     started = time.perf_counter()
-    policy = load_recipe_policy(recipe, model)
-    policy.freeze_vision()
-    reader, engine = make_reader(policy, recipe), HFEngine(policy)
+    answerer = build_answerer(recipe, model)
     limit = recipe.eval.max_new_tokens
-    texts: list[str] = []
+    answers: list[Answer | None] = []
     for task in dict.fromkeys(sample.task for sample in samples):
         own = [sample for sample in samples if sample.task == task]
         folder = directory / "predictions" / name / task
-        found = predict(reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
-        texts += [found[sample.id][0] for sample in own]
-    metrics = metrics_by_task(samples, texts)
+        found = predict(answerer.reader, answerer.engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+        answers += [found.get(sample.id) for sample in own]
+    metrics = metrics_by_task(samples, answers)
     grounding = metrics["temporal_grounding"]
     return {
         **{metric: grounding[metric] for metric in METRICS},

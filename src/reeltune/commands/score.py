@@ -11,8 +11,6 @@ from reeltune.errors import InputError
 if TYPE_CHECKING:
     from reeltune.evaluation.judging import Judged
 
-KINDS = ("openai", "recorded", "events", "lexical")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
@@ -24,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
+        "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
     )
     add_judge_arguments(parser)
 
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.judge:
         judged = judge_predictions(args)
         print(f"\n{judged.table}")
-        result["captioning"] = result["captioning"] | judged.metrics
+        result |= {task: result[task] | values for task, values in judged.metrics.items()}
         result["judge"] = judged.record
         for row in found.per_sample:
             row |= judged.per_sample.get(row["id"], {})
@@ -65,8 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("judged captions")
-    group.add_argument("--judge", choices=KINDS, help="who judges captions; none: only what needs no judge")
+    from reeltune.judges import JUDGES
+
+    group = parser.add_argument_group("judged metrics")
+    group.add_argument(
+        "--judge",
+        metavar="KIND",
+        help=f"who judges: {', '.join(JUDGES)}, or file.py:object; none: only what needs no judge",
+    )
     group.add_argument(
         "--judge-set",
         action="append",
@@ -80,19 +84,20 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
 def judge_predictions(args: argparse.Namespace) -> "Judged":
     """Judge `args.predictions` against `args.samples` as the options say.
 
-    Raises InputError for settings that break a rule, without captioning samples, and for a cost that is not confirmed.
+    Raises InputError for settings that break a rule, without judged samples, and for a cost that is not confirmed.
     """
-    from reeltune.evaluation.judging import judge_config, judge_samples
+    from reeltune.evaluation.judging import judge_config, judge_samples, judged_samples
     from reeltune.evaluation.predictions import read_predictions
     from reeltune.judges import build_judge
     from reeltune.tasks import load_samples
 
-    samples = [sample for sample in load_samples(args.samples) if sample.task == "captioning"]
-    if not samples:
-        raise InputError(f"--judge: {args.samples} holds no captioning sample; leave --judge out")
+    samples = load_samples(args.samples)
+    if not judged_samples(samples):
+        raise InputError(f"--judge: {args.samples} holds no sample of a task that is judged; leave --judge out")
     config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
     judge = build_judge(config)
-    assert judge is not None
+    if judge is None:
+        raise InputError("--judge none: leave --judge out, or name one")
     predictions = read_predictions(args.predictions)
     confirmed = {"budget": config.budget_tokens, "yes": args.yes}
     return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)

@@ -5,10 +5,19 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+REMOVED = {
+    "rewards.preset": "rewards.weights: {TASK: {format: 0.5, iou: 0.5}} and so on; the files in recipes/ spell out the "
+    "papers' weights, and without any every reward of a task weighs 1",
+    "rewards.captioning": "rewards.options.captioning",
+}
+"""Keys of earlier versions, and what is written instead."""
+
 
 def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
     """One of pydantic's errors about `schema`: the key, the value given and the rule, or the nearest valid key."""
     path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden" and path in REMOVED:
+        return f"{path}={problem['input']!r}: there is no such key any more; write {REMOVED[path]}"
     if problem["type"] == "extra_forbidden":
         known = _keys(schema, problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.config.captioning import CaptioningOptions
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.tree import load_tree
@@ -25,6 +24,7 @@ class ModelConfig(Section):
         True, description="true: each video is encoded once per run, not per step; tower: the projector trains."
     )
     gradient_checkpointing: bool = False
+    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
     mixture_of_depths: MixtureOfDepthsConfig | None = Field(
         None, description="p-MoD: vision tokens skip layers; {} is the published form."
     )
@@ -55,6 +55,9 @@ class VideoConfig(Section):
     fps: float = Field(2.0, gt=0)
     min_frames: int = Field(4, ge=1)
     max_frames: int = Field(768, ge=1)
+    sampling: Literal["number", "time"] = Field(
+        "number", description="time: frames every 1 / fps seconds also where the frame rate varies."
+    )
     total_pixels: int = Field(3584 * 28 * 28, gt=0, description="Budget of all frames of a video together.")
     min_frame_pixels: int = Field(16 * 28 * 28, gt=0)
     max_frame_pixels: int = Field(768 * 28 * 28, gt=0)
@@ -66,24 +69,32 @@ class VideoConfig(Section):
 
 
 class RewardConfig(Section):
-    preset: str | None = Field(None, description="A named set of weights, such as videochat-r1 or temporal-rlt.")
-    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the preset's.")
+    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the task's own.")
     functions: dict[str, dict[str, str]] = Field(
         {}, description="task -> name -> module:function or file.py:function, a reward of your own; weight 1."
     )
-    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it pays nothing.")
-    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss pays too.")
+    options: dict[str, dict[str, Any]] = Field({}, description="task -> what that task lets you set of its rewards.")
+    max_fault_share: float = Field(
+        0.05, ge=0, le=1, description="A larger share of the calls of reward functions that raises stops the run."
+    )
+    concurrency: int = Field(
+        64, ge=1, description="Calls of reward functions at a time; 1: one by one, in the main thread."
+    )
+    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it counts as none.")
+    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss scores too.")
     length_bounds: tuple[int, int] | None = Field(
         None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
     )
-    captioning: CaptioningOptions = CaptioningOptions()
 
 
 class JudgeConfig(Section):
-    """Who judges captions. `openai` is any OpenAI-compatible endpoint; `recorded` replays its transcript; `events` is
-    exact and for toyworld; `lexical` counts shared words, a proxy."""
+    """Who gives what only a reader can give. `openai` is any OpenAI-compatible endpoint; `recorded` replays its
+    transcript; `events` is exact and for toyworld; `lexical` counts shared words, a proxy."""
 
-    kind: Literal["none", "openai", "recorded", "events", "lexical"] = "none"
+    kind: str = Field(
+        "none", description="none, openai, recorded, events, lexical, or module:object or file.py:object of your own."
+    )
+    options: dict[str, Any] = Field({}, description="For a judge of your own.")
     base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
     model: str | None = Field(None, description="The model's name at the endpoint.")
     temperature: float = Field(0.0, ge=0)
@@ -95,7 +106,7 @@ class JudgeConfig(Section):
     timeout_s: float = Field(60.0, gt=0, description="Of one request.")
     attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
     backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
-    replies: int = Field(2, ge=1, description="Replies in a wrong form that are paid for per prompt.")
+    replies: int = Field(2, ge=1, description="Replies in a wrong form that are taken per prompt.")
     max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
     budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
 
@@ -115,8 +126,8 @@ class SkippingConfig(Section):
         0.5, gt=0, le=1, description="Asked again with explore^n after n zero-variance groups; 1: always."
     )
     least: float = Field(0.1, gt=0, le=1, description="Asked again at least so often: no prompt is skipped for ever.")
-    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below is silent.")
-    max_replaced: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
+    min_std: float = Field(0.05, ge=0, description="A group whose rewards' std is below has zero variance.")
+    max_resampled: int = Field(0, ge=0, description="Zero-variance groups that a step replaces by others, at most.")
 
 
 class RLConfig(Section):
@@ -128,7 +139,7 @@ class RLConfig(Section):
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0, description="0: no limit.")
     max_new_tokens: int = Field(256, ge=1)
-    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo", "gspo"] = "dapo"
+    loss: str = Field("dapo", description="grpo, dapo, dr_grpo, bnpo, gspo, or module:object / file.py:object.")
     clip_low: float = Field(0.2, ge=0)
     clip_high: float = Field(0.2, ge=0)
     kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
@@ -148,6 +159,23 @@ class RLConfig(Section):
         if self.loss == "dr_grpo" and self.advantage_scale != "none":
             raise ValueError("loss dr_grpo divides by no std: set rl.advantage_scale to none")
         return self
+
+
+class RolloutConfig(Section):
+    """Who samples completions."""
+
+    engine: str = Field("hf", description="hf, or module:object / file.py:object: (policy, recipe) -> engine.")
+
+
+class WatchConfig(Section):
+    """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
+
+    every: int = Field(10, ge=1, description="Steps that a warning looks back on.")
+    stop_after: int = Field(
+        50, ge=0, description="Steps in a row in which every answer is unreadable or cut off; 0: never stop."
+    )
+    max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")
+    max_grad_norm: float = Field(1e3, gt=0, description="A gradient norm above it is called out.")
 
 
 class SFTConfig(Section):
@@ -212,7 +240,9 @@ class Recipe(Section):
     video: VideoConfig = VideoConfig()
     rewards: RewardConfig = RewardConfig()
     judge: JudgeConfig = JudgeConfig()
+    rollout: RolloutConfig = RolloutConfig()
     rl: RLConfig = RLConfig()
+    watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
     optim: OptimConfig = OptimConfig()
     packing: PackingConfig = PackingConfig()
@@ -225,6 +255,11 @@ class Recipe(Section):
     @property
     def steps(self) -> int:
         return self.rl.steps if self.method == "grpo" else self.sft.steps
+
+    @property
+    def temperature(self) -> float:
+        """Of the log-probs that are trained."""
+        return self.rl.temperature if self.method == "grpo" else 1.0
 
     @property
     def samples_per_step(self) -> int:

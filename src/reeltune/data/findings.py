@@ -1,21 +1,29 @@
 """What is wrong with a samples file, all of it, not only the first line that breaks a rule."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from reeltune.data.repair import SPAN_FIELDS
 from reeltune.data.samples import Sample, read_rows, to_sample
-from reeltune.errors import InputError, VideoError
+from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
+from reeltune.errors import InputError, SampleError, VideoError
 from reeltune.progress import track
 from reeltune.tasks import TASKS, get_task, load_samples
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
 
+if TYPE_CHECKING:
+    from reeltune.video.index import VideoIndex
+
 DURATION_TOLERANCE = 1.0
 """Seconds by which a sample's duration may differ from its file's: annotations cut to whole seconds (ours)."""
+LATE_TOLERANCE = 0.1
+"""Seconds by which pictures may start after their file does: as much as public annotations are rounded (ours)."""
 DECODED_FRAMES = 4
 """Frames of each video that `--decode` decodes, evenly spaced, first and last included."""
 SHOWN = 5
@@ -41,8 +49,17 @@ class Report:
         return "\n".join(lines if len(lines) > 1 else [*lines, "no errors, no warnings"])
 
 
-def check_samples(path: Path, *, decode: bool = False, against: Path | None = None) -> Report:
-    """Everything there is to say about a samples file. InputError when it cannot be read as JSON Lines at all."""
+def check_samples(
+    path: Path,
+    *,
+    decode: bool = False,
+    against: Path | None = None,
+    prompt_length: Callable[[Sample], int] | None = None,
+) -> Report:
+    """Everything there is to say about a samples file. InputError when it cannot be read as JSON Lines at all.
+
+    `prompt_length` gives the tokens of a sample's prompt or raises SampleError: `PromptCheck.length` of a model.
+    """
     report = Report(path)
     lines = _read(report)
     if not report.rows:
@@ -53,6 +70,8 @@ def check_samples(path: Path, *, decode: bool = False, against: Path | None = No
     _check_videos(report)
     if decode:
         _check_decoding(report)
+    if prompt_length:
+        _check_prompts(report, prompt_length)
     if against:
         _check_leaks(report, load_samples(against), against)
     return report
@@ -94,6 +113,11 @@ def _check_sample(sample: Sample, report: Report) -> None:
         get_task(sample.task).validate(sample)
     except InputError as error:
         report.errors["gold answers earn less than the full reward"].append(str(error))
+    for place, text in texts_of(sample):
+        if found := special_tokens_in(text, KNOWN_SPECIAL_TOKENS):
+            report.errors["texts hold special tokens of a model, which are no text to it"].append(
+                f"id {sample.id!r}, field {place!r}: {', '.join(found)}"
+            )
     options: Sequence[str] = getattr(sample, "options", ())
     if len({normalized(option) for option in options}) < len(options):
         report.warnings["options repeat each other"].append(f"id {sample.id!r}: {' | '.join(options)}")
@@ -135,15 +159,44 @@ def _check_decoding(report: Report) -> None:
     groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
     for path, samples in track(groups.items(), "decoding", unit="video"):
         try:
-            length = _decoded_length(path)
+            index = _decoded(path)
         except VideoError as error:
             report.errors["videos cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
             continue
+        _check_times(index, len(samples), report)
         for sample in samples:
-            _check_duration(sample, length, report)
+            _check_duration(sample, index.end, report)
 
 
-def _decoded_length(path: Path) -> float:
+def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:
+    """Name a video whose frame numbers and times do not go together, or whose pictures start after its sound."""
+    late = float(index.times[0])
+    if late > LATE_TOLERANCE:
+        report.warnings["video streams start late; times count from the start of the file"].append(
+            f"{index.path}: the first frame is shown at {late:.3f} s ({samples} sample(s))"
+        )
+    if index.is_variable:
+        even = np.linspace(late, index.times[-1], len(index.times))
+        least, usual, most = index.gaps
+        report.warnings["the frame rate varies; video.sampling=time takes frames evenly in time"].append(
+            f"{index.path}: {least:.3f} to {most:.3f} s from frame to frame, usually {usual:.3f} s; frames stand up to "
+            f"{np.abs(index.times - even).max():.3f} s from where an even rate has them ({samples} sample(s))"
+        )
+
+
+def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> None:
+    for sample in track(report.samples, "prompts", unit="sample"):
+        try:
+            prompt_length(sample)
+        except VideoError as error:
+            kind = "prompts that cannot be counted, their video is missing or cannot be read"
+            report.errors[kind].append(f"id {sample.id!r}: {error}")
+        except SampleError as error:
+            report.errors["prompts that the model cannot take"].append(str(error))
+
+
+def _decoded(path: Path) -> "VideoIndex":
+    """The index of a video, some of whose frames were decoded."""
     from reeltune.video.decode import decode_frames
     from reeltune.video.index import index_video
 
@@ -151,7 +204,7 @@ def _decoded_length(path: Path) -> float:
     last = len(index.times) - 1
     wanted = [round(step * last / (DECODED_FRAMES - 1)) for step in range(DECODED_FRAMES)]
     decode_frames(index, wanted, lambda frame: frame[:1, :1])
-    return index.duration
+    return index
 
 
 def _check_duration(sample: Sample, length: float, report: Report) -> None:

@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from reeltune.judges import Judge
     from reeltune.judges.base import Cost
 
-NAMES = {"autodq": "AutoDQ", "capst": "CapST", "vdcscore": "VDCScore", "lexical_proxy": "lexical proxy"}
-
 
 @dataclass(frozen=True)
 class Judged:
-    """metrics: as in `judged_scores`. per_sample: id -> scores. record: who judged and how it fared. table: to read."""
+    """metrics: task -> metric -> value. per_sample: id -> scores. record: who judged, how it fared. table: to read."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, dict[str, float]]
     per_sample: dict[str, dict[str, float]]
     record: dict[str, Any]
     table: str
@@ -38,32 +36,53 @@ def judge_samples(
     resamples: int = 0,
     seed: int = 0,
 ) -> Judged:
-    """Ask the judge once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals."""
-    from reeltune.tasks.captioning.intervals import Draws
-    from reeltune.tasks.captioning.judged import judged_cost, judged_scores
+    """The metrics that the tasks of `samples` declare as a judge's to give; samples of other tasks are left out.
 
-    texts = [predictions.get(sample.id, ()) for sample in samples]
-    cost = judged_cost(samples, texts, judge)
+    The judge is asked once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals.
+    """
+    from reeltune.judges.base import Cost
+    from reeltune.tasks import get_task
+    from reeltune.tasks.judged import Draws
+
+    groups = judged_samples(samples)
+    texts = {name: [predictions.get(sample.id, ()) for sample in own] for name, own in groups.items()}
+    cost = sum((get_task(name).judged_cost(own, texts[name], judge) for name, own in groups.items()), Cost())
     confirm(cost, judge.label, budget=budget, yes=yes)
+    metrics: dict[str, dict[str, float]] = {}
+    per_sample: dict[str, dict[str, float]] = {}
     with Progress(cost.calls + cost.free, "judge", unit="answer", disable=not cost.calls) as progress:
-        found = judged_scores(samples, texts, judge, progress.update, Draws(resamples, seed))
-    per_sample = {sample.id: row for sample, row in zip(samples, found.per_sample, strict=True)}
-    return Judged(found.metrics, per_sample, judge.record(), judged_table(found.metrics, judge))
+        for name, own in groups.items():
+            found = get_task(name).judged_metrics(
+                own, texts[name], judge, progress=progress.update, draws=Draws(resamples, seed)
+            )
+            metrics[name] = found.metrics
+            per_sample |= {sample.id: row for sample, row in zip(own, found.per_sample, strict=True)}
+    return Judged(metrics, per_sample, judge.record(), judged_table(metrics, judge))
+
+
+def judged_samples(samples: "Sequence[Sample]") -> "dict[str, list[Sample]]":
+    """Task -> its samples, of the tasks that declare what a judge gives."""
+    from reeltune.tasks import get_task
+
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if get_task(sample.task).judged:
+            groups.setdefault(sample.task, []).append(sample)
+    return groups
 
 
 def judge_answers(
     samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], config: "JudgeConfig", directory: Path
 ) -> Judged | None:
-    """The judged metrics of a recipe's judge; None without one, or without captions. Replies go to `directory`."""
+    """The judged metrics of a recipe's judge; None without one, or without judged tasks. Replies go to `directory`."""
     from reeltune.judges import build_judge
 
-    captions = [sample for sample in samples if sample.task == "captioning"]
     if config.kind == "openai" and config.transcript is None:
         config = config.model_copy(update={"transcript": str(directory / "judge-transcript.jsonl")})
-    judge = build_judge(config) if captions else None
+    judge = build_judge(config) if judged_samples(samples) else None
     if judge is None:
         return None
-    return judge_samples(captions, predictions, judge, budget=config.budget_tokens, resamples=1000)
+    return judge_samples(samples, predictions, judge, budget=config.budget_tokens, resamples=1000)
 
 
 def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
@@ -109,16 +128,19 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
         raise InputError(f"--judge {kind}: {told}; give it as --judge-set KEY=VALUE") from None
 
 
-def judged_table(metrics: Mapping[str, float], judge: "Judge") -> str:
-    """One block a metric; its name says who judged with which prompts."""
+def judged_table(metrics: Mapping[str, Mapping[str, float]], judge: "Judge") -> str:
+    """One block a metric, named as its task calls it; the name says who judged with which prompts."""
+    from reeltune.tasks import get_task
+
+    note = judge.proxy_note if judge.proxy else f"judge: {judge.label}"
     blocks = []
-    for name, title in NAMES.items():
-        own = {key.removeprefix(f"{name}."): value for key, value in metrics.items() if key.startswith(f"{name}.")}
-        if own:
-            note = "word overlap, not a judgment" if judge.proxy else f"judge: {judge.label}"
+    for task, values in metrics.items():
+        for name in dict.fromkeys(key.partition(".")[0] for key in values):
+            own = {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
             shown = {key: value for key, value in own.items() if not key.endswith((".low", ".high"))}
             width = max(map(len, shown))
             lines = [f"  {key.ljust(width)}  {_shown(key, value)}{_interval(key, own)}" for key, value in shown.items()]
+            title = name.replace("_", " ") if judge.proxy else get_task(task).judged_titles.get(name, f"{task}, {name}")
             blocks.append("\n".join([f"{title} ({note})", *lines]))
     counts = judge.counts
     blocks.append(
@@ -136,5 +158,5 @@ def _interval(key: str, values: Mapping[str, float]) -> str:
 
 def _shown(key: str, value: float) -> str:
     last = key.rpartition(".")[2]
-    is_count = last in ("videos", "failed") or last.startswith(("dropped_", "unjudged_"))
+    is_count = last in ("videos", "failed", "unanswered") or last.startswith(("dropped_", "unjudged_"))
     return f"{value:10.0f}" if is_count else f"{value:10.2f}"

@@ -29,6 +29,19 @@ def read_predictions(path: Path | str) -> dict[str, list[str]]:
     return found
 
 
+def read_truncated(path: Path | str) -> dict[str, float] | None:
+    """The share of each id's completions that a token limit cut off; None where no line says so."""
+    found: dict[str, list[bool]] = {}
+    told = False
+    for line, row in read_rows(Path(path)):
+        value = row.get("truncated", False)
+        if not isinstance(value, bool):
+            raise InputError(f"{path}, line {line}, field 'truncated': {shown(value)}; it must be true or false")
+        told = told or "truncated" in row
+        found.setdefault(str(row["id"]), []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()} if told else None
+
+
 def compare_ids(wanted: Iterable[str], predictions: dict[str, list[str]]) -> list[str]:
     """What does not match, in words: samples without an answer, unknown ids, ids with several completions."""
     wanted = list(wanted)

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from reeltune.data.samples import Sample
-from reeltune.errors import VideoError
+from reeltune.errors import SampleError
 from reeltune.files import whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
@@ -16,33 +17,66 @@ from reeltune.progress import Progress
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.rollout.reader import InputReader
 from reeltune.tasks import get_task
-from reeltune.tasks.captioning.judged import judged_metrics
 from reeltune.video.quarantine import Quarantine
 
 Metrics = dict[str, dict[str, float]]
+MOSTLY = 90.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A completion without its end token; `truncated`: the token limit ended it."""
+
+    text: str
+    truncated: bool
 
 
 @torch.no_grad()
-def answer(reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[str]:
+def answer(
+    reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
+) -> list[Answer]:
     """One greedy completion per prompt."""
-    params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
+    if not prompts:
+        return []
+    params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens, banned=tuple(reader.policy.banned.tolist()))
     features = reader.encode(prompts)
     requests = [Request(prompt, video, seed=0) for prompt, video in zip(prompts, features, strict=True)]
-    return [rollout.texts[0] for rollout in engine.generate(requests, 1, params)]
+    found = engine.generate(requests, 1, params)
+    return [Answer(rollout.texts[0], bool(rollout.truncated[0])) for rollout in found]
 
 
-def answers(
+def answer_all(
     reader: InputReader,
     engine: RolloutEngine,
     samples: Sequence[Sample],
     *,
     max_new_tokens: int,
+    quarantine: Quarantine,
     batch_size: int = 64,
-) -> Iterator[str]:
-    """One greedy completion per sample, in order. Raises VideoError for a video that cannot be used."""
+) -> list[Answer | None]:
+    """One greedy completion per sample, in order; None, and an entry in the quarantine, where it cannot be read."""
+    found: list[Answer | None] = []
     for start in range(0, len(samples), batch_size):
-        prompts = [reader.prompt(sample) for sample in samples[start : start + batch_size]]
-        yield from answer(reader, engine, prompts, max_new_tokens=max_new_tokens)
+        batch = samples[start : start + batch_size]
+        prompts = read_prompts(reader, batch, quarantine, total=len(samples))
+        texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
+        found += [next(texts) if each else None for each in prompts]
+    return found
+
+
+def read_prompts(
+    reader: InputReader, samples: Sequence[Sample], quarantine: Quarantine, *, total: int
+) -> list[Prompt | None]:
+    """The prompt of each sample; one that cannot be read is set aside, a limited share of `total` samples."""
+    found: list[Prompt | None] = []
+    for sample in samples:
+        try:
+            found.append(None if sample.id in quarantine else reader.prompt(sample))
+        except SampleError as error:
+            quarantine.add(sample.id, sample.video, str(error))
+            quarantine.check(total)
+            found.append(None)
+    return found
 
 
 def predict(
@@ -55,52 +89,69 @@ def predict(
     batch_size: int = 64,
     max_broken_share: float = 0.05,
     title: str = "eval",
-) -> dict[str, list[str]]:
-    """Write DIRECTORY/predictions.jsonl, one line per sample in order, and return the texts by id.
+) -> dict[str, Answer]:
+    """Write DIRECTORY/predictions.jsonl, one line per sample in order, and return the answers by id.
 
     Batches end on disk as they are done: after a kill, the same call goes on without repeating or losing a
-    sample. A sample whose video cannot be used goes to DIRECTORY/quarantine.jsonl; it has no prediction, and
+    sample. A sample that cannot be read goes to DIRECTORY/quarantine.jsonl; it has no prediction, and
     scores count it as wrong. More than `max_broken_share` of them is an InputError.
     """
     path = directory / "predictions.jsonl"
-    texts = _finished(path)
+    found = _finished(path)
     quarantine = Quarantine(directory / "quarantine.jsonl", max_broken_share)
-    todo = [sample for sample in samples if sample.id not in texts and sample.id not in quarantine]
+    todo = [sample for sample in samples if sample.id not in found and sample.id not in quarantine]
     progress = Progress(len(samples), title, unit="sample", initial=len(samples) - len(todo))
     with progress, path.open("a", encoding="utf-8") as file:
         for start in range(0, len(todo), batch_size):
-            readable = []
-            for sample in todo[start : start + batch_size]:
-                try:
-                    readable.append((sample, reader.prompt(sample)))
-                except VideoError as error:
-                    quarantine.add(sample.id, sample.video, str(error))
-                    quarantine.check(len(samples))
-            found = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
-            for (sample, _), text in zip(readable, found, strict=True):
-                texts[sample.id] = [text]
-                file.write(json.dumps({"id": sample.id, "text": text}, ensure_ascii=False) + "\n")
+            batch = todo[start : start + batch_size]
+            prompts = read_prompts(reader, batch, quarantine, total=len(samples))
+            readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
+            answers = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+            for (sample, _), each in zip(readable, answers, strict=True):
+                found[sample.id] = each
+                row = {"id": sample.id, "text": each.text, "truncated": each.truncated}
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
-            progress.update(min(batch_size, len(todo) - start))
-    return texts
+            progress.update(len(batch))
+    return found
 
 
-def metrics_by_task(samples: Sequence[Sample], texts: Sequence[str | None], judge: Judge | None = None) -> Metrics:
-    """Metrics of each task over its own samples; with a judge, the judged ones of captions too."""
+def metrics_by_task(samples: Sequence[Sample], answers: Sequence[Answer | None], judge: Judge | None = None) -> Metrics:
+    """Metrics of each task over its own samples; with a judge, those that only a judge can give too."""
     by_task: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
         by_task.setdefault(sample.task, []).append(index)
     found = {}
     for name, indices in by_task.items():
-        own, said = [samples[i] for i in indices], [texts[i] for i in indices]
-        found[name] = get_task(name).metrics(own, said)
-        if judge is not None and name == "captioning":
-            found[name] |= judged_metrics(own, [[text] if text is not None else [] for text in said], judge)
+        own, said = [samples[i] for i in indices], [answers[i] for i in indices]
+        task = get_task(name)
+        found[name] = task.metrics(own, [each.text if each else None for each in said])
+        found[name]["truncated"] = 100.0 * sum(each is not None and each.truncated for each in said) / len(own)
+        if judge is not None and task.judged:
+            completions = [[each.text] if each else [] for each in said]
+            found[name] |= task.judged_metrics(own, completions, judge).metrics
     return found
 
 
-def _finished(path: Path) -> dict[str, list[str]]:
+def warnings(metrics: Metrics, *, max_new_tokens: int) -> list[str]:
+    """What must be said aloud of an evaluation in which next to nothing could be used."""
+    found = []
+    for task, row in metrics.items():
+        if row.get("truncated", 0.0) >= MOSTLY:
+            found.append(
+                f"{task}: {row['truncated']:.0f} % of the answers were cut off at {max_new_tokens} tokens: raise "
+                "eval.max_new_tokens"
+            )
+        elif row["unparsed"] >= MOSTLY:
+            found.append(
+                f"{task}: {row['unparsed']:.0f} % of the answers cannot be read, so the scores say nothing: look at "
+                "predictions.jsonl; does the model know the form that the prompt asks for?"
+            )
+    return found
+
+
+def _finished(path: Path) -> dict[str, Answer]:
     """The predictions on disk; a last line cut off by a kill is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -108,4 +159,4 @@ def _finished(path: Path) -> dict[str, list[str]]:
     lines = whole_lines(path)
     write_text(path, "".join(f"{line}\n" for line in lines))
     rows = [json.loads(line) for line in lines]
-    return {row["id"]: [row["text"]] for row in rows}
+    return {row["id"]: Answer(row["text"], bool(row.get("truncated"))) for row in rows}

@@ -40,7 +40,7 @@ def score(
     flatters the baseline). `resamples` draws give the 95 % intervals; 0 leaves them out. `keep_samples` fills
     `per_sample`. Raises InputError for broken files.
     """
-    from reeltune.evaluation.predictions import compare_ids, read_predictions
+    from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
     from reeltune.tasks import load_samples
 
     samples = load_samples(samples_path)
@@ -53,6 +53,7 @@ def score(
         seed=seed,
         keep_samples=keep_samples,
         notices=compare_ids((sample.id for sample in samples), predictions),
+        truncated=read_truncated(predictions_path),
     )
 
 
@@ -65,8 +66,9 @@ def score_answers(
     seed: int = 0,
     keep_samples: bool = False,
     notices: list[str] | None = None,
+    truncated: Mapping[str, float] | None = None,
 ) -> Scores:
-    """`score` on what is in memory: completions by id."""
+    """`score` on what is in memory: completions by id, and the share of them that a token limit cut off."""
     from reeltune.tasks import get_task
 
     metrics: dict[str, dict[str, float]] = {}
@@ -77,6 +79,8 @@ def score_answers(
         task = get_task(name)
         table, unparsed, kept = _score_task(task, own, predictions, keep_samples)
         metrics[name] = _summary(task, own, table, unparsed, resamples, seed)
+        if truncated is not None:
+            metrics[name]["truncated"] = 100.0 * sum(truncated.get(sample.id, 0.0) for sample in own) / len(own)
         for baseline, found in task.baselines(own, fitted or None).items():
             metrics[name] |= {f"trivial.{baseline}.{metric}": value for metric, value in found.items()}
         rows += kept
@@ -136,7 +140,7 @@ def _summary(
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}
     found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
-    if resamples:
+    if resamples and columns:
         matrix = np.column_stack(list(columns.values()))
         low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed)
         for index, name in enumerate(columns):

@@ -7,9 +7,12 @@ callers leave it out and count it, it is never a zero.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from reeltune.judges.questions import Question
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import JudgeConfig
 
 A = TypeVar("A")
 Progress = Callable[[int], object]
@@ -18,7 +21,7 @@ Progress = Callable[[int], object]
 @dataclass
 class Counts:
     """What a judge did so far. `calls`: requests that were answered over the network; `cache_hits`: answers that were
-    paid for before; `retries`: requests sent again; `rejected`: replies that broke the asked form; `failures`:
+    given before; `retries`: requests sent again; `rejected`: replies that broke the asked form; `failures`:
     questions that got no answer. Tokens as the endpoint reports them."""
 
     questions: int = 0
@@ -65,8 +68,12 @@ class Judge(ABC):
 
     kind: ClassVar[str]
     proxy: ClassVar[bool] = False
+    proxy_note: ClassVar[str] = "a proxy, not a judgment"
+    """What a proxy's numbers are, beside their names in a table."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: "JudgeConfig | None" = None) -> None:
+        """`config`: the recipe's judge section, where a recipe names the judge."""
+        self.config = config
         self.counts = Counts()
 
     @abstractmethod

@@ -1,17 +1,22 @@
 """A judge that is a chat model: asked over the network (`openai`), or replayed from its transcript (`recorded`)."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reeltune.errors import InputError
 from reeltune.judges.base import A, Cost, Judge, Progress
 from reeltune.judges.endpoint import Endpoint, Unanswered
-from reeltune.judges.prompts import Message, Prompts
+from reeltune.judges.prompts import Message, Prompts, load_prompts
 from reeltune.judges.questions import BadReply, Question
 from reeltune.judges.transcript import ModelSettings, Transcript
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import JudgeConfig
 
 CHARACTERS_PER_TOKEN = 4
 """A usual figure for English; only for estimates (our choice)."""
@@ -23,7 +28,7 @@ class ChatJudge(Judge):
     """Prompts and strict readers over a transcript. Subclasses say what happens to a prompt that is not in it."""
 
     def __init__(self, settings: ModelSettings, prompts: Prompts, transcript: Transcript, *, replies: int = 2) -> None:
-        """`replies`: how many replies in the wrong form are paid for per prompt before it counts as unanswered."""
+        """`replies`: how many replies in the wrong form are taken per prompt before it counts as unanswered."""
         super().__init__()
         self.settings = settings
         self.prompts = prompts
@@ -61,7 +66,7 @@ class ChatJudge(Judge):
         return self.transcript.reply(prompt_hash) is not None or self.transcript.rejected(prompt_hash) >= self.replies
 
     def _known(self, question: Question[A], prompt_hash: str) -> A | None:
-        """An answer paid for before; one that today's reader refuses is none."""
+        """An answer given before; one that today's reader refuses is none."""
         reply = self.transcript.reply(prompt_hash)
         try:
             return question.read(reply) if reply is not None else None
@@ -206,3 +211,47 @@ def _collect(futures: "list[Future[Any]]", progress: Progress | None) -> None:
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     for future in done:
         future.result()
+
+
+def openai_judge(config: "JudgeConfig") -> OpenAIJudge:
+    """The judge of an endpoint. InputError for a key that the environment lacks."""
+    if config.api_key_env and not os.environ.get(config.api_key_env):
+        raise InputError(f"judge.api_key_env={config.api_key_env!r}: the environment has no such variable; set it")
+    assert config.base_url is not None and config.model is not None  # JudgeConfig's own rule
+    endpoint = Endpoint(
+        config.base_url,
+        ModelSettings(config.model, config.temperature, config.max_tokens),
+        key=os.environ[config.api_key_env] if config.api_key_env else None,
+        timeout_s=config.timeout_s,
+        attempts=config.attempts,
+        backoff_s=config.backoff_s,
+    )
+    return OpenAIJudge(
+        endpoint,
+        _prompts(config),
+        _transcript(config),
+        concurrency=config.concurrency,
+        replies=config.replies,
+        max_failures=config.max_failures,
+    )
+
+
+def recorded_judge(config: "JudgeConfig") -> RecordedJudge:
+    """The judge of a transcript, asked as the model that it holds; with several, as the one that the settings name."""
+    prompts, transcript = _prompts(config), _transcript(config)
+    held = sorted(transcript.settings, key=str)
+    if not held:
+        raise InputError(f"judge.transcript={config.transcript!r}: there is no recorded reply; record with kind=openai")
+    chosen = [each for each in held if config.model in (None, each.model)]
+    if len(chosen) != 1:
+        names = ", ".join(f"{each.model} at temperature {each.temperature}" for each in held)
+        raise InputError(f"judge.model={config.model!r}: the transcript holds {names}; name one of them alone")
+    return RecordedJudge(chosen[0], prompts, transcript, replies=config.replies)
+
+
+def _prompts(config: "JudgeConfig") -> Prompts:
+    return load_prompts(Path(config.prompts) if config.prompts else None)
+
+
+def _transcript(config: "JudgeConfig") -> Transcript:
+    return Transcript(Path(config.transcript) if config.transcript else None)

@@ -1,4 +1,4 @@
-"""How well one description covers another, by a judge: the three calls of AutoDQ, shared by reward and benchmark.
+"""How well one description covers another, by a judge: the three questions of AutoDQ, shared by reward and benchmark.
 
 Recall: the share of the reference's events that the prediction entails. Precision: the share of the prediction's events
 that the reference entails. Only "entailment" counts. No event at all is a full share (AutoDQ, arXiv 2407.00634).
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.questions import Entailment, Extraction, Kind, Label
+from reeltune.judges.rounds import Judgment, ask_together
 
 
 @dataclass(frozen=True)
@@ -48,31 +49,50 @@ def share(labels: Sequence[Label]) -> float:
     return sum(label == "entailment" for label in labels) / len(labels) if labels else 1.0
 
 
-def judge_described(
-    judge: Judge, pairs: Sequence[Described], *, precision: bool = True, progress: Progress | None = None
-) -> list[Shares]:
-    """Both shares of every pair, asked in two rounds so that all of a round can run at once.
+def described(pairs: Sequence[Described], *, precision: bool = True) -> Judgment[list[Shares]]:
+    """Both shares of every pair, in two rounds: what is stated, then what entails it.
 
-    Texts are lower-cased first, as AutoDQ does. `precision=False` asks for recall alone: one call a pair.
+    Texts are lower-cased first, as AutoDQ does. `precision=False` asks for recall alone: one question a pair.
     """
-    texts = [(pair.prediction.lower(), pair.reference.lower()) for pair in pairs]
-    statements = _extracted(judge, [pair.statements for pair in pairs], [text[1] for text in texts], pairs, progress)
-    claims: list[tuple[str, ...] | None] = [None] * len(pairs)
+    predictions, references = [pair.prediction.lower() for pair in pairs], [pair.reference.lower() for pair in pairs]
+    unstated = [index for index, pair in enumerate(pairs) if pair.statements is None]
+    questions = [Extraction(references[index], pairs[index].kind) for index in unstated]
     if precision:
-        claims = _extracted(judge, [None] * len(pairs), [text[0] for text in texts], pairs, progress)
-    recalls = _labelled(judge, [text[0] for text in texts], statements, pairs, progress)
-    precisions = _labelled(judge, [text[1] for text in texts], claims, pairs, progress)
+        questions += [Extraction(text, pair.kind) for text, pair in zip(predictions, pairs, strict=True)]
+    found = (yield questions) if questions else []
+    statements = [pair.statements for pair in pairs]
+    for index, stated in zip(unstated, found, strict=False):
+        statements[index] = stated
+    claims: list[tuple[str, ...] | None] = found[len(unstated) :] if precision else [None] * len(pairs)
+    sides = [
+        *zip(predictions, statements, [pair.kind for pair in pairs], strict=True),
+        *zip(references, claims, [pair.kind for pair in pairs], strict=True),
+    ]
+    entailments = [Entailment(text, asked, kind) for text, asked, kind in sides if asked]
+    answers = iter((yield entailments) if entailments else [])
+    # No statement at all needs no judge; unknown ones cannot be asked about.
+    labels: list[tuple[Label, ...] | None] = [
+        next(answers) if asked else (None if asked is None else ()) for _, asked, _ in sides
+    ]
     return [
         Shares(
-            recall=None if found is None else share(found),
+            recall=None if own is None else share(own),
             precision=None if told is None else share(told),
-            recall_labels=found,
+            recall_labels=own,
             precision_labels=told,
             statements=stated,
             claims=claim,
         )
-        for found, told, stated, claim in zip(recalls, precisions, statements, claims, strict=True)
+        for own, told, stated, claim in zip(labels, labels[len(pairs) :], statements, claims, strict=False)
     ]
+
+
+def judge_described(
+    judge: Judge, pairs: Sequence[Described], *, precision: bool = True, progress: Progress | None = None
+) -> list[Shares]:
+    """`described`, asked at once."""
+    [shares] = ask_together(judge, [described(pairs, precision=precision)], progress)
+    return shares
 
 
 def described_cost(judge: Judge, pairs: Sequence[Described], *, precision: bool = True) -> Cost:
@@ -99,34 +119,3 @@ def _direction_cost(judge: Judge, text: str, source: str, statements: tuple[str,
 
 
 _UNKNOWN = ("a sentence of about ten words that is not known yet",) * 10
-
-
-def _extracted(
-    judge: Judge,
-    known: Sequence[tuple[str, ...] | None],
-    texts: Sequence[str],
-    pairs: Sequence[Described],
-    progress: Progress | None,
-) -> list[tuple[str, ...] | None]:
-    wanted = [index for index, each in enumerate(known) if each is None]
-    found = judge.ask([Extraction(texts[index], pairs[index].kind) for index in wanted], progress)
-    result = list(known)
-    for index, each in zip(wanted, found, strict=True):
-        result[index] = each
-    return result
-
-
-def _labelled(
-    judge: Judge,
-    texts: Sequence[str],
-    statements: Sequence[tuple[str, ...] | None],
-    pairs: Sequence[Described],
-    progress: Progress | None,
-) -> list[tuple[Label, ...] | None]:
-    """Labels of each text's statements; () without a call where there are none."""
-    asked = [index for index, each in enumerate(statements) if each]
-    found = judge.ask([Entailment(texts[i], statements[i] or (), pairs[i].kind) for i in asked], progress)
-    result: list[tuple[Label, ...] | None] = [() if each == () else None for each in statements]
-    for index, labels in zip(asked, found, strict=True):
-        result[index] = labels
-    return result

@@ -18,6 +18,7 @@ THRESHOLD = 0.75
 class LexicalJudge(RuleJudge):
     kind: ClassVar[str] = "lexical"
     proxy: ClassVar[bool] = True
+    proxy_note: ClassVar[str] = "word overlap, not a judgment"
 
     def answer(self, question: Question[A]) -> A:
         from reeltune.judges.words.compare import containment

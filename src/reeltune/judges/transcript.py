@@ -1,6 +1,6 @@
 """Every reply of a judge, on disk: cache, proof and recording in one JSON Lines file.
 
-A line is appended the moment a reply arrives, so a killed run loses nothing that it paid for and the next one asks
+A line is appended the moment a reply arrives, so a killed run loses no reply and the next one asks
 only the rest. The same file replays a run without the judge (`judge.kind=recorded`).
 """
 
@@ -35,7 +35,7 @@ class ModelSettings:
 class Transcript:
     """Replies by prompt hash. Safe for threads, and for processes that append to one file.
 
-    A reply that broke the asked form is kept as rejected, so that it is not paid for again. Without a path it lives in
+    A reply that broke the asked form is kept as rejected, so that it is not asked for again. Without a path it lives in
     memory only. Raises InputError for a file that is not a transcript; a last line cut off by a kill is no line yet.
     """
 
@@ -55,7 +55,7 @@ class Transcript:
         return self._replies.get(prompt_hash)
 
     def rejected(self, prompt_hash: str) -> int:
-        """How many replies to this prompt were paid for in vain."""
+        """How many replies to this prompt came in vain."""
         return self._rejected[prompt_hash]
 
     def add(

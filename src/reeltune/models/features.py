@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from reeltune.models.policy import Policy
+from reeltune.models.model import Policy
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 from reeltune.video.disk_cache import DiskCache
 
 # Raise this when patches, towers or the file layout change what features hold.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class FeatureCache:

@@ -1,183 +1,26 @@
-"""A video language model as the trainer and the rollout see it: prompts, features, one language model."""
+"""Opening a model directory: every weight from the file, the right family, checked against the stock model."""
 
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
-from reeltune.models.families.base import Family, project_patches_by_matrix, read_processor
-from reeltune.models.families.llava import Llava
-from reeltune.models.families.qwen2_5_vl import Qwen2VL, Qwen25VL
-from reeltune.models.families.qwen3_vl import Qwen3VL
+from reeltune.models._transformers import enable_checkpointing
+from reeltune.models.families import make_family
+from reeltune.models.loading import (
+    check_attention,
+    check_directory,
+    check_weight_files,
+    open_config,
+    open_tokenizer,
+    refuse_not_finite,
+)
 from reeltune.models.mixture_of_depths.checkpoint import open_routed
-from reeltune.models.mixture_of_depths.install import is_routed
-from reeltune.models.shared_prefix.attention import SharedAttention, enable
-from reeltune.models.shared_prefix.last_layer import narrow
-from reeltune.models.types import Prompt, VideoFeatures
-from reeltune.video.clip import Clip
+from reeltune.models.model import Policy
+from reeltune.models.self_check import check_against_stock
 
-FAMILIES: tuple[type[Family], ...] = (Qwen2VL, Qwen25VL, Qwen3VL, Llava)
-PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
-VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", "<image>")
-
-
-class Policy(nn.Module):
-    """A Hugging Face video language model with its tokenizer and its family's ways."""
-
-    def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
-        super().__init__()
-        self.source = source
-        self.model: Any = model
-        self.tokenizer = tokenizer
-        self.family = family
-        vocabulary = tokenizer.get_vocab()
-        banned = sorted({vocabulary[name] for name in VISION_TOKENS if name in vocabulary})
-        # A sampled video placeholder would be taken for a video in the update: vision tokens have probability 0.
-        self.register_buffer("banned", torch.tensor(banned, dtype=torch.long), persistent=False)
-        self.banned: Tensor
-        self.stop_ids = _stop_ids(model, tokenizer)
-        enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        deepstack = getattr(self.config.vision_config, "deepstack_visual_indexes", ())
-        if len(deepstack) < len(self.language_model.layers):
-            narrow(self.language_model)
-        project_patches_by_matrix(self.vision_tower)
-
-    @property
-    def device(self) -> torch.device:
-        return self.banned.device
-
-    @property
-    def language_model(self) -> Any:
-        return self.model.model.language_model
-
-    @property
-    def head(self) -> nn.Module:
-        head: nn.Module = self.model.lm_head
-        return head
-
-    @property
-    def config(self) -> Any:
-        return self.model.config
-
-    @property
-    def text_config(self) -> Any:
-        return self.config.get_text_config()
-
-    @property
-    def gradient_checkpointing(self) -> bool:
-        return bool(self.model.is_gradient_checkpointing) and self.training
-
-    @property
-    def vision_tower(self) -> nn.Module:
-        return self.family.vision_modules(self.model)[0]
-
-    @property
-    def vision_frozen(self) -> bool:
-        modules = self.family.vision_modules(self.model)
-        return not any(parameter.requires_grad for module in modules for parameter in module.parameters())
-
-    def freeze_vision(self, *, projector: bool = True) -> None:
-        """Freeze the tower, and the projector too unless it is to train."""
-        for module in self.family.vision_modules(self.model):
-            module.requires_grad_(False)
-        for module in self.family.projector(self.model):
-            module.requires_grad_(not projector)
-
-    def embed(self, ids: Tensor) -> Tensor:
-        embeddings: Tensor = self.model.get_input_embeddings()(ids)
-        return embeddings
-
-    def embed_with_video(
-        self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures], *, samples: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Token embeddings [rows, L, H] with the videos' features in place of their placeholders.
-
-        `is_prompt` [rows, L] limits placeholders to prompts; `features` come in the order of the prompts. Also
-        returns the extra arguments the family's language model needs. A routed model keeps vision tokens per
-        sample: `samples` [rows, L] numbers them where a row holds several prompts, else each row is one.
-        """
-        embeds = self.embed(ids)
-        is_vision = (ids == self.family.placeholder_id) & is_prompt
-        tokens = torch.cat([each.tokens for each in features]).to(embeds.device, embeds.dtype)
-        if int(is_vision.sum()) != len(tokens):
-            raise ValueError(f"{int(is_vision.sum())} video placeholders for {len(tokens)} vision tokens")
-        embeds = embeds.masked_scatter(is_vision[..., None], tokens)
-        extra = self.family.language_inputs(is_vision, features)
-        if is_routed(self.model):
-            rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
-            extra["vision_samples"] = torch.where(is_vision, rows if samples is None else samples, -1)
-        return embeds, extra
-
-    def decode(self, tokens: Tensor, positions: Tensor, shared: SharedAttention) -> Tensor:
-        """Hidden states [R, H] of one further token [R] per row at `positions` [R], over the keys `shared` holds."""
-        ids = tokens[:, None]
-        return self.hidden(self.embed(ids), positions[None, :, None].expand(3, -1, -1), shared, self.text_only(ids))[
-            :, -1
-        ]
-
-    def hidden(self, embeds: Tensor, positions: Tensor, shared: SharedAttention, extra: dict[str, Any]) -> Tensor:
-        """Hidden states [R, L, H] of embedded tokens [R, L, H] at M-RoPE `positions` [3, R, L]."""
-        hidden: Tensor = self.language_model(
-            inputs_embeds=embeds,
-            # All ones: no mask is built. Without it a Llama would read rows of their own into the positions.
-            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
-            position_ids=self.family.language_positions(positions),
-            use_cache=False,
-            shared=shared,
-            **extra,
-        ).last_hidden_state
-        return hidden
-
-    def text_only(self, ids: Tensor) -> dict[str, Any]:
-        """The extra arguments of the language model for tokens [R, L] none of which is a video's."""
-        return {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
-
-    def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
-        """Tokenize one user turn: the video, then `text`."""
-        placeholder = self.family.placeholder
-        content = [{"type": self.family.content_type}, {"type": "text", "text": text}]
-        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        if system:
-            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
-        rendered = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if rendered.count(placeholder) != 1:
-            raise InputError(
-                f"the chat template must write {placeholder} once per video; with one video it wrote it "
-                f"{rendered.count(placeholder)} times (does the text itself contain it?): {rendered[:200]!r}"
-            )
-        rendered = rendered.replace(placeholder, self.family.video_text(clip))
-        encoded = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        ids = torch.tensor(encoded, dtype=torch.long)
-        positions = self.family.position_ids(self.model, ids, clip)
-        return Prompt(ids, positions, self.family.grid(clip), clip)
-
-    def encode(self, clips: Sequence[Clip]) -> list[VideoFeatures]:
-        """Run the vision tower; with gradient where grad mode and the tower's parameters ask for it."""
-        return self.family.encode(self.model, clips)
-
-    def tokenize_answer(self, text: str) -> list[int]:
-        """The tokens of a gold completion, with its end token."""
-        ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
-        if forbidden := sorted(set(ids) & set(self.banned.tolist())):
-            tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
-            raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
-        return ids
-
-    def save(self, directory: Path) -> None:
-        """Write a plain Hugging Face directory that `from_pretrained` opens."""
-        self.model.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
-        for name in PROCESSOR_FILES:
-            if (self.source / name).is_file():
-                shutil.copyfile(self.source / name, directory / name)
+__all__ = ["Policy", "load_policy"]
 
 
 def load_policy(
@@ -187,54 +30,34 @@ def load_policy(
     attention: str = "sdpa",
     gradient_checkpointing: bool = False,
     mixture_of_depths: MixtureOfDepthsConfig | None = None,
+    family: str | None = None,
+    self_check: bool = True,
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
+    `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
+    `self_check` compares our forward passes with the stock model's on a few random tokens; leave it out only where
+    the same directory was opened before in this process, such as for a reference.
+
     Raises:
-        InputError: no directory, no weights, a family without an adapter, a model whose completions a shared
-            prompt cannot keep apart, or routers that do not belong to the config.
+        InputError: no model directory; weights that are missing, unknown, of another shape, damaged or not finite; a
+            family without an adapter; a model whose completions a shared prompt cannot keep apart; routers that do not
+            belong to the config; or releases of transformers and torch with which our passes are not the stock ones.
     """
-    if not (path / "config.json").is_file():
-        raise InputError(f"model.path must be a Hugging Face model directory with a config.json; got {str(path)!r}")
-    if not any(path.glob("*.safetensors")):
-        raise InputError(f"{path} has a config.json but no *.safetensors weights; download or save them there")
-    config = AutoConfig.from_pretrained(path)
-    family = _family(config, path)
-    transformers_logging.disable_progress_bar()
-    model: Any = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
-    refuse_inseparable(model.config.get_text_config(), path)
+    check_directory(path)
+    check_attention(attention)
+    config = open_config(path)
+    adapter = make_family(config, path, family)
+    check_weight_files(path)
+    model = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
+    refuse_not_finite(path, model)
+    adapter.refuse_inseparable(config.get_text_config(), path)
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    tokenizer = AutoTokenizer.from_pretrained(path)
+        enable_checkpointing(model)
+    tokenizer = open_tokenizer(path)
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
-    return Policy(model, tokenizer, family, path)
-
-
-def refuse_inseparable(text_config: Any, path: Path) -> None:
-    """Completions share their prompt by attention alone; refuse layers that a mask cannot isolate."""
-    kinds = set(getattr(text_config, "layer_types", None) or ["full_attention"])
-    if other := sorted(kinds - {"full_attention"}):
-        raise InputError(
-            f"{path}: layers of kind {other} cannot keep completions of a shared prompt apart; only full "
-            "attention can. Use a model with full attention in every layer"
-        )
-    if dropout := getattr(text_config, "attention_dropout", 0.0):
-        raise InputError(
-            f"{path}: attention_dropout is {dropout}; shared prompts need 0 so that rollout and update see the "
-            "same model. Set it to 0 in config.json"
-        )
-
-
-def _family(config: Any, path: Path) -> Family:
-    for family in FAMILIES:
-        if config.model_type in family.model_types:
-            return family(config, read_processor(path))
-    known = sorted(name for family in FAMILIES for name in family.model_types)
-    raise InputError(f"{path}: no adapter for model type {config.model_type!r}; there are {known}")
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    declared = model.generation_config.eos_token_id
-    ids = declared if isinstance(declared, list) else [declared]
-    return tuple(sorted({token for token in [*ids, tokenizer.eos_token_id] if token is not None}))
+    policy = Policy(model, tokenizer, adapter, path)
+    if self_check:
+        check_against_stock(policy)
+    return policy

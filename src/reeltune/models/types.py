@@ -4,7 +4,7 @@ Shape letters: P prompt tokens, C completion tokens, G completions per group, N 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,13 +16,15 @@ from reeltune.video.clip import Clip
 class Prompt:
     """One video and one question, tokenized: `input_ids` [P] and M-RoPE `position_ids` [3, P], on the CPU.
 
-    `grid_thw` is the patch grid of the clip: time patches, rows, columns.
+    `grid_thw` is the patch grid of the clip: time patches, rows, columns. `text`: the rendered chat before its
+    placeholder was expanded, which is what a server takes beside the video.
     """
 
     input_ids: Tensor
     position_ids: Tensor
     grid_thw: tuple[int, int, int]
     clip: Clip
+    text: str = ""
 
     def __len__(self) -> int:
         return int(self.input_ids.numel())
@@ -94,14 +96,14 @@ class PromptState:
     last: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Group:
-    """The unit of work from sampler to loss: one prompt, its video once, its G completions.
+    """The unit of work as the model sees it: one prompt, its video once, its G completions.
 
     `state`: the prompt as the rollout computed it, where the update may go on from there.
     """
 
     prompt: Prompt
     features: VideoFeatures
-    completions: Completions
+    completions: Completions = field(default_factory=lambda: Completions.empty())
     state: PromptState | None = None

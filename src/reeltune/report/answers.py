@@ -1,7 +1,6 @@
 """Before and after: held-out videos with the answers of the first and of the last evaluation against the truth.
 
-Nothing is picked: the videos stand evenly spaced in the list sorted by id. For captions the picture is the structure
-that the model wrote, matched and missed parts marked.
+Nothing is picked: the videos stand evenly spaced in the list sorted by id. What a picture shows, its task says.
 """
 
 from reeltune.data.samples import Sample
@@ -11,9 +10,6 @@ from reeltune.tasks import get_task
 
 SHOWN = 12
 VIDEO_BYTES = 2_000_000
-CAPTION_MARKS = (
-    " In the structures green parts match the reference, red ones are not in it, struck-through ones were missed."
-)
 
 
 def before_and_after(run: RunFiles, samples: RunSamples) -> str:
@@ -26,10 +22,10 @@ def before_and_after(run: RunFiles, samples: RunSamples) -> str:
     shown = evenly(sorted(known, key=lambda sample: sample.id), SHOWN)
     cards = "".join(_card(sample, {f"step {step}": texts[sample.id] for step, texts in answers.items()}, samples)
                     for sample in shown)  # fmt: skip
+    notes = dict.fromkeys(get_task(sample.task).picture_note for sample in shown)
     lead = (
         f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as the model answered "
-        f"them at step {steps[0]} and at step {steps[-1]}."
-        + (CAPTION_MARKS if any(sample.task == "captioning" for sample in shown) else "")
+        f"them at step {steps[0]} and at step {steps[-1]}." + "".join(f" {note}" for note in notes if note)
     )
     return section("Before and after", cards, lead=lead) if shown else ""
 

@@ -1,26 +1,38 @@
-"""The rewards of a recipe by task, and those of one group as tensors."""
+"""The rewards of a recipe by task, and those of all groups of a step at once.
 
-from collections.abc import Iterable, Sequence
+Rules are computed here, the user's functions run together and concurrently, the judge is asked once for all groups.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
+from reeltune.config.errors import explain
 from reeltune.config.recipe import RewardConfig
 from reeltune.data.samples import Sample, nearest
 from reeltune.errors import InputError
 from reeltune.judges.base import Judge
-from reeltune.rewards.weights import Reward, reward_of
-from reeltune.tasks import get_task
-from reeltune.tasks.base import Mode, RewardOptions
+from reeltune.judges.rounds import ask_together
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.functions import Call, run_calls
+from reeltune.rewards.weights import Reward, proxy_name, reward_of, weighted_sum
+from reeltune.tasks import TASKS, get_task
+from reeltune.tasks.base import Components, Mode, RewardOptions, Task
+
+Rows = list[list[Components | None]]
+"""Group -> completion -> components; None: it leaves its group."""
 
 
 @dataclass(frozen=True)
 class GroupRewards:
     """`components` name -> one value per completion (None: does not apply); `total` [G]; `valid` [G] bool.
 
-    A completion without any applying component, or without a judge's answer, is not valid: it leaves the group's
-    statistics.
+    A completion is not valid, and leaves the group's statistics, when no component applies, when the judge did not
+    answer for it, and when a function with a weight raised: a lower total would be a score.
     """
 
     components: dict[str, list[float | None]]
@@ -29,38 +41,148 @@ class GroupRewards:
 
 
 def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> dict[str, Reward]:
-    """Task -> its reward. InputError for names that no task of the samples has."""
+    """Task -> its reward. InputError for names that no task of the samples has.
+
+    Weights may name other tasks that are known: a recipe that spells out a paper's is trained on a part of its data.
+    """
     names = sorted(set(tasks))
-    for section, given in (("weights", config.weights), ("functions", config.functions)):
+    sections: dict[str, Mapping[str, Any]] = {
+        "weights": config.weights,
+        "functions": config.functions,
+        "options": config.options,
+    }
+    for section, given in sections.items():
         for name in given:
-            if name not in names:
+            if name not in names and not (section == "weights" and name in TASKS):
                 raise InputError(f"rewards.{section}.{name}: no training sample has this task{nearest(name, names)}")
-    options = RewardOptions(
-        iou_threshold=config.iou_threshold,
-        generalized_iou=config.generalized_iou,
-        length_bounds=config.length_bounds,
-        captioning=config.captioning,
-    )
-    return {
-        name: reward_of(
-            get_task(name),
+    rewards = {}
+    for name in names:
+        task = get_task(name)
+        options = RewardOptions(
+            iou_threshold=config.iou_threshold,
+            generalized_iou=config.generalized_iou,
+            length_bounds=config.length_bounds,
+            own=_own_options(task, config.options[name]) if name in config.options else None,
+        )
+        rewards[name] = reward_of(
+            task,
             mode,
-            preset=config.preset,
             weights=config.weights.get(name),
             options=options,
             functions=config.functions.get(name),
+            concurrency=config.concurrency,
         )
-        for name in names
-    }
+    return rewards
 
 
-def score_group(reward: Reward, sample: Sample, texts: Sequence[str], *, judge: Judge | None = None) -> GroupRewards:
-    """Raises InputError for a reward that is NaN or infinite: it would silently ruin the whole group."""
-    rows = reward.group(sample, texts, judge)
-    totals = [total for total, _ in rows]
-    names = [name for name in reward.weights if any(name in components for _, components in rows)]
+def needs_judge(rewards: Mapping[str, Reward]) -> bool:
+    """Whether a reward with a weight is declared by its task to be a judge's to give."""
+    return any(reward.judged for reward in rewards.values())
+
+
+def score_groups(
+    rewards: Mapping[str, Reward],
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    judge: Judge | None = None,
+    faults: RewardFaults | None = None,
+) -> list[GroupRewards]:
+    """What the completions of each sample earn, in order; `texts`: sample -> its G completions.
+
+    The judge is asked once a round for all groups of all tasks. Functions that raise are counted in `faults`.
+    InputError for a reward that is NaN or infinite (it would ruin the whole group), for more faults than `faults`
+    allows, and for a judged reward without a judge.
+    """
+    own = [rewards[sample.task].judged_by(judge) for sample in samples]
+    faults = RewardFaults() if faults is None else faults
+    rows: Rows = [
+        [reward.task.rewards(sample, text, reward.mode, reward.options) for text in group]
+        for reward, sample, group in zip(own, samples, texts, strict=True)
+    ]
+    _add_judged(rows, rewards, samples, texts, judge)
+    _add_functions(rows, own, samples, texts, faults)
+    return [_group(reward, sample, group) for reward, sample, group in zip(own, samples, rows, strict=True)]
+
+
+def _group(reward: Reward, sample: Sample, rows: Sequence[Components | None]) -> GroupRewards:
+    totals = [None if row is None else weighted_sum(row, reward.weights, sample) for row in rows]
+    names = [name for name in reward.weights if any(row is not None and name in row for row in rows)]
     return GroupRewards(
-        components={name: [components.get(name) for _, components in rows] for name in names},
+        components={name: [None if row is None else row.get(name) for row in rows] for name in names},
         total=torch.tensor([0.0 if total is None else total for total in totals], dtype=torch.float32),
         valid=torch.tensor([total is not None for total in totals]),
     )
+
+
+def _add_judged(
+    rows: Rows,
+    rewards: Mapping[str, Reward],
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    judge: Judge | None,
+) -> None:
+    places = [index for index, sample in enumerate(samples) if rewards[sample.task].judged]
+    if not places:
+        return
+    if judge is None:
+        sample = samples[places[0]]
+        raise InputError(
+            f"the reward {sample.task}.{rewards[sample.task].judged[0]} of sample {sample.id!r} needs a judge; "
+            "none is given"
+        )
+    judgments = [
+        rewards[samples[i].task].task.judge_group(samples[i], texts[i], rewards[samples[i].task].options)
+        for i in places
+    ]
+    for index, found in zip(places, ask_together(judge, judgments), strict=True):
+        for place, (row, judged) in enumerate(zip(rows[index], found, strict=True)):
+            named = None if judged is None else {proxy_name(name, judge): value for name, value in judged.items()}
+            rows[index][place] = None if row is None or named is None else row | named
+
+
+def _add_functions(
+    rows: Rows,
+    own: Sequence[Reward],
+    samples: Sequence[Sample],
+    texts: Sequence[Sequence[str]],
+    faults: RewardFaults,
+) -> None:
+    """Every function of every group runs, also for completions that the judge left out: batches stay whole."""
+    calls: list[Call] = []
+    places: list[tuple[int, slice]] = []
+    for index, (reward, sample, group) in enumerate(zip(own, samples, texts, strict=True)):
+        if not reward.functions:
+            continue
+        answers = [reward.task.parse(sample, text) for text in group]
+        prompt = reward.task.prompt(sample, reward.mode)
+        for name, function in reward.functions.items():
+            step = 1 if function.form == "completion" else len(group)
+            for start in range(0, len(group), step):
+                part = slice(start, start + step)
+                calls.append(Call(name, function, sample, answers[part], group[part], prompt))
+                places.append((index, part))
+    if not calls:
+        return
+    results = run_calls(calls, concurrency=min(reward.concurrency for reward in own))
+    faults.calls += len(calls)
+    for call, (index, part), found in zip(calls, places, results, strict=True):
+        raised = isinstance(found, Exception)
+        if isinstance(found, Exception):
+            faults.add(call.name, call.sample.id, call.texts[0], found)
+        values: Sequence[float | None] = [None] * len(call.texts) if isinstance(found, Exception) else found
+        for place, value in zip(range(part.start, part.stop), values, strict=True):
+            row = rows[index][place]
+            if row is not None:
+                weighs = own[index].weights.get(call.name, 0.0) != 0.0
+                rows[index][place] = None if raised and weighs else row | {call.name: value}
+    faults.check()
+
+
+def _own_options(task: Task[Any, Any], given: Mapping[str, Any]) -> Any:
+    if task.options_type is None:
+        raise InputError(f"rewards.options.{task.name}: this task has nothing to set")
+    try:
+        return task.options_type.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(explain(dict(each), task.options_type) for each in error.errors())
+        raise InputError(f"rewards.options.{task.name}: {problems}") from None

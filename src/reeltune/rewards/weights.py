@@ -1,90 +1,85 @@
-"""From reward components to one number: weights by preset or by name, and a user's own reward functions.
+"""From reward components to one number: a weighted sum, over a task's own components and a user's functions.
 
 The weighted sum is VideoChat-R1's (arXiv 2504.06958, weights 1) and Temporal-RLT's (arXiv 2506.01908, halves).
 """
 
-import importlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reeltune.data.samples import Sample, nearest, shown
 from reeltune.errors import InputError
 from reeltune.judges.base import Judge
-from reeltune.tasks import load_module
-from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-
-RewardFunction = Callable[[Any, Parsed[Any], str], float | None]
-"""(sample, parsed answer, raw completion) -> reward, or None where it does not apply."""
+from reeltune.rewards.functions import RewardFunction, load_reward_function
+from reeltune.tasks.base import Components, Mode, RewardOptions, Task
 
 
 @dataclass(frozen=True)
 class Reward:
-    """What one completion of one task earns. Build it with `reward_of`, which checks the names."""
+    """What a completion of one task earns. Build it with `reward_of`, which checks the names."""
 
     task: Task[Any, Any]
     mode: Mode
     weights: Mapping[str, float]
     options: RewardOptions = field(default_factory=RewardOptions)
     functions: Mapping[str, RewardFunction] = field(default_factory=dict)
+    concurrency: int = 64
+    """Calls of `functions` at a time."""
 
-    def __call__(self, sample: Sample, text: str) -> tuple[float | None, dict[str, float | None]]:
-        """(weighted sum, all components) of one completion."""
-        [found] = self.group(sample, [text])
-        return found
+    @property
+    def judged(self) -> list[str]:
+        """The components with a weight that only a judge can give."""
+        return [name for name in self.task.judged if self.weights.get(name, 0.0) != 0.0]
 
-    def group(
-        self, sample: Sample, texts: Sequence[str], judge: Judge | None = None
-    ) -> list[tuple[float | None, dict[str, float | None]]]:
-        """(weighted sum, all components) of each of a group's completions; a completion that the judge left
-        unanswered has neither. InputError for a reward that is not finite: it names reward and sample.
-        """
-        found: list[tuple[float | None, dict[str, float | None]]] = []
-        answered = self.task.group_rewards(sample, texts, self.mode, judge=judge, options=self.options)
-        for text, components in zip(texts, answered, strict=True):
-            if components is None:
-                found.append((None, {}))
-                continue
-            parsed = self.task.parse(sample, text) if self.functions else Parsed[Any](None)
-            components |= {name: function(sample, parsed, text) for name, function in self.functions.items()}
-            found.append((weighted_sum(components, self.weights, sample), components))
-        return found
+    def judged_by(self, judge: Judge | None) -> "Reward":
+        """The same under the names it is given by: what a proxy judge gives is called a proxy."""
+        if judge is None or not judge.proxy:
+            return self
+        own = set(self.judged)
+        weights = {proxy_name(name, judge) if name in own else name: weight for name, weight in self.weights.items()}
+        return replace(self, weights=weights)
+
+    def __call__(self, sample: Sample, text: str) -> tuple[float | None, Components]:
+        """(weighted sum, all components) of one completion, without what a judge would add."""
+        components = self.task.rewards(sample, text, self.mode, self.options)
+        parsed = self.task.parse(sample, text)
+        components |= {name: function(sample, parsed, text) for name, function in self.functions.items()}
+        return weighted_sum(components, self.weights, sample), components
+
+
+def proxy_name(component: str, judge: Judge) -> str:
+    """A judged component when a proxy gives it: the same weight, under a name that says so."""
+    return f"{component}_{judge.kind}_proxy" if judge.proxy else component
 
 
 def reward_of(
     task: Task[Any, Any],
     mode: Mode,
     *,
-    preset: str | None = None,
     weights: Mapping[str, float] | None = None,
     options: RewardOptions | None = None,
     functions: Mapping[str, str] | None = None,
+    concurrency: int = 64,
 ) -> Reward:
-    """The reward of a task: the preset's weights (by default the task's own), then `weights` over them, and
-    `functions`, name -> "module:function" or "file.py:function", with weight 1 unless `weights` names them.
+    """The reward of a task: its default weights, then `weights` over them, and `functions`, name -> "module:function"
+    or "file.py:function", with weight 1 unless `weights` names them.
 
-    InputError for a mode, preset or component that the task does not have.
+    InputError for a mode or component that the task does not have, and for a function of no known form.
     """
     if mode not in task.modes:
         raise InputError(f"task {task.name} has no mode {mode!r}; its modes: {', '.join(task.modes)}")
-    if preset is not None and preset not in task.presets:
-        raise InputError(
-            f"task {task.name} has no reward preset {preset!r}{nearest(preset, task.presets)}; "
-            f"its presets: {', '.join(task.presets)}"
-        )
-    own = {name: load_reward_function(spec) for name, spec in (functions or {}).items()}
-    chosen = dict(task.presets[preset] if preset else task.default_weights)
-    known = {name for preset_weights in task.presets.values() for name in preset_weights} | {"length"} | set(own)
+    columns = task.sample_type.model_fields
+    own = {name: load_reward_function(spec, columns) for name, spec in (functions or {}).items()}
+    known = {*task.default_weights, *task.judged, "format", "length", *own}
     for name in weights or {}:
         if name not in known:
             raise InputError(
                 f"task {task.name} has no reward {name!r}{nearest(name, known)}; "
                 f"its rewards: {', '.join(sorted(known))}"
             )
-    chosen |= dict.fromkeys(own, 1.0)
-    return Reward(task, mode, chosen | dict(weights or {}), options or RewardOptions(), own)
+    chosen = {**task.default_weights, **dict.fromkeys(own, 1.0), **(weights or {})}
+    return Reward(task, mode, chosen, options or RewardOptions(), own, concurrency)
 
 
 def weighted_sum(components: Mapping[str, float | None], weights: Mapping[str, float], sample: Sample) -> float | None:
@@ -100,26 +95,3 @@ def weighted_sum(components: Mapping[str, float | None], weights: Mapping[str, f
             )
     parts = [weights[name] * value for name, value in components.items() if value is not None and name in weights]
     return sum(parts) if parts else None
-
-
-def load_reward_function(spec: str) -> RewardFunction:
-    """The function that "module:function" or "path/to/file.py:function" names. InputError when there is none."""
-    place, colon, name = spec.rpartition(":")
-    if not colon or not place or not name:
-        raise InputError(f"reward function {spec!r}: write module:function or path/to/file.py:function")
-    if place.endswith(".py"):
-        module = load_module(Path(place).resolve())
-    else:
-        try:
-            module = importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"reward function {spec!r}: there is no module {error.name!r}; "
-                "install it, or write the path of a .py file"
-            ) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise InputError(f"reward function {spec!r}: {place} has no function {name!r}{nearest(name, names)}")
-    loaded: RewardFunction = function
-    return loaded

@@ -4,13 +4,15 @@ Shape letters: G completions per group, C completion tokens.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 from reeltune.models.types import Completions, Prompt, PromptState, VideoFeatures
+
+Weights = Callable[[], Iterable[tuple[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class SamplingParams:
     top_p: float = 1.0
     top_k: int = 0
     max_new_tokens: int = 1024
+    banned: tuple[int, ...] = ()
+    """Tokens that must not be drawn, placeholders of videos above all."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Rollout:
 
     `log_probs` [G, C]: of each sampled token under the full tempered policy, before top-p and top-k cut it.
     `truncated` [G]: the token budget ended it, not a stop token. `texts`: without the end token. `state`: the prompt
-    in the graph, where that was asked for and the engine computes with the learner's own weights.
+    in the graph, where that was asked for and the engine computes with the learner's own weights. `version`: of the
+    weights that it was sampled with, as `sync` was told.
     """
 
     completions: Completions
@@ -46,18 +51,38 @@ class Rollout:
     truncated: Tensor
     texts: list[str]
     state: PromptState | None = None
+    version: int = 0
 
 
 class RolloutEngine(Protocol):
-    """Samples `group_size` completions of every request; the answer keeps the order of the requests.
+    """Samples completions. Used as: `start`, then `sync` and `generate` in turn, then `close`.
 
-    What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. With `keep_graph`
-    an engine that can leaves each prompt's state in the rollout, for one update to go on from.
+    A request carries all that a server needs: the prompt's text before its placeholder is expanded, its ids after it,
+    the clip with its times, the features, a seed.
     """
+
+    def start(self) -> None:
+        """Get ready: load, connect, compare with the learner. InputError when rollouts could not be trusted."""
+
+    def sync(self, weights: Weights, version: int) -> None:
+        """Sample with these weights of the learner from now on, and call them `version`.
+
+        `weights` gives (name, tensor) of every parameter when it is called; an engine that shares the learner's memory
+        never calls it.
+        """
 
     def generate(
         self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
-    ) -> list[Rollout]: ...
+    ) -> list[Rollout]:
+        """`group_size` completions of every request, in the order of the requests.
+
+        What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. With
+        `keep_graph` an engine that can leaves each prompt's state in the rollout, for one update to go on from.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give everything back; called once, also after a failure."""
 
 
 def derive_seed(*parts: int | str) -> int:

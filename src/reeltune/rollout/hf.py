@@ -14,7 +14,7 @@ from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.decoding import Decoder
 from reeltune.models.shared_prefix.row import pack, prefill
 from reeltune.models.types import Completions, Group, PromptState
-from reeltune.rollout.engine import Request, Rollout, SamplingParams
+from reeltune.rollout.engine import Request, Rollout, SamplingParams, Weights
 from reeltune.rollout.sampling import draw
 
 
@@ -24,6 +24,17 @@ class HFEngine:
     def __init__(self, policy: Policy, *, token_budget: int = 65536) -> None:
         self.policy = policy
         self.token_budget = token_budget
+        self.version = 0
+
+    def start(self) -> None:
+        """Nothing to do: the policy is loaded."""
+
+    def sync(self, weights: Weights, version: int) -> None:
+        """The weights are the learner's own; only their version is noted."""
+        self.version = version
+
+    def close(self) -> None:
+        """Nothing to give back: the policy is the learner's."""
 
     @torch.no_grad()
     def generate(
@@ -56,7 +67,7 @@ class HFEngine:
         kept = states if keep_graph else [None] * len(states)
         del states
         found = self._decode(groups, last, decoder, seeds, group_size, params)
-        return [replace(rollout, state=state) for rollout, state in zip(found, kept, strict=True)]
+        return [replace(rollout, state=state, version=self.version) for rollout, state in zip(found, kept, strict=True)]
 
     def _with_graph(self, groups: list[Group]) -> list[PromptState]:
         """Each prompt in a graph of its own, so that a group without signal costs no backward pass."""

@@ -14,11 +14,11 @@ from reeltune.data.samples import Sample
 from reeltune.models.features import FeatureCache, clip_key, feature_disk, tower_name
 from reeltune.models.policy import Policy
 from reeltune.models.types import Prompt, VideoFeatures
+from reeltune.rollout.prompts import check_length, check_text, frame_sampling, pixel_budget, special_tokens
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
 from reeltune.video.load import load_clip
-from reeltune.video.sampling import FrameSampling, PixelBudget
 
 
 class InputReader:
@@ -30,17 +30,9 @@ class InputReader:
         self.policy = policy
         self.mode: Mode = mode
         self.system = system
-        self.sampling = FrameSampling(
-            fps=video.fps,
-            min_frames=video.min_frames,
-            max_frames=video.max_frames,
-            frame_multiple=policy.family.temporal_patch,
-        )
-        self.pixels = PixelBudget(
-            total=video.total_pixels,
-            min_per_frame=video.min_frame_pixels,
-            max_per_frame=video.max_frame_pixels,
-        )
+        self.sampling = frame_sampling(video, policy.family)
+        self.pixels = policy.family.frame_size or pixel_budget(video)
+        self.special_tokens = special_tokens(policy.tokenizer, policy.family)
         self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
         disk_bytes = int(video.feature_disk_gib * 2**30)
         self.features = FeatureCache(
@@ -50,10 +42,19 @@ class InputReader:
         )
 
     def prompt(self, sample: Sample) -> Prompt:
-        """Raises VideoError when the sample's video cannot be used."""
-        factor = self.policy.family.factor
-        clip = load_clip(sample.video_path, self.sampling, self.pixels, factor, self.frames)
+        """Raises SampleError when the sample cannot be used: VideoError for its video, else by its id for a text with
+        special tokens and for a prompt longer than the model takes.
+        """
         text = get_task(sample.task).prompt(sample, self.mode)
+        check_text(sample, text, self.special_tokens)
+        prompt = self.ask(text, sample.video_path)
+        check_length(sample, len(prompt), self.policy.max_positions)
+        return prompt
+
+    def ask(self, text: str, video: Path) -> Prompt:
+        """One user turn about a video: VideoError when it cannot be used."""
+        factor = self.policy.family.factor
+        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames)
         return self.policy.prompt(text, clip, system=self.system)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:

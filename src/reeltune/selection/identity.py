@@ -13,7 +13,7 @@ from typing import Any
 from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.provenance import asked_settings, changes, file_digests
+from reeltune.provenance import asked_settings, changes, code_file_digests
 from reeltune.rollout.engine import SamplingParams
 
 FILE = "identity.json"
@@ -35,11 +35,11 @@ class Identity:
 
 def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """What decides, beside model and prompt, which answers are drawn and what they earn."""
-    rewards = recipe.rewards.model_dump(mode="json", exclude={"preset", "weights"})
+    rewards = recipe.rewards.model_dump(mode="json", exclude={"weights", "max_fault_share", "concurrency"})
     params = sampling_params(recipe)
     return {
         "repeats": recipe.select.repeats,
-        **asdict(params),
+        **{name: value for name, value in asdict(params).items() if name != "banned"},
         "seed": recipe.seed,
         **asked_settings(recipe),
         "code": code_digests(recipe),
@@ -50,10 +50,9 @@ def sampling_settings(recipe: Recipe, weights: Mapping[str, Mapping[str, float]]
 
 
 def code_digests(recipe: Recipe) -> list[str]:
-    """Of the task files and reward files that the recipe names: their code decides what an answer earns."""
-    functions = [spec.rpartition(":")[0] for each in recipe.rewards.functions.values() for spec in each.values()]
-    files = sorted({*recipe.data.tasks, *(place for place in functions if place.endswith(".py"))})
-    return file_digests(files)
+    """Of the files of tasks, rewards and judges that the recipe names: their code decides what an answer earns."""
+    functions = [spec for each in recipe.rewards.functions.values() for spec in each.values()]
+    return code_file_digests([*recipe.data.tasks, *functions, recipe.judge.kind])
 
 
 def sampling_params(recipe: Recipe) -> SamplingParams:

@@ -5,31 +5,31 @@ a sample depends on the seed and its id alone: shards, batches and kills do not 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from reeltune.build import build_answerer, load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.samples import Sample, nearest
-from reeltune.data.sources import load_sources, resolve_model
+from reeltune.data.sources import load_sources
 from reeltune.errors import InputError, VideoError
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
-from reeltune.rewards.score import recipe_rewards, score_group
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.judging import announce_cost, recipe_judge
+from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
-from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
-from reeltune.tasks import get_task, load_task_file
-from reeltune.training.judging import CAPTIONING, announce_cost, named_rewards, recipe_judge
-from reeltune.training.launch import load_recipe_policy, make_reader
+from reeltune.tasks import get_task
 from reeltune.video.quarantine import Quarantine
 
 
@@ -55,8 +55,7 @@ def parse_shard(text: str) -> Shard:
 
 def load_pool(recipe: Recipe) -> list[Sample]:
     """All samples of data.train whose task is asked for. InputError for an id that two sources use."""
-    for path in recipe.data.tasks:
-        load_task_file(path)
+    load_tasks(recipe)
     samples = [sample for source in load_sources(recipe.data.train, recipe.toyworld) for sample in source]
     tasks = {sample.task for sample in samples}
     for name in recipe.select.tasks:
@@ -73,7 +72,7 @@ def load_pool(recipe: Recipe) -> list[Sample]:
 
 def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
     """Whose answers a run of this recipe gives. Reads the model's files, but does not load it."""
-    model = resolve_model(recipe.model.path, recipe.toyworld)
+    model = model_directory(recipe)
     rewards = _rewards(recipe, pool)
     weights = {name: dict(reward.weights) for name, reward in rewards.items()}
     settings = identities.sampling_settings(recipe, weights)
@@ -112,22 +111,20 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
-    rewards = named_rewards(rewards, judge)
-    policy = load_recipe_policy(recipe).to("cuda" if torch.cuda.is_available() else "cpu")
-    policy.freeze_vision()
-    reader, engine = make_reader(policy, recipe), HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
+    faults = RewardFaults(recipe.rewards.max_fault_share, file.path.parent / "reward-faults.jsonl")
+    answerer = build_answerer(recipe)
+    policy, reader, engine = answerer.policy, answerer.reader, answerer.engine
 
     def ask(batch: range) -> Iterator[SampleStats]:
         readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
         rollouts = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
-        for (index, _), rollout in zip(readable, rollouts, strict=True):
-            sample = pool[index]
-            reward = rewards[sample.task]
-            paid = score_group(reward, sample, rollout.texts, judge=judge)
+        samples = [pool[index] for index, _ in readable]
+        scored = score_groups(rewards, samples, [rollout.texts for rollout in rollouts], judge, faults)
+        for (index, _), sample, rollout, group in zip(readable, samples, rollouts, scored, strict=True):
             yield make_stats(
-                [float(value) if valid else None for value, valid in zip(paid.total, paid.valid, strict=True)],
-                paid.components,
-                reward.weights,
+                [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
+                group.components,
+                rewards[sample.task].judged_by(judge).weights,
                 rollout.texts,
                 **_describe(recipe, sample, rollout, file.path.parent),
                 index=index,
@@ -148,9 +145,9 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
 
 
 def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
-    """What a paid judge may cost, as training says it: one step of all captions."""
-    captions = sum(sample.task == CAPTIONING for sample in samples)
-    size = {"steps": 1, "groups_per_step": captions, "group_size": recipe.select.repeats}
+    """What the judge may cost, as training says it: one step of all samples that it judges."""
+    judged = sum(bool(rewards[sample.task].judged) for sample in samples)
+    size = {"steps": 1, "groups_per_step": judged, "group_size": recipe.select.repeats}
     announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
 
 
@@ -177,7 +174,8 @@ def _roll_out(
         Request(prompt, video, derive_seed(recipe.seed, "select", sample.id))
         for (sample, prompt), video in zip(batch, features, strict=True)
     ]
-    return engine.generate(requests, recipe.select.repeats, sampling_params(recipe))
+    params = replace(sampling_params(recipe), banned=tuple(reader.policy.banned.tolist()))
+    return engine.generate(requests, recipe.select.repeats, params)
 
 
 def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def score(components: Mapping[str, float | None], weights: Mapping[str, float]) 
     """The weighted mean of the content rewards that apply; None when none does.
 
     Format and length are left out, and so are penalties: whether a sample can teach is a matter of its answer
-    (our choice; thresholds on it mean the same whatever the weights of a preset).
+    (our choice; thresholds on it mean the same whatever the weights).
     """
     applying = {
         name: value

@@ -1,103 +1,101 @@
-"""The tasks. Each is one file of this package that ends with `TASK = ...`; adding a file adds a task.
+"""The tasks. Each is one file of this package that ends with `TASK = ...`, and one line of the table below.
 
-Importing the package imports none of them: the first look into `TASKS` does.
+Importing the package imports none of them: the first look for one does. A task of your own needs no line here: it is
+named as `file.py` (its TASK), `file.py:object` or `module:object`.
 """
 
-import importlib
-import importlib.util
-import pkgutil
-import sys
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reeltune.errors import InputError
+from reeltune.registry import Registry, load_module, load_object
 
 if TYPE_CHECKING:
     from reeltune.data.samples import Sample
     from reeltune.tasks.base import Task
 
+__all__ = ["TASKS", "get_task", "load_module", "load_samples", "load_task_file", "sample_types"]
 
-class _Registry(Mapping[str, "Task[Any, Any]"]):
-    """Tasks by name, found from the package's files at first use; `load_task_file` adds a user's own."""
+_registry: "Registry[Task[Any, Any]]" = Registry(
+    "task",
+    {
+        "captioning": "reeltune.tasks.captioning:TASK",
+        "classification": "reeltune.tasks.classification:TASK",
+        "grounded_qa": "reeltune.tasks.grounded_qa:TASK",
+        "instruction": "reeltune.tasks.instruction:TASK",
+        "multiple_choice": "reeltune.tasks.multiple_choice:TASK",
+        "object_tracking": "reeltune.tasks.object_tracking:TASK",
+        "temporal_grounding": "reeltune.tasks.temporal_grounding:TASK",
+    },
+)
 
-    def __init__(self) -> None:
-        self._found: dict[str, Task[Any, Any]] | None = None
-        self._files: dict[str, Path] = {}
+
+class _Tasks(Mapping[str, "Task[Any, Any]"]):
+    """Ours and those loaded since, by name."""
 
     def __getitem__(self, name: str) -> "Task[Any, Any]":
-        return self._tasks()[name]
+        if name not in _registry:
+            raise KeyError(name)
+        return _registry.get(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tasks())
+        return iter(_registry)
 
     def __len__(self) -> int:
-        return len(self._tasks())
-
-    def add(self, task: "Task[Any, Any]", path: Path) -> None:
-        if task.name in self._tasks() and self._files.get(task.name) != path:
-            other = self._files.get(task.name, "the package")
-            raise InputError(f"{path}: there is a task {task.name!r} already, from {other}; choose another name")
-        self._files[task.name] = path
-        self._tasks()[task.name] = task
-
-    def _tasks(self) -> dict[str, "Task[Any, Any]"]:
-        if self._found is None:
-            found: dict[str, Task[Any, Any]] = {}
-            for module in pkgutil.iter_modules(__path__):
-                task = getattr(importlib.import_module(f"{__name__}.{module.name}"), "TASK", None)
-                if task is not None:
-                    found[task.name] = task
-            self._found = found
-        return self._found
+        return sum(1 for _ in _registry)
 
 
-_registry = _Registry()
-TASKS: Mapping[str, "Task[Any, Any]"] = _registry
+TASKS: Mapping[str, "Task[Any, Any]"] = _Tasks()
 
 
 def get_task(name: str) -> "Task[Any, Any]":
-    """The task of that name; InputError lists the known ones."""
-    if name not in TASKS:
-        from reeltune.data.samples import nearest
+    """The task of that name; InputError names the nearest and lists the known ones."""
+    return _registry.get(name)
 
-        raise InputError(f"{name!r} is no known task{nearest(name, TASKS)}; known tasks: {', '.join(sorted(TASKS))}")
-    return TASKS[name]
+
+def sample_types() -> "dict[str, type[Sample]]":
+    """Task name -> its type of samples, of all known tasks."""
+    return {name: task.sample_type for name, task in TASKS.items()}
 
 
 def load_samples(path: Path | str) -> "list[Sample]":
     """The samples of a file, each typed by its task. See `reeltune.data.samples.read_samples` for errors."""
     from reeltune.data.samples import read_samples
 
-    return read_samples(path, {name: task.sample_type for name, task in TASKS.items()})
+    return read_samples(path, sample_types())
 
 
-def load_task_file(path: Path | str) -> "Task[Any, Any]":
-    """Run a user's own task file and register its `TASK`. Loading the same file again replaces it."""
-    from reeltune.tasks.base import Task
+def load_task_file(spec: Path | str) -> "Task[Any, Any]":
+    """Let a task of your own go by its name: `file.py` (its TASK), `file.py:object` or `module:object`.
 
-    path = Path(path).resolve()
-    task = getattr(load_module(path), "TASK", None)
-    if not isinstance(task, Task):
-        raise InputError(f"{path}: a task file must end with TASK = MyTask(), an instance of reeltune's Task")
-    _registry.add(task, path)
+    Naming the same one again changes nothing. InputError for what is no task, and for a name that another task has.
+    """
+    text = str(spec)
+    named = getattr(load_module(Path(text)), "TASK", None) if text.endswith(".py") else load_object(text, kind="task")
+    task = _checked(text, named)
+    _registry.add(task.name, task)
     return task
 
 
-def load_module(path: Path) -> ModuleType:
-    """A Python file as a module of its own, importable classes included. InputError when it is missing."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; give the path of a Python file")
-    name = f"reeltune_user_{path.stem}_{abs(hash(str(path))):x}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path}: not a Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def _checked(spec: str, task: Any) -> "Task[Any, Any]":
+    from reeltune.tasks.base import Task
+
+    if not isinstance(task, Task):
+        given = f"{task.__name__}, a class" if isinstance(task, type) else type(task).__name__
+        raise InputError(
+            f"{spec}: a task file must end with TASK = MyTask(), an instance of reeltune's Task; got {given}"
+        )
+    for field in ("name", "sample_type", "default_weights"):
+        if not hasattr(task, field):
+            raise InputError(
+                f"task {spec!r}: the class {type(task).__name__} declares no {field}; "
+                'a task has a name, a sample_type and default_weights = {"format": 1.0, ...}'
+            )
+    if task.judged and not inspect.isgeneratorfunction(type(task).judge_group):
+        raise InputError(
+            f"task {spec!r}: it declares judged={task.judged}; write its method `judge_group` as a generator: "
+            "answers = yield [questions], then return the components of each completion"
+        )
+    return task

@@ -1,24 +1,32 @@
-"""What a task is: a typed sample, a prompt, a parser, rewards, metrics, trivial baselines, a picture.
+"""What a task is: a typed sample, a prompt, a reader, rewards. Metrics, baselines and a picture follow by default.
 
-One file each. The parser that pays the reward is the parser that scores the benchmark. No torch here.
+One file each. The reader of the reward is the reader of the benchmark. A task declares what only a judge can give; no
+other code asks which task it is. No torch here.
 """
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, ClassVar, Generic, TypeVar
 
-from reeltune.answers.final_answer import Mode, has_format
-from reeltune.config.captioning import CaptioningOptions
+from pydantic import BaseModel
+
+from reeltune.answers.final_answer import Mode, has_format, request, wrap
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
-from reeltune.judges.base import Judge
+from reeltune.judges.base import Cost, Judge, Progress
+from reeltune.judges.rounds import Judgment, ask_together, first_questions
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores, mean_intervals
+from reeltune.tasks.pictures import texts_picture
 
-__all__ = ["FULL", "Mode", "Parsed", "RewardOptions", "Task"]
+__all__ = ["FULL", "Components", "Judgment", "Mode", "Parsed", "RewardOptions", "Task", "request"]
 
 S = TypeVar("S", bound=Sample)
 A = TypeVar("A")
+Components = dict[str, float | None]
+"""Reward component -> value in 0..1; None: it does not apply."""
 
 FULL = 0.99
 """A reward component this high is full: gold answers are written with two decimals (our choice)."""
@@ -37,100 +45,155 @@ class RewardOptions:
     """Further shaping of rewards, all off by default (our choice; none is in the published recipes)."""
 
     iou_threshold: float | None = None
-    """An overlap below it pays nothing."""
+    """An overlap below it counts as none."""
     generalized_iou: bool = False
-    """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss pays more than a far one."""
+    """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss scores higher than a far one."""
     length_bounds: tuple[int, int] | None = None
     """Adds the component `length`: 1 when the completion has between so many characters, else 0."""
-    captioning: CaptioningOptions = field(default_factory=CaptioningOptions)
-    """How captions and their structured thinking are scored."""
+    own: Any = None
+    """What the recipe sets under rewards.options.TASK, as the task's `options_type`; None: nothing."""
 
     def overlap(self, value: float) -> float:
         return value if self.iou_threshold is None or value >= self.iou_threshold else 0.0
 
 
 class Task(ABC, Generic[S, A]):
-    """One kind of question about a video, with a checkable answer of type A."""
+    """One kind of question about a video, with a checkable answer of type A.
+
+    Owed: `name`, `sample_type`, `default_weights`, `prompt`, `parse`, `content_rewards`. All else has a default.
+    """
 
     name: ClassVar[str]
     sample_type: type[S]
+    default_weights: ClassVar[Mapping[str, float]]
+    """Reward component -> weight where a recipe gives none; a component of weight 0 is known, but not scored."""
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
-    presets: ClassVar[Mapping[str, Mapping[str, float]]]
-    """Weights of the reward components by preset; the first is the default."""
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""
+    judged: ClassVar[tuple[str, ...]] = ()
+    """The reward components that only a judge can give (`judge_group`). A recipe that weighs one must have a judge."""
+    judged_titles: ClassVar[Mapping[str, str]] = {}
+    """What a judged metric is called in tables, by the part of its name before the first dot."""
+    options_type: ClassVar[type[BaseModel] | None] = None
+    """What a recipe may set under rewards.options.TASK; it arrives as `options.own`."""
+    picture_note: ClassVar[str] = ""
+    """A sentence that says how `picture` is to be read."""
+
+    # ---- To be written ----
 
     @abstractmethod
     def prompt(self, sample: S, mode: Mode) -> str:
-        """The text after the video in the user's turn."""
-
-    @abstractmethod
-    def gold(self, sample: S, mode: Mode) -> str:
-        """A completion that earns the full reward."""
+        """The text after the video in the user's turn; `request` writes its end."""
 
     @abstractmethod
     def parse(self, sample: S, text: str) -> Parsed[A]:
         """What a completion answers, read leniently. Never raises, whatever the text."""
 
     @abstractmethod
-    def content_rewards(self, sample: S, value: A | None, options: RewardOptions) -> dict[str, float | None]:
+    def content_rewards(self, sample: S, value: A | None, options: RewardOptions) -> Components:
         """Reward components of a parsed answer, each in 0..1; None: the component does not apply."""
 
-    @abstractmethod
+    # ---- With defaults ----
+
+    def gold(self, sample: S, mode: Mode) -> str:
+        """A completion that earns the full reward: `target` as the answer."""
+        if "target" not in self.sample_type.model_fields:
+            raise InputError(f"task {self.name}: its samples have no field `target`; write its method `gold`")
+        return wrap(str(getattr(sample, "target")), mode, thought="Let me look.")  # noqa: B009
+
     def scores(self, sample: S, value: A | None) -> dict[str, float]:
-        """What one answer adds to each metric, in 0..1. None scores 0.
+        """What one answer adds to each metric, in 0..1: by default the components of its reward. None scores 0.
 
         A metric that does not apply to the sample is left out, whatever the answer: it is averaged over the others.
         """
+        found = self.content_rewards(sample, value, RewardOptions())
+        return {name: score for name, score in found.items() if score is not None}
 
-    @abstractmethod
     def trivial_scores(
         self, samples: Sequence[S], fit_on: Sequence[S] | None = None
     ) -> dict[str, list[dict[str, float]]]:
-        """By trivial baseline: the scores of each sample. Fitted ones use `fit_on`, else `samples`."""
+        """By trivial baseline: the scores of each sample. Fitted ones use `fit_on`, else `samples`.
 
-    @abstractmethod
+        By default: the gold answer that is the most frequent one, given to every sample.
+        """
+        usual = most_common([self.gold(sample, self.modes[0]) for sample in fit_on or samples])
+        return {"majority_answer": [self.scores(sample, self.parse(sample, usual).value) for sample in samples]}
+
     def picture(self, sample: S, answers: Mapping[str, A | None]) -> str:
         """An SVG or HTML snippet: the truth and the answers by name, None meaning unreadable."""
+        truth = self.parse(sample, self.gold(sample, self.modes[0])).value
+        return texts_picture(str(truth), {name: None if v is None else str(v) for name, v in answers.items()})
 
     def type_of(self, sample: S) -> str | None:
         """The kind of question for breakdowns: `meta.type` where the annotation has one."""
         kind = sample.meta.get("type")
         return str(kind) if kind is not None else None
 
-    @property
-    def default_weights(self) -> dict[str, float]:
-        return dict(next(iter(self.presets.values())))
-
     def format_reward(self, sample: S, text: str, mode: Mode) -> float:
         """1 for exactly the asked shape, else 0."""
         return float(has_format(text, mode, self.blocks))
 
-    def rewards(
-        self, sample: S, text: str, mode: Mode, options: RewardOptions | None = None
-    ) -> dict[str, float | None]:
-        """All components of one completion, unweighted; None: does not apply."""
+    # ---- What a judge gives ----
+
+    def judge_group(self, sample: S, texts: Sequence[str], options: RewardOptions) -> Judgment[list[Components | None]]:
+        """The `judged` components of one sample's completions, written as a generator (`judges.rounds`):
+
+            answers = yield [Grading(...) for text in texts]
+
+        None for a completion that the judge left unanswered: it leaves the group's statistics.
+        """
+        raise NotImplementedError(f"task {self.name} declares judged={self.judged}; write its method `judge_group`")
+
+    def judge_cost(self, sample: S, words: int, judge: Judge, options: RewardOptions) -> Cost:
+        """At most what `judge_group` asks about one completion of so many words; by default its first round."""
+        longest = wrap("word " * words, self.modes[0], thought="word")
+        asked = first_questions(self.judge_group(sample, [longest], options))
+        if not asked:  # an answer of another form: the gold one is not far from the longest
+            asked = first_questions(self.judge_group(sample, [self.gold(sample, self.modes[0])], options))
+        return judge.cost(asked)
+
+    def judged_metrics(
+        self,
+        samples: Sequence[S],
+        texts: Sequence[Sequence[str]],
+        judge: Judge,
+        *,
+        progress: Progress | None = None,
+        draws: Draws = NO_DRAWS,
+    ) -> JudgedScores:
+        """The metrics that only a judge can give, in percent; `texts`: the completions of each sample.
+
+        By default `judged.COMPONENT`, the mean over samples; several completions count as their mean, a missing one
+        scores 0, unanswered ones are left out and counted in `judged.unanswered`. A proxy judge's carry its name.
+        """
+        prefix = f"{judge.kind}_proxy" if judge.proxy else "judged"
+        judgments = [self.judge_group(s, own, RewardOptions()) for s, own in zip(samples, texts, strict=True)]
+        groups = ask_together(judge, judgments, progress)
+        per_sample = [_judged_means(self.judged, own, prefix) for own in groups]
+        metrics: dict[str, float] = {}
+        for name in self.judged:
+            column = [row[f"{prefix}.{name}"] for row in per_sample if f"{prefix}.{name}" in row]
+            if column:
+                metrics |= {f"{prefix}.{name}": fmean(column), **mean_intervals({f"{prefix}.{name}": column}, draws)}
+        metrics[f"{prefix}.unanswered"] = float(sum(row is None for own in groups for row in own))
+        return JudgedScores(metrics, per_sample)
+
+    def judged_cost(self, samples: Sequence[S], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
+        """At most what `judged_metrics` asks; by default its first round."""
+        judgments = [self.judge_group(s, own, RewardOptions()) for s, own in zip(samples, texts, strict=True)]
+        return judge.cost([question for judgment in judgments for question in first_questions(judgment)])
+
+    # ---- What follows ----
+
+    def rewards(self, sample: S, text: str, mode: Mode, options: RewardOptions | None = None) -> Components:
+        """All components of one completion that need no judge, unweighted; None: does not apply."""
         options = options or RewardOptions()
-        found: dict[str, float | None] = {"format": self.format_reward(sample, text, mode)}
+        found: Components = {"format": self.format_reward(sample, text, mode)}
         found.update(self.content_rewards(sample, self.parse(sample, text).value, options))
         if options.length_bounds:
             low, high = options.length_bounds
             found["length"] = float(low <= len(text) <= high)
         return found
-
-    def group_rewards(
-        self,
-        sample: S,
-        texts: Sequence[str],
-        mode: Mode,
-        *,
-        judge: Judge | None = None,
-        options: RewardOptions | None = None,
-    ) -> list[dict[str, float | None] | None]:
-        """`rewards` of one group's completions. A task that needs a judge asks it here, for all of them at once; None
-        for a completion that the judge left unanswered: it leaves the group's statistics.
-        """
-        return [self.rewards(sample, text, mode, options) for text in texts]
 
     def metrics(self, samples: Sequence[S], texts: Sequence[str | None]) -> dict[str, float]:
         """Percentages over all samples; a missing text counts as wrong and as unparsed. `n` is a count."""
@@ -174,3 +237,11 @@ def most_common(values: Sequence[Any]) -> Any:
     """The most frequent value, the smallest of several: independent of order."""
     counts = Counter(values)
     return min(counts, key=lambda value: (-counts[value], value))
+
+
+def _judged_means(names: Sequence[str], rows: Sequence[Components | None], prefix: str) -> dict[str, float]:
+    """One sample's judged components in percent, each over its completions that were judged."""
+    if not rows:
+        return {f"{prefix}.{name}": 0.0 for name in names}
+    found = {name: [row[name] for row in rows if row is not None and row.get(name) is not None] for name in names}
+    return {f"{prefix}.{name}": 100.0 * fmean(v or 0.0 for v in values) for name, values in found.items() if values}

@@ -31,10 +31,7 @@ class ClassificationSample(Sample):
 class Classification(Task[ClassificationSample, str]):
     name = "classification"
     sample_type = ClassificationSample
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "accuracy": 1.0},
-        "temporal-rlt": {"format": 0.5, "accuracy": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: ClassificationSample, mode: Mode) -> str:
         question = f"{sample.question} Choose one: {', '.join(sample.labels)}."

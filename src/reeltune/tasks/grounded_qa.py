@@ -52,11 +52,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     name = "grounded_qa"
     sample_type = GroundedQASample
     blocks = ("glue",)
-    # The weights that Temporal-RLT gave grounded QA are published nowhere: halves, as in its grounding reward.
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "accuracy": 1.0, "iou": 1.0},
-        "temporal-rlt": {"format": 0.5, "accuracy": 0.5, "iou": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
 
     def prompt(self, sample: GroundedQASample, mode: Mode) -> str:
         question = question_text(sample.question, sample.options)

@@ -20,10 +20,7 @@ class Instruction(Task[InstructionSample, str]):
 
     name = "instruction"
     sample_type = InstructionSample
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "exact": 1.0},
-        "temporal-rlt": {"format": 0.5, "exact": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "exact": 1.0}
 
     def prompt(self, sample: InstructionSample, mode: Mode) -> str:
         if mode == "think":

@@ -30,10 +30,7 @@ class MultipleChoiceSample(Sample):
 class MultipleChoice(Task[MultipleChoiceSample, str]):
     name = "multiple_choice"
     sample_type = MultipleChoiceSample
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "accuracy": 1.0},
-        "temporal-rlt": {"format": 0.5, "accuracy": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: MultipleChoiceSample, mode: Mode) -> str:
         return f"{question_text(sample.question, sample.options)}\n{LETTER_REQUEST[mode]}"

@@ -42,10 +42,7 @@ class ObjectTrackingSample(Sample):
 class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
     name = "object_tracking"
     sample_type = ObjectTrackingSample
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "overlap": 1.0},
-        "temporal-rlt": {"format": 0.5, "overlap": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "overlap": 1.0}
 
     def prompt(self, sample: ObjectTrackingSample, mode: Mode) -> str:
         times = ", ".join(seconds_text(time) for time in sample.times)

@@ -29,10 +29,7 @@ class TemporalGroundingSample(Sample):
 class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
-    presets: ClassVar = {
-        "videochat-r1": {"format": 1.0, "iou": 1.0},
-        "temporal-rlt": {"format": 0.5, "iou": 0.5},
-    }
+    default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
         question = f'When does this happen: "{sample.query}"?'

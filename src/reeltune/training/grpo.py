@@ -7,14 +7,16 @@ Shape letters: B groups, G completions per group, C completion tokens.
 Sources: GRPO (arXiv 2402.03300), DAPO (2503.14476), Dr. GRPO (2503.20783), GSPO (2507.18071).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Loss = Literal["grpo", "dapo", "dr_grpo", "bnpo", "gspo"]
+from reeltune.errors import InputError
+from reeltune.registry import Registry
+
 Scale = Literal["group", "batch", "none"]
 
 
@@ -88,22 +90,92 @@ class StepTotals:
     max_new_tokens: int
 
 
-def token_weights(mask: Tensor, totals: StepTotals, loss: Loss) -> Tensor:
-    """Weight [G, C] of each token of one group; `mask` [G, C] is true where a token carries loss.
+@dataclass(frozen=True)
+class Clip:
+    """How far the ratio of a token may go before its gradient ends: 1 - low .. 1 + high."""
 
-    - grpo, gspo: the mean over a completion's tokens, then over completions;
-    - dapo: the mean over all tokens of the step;
-    - dr_grpo: the sum over tokens by a constant length, `max_new_tokens`, then the mean over completions;
-    - bnpo: the mean over the tokens of a group, then over groups (the "local batch" is the group: our choice).
+    low: float = 0.2
+    high: float = 0.2
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A policy loss is two pure functions. A loss of your own is a `Loss` in a file: `rl.loss: file.py:NAME`.
+
+    `weights(mask, totals)`: the weight [G, C] of each token of one group in the step's sum; `mask` [G, C] is true where
+    a token carries loss.
+    `terms(log_probs, old_log_probs, advantage, carried, clip)`: each token's loss [G, C], and where its gradient was
+    cut off [G, C] bool; `advantage` is [G, 1].
     """
+
+    weights: Callable[[Tensor, "StepTotals"], Tensor]
+    terms: Callable[[Tensor, Tensor, Tensor, Tensor, Clip], tuple[Tensor, Tensor]]
+    divides_by_std: bool = True
+
+
+def mean_of_completions(mask: Tensor, totals: StepTotals) -> Tensor:
+    """The mean over a completion's tokens, then over completions."""
     tokens = mask.float()
-    if loss == "dapo":
-        return tokens / max(totals.tokens, 1)
-    if loss == "dr_grpo":
-        return tokens / (totals.completions * totals.max_new_tokens)
-    if loss == "bnpo":
-        return tokens / (tokens.sum().clamp(min=1) * totals.groups)
     return tokens / (tokens.sum(1, keepdim=True).clamp(min=1) * totals.completions)
+
+
+def mean_of_tokens(mask: Tensor, totals: StepTotals) -> Tensor:
+    """The mean over all tokens of the step."""
+    return mask.float() / max(totals.tokens, 1)
+
+
+def constant_length(mask: Tensor, totals: StepTotals) -> Tensor:
+    """The sum over tokens by a constant length, `max_new_tokens`, then the mean over completions."""
+    return mask.float() / (totals.completions * totals.max_new_tokens)
+
+
+def mean_of_group_tokens(mask: Tensor, totals: StepTotals) -> Tensor:
+    """The mean over the tokens of a group, then over groups (the "local batch" is the group: our choice)."""
+    tokens = mask.float()
+    return tokens / (tokens.sum().clamp(min=1) * totals.groups)
+
+
+def clipped_surrogate(
+    log_probs: Tensor, old_log_probs: Tensor, advantage: Tensor, carried: Tensor, clip: Clip
+) -> tuple[Tensor, Tensor]:
+    """-min(r A, clip(r) A) with r = exp(log_probs - old), token by token."""
+    return _clipped(_log_ratio(log_probs, old_log_probs, carried), advantage, clip)
+
+
+def clipped_sequence_surrogate(
+    log_probs: Tensor, old_log_probs: Tensor, advantage: Tensor, carried: Tensor, clip: Clip
+) -> tuple[Tensor, Tensor]:
+    """The same with one ratio per completion: the exponential of the mean log-ratio over its tokens (GSPO)."""
+    log_ratio = _log_ratio(log_probs, old_log_probs, carried)
+    mean = log_ratio.sum(1, keepdim=True) / carried.sum(1, keepdim=True).clamp(min=1)
+    return _clipped(mean.expand_as(log_ratio), advantage, clip)
+
+
+def _log_ratio(log_probs: Tensor, old_log_probs: Tensor, carried: Tensor) -> Tensor:
+    return (log_probs - old_log_probs).masked_fill(~carried, 0.0)
+
+
+def _clipped(log_ratio: Tensor, advantage: Tensor, clip: Clip) -> tuple[Tensor, Tensor]:
+    ratio = log_ratio.exp()
+    surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - clip.low, 1 + clip.high) * advantage)
+    return -surrogate, ratio * advantage > surrogate
+
+
+GRPO = Loss(mean_of_completions, clipped_surrogate)
+DAPO = Loss(mean_of_tokens, clipped_surrogate)
+DR_GRPO = Loss(constant_length, clipped_surrogate, divides_by_std=False)
+BNPO = Loss(mean_of_group_tokens, clipped_surrogate)
+GSPO = Loss(mean_of_completions, clipped_sequence_surrogate)
+
+
+def _is_loss(name: str, found: object) -> None:
+    if not isinstance(found, Loss):
+        raise InputError(f"rl.loss={name!r} must name a reeltune.training.grpo.Loss; it is a {type(found).__name__}")
+
+
+LOSSES: Registry[Loss] = Registry(
+    "loss", {name: f"{__name__}:{name.upper()}" for name in ("grpo", "dapo", "dr_grpo", "bnpo", "gspo")}, _is_loss
+)
 
 
 @dataclass(frozen=True)
@@ -120,36 +192,23 @@ def policy_loss(
     old_log_probs: Tensor,
     advantage: Tensor,
     weights: Tensor,
+    loss: Loss = DAPO,
     *,
-    loss: Loss = "dapo",
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
+    clip: Clip = Clip(),
     reference_log_probs: Tensor | None = None,
     kl_weight: float = 0.0,
 ) -> PolicyLoss:
-    """The clipped policy-gradient loss of one group, plus `kl_weight` times the k3 divergence.
+    """The policy-gradient loss of one group, plus `kl_weight` times the k3 divergence.
 
     `log_probs`, `old_log_probs`, `reference_log_probs`, `weights`: [G, C]; `advantage`: [G].
-    Per token -min(r A, clip(r, 1 - clip_low, 1 + clip_high) A) with r = exp(log_probs - old). With gspo, r is
-    one per completion: the exponential of the mean log-ratio over its tokens.
     """
     carried = weights > 0
-    log_ratio = (log_probs - old_log_probs).masked_fill(~carried, 0.0)
-    if loss == "gspo":
-        mean = log_ratio.sum(1, keepdim=True) / carried.sum(1, keepdim=True).clamp(min=1)
-        log_ratio = mean.expand_as(log_ratio)
-    ratio = log_ratio.exp()
-    advantage = advantage[:, None]
-    clipped_ratio = ratio.clamp(1 - clip_low, 1 + clip_high)
-    surrogate = torch.minimum(ratio * advantage, clipped_ratio * advantage)
-    per_token = -surrogate
+    per_token, clipped = loss.terms(log_probs, old_log_probs, advantage[:, None], carried, clip)
     kl = torch.zeros_like(log_probs)
     if reference_log_probs is not None:
         kl = k3(log_probs, reference_log_probs).masked_fill(~carried, 0.0)
         per_token = per_token + kl_weight * kl
-    with torch.no_grad():
-        clipped = (ratio * advantage > surrogate) & carried
-    return PolicyLoss((per_token * weights).sum(), kl.detach(), clipped)
+    return PolicyLoss((per_token * weights).sum(), kl.detach(), clipped & carried)
 
 
 def k3(log_probs: Tensor, reference_log_probs: Tensor) -> Tensor:

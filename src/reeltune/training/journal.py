@@ -4,9 +4,11 @@
 was never stopped; wall-clock times stand apart in `timings.jsonl`.
 """
 
+import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ class Journal:
         for folder in (run, run / "rollouts", run / "answers"):
             for leftover in folder.glob(".*.jsonl.*"):  # of a write that a kill cut off
                 leftover.unlink()
-        for name in ("metrics.jsonl", "timings.jsonl"):
+        for name in ("metrics.jsonl", "timings.jsonl", "watch.jsonl"):
             _truncate(run / name, resume_step)
         for path in run.glob("*/step-*.jsonl"):
             step = re.fullmatch(r"step-(\d+)\.jsonl", path.name)
@@ -43,6 +45,10 @@ class Journal:
             self.run / "timings.jsonl",
             {"step": step, **{name: round(value, 4) for name, value in values.items()}},
         )
+
+    def warning(self, step: int, text: str) -> None:
+        """What the watch had to say after a step."""
+        _append(self.run / "watch.jsonl", {"step": step, "warning": text})
 
     def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         write_jsonl(self.run / "rollouts" / f"step-{step:06d}.jsonl", rows)
@@ -85,6 +91,13 @@ class TrackioTracker:
 
 
 TRACKERS: dict[str, Any] = {"tensorboard": TensorBoardTracker, "trackio": TrackioTracker}
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """InputError for a tracker whose package is not installed."""
+    for name in names:
+        if importlib.util.find_spec(name) is None or (name in sys.modules and sys.modules[name] is None):
+            raise InputError(f"run.trackers: {name} is not installed; pip install {name}")
 
 
 def _tracker(name: str, run: Path) -> Any:

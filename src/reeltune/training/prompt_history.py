@@ -1,4 +1,4 @@
-"""Which prompts gave a signal before, and which are therefore skipped before their rollout is paid for.
+"""Which prompts gave a signal before, and which are therefore skipped before their rollout is sampled.
 
 GRESO (arXiv 2506.02177) skips prompts by their reward history with a probability that grows with the number of
 times in a row they gave no signal, and never reaches one, because the model changes. Ours is of that kind; one
@@ -36,7 +36,7 @@ class PromptHistory:
     def observe(self, sample_id: str, rewards: Sequence[float]) -> None:
         """Remember a group's rewards, those of its completions that have one."""
         before = self.traces.get(sample_id, Trace(0, 0, None, None))
-        row = before.silent + 1 if is_silent(rewards, self.config.min_std) else 0
+        row = before.silent + 1 if is_zero_variance(rewards, self.config.min_std) else 0
         self.traces[sample_id] = Trace(
             groups=before.groups + 1,
             # A judge that did not answer says nothing about the prompt.
@@ -69,6 +69,6 @@ def from_state(config: SkippingConfig, state: Mapping[str, Any] | None, *, seed:
     return PromptHistory(config, seed=seed, traces=traces)
 
 
-def is_silent(rewards: Sequence[float], min_std: float = 0.0) -> bool:
+def is_zero_variance(rewards: Sequence[float], min_std: float = 0.0) -> bool:
     """Two rewards or more, all equal or with a std (ddof = 1, as in the advantage) below `min_std`."""
     return len(rewards) > 1 and (max(rewards) == min(rewards) or stdev(rewards) < min_std)

@@ -10,13 +10,14 @@ from safetensors.numpy import load, save
 
 from reeltune.video.clip import Clip
 from reeltune.video.disk_cache import DiskCache
+from reeltune.video.resize import FrameSize
 from reeltune.video.sampling import FrameSampling, PixelBudget
 
 # Raise this when decoding, resizing or the file layout change what a clip holds.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
-def clip_key(video_hash: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> str:
+def clip_key(video_hash: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int) -> str:
     """32 hex digits naming what a clip depends on: the file's content, every sampling field, the format."""
     facts = [FORMAT_VERSION, video_hash, asdict(sampling), asdict(pixels), factor]
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -15,10 +15,11 @@ class Clip:
     """Sampled frames of one video.
 
     frames: uint8 [T, H, W, 3], RGB, as the viewer sees them (rotation applied), already resized.
-    timestamps: float64 [T], seconds from the first frame of the video stream, the true presentation times,
-        never decreasing; a frame that stands twice (a video shorter than the sampling asks) has its time
-        twice.
-    duration: seconds from the first frame to the end of the last.
+    timestamps: float64 [T], seconds from the start of the file (video/index.py says what that is), the true
+        presentation times, never decreasing; the first is above 0 where the pictures start late. A frame that
+        stands twice (a video shorter than the sampling asks) has its time twice.
+    duration: seconds from the first frame to the end of the last; the file's pictures end at
+        timestamps[0] + duration.
     video_hash: content hash of the file, as `video_hash` gives it.
     """
 

@@ -4,6 +4,11 @@ Headers lie or are silent: the frame count, the duration and the rate of a file 
 wrong for a variable frame rate, and a truncated file still promises all it once had. So every packet is
 looked at once. That reads the file but decodes nothing (some 10 ms for a minute of video) and gives the true
 time of every frame.
+
+Time 0 is where the file starts to play: the earliest start of its streams, pictures or sound. So does FFmpeg count
+(-ss, -t), and mpv (--rebase-start-time). A browser counts the same where anything starts at 0, as the sound does in
+nearly all files whose pictures start late; it does not move a file in which everything starts late. Sound from before
+0 is a codec's warm-up that no one hears, and does not count, as in Chromium; FFmpeg counts it, some 10 ms.
 """
 
 from collections.abc import Iterator
@@ -20,6 +25,10 @@ from reeltune.errors import VideoError
 # Containers whose header states how long the file should be. Others estimate it from the bytes there are.
 DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv")
 MAX_BELIEVABLE_FPS = 1000
+# FFmpeg states a file's start in whole microseconds.
+START_ROUNDING = 2e-6
+# A gap between frames that is so many times the usual one, or less than its inverse, is no jitter of a clock.
+VARIABLE_GAP = 1.5
 FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
 
 
@@ -27,8 +36,10 @@ FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4),
 class VideoIndex:
     """The frames of one video in the order they are shown, N of them, and the M packets they come from.
 
-    times: float64 [N], seconds from the first frame, never decreasing.
+    times: float64 [N], seconds from the start of the file (see above), never decreasing. The first is above 0
+        where the pictures start after the sound.
     duration: seconds from the first frame to the end of the last.
+    size: (height, width) as the header says, not yet turned as the file may ask.
     fps: mean frames per second: the declared rate if the times agree with it within 1 %, else N / duration.
     packets: int64 [N], the packet (in decoding order) that holds each frame; None when the container does not
         say (raw H.264, AVI): then frames are known by the order in which they come out of the decoder.
@@ -39,10 +50,28 @@ class VideoIndex:
     path: Path
     times: np.ndarray
     duration: float
+    size: tuple[int, int]
     fps: float
     packets: np.ndarray | None
     keyframes: np.ndarray
     packet_count: int
+
+    @property
+    def end(self) -> float:
+        """Seconds from the start of the file to the end of the last frame."""
+        return float(self.times[0]) + self.duration
+
+    @property
+    def gaps(self) -> tuple[float, float, float]:
+        """Smallest, median and largest seconds from one frame to the next; zeros for a single frame."""
+        gaps = np.diff(self.times) if len(self.times) > 1 else np.zeros(1)
+        return float(gaps.min()), float(np.median(gaps)), float(gaps.max())
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether the frame rate varies: a gap is more than 1.5 times the median gap, or less than 1 / 1.5 of it."""
+        least, usual, most = self.gaps
+        return most > VARIABLE_GAP * usual or least < usual / VARIABLE_GAP
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -129,7 +158,9 @@ def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[Pac
         there = (max(ends, default=0) - (stream.start_time or 0)) * float(stream.time_base)
         _refuse_short(path, there, float(stream.duration * stream.time_base), 1.5 * there / max(len(ends), 1))
     if container.duration and any(name in container.format.name.split(",") for name in DECLARING_CONTAINERS):
-        there = end - (container.start_time or 0) / av.time_base
+        # Matroska declares where it ends; the others how long they are.
+        start = 0 if "matroska" in container.format.name else (container.start_time or 0) / av.time_base
+        there = end - start
         declared = container.duration / av.time_base
         _refuse_short(path, there, declared, max(1.0, 0.05 * declared))
 
@@ -151,7 +182,7 @@ def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) 
     if any(stamp is None for stamp in stamps):
         fps = _codec_rate(path, stream)
         times = np.arange(len(shown)) / fps
-        return VideoIndex(path, times, len(shown) / fps, fps, None, keyframes, len(packets))
+        return VideoIndex(path, times, len(shown) / fps, _size(stream), fps, None, keyframes, len(packets))
     ticks = np.array(stamps, np.int64)
     order = np.argsort(ticks, kind="stable")
     times = (ticks[order] - ticks[order[0]]) * float(stream.time_base)
@@ -163,7 +194,18 @@ def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) 
         fps = declared
     # AVI stamps packets in decoding order: the set of times is right, which frame has which is not.
     known = None if container.format.name == "avi" else np.array(shown, np.int64)[order]
-    return VideoIndex(path, times, duration, fps, known, keyframes, len(packets))
+    times += _late(container, float(ticks[order[0]] * stream.time_base))
+    return VideoIndex(path, times, duration, _size(stream), fps, known, keyframes, len(packets))
+
+
+def _late(container: Any, first: float) -> float:
+    """Seconds from the start of the file to its first frame, which is shown at `first` by the container's clock."""
+    late = first - max((container.start_time or 0) / av.time_base, 0.0)
+    return late if late > START_ROUNDING else 0.0
+
+
+def _size(stream: Any) -> tuple[int, int]:
+    return int(stream.codec_context.height), int(stream.codec_context.width)
 
 
 def _usual_gap(times: np.ndarray, declared_fps: float) -> float:

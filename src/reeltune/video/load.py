@@ -8,19 +8,27 @@ from reeltune.errors import InputError, VideoError
 from reeltune.video.cache import FrameCache, clip_key
 from reeltune.video.clip import Clip, video_hash
 from reeltune.video.decode import decode_frames
-from reeltune.video.index import index_video
-from reeltune.video.resize import resize_frame
-from reeltune.video.sampling import FrameSampling, PixelBudget, frame_count, frame_indices, resized_size
+from reeltune.video.index import VideoIndex, index_video
+from reeltune.video.resize import FrameSize, resize_frame
+from reeltune.video.sampling import (
+    FrameSampling,
+    PixelBudget,
+    frame_count,
+    frame_indices,
+    frames_by_time,
+    resized_size,
+)
 
 
 def load_clip(
-    path: Path, sampling: FrameSampling, pixels: PixelBudget, factor: int, cache: FrameCache | None = None
+    path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int, cache: FrameCache | None = None
 ) -> Clip:
-    """The sampled frames of a video, resized within the pixel budget, with their true times.
+    """The sampled frames of a video, resized within the pixel budget or to one size, with their true times.
 
     `factor` is patch size times merge size: 28 for Qwen2.5-VL, 32 for Qwen3-VL. Frames are chosen by number,
-    as the published systems do, evenly from first to last; where the frame rate varies, their times are not
-    evenly spaced, and the clip says so. With a cache, the same content and settings are decoded once.
+    as the published systems do, evenly from first to last, or by time. Where the frame rate varies, the times of
+    frames chosen by number are not evenly spaced, and the clip says so. With a cache, the same content and
+    settings are decoded once.
     Raises VideoError when the file is missing, damaged, truncated or not a video.
     """
     content = video_hash(path)
@@ -34,20 +42,50 @@ def load_clip(
     return clip
 
 
-def _decode_clip(path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget, factor: int) -> Clip:
+def _decode_clip(
+    path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int
+) -> Clip:
     index = index_video(path)
-    total = len(index.times)
-    frames = frame_count(total, index.fps, sampling)
+    wanted = _chosen(index, sampling)
     size: tuple[int, int] | None = None
 
     def resized(frame: np.ndarray) -> np.ndarray:
         nonlocal size
+        if isinstance(pixels, FrameSize):
+            return pixels.resize(frame)
         if size is None:  # of the first frame: rotation is known only once a frame is decoded
             try:
-                size = resized_size(frames, frame.shape[0], frame.shape[1], pixels, factor)
+                size = resized_size(len(wanted), frame.shape[0], frame.shape[1], pixels, factor)
             except InputError as error:
                 raise VideoError(f"{path}: {error}") from error
         return resize_frame(frame, *size)
 
-    kept, times = decode_frames(index, frame_indices(total, frames), resized)
+    kept, times = decode_frames(index, wanted, resized)
     return Clip(np.stack(kept), times, index.duration, content)
+
+
+def blank_clip(path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int) -> Clip:
+    """What `load_clip` gives, its times and size, but black: nothing is decoded, no pixel is held.
+
+    Its frames are a read-only view of a single zero. A video that is to be turned by 90 degrees keeps its stored
+    sides: height and width change places, their product stays. Raises VideoError as `load_clip` does.
+    """
+    index = index_video(path)
+    wanted = _chosen(index, sampling)
+    if isinstance(pixels, FrameSize):
+        height, width = pixels.height, pixels.width
+    else:
+        try:
+            height, width = resized_size(len(wanted), *index.size, pixels, factor)
+        except InputError as error:
+            raise VideoError(f"{path}: {error}") from error
+    frames = np.broadcast_to(np.uint8(0), (len(wanted), height, width, 3))
+    return Clip(frames, index.times[wanted], index.duration, video_hash(path))
+
+
+def _chosen(index: VideoIndex, sampling: FrameSampling) -> list[int]:
+    """Numbers of the frames to look at, in the order shown."""
+    if sampling.by == "time":
+        return frames_by_time(index.times, index.duration, sampling)
+    total = len(index.times)
+    return frame_indices(total, frame_count(total, index.fps, sampling))

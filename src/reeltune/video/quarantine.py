@@ -1,4 +1,4 @@
-"""Videos that cannot be used are set aside, named and counted; a run with too many of them stops."""
+"""Samples that cannot be used are set aside, named and counted; a run with too many of them stops."""
 
 import json
 import os
@@ -65,9 +65,9 @@ class Quarantine:
             return
         shown = "".join(f"\n  {key}: {reason}" for key, reason in list(self._reasons.items())[:REASONS_SHOWN])
         raise InputError(
-            f"{len(self)} of {total} samples ({share:.1%}) have a video that cannot be used; at most "
+            f"{len(self)} of {total} samples ({share:.1%}) cannot be used; at most "
             f"{self.max_share:.1%} may. All are listed in {self.path}. The first:{shown}\n"
-            "Fix or remove these videos, or allow a larger share."
+            "Fix or remove them, or allow a larger share (video.max_broken_share)."
         )
 
     def _read(self) -> None:

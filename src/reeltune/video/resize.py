@@ -1,6 +1,39 @@
-"""Resizing as transformers' video processors do it: bicubic, antialiased, on uint8, on the CPU."""
+"""Resizing as transformers' processors do it: bicubic, antialiased, on uint8, on the CPU."""
+
+from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class FrameSize:
+    """One size for all frames, for models that see a video as images.
+
+    `fill` (R, G, B): pad to a square with this color first, evenly on both sides; None: stretch.
+    """
+
+    height: int
+    width: int
+    fill: tuple[int, ...] | None = None
+
+    def resize(self, frame: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, 3] -> uint8 [height, width, 3]; a frame of this size is left as it is."""
+        if frame.shape[:2] == (self.height, self.width):
+            return frame
+        if self.fill is not None:
+            frame = pad_to_square(frame, self.fill)
+        return resize_frame(frame, self.height, self.width)
+
+
+def pad_to_square(frame: np.ndarray, fill: tuple[int, ...]) -> np.ndarray:
+    """uint8 [H, W, 3] -> uint8 [S, S, 3] with S = max(H, W), the frame in the middle."""
+    height, width = frame.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = fill
+    square[top : top + height, left : left + width] = frame
+    return square
 
 
 def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -6,6 +6,7 @@ shorter than `frame_multiple`) is our choice and said where it is made.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,10 @@ MAX_ASPECT_RATIO = 200
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """How many frames: `fps` per second of video, within bounds, a multiple of `frame_multiple`.
+    """How many frames: `fps` per second of video, within bounds, a multiple of `frame_multiple`; and which.
+
+    `by` number: evenly from the first frame to the last, as the published systems do. `by` time: those nearest to
+    every 1 / fps seconds, which differs where the frame rate varies (see `frames_by_time`).
 
     The defaults are VideoChat-R1's. `frame_multiple=1` is the rule of transformers' Qwen3-VL processor.
     Raises InputError when the bounds contradict each other.
@@ -28,6 +32,7 @@ class FrameSampling:
     min_frames: int = 4
     max_frames: int = 768
     frame_multiple: int = 2
+    by: Literal["number", "time"] = "number"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
@@ -106,6 +111,30 @@ def frame_count(total_frames: int, video_fps: float, sampling: FrameSampling) ->
 def frame_indices(total_frames: int, frames: int) -> list[int]:
     """T = `frames` indices spread evenly from the first frame to the last, rounded (halves to even)."""
     return [int(index) for index in np.linspace(0, total_frames - 1, frames).round()]
+
+
+def frames_by_time(times: np.ndarray, duration: float, sampling: FrameSampling) -> list[int]:
+    """Indices of the frames nearest to first + k / fps seconds, k = 0, 1, ... while within the video. Our choice.
+
+    `times` [N] are the frames' seconds, `duration` those from the first frame to the end of the last. The number of
+    frames is filled up to a multiple of `frame_multiple`, by a time past the end, whose nearest frame is the last.
+    Where the bounds, or the N frames there are, allow fewer or ask for more, T of them lie `duration / T` apart.
+    Rising; between two frames that lie far apart one may stand several times. Of two as near, the earlier.
+    """
+    multiple = sampling.frame_multiple
+    # The rounding is for 4 s at 2 fps, say, that a container's clock makes 4.0001.
+    asked = max(math.ceil(round(duration * sampling.fps, 3)), 1)
+    asked = math.ceil(asked / multiple) * multiple
+    least = math.ceil(sampling.min_frames / multiple) * multiple
+    most = max(math.floor(min(sampling.max_frames, len(times)) / multiple) * multiple, multiple)
+    count = min(max(asked, least), most)
+    step = 1 / sampling.fps if count == asked else duration / count
+    wanted = times[0] + np.arange(count) * step
+    after = np.clip(np.searchsorted(times, wanted), 1, max(len(times) - 1, 1))
+    before = after - 1
+    after = np.minimum(after, len(times) - 1)
+    nearer = np.where(wanted - times[before] <= times[after] - wanted, before, after)
+    return [int(index) for index in nearer]
 
 
 def sample_fps(total_frames: int, video_fps: float, frames: int) -> float:

@@ -269,3 +269,33 @@ def test_option_texts() -> None:
         "x",
         "D.",
     ]
+
+
+def test_the_table_has_every_reader_of_the_package() -> None:
+    import reeltune.data.formats as package
+
+    files = {path.stem for path in Path(package.__file__).parent.glob("*.py") if path.stem[0] != "_"}
+    assert {name.replace("-", "_") for name in formats()} == files
+
+
+def test_a_reader_of_ones_own(tmp_path: Path) -> None:
+    from reeltune.cli import main
+
+    (tmp_path / "mine.py").write_text(
+        "from reeltune.data.formats import Benchmark, read_json\n\n"
+        "def read(annotations):\n"
+        "    for row in read_json(annotations.file):\n"
+        "        yield {'id': str(row['n']), 'task': 'instruction', 'video': row['clip'], 'instruction': 'Say.',\n"
+        "               'response': row['said']}\n\n"
+        "BENCHMARK = Benchmark('instruction', 'here', 'one', 'accuracy', 'ours', 'none', read)\n"
+        "other = 3\n"
+    )
+    (tmp_path / "a.json").write_text('[{"n": 1, "clip": "a.mp4", "said": "yes"}]')
+    (tmp_path / "a.mp4").write_bytes(b"")
+    output = tmp_path / "out.jsonl"
+    arguments = [str(tmp_path / "a.json"), "--videos", str(tmp_path), "-o", str(output)]
+    assert main(["data", "import", str(tmp_path / "mine.py"), *arguments]) == 0
+    (sample,) = load_samples(output)
+    assert sample.task == "instruction" and sample.id == "1"
+    with pytest.raises(InputError, match=r"must be a .*Benchmark; got int"):
+        get_benchmark(f"{tmp_path / 'mine.py'}:other")

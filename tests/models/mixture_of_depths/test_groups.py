@@ -14,6 +14,7 @@ from torch import Tensor
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import parse_recipe
 from reeltune.errors import InputError
+from reeltune.models._transformers import disable_checkpointing
 from reeltune.models.mixture_of_depths.checkpoint import router_tensors
 from reeltune.models.mixture_of_depths.install import is_routed, routers
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
@@ -84,7 +85,7 @@ def test_packed_log_probs_and_gradients_equal_one_forward_per_completion(
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
 
-    policy.model.gradient_checkpointing_disable()
+    disable_checkpointing(policy.model)
     total = torch.zeros(())
     for group, values, weight in zip(groups, packed, weights, strict=True):
         for row, value, length, factor in zip(
@@ -152,8 +153,8 @@ def test_llava_prompts_hold_one_block_of_placeholders_per_frame(directories: Any
     assert int((prompt.input_ids == policy.family.placeholder_id).sum()) == len(features.tokens) == 3 * 16
     frames = policy.family.patches(clip, torch.device("cpu"))
     assert frames.shape == (3, 3, 56, 56)
-    # The picture is letterboxed with the mean colour, which is 0 after normalization.
-    assert float(frames[:, :, :6].abs().max()) < 1e-5 < float(frames[:, :, 28].abs().max())
+    # The picture is letterboxed with the mean color in whole numbers, which is about 0 after normalization.
+    assert float(frames[:, :, :6].abs().max()) < 0.02 < float(frames[:, :, 28].abs().max())
     policy.freeze_vision(projector=False)
     assert not policy.vision_frozen
     trains = {
@@ -170,7 +171,7 @@ from reeltune.tasks.instruction import Instruction
 
 class Parity(Instruction):
     name = "parity"
-    presets = {"own": {"format": 1.0}}
+    default_weights = {"format": 1.0}
 
     def format_reward(self, sample, text, mode):
         return float(len(text) % 2)
@@ -209,7 +210,7 @@ def recipe_tree(tiny_models: Any, tmp_path: Path, tmp_path_factory: pytest.TempP
 def test_a_recipe_trains_saves_and_resumes_a_routed_model(
     method: str, recipe_tree: dict[str, Any], tmp_path: Path
 ) -> None:
-    from reeltune.training.launch import train
+    from reeltune.training.train import train
 
     # The first step of GRPO also checks that rollout and learner agree to 1e-4.
     assert train(parse_recipe(recipe_tree | {"method": method}, where="test"))

@@ -10,6 +10,7 @@ from transformers import DynamicCache, StaticCache
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.models._transformers import CACHE
 from reeltune.models.mixture_of_depths.install import decoder_layers, install, is_routed, remove, routers
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
 
@@ -161,21 +162,21 @@ def test_what_cannot_be_routed_is_refused(plain: Any) -> None:
         model.generate(**batch, max_new_tokens=2, cache_implementation="static")
     static = StaticCache(config=model.config.get_text_config(), max_cache_len=64)
     with pytest.raises(InputError, match="lengths differ by layer"):
-        model(**batch, past_key_values=static)
+        model(**batch, **{CACHE: static})
     with pytest.raises(InputError, match="vision tokens"):
         model.model.language_model(inputs_embeds=torch.zeros(1, 4, 32))
     mask = torch.zeros(1, 1, 29, 29)
     with pytest.raises(InputError, match="4-D attention mask with a cache"):
-        model(input_ids=batch["input_ids"][:, :29], attention_mask=mask, past_key_values=DynamicCache())
+        model(input_ids=batch["input_ids"][:, :29], attention_mask=mask, **{CACHE: DynamicCache()})
 
 
 def test_a_cache_filled_by_the_dense_model_is_refused(plain: Any) -> None:
     model, batch = plain.build("llava"), plain.batch("llava", [1])
     with torch.no_grad():
-        cache = model(**batch, use_cache=True).past_key_values
+        cache = getattr(model(**batch, use_cache=True), CACHE)
     install(model, PAPER)
     with pytest.raises(InputError, match="filled without routing"):
-        model(input_ids=torch.tensor([[5]]), past_key_values=cache)
+        model(input_ids=torch.tensor([[5]]), **{CACHE: cache})
 
 
 def test_unknown_decoder_classes_are_refused(plain: Any) -> None:

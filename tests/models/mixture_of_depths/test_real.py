@@ -9,6 +9,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models._transformers import CACHE
 from reeltune.models.mixture_of_depths.install import install, routers
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
 
@@ -48,7 +49,7 @@ def test_llava_next_with_its_tiles_and_row_ends(plain: Any) -> None:
     [row] = plain.rows(model, batch)
     expected, kept = plain.forward(model, row, layer_ratios(PAPER, 6))
     assert float((output.logits[0] - expected).abs().max()) < 2e-5
-    assert [layer.keys.shape[-2] for layer in output.past_key_values.layers] == [len(each) for each in kept]
+    assert [layer.keys.shape[-2] for layer in getattr(output, CACHE).layers] == [len(each) for each in kept]
 
 
 def train_two_steps(rank: int, port: int, folder: str) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models._transformers import CACHE, enable_checkpointing
 from reeltune.models.mixture_of_depths.install import install
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
 
@@ -105,7 +106,7 @@ def test_eight_cached_steps_and_the_cache_lengths_of_every_layer(plain: Any, fam
         steps = torch.stack([step[row] for step in result.logits])
         assert float((steps - whole[-10:-1]).abs().max()) < TOLERANCE
         if row == 0:  # the widest row is not filled up; the last token was never fed back
-            assert [layer.keys.shape[-2] for layer in result.past_key_values.layers] == [len(k) - 1 for k in kept]
+            assert [layer.keys.shape[-2] for layer in getattr(result, CACHE).layers] == [len(k) - 1 for k in kept]
             text = len(kept[0]) - 32
             assert [len(k) for k in kept] == [text + n for n in (32, 32, 20, 11, 4, 4)]
 
@@ -170,7 +171,7 @@ def test_second_turns_with_text_and_with_new_images(plain: Any, family: str, att
                 inputs_embeds=part.embeds[None],
                 attention_mask=torch.ones(1, length, dtype=torch.long),
                 position_ids=axes,
-                past_key_values=cache,
+                **{CACHE: cache},
                 use_cache=True,
                 vision_samples=torch.where(vision, 0, -1),
                 **extra,
@@ -206,7 +207,7 @@ def test_gradient_checkpointing_changes_no_gradient_and_gradients_are_those_of_t
     model = routed(plain, family, attention=attention).train()
     batch = plain.batch(family, [2, 1])
     found = gradients(model, batch)
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    enable_checkpointing(model)
     again = gradients(model, batch)
     assert found.keys() == again.keys()
     assert all(torch.allclose(found[name], again[name], rtol=1e-4, atol=1e-5) for name in found)

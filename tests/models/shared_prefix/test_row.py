@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reeltune.models._transformers import disable_checkpointing
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, group_tokens, pack, prefill
 from reeltune.models.types import Completions, Group
@@ -34,12 +35,11 @@ def reference_log_probs(policy: Policy, group: Group, temperature: float) -> lis
     result = []
     for ids, length in zip(group.completions.ids, group.completions.lengths, strict=True):
         row = torch.cat([prompt.input_ids, ids[:length]])[None]
-        extra = {}
-        if family.config.model_type == "qwen2_5_vl":
-            extra["second_per_grid_ts"] = torch.tensor([2 * prompt.clip.duration / len(prompt.clip.frames)])
         grid = torch.tensor([prompt.grid_thw])
         kinds = (row == family.config.video_token_id).int() * 2
-        positions, _ = policy.model.model.get_rope_index(row, mm_token_type_ids=kinds, video_grid_thw=grid, **extra)
+        # Positions are judged in families/test_positions.py; here they are the prompt's own, and count on by one.
+        after = int(prompt.position_ids.max()) + 1 + torch.arange(length)
+        positions = torch.cat([prompt.position_ids, after.expand(3, -1)], dim=1)[:, None]
         logits = policy.model(
             input_ids=row,
             position_ids=positions,
@@ -75,7 +75,7 @@ def test_log_probs_and_gradients_equal_one_forward_per_completion(
     weights = [torch.linspace(-1, 1, values.numel()).reshape(values.shape) for values in packed]
     found = gradients(policy, sum((w * v).sum() for w, v in zip(weights, packed, strict=True)))
 
-    policy.model.gradient_checkpointing_disable()
+    disable_checkpointing(policy.model)
     expected = [reference_log_probs(policy, group, 0.7) for group in groups]
     total = torch.zeros(())
     for group, rows, values, weight in zip(groups, expected, packed, weights, strict=True):

@@ -1,11 +1,12 @@
 import pytest
 from pydantic import ValidationError
 
-from reeltune.config.captioning import CaptionOptions
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.questions import Entailment, Question
+from reeltune.judges.rounds import ask_together
 from reeltune.tasks.captioning.caption_scorer import caption_rewards, shaped
+from reeltune.tasks.captioning.options import CaptionOptions
 
 STEPS = CaptionOptions()
 EVENTS = ("The red circle appears.", "The blue square moves left.", "The red circle vanishes.")
@@ -32,7 +33,8 @@ def test_wrong_steps(steps: list[tuple[float, float]]) -> None:
 
 
 def rewards(captions: list[str | None], **options: object) -> list[float | None]:
-    return caption_rewards(captions, " ".join(EVENTS), EVENTS, EventsJudge(), CaptionOptions(**options))  # type: ignore[arg-type]
+    asked = caption_rewards(captions, " ".join(EVENTS), EVENTS, CaptionOptions(**options))  # type: ignore[arg-type]
+    return ask_together(EventsJudge(), [asked])[0]
 
 
 def test_coverage_by_the_exact_judge() -> None:
@@ -41,7 +43,7 @@ def test_coverage_by_the_exact_judge() -> None:
     assert rewards(captions) == [1.0, 1.0, 0.5, 0.0, 0.0]
 
 
-def test_padding_pays_under_recall_and_costs_under_f1() -> None:
+def test_padding_is_free_under_recall_and_costs_under_f1() -> None:
     guesses = " ".join(f"The {colour} cross appears." for colour in ("red", "green", "blue"))
     padded, plain = f"{EVENTS[0]} {EVENTS[1]} {guesses}", f"{EVENTS[0]} {EVENTS[1]}"
     assert rewards([padded, plain], shape="linear") == pytest.approx([2 / 3, 2 / 3])
@@ -64,4 +66,5 @@ class Absent(RuleJudge):
 
 
 def test_an_unanswered_judgement_is_none_never_zero() -> None:
-    assert caption_rewards(["lost", "found", None], "reference", EVENTS, Absent()) == [None, 1.0, 0.0]
+    asked = caption_rewards(["lost", "found", None], "reference", EVENTS)
+    assert ask_together(Absent(), [asked]) == [[None, 1.0, 0.0]]

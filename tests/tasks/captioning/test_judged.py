@@ -12,9 +12,9 @@ from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading, Question, Rating, Reading
 from reeltune.tasks import TASKS
 from reeltune.tasks.captioning.autodq import Row, f1_of_means, macro
-from reeltune.tasks.captioning.intervals import Draws
-from reeltune.tasks.captioning.judged import judged_cost, judged_metrics, judged_scores
+from reeltune.tasks.captioning.task import TASK
 from reeltune.tasks.captioning.vdcscore import aggregate
+from reeltune.tasks.judged import Draws
 
 TYPES = {name: task.sample_type for name, task in TASKS.items()}
 EVENTS = ["The red circle appears.", "The red circle vanishes."]
@@ -73,7 +73,7 @@ def test_autodq_by_the_exact_judge() -> None:
     samples = [sample_of("a"), sample_of("b"), sample_of("c", events=[])]
     half = "<answer>The red circle appears. The blue cross appears. The blue cross vanishes.</answer>"
     texts = [[half], [], ["<answer>The red circle appears.</answer>"]]
-    found = judged_metrics(samples, texts, EventsJudge())
+    found = TASK.judged_metrics(samples, texts, EventsJudge()).metrics
     # A sample without events is recalled in full; without a caption nothing is.
     assert found["autodq.recall"] == pytest.approx(100 * (0.5 + 0 + 1) / 3)
     assert found["autodq.precision"] == pytest.approx(100 * (1 / 3 + 0 + 1) / 3)
@@ -82,11 +82,13 @@ def test_autodq_by_the_exact_judge() -> None:
 
 def test_several_completions_count_as_their_mean() -> None:
     texts = [["<answer>The red circle appears.</answer>", f"<answer>{' '.join(EVENTS)}</answer>"]]
-    assert judged_metrics([sample_of("a")], texts, EventsJudge())["autodq.recall"] == pytest.approx(75.0)
+    assert TASK.judged_metrics([sample_of("a")], texts, EventsJudge()).metrics["autodq.recall"] == pytest.approx(75.0)
 
 
 def test_a_proxy_never_carries_a_benchmarks_name() -> None:
-    found = judged_metrics([sample_of("a")], [["<answer>The red circle appears.</answer>"]], LexicalJudge())
+    found = TASK.judged_metrics(
+        [sample_of("a")], [["<answer>The red circle appears.</answer>"]], LexicalJudge()
+    ).metrics
     assert found["lexical_proxy.recall"] == pytest.approx(50.0)
     assert not any(key.startswith(("autodq", "capst", "vdc")) for key in found)
 
@@ -115,18 +117,18 @@ class Scripted(RuleJudge):
 def test_capst_scores_actions_and_objects() -> None:
     sample = sample_of("a", caption="x", events=["A dog runs.", "A dog barks."], objects=["There is a tree."])
     text = "<answer>events runs. objects tree. objects lake</answer>"
-    found = judged_metrics([sample], [[text]], Scripted())
+    found = TASK.judged_metrics([sample], [[text]], Scripted()).metrics
     assert found["capst.actions.recall"] == 50.0 and found["capst.objects.recall"] == 100.0
     assert found["capst.actions.precision"] == found["capst.objects.precision"] == 0.0
     assert found["capst.actions.f1"] == 0.0
-    (row,) = judged_scores([sample], [[text]], Scripted()).per_sample
+    (row,) = TASK.judged_metrics([sample], [[text]], Scripted()).per_sample
     assert row["capst.actions.recall"] == 50.0 and row["capst.objects.precision"] == 0.0
     assert not any(key.startswith("autodq") for key in found)
 
 
 def test_carebench_without_lists_asks_the_judge_for_them() -> None:
     sample = sample_of("a", caption="events runs. objects tree", events=None, source="carebench")
-    found = judged_metrics([sample], [["<answer>events runs. objects tree</answer>"]], Scripted())
+    found = TASK.judged_metrics([sample], [["<answer>events runs. objects tree</answer>"]], Scripted()).metrics
     assert found["capst.actions.f1"] == found["capst.objects.f1"] == pytest.approx(100.0)
 
 
@@ -160,10 +162,10 @@ def test_vdcscore_from_captions() -> None:
                  {"question": "lost", "answer": "x"}]  # fmt: skip
     samples = [sample_of(str(i), caption=None, events=None, questions=questions) for i in range(3)]
     texts = [["<answer>a dog in the park</answer>"], ["<answer>a dog</answer>"], []]
-    found = judged_metrics(samples, texts, Scripted())
+    found = TASK.judged_metrics(samples, texts, Scripted()).metrics
     assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * (2 / 3 + 1 / 3 + 0) / 3)
     assert found["vdcscore.strict.failed"] == 2
-    per_sample = judged_scores(samples, texts, Scripted()).per_sample
+    per_sample = TASK.judged_metrics(samples, texts, Scripted()).per_sample
     assert [row["vdcscore.strict.accuracy"] for row in per_sample] == pytest.approx([200 / 3, 100 / 3, 0])
     assert [row["vdcscore.strict.failed"] for row in per_sample] == [1, 1, 0]
     # A missing caption is a wrong answer, not a failed judgment: it is dropped for its zero.
@@ -174,10 +176,10 @@ def test_vdcscore_of_several_completions_is_their_mean() -> None:
     questions = [{"question": "who", "answer": "dog"}, {"question": "where", "answer": "park"}]
     samples = [sample_of(str(i), caption=None, events=None, questions=questions) for i in range(2)]
     texts = [["<answer>a dog in the park</answer>", "<answer>a dog</answer>", "</think>"], ["<answer>a cat</answer>"]]
-    found = judged_metrics(samples, texts, Scripted())
+    found = TASK.judged_metrics(samples, texts, Scripted()).metrics
     assert found["vdcscore.strict.accuracy"] == pytest.approx(100 * ((1 + 1 / 2 + 0) / 3 + 0) / 2)
     assert found["vdcscore.strict.videos"] == 2
-    assert judged_cost(samples, texts, Counting()).calls == 2 * (2 + 2 + 2)
+    assert TASK.judged_cost(samples, texts, Counting()).calls == 2 * (2 + 2 + 2)
 
 
 class Counting(Scripted):
@@ -195,11 +197,11 @@ def test_the_data_folders_dream_file_scores_itself_by_the_proxy() -> None:
         for n, row in enumerate(rows)
     ]
     assert len(samples) == 1000 and sum(len(s.events) for s in samples) == 6298
-    found = judged_metrics(samples[:200], [[f"<answer>{s.caption}</answer>"] for s in samples[:200]],
-                           LexicalJudge())  # fmt: skip
+    found = TASK.judged_metrics(samples[:200], [[f"<answer>{s.caption}</answer>"] for s in samples[:200]],
+                           LexicalJudge()).metrics  # fmt: skip
     assert found["lexical_proxy.precision"] == pytest.approx(100.0)
     assert found["lexical_proxy.recall"] > 60
 
 
 def test_cost_of_rules_is_nothing() -> None:
-    assert judged_cost([sample_of("a")], [["<answer>x</answer>"]], EventsJudge()).calls == 0
+    assert TASK.judged_cost([sample_of("a")], [["<answer>x</answer>"]], EventsJudge()).calls == 0

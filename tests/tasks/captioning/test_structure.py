@@ -21,7 +21,7 @@ WORDS = st.text(alphabet="abc xyz,'<>|;\n", min_size=1, max_size=12).filter(lamb
 @given(st.lists(st.builds(Subject, name=WORDS, attributes=st.lists(WORDS), actions=st.lists(WORDS, min_size=1))))
 def test_marks_of_the_form_inside_a_text_do_no_harm(subjects: list[Subject]) -> None:
     found = read_structure(write_structure(subjects))
-    assert found.strays == ()
+    assert found.off_form == ()
     assert [len(s.items) for s in found.subjects] == [len(s.items) for s in subjects]
 
 
@@ -39,7 +39,7 @@ def test_lenient_reading(line: str, expected: Subject) -> None:
 
 
 @pytest.mark.parametrize("line", ["a dog runs", "| brown | runs", "a | b | c | d"])
-def test_strays(line: str) -> None:
+def test_lines_off_the_form(line: str) -> None:
     assert read_structure(line) == ((), (line,))
 
 

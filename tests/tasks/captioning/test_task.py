@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reeltune.config.captioning import CaptioningOptions, CaptionOptions
 from reeltune.data.samples import to_sample
 from reeltune.errors import InputError
 from reeltune.judges.events import EventsJudge
+from reeltune.judges.rounds import ask_together
 from reeltune.tasks import TASKS
-from reeltune.tasks.base import RewardOptions
+from reeltune.tasks.base import Components, Mode, RewardOptions
+from reeltune.tasks.captioning.options import CaptioningOptions, CaptionOptions
 from reeltune.tasks.captioning.task import TASK, CaptioningSample, Description
 from reeltune.toyworld.questions import caption
 from reeltune.toyworld.world import draw_scene
@@ -30,6 +31,14 @@ def sample_of(**fields: Any) -> CaptioningSample:
     sample = to_sample({**row, **fields}, {name: task.sample_type for name, task in TASKS.items()})
     assert isinstance(sample, CaptioningSample)
     return sample
+
+
+def rows_of(
+    sample: CaptioningSample, texts: list[str], mode: Mode, options: RewardOptions | None = None
+) -> list[Components]:
+    """Rules and the exact judge together."""
+    [judged] = ask_together(EventsJudge(), [TASK.judge_group(sample, texts, options or RewardOptions())])
+    return [TASK.rewards(sample, text, mode, options) | (row or {}) for text, row in zip(texts, judged, strict=True)]
 
 
 SAMPLE = sample_of()
@@ -57,7 +66,7 @@ def test_toyworld_gold_earns_all_from_the_exact_judge() -> None:
         assert fields is not None
         sample = sample_of(**fields)
         TASK.validate(sample)
-        (row,) = TASK.group_rewards(sample, [TASK.gold(sample, "structured")], "structured", judge=EventsJudge())
+        (row,) = rows_of(sample, [TASK.gold(sample, "structured")], "structured")
         assert row == {"format": 1.0, "think": 1.0, "caption": 1.0 if sample.events else None}
 
 
@@ -82,7 +91,7 @@ def test_parsing_keeps_thinking_and_caption_apart() -> None:
     value = TASK.parse(SAMPLE, text).value
     assert isinstance(value, Description)
     assert value.caption == "The red circle appears."
-    assert [s.name for s in value.subjects] == ["red circle"] and value.strays == ("hm",)
+    assert [s.name for s in value.subjects] == ["red circle"] and value.off_form == ("hm",)
     assert TASK.parse(SAMPLE, "<think>red circle | red | appears").value is None
     assert TASK.parse(SAMPLE, "just prose").value == Description("just prose")
 
@@ -106,21 +115,21 @@ def test_rewards_of_a_group() -> None:
     gold = TASK.gold(SAMPLE, "structured")
     half = "<think>\nred circle | red; circle | appears\n</think>\n<answer>The red circle appears.</answer>"
     group = [gold, half, "nothing to see here </think>", ""]
-    rows = TASK.group_rewards(SAMPLE, group, "structured", judge=EventsJudge())
+    rows = rows_of(SAMPLE, group, "structured")
     assert rows[0] == {"format": 1.0, "think": 1.0, "caption": 1.0}
     assert rows[1] == {"format": 1.0, "think": pytest.approx(2 * 3 / (3 + 7)), "caption": 0.5}
     assert rows[2] == rows[3] == {"format": 0.0, "think": 0.0, "caption": 0.0}
-    linear = RewardOptions(captioning=CaptioningOptions(caption=CaptionOptions(shape="linear")))
-    rows = TASK.group_rewards(SAMPLE, group, "structured", judge=EventsJudge(), options=linear)
-    assert rows[1] is not None and rows[1]["caption"] == pytest.approx(1 / 3)
+    linear = RewardOptions(own=CaptioningOptions(caption=CaptionOptions(shape="linear")))
+    rows = rows_of(SAMPLE, group, "structured", linear)
+    assert rows[1]["caption"] == pytest.approx(1 / 3)
 
 
 def test_components_that_do_not_apply() -> None:
     gold = TASK.gold(SAMPLE, "direct")
-    assert TASK.group_rewards(SAMPLE, [gold], "direct") == [{"format": 1.0, "think": None, "caption": None}]
+    assert TASK.rewards(SAMPLE, gold, "direct") == {"format": 1.0, "think": None, "caption": None}
     no_events = sample_of(events=[])
-    (row,) = TASK.group_rewards(no_events, [TASK.gold(no_events, "structured")], "structured", judge=EventsJudge())
-    assert row is not None and row["caption"] is None
+    (row,) = rows_of(no_events, [TASK.gold(no_events, "structured")], "structured")
+    assert row["caption"] is None
 
 
 def test_metrics_without_a_judge_are_named_a_proxy() -> None:
@@ -154,8 +163,8 @@ def test_the_picture_marks_what_was_matched_and_missed() -> None:
 @given(st.text(alphabet="ab|;<>/thinkanswer\n .") | st.text())
 def test_no_text_breaks_rewards(text: str) -> None:
     for mode in TASK.modes:
-        (row,) = TASK.group_rewards(SAMPLE, [text], mode, judge=EventsJudge())
-        assert row is not None and all(value is None or 0.0 <= value <= 1.0 for value in row.values())
+        (row,) = rows_of(SAMPLE, [text], mode)
+        assert all(value is None or 0.0 <= value <= 1.0 for value in row.values())
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reeltune.config.captioning import ThinkOptions
 from reeltune.judges.words.compare import similarity
+from reeltune.tasks.captioning.options import ThinkOptions
 from reeltune.tasks.captioning.structure import Subject
 from reeltune.tasks.captioning.think_scorer import align, think_score
 

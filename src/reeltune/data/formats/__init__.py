@@ -1,14 +1,12 @@
 """Readers of public annotation files, one file each: from their form to the rows of samples.jsonl.
 
 A reader's file states source, split, size, metric, license note and known defects of the data. It repairs
-nothing: `reeltune data import` does that for all alike, and counts it. Adding a file adds a format; its name,
-with dashes, is the format's name on the command line.
+nothing: `reeltune data import` does that for all alike, and counts it. One of your own is a file with a `Benchmark`,
+named `file.py` (its BENCHMARK), `file.py:object` or `module:object` on the command line.
 """
 
 import csv
-import importlib
 import json
-import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
+from reeltune.registry import Registry
 
 Row = dict[str, Any]
 """A row of samples.jsonl; `video` is the name the annotation gives, with or without an ending."""
@@ -54,21 +53,41 @@ class Benchmark:
     """False: written from public documentation, without a file of that form at hand."""
 
 
+def _check(name: str, found: Any) -> None:
+    if not isinstance(found, Benchmark):
+        raise InputError(f"format {name!r}: must be a reeltune.data.formats.Benchmark; got {type(found).__name__}")
+
+
+FORMATS: Registry[Benchmark] = Registry(
+    "format",
+    {
+        "activitynet-captions": "reeltune.data.formats.activitynet_captions:BENCHMARK",
+        "activitynet-rtl": "reeltune.data.formats.activitynet_rtl:BENCHMARK",
+        "carebench": "reeltune.data.formats.carebench:BENCHMARK",
+        "charades-sta": "reeltune.data.formats.charades_sta:BENCHMARK",
+        "dream-1k": "reeltune.data.formats.dream_1k:BENCHMARK",
+        "got10k": "reeltune.data.formats.got10k:BENCHMARK",
+        "mmvu": "reeltune.data.formats.mmvu:BENCHMARK",
+        "mvbench": "reeltune.data.formats.mvbench:BENCHMARK",
+        "nextgqa": "reeltune.data.formats.nextgqa:BENCHMARK",
+        "perception-test": "reeltune.data.formats.perception_test:BENCHMARK",
+        "tempcompass": "reeltune.data.formats.tempcompass:BENCHMARK",
+        "vdc": "reeltune.data.formats.vdc:BENCHMARK",
+        "video-mme": "reeltune.data.formats.video_mme:BENCHMARK",
+        "video-quality": "reeltune.data.formats.video_quality:BENCHMARK",
+    },
+    check=_check,
+)
+
+
 def formats() -> list[str]:
-    """Names of all formats, from the files of this package; imports none of them."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+    """Names of all formats of ours; imports none of them."""
+    return sorted(FORMATS)
 
 
 def get_benchmark(name: str) -> Benchmark:
-    """The reader of a format; InputError lists the known ones."""
-    if name not in formats():
-        from reeltune.data.samples import nearest
-
-        raise InputError(
-            f"{name!r} is no known format{nearest(name, formats())}; known formats: {', '.join(formats())}"
-        )
-    benchmark: Benchmark = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").BENCHMARK
-    return benchmark
+    """The reader of a format; InputError names the nearest and lists the known ones."""
+    return FORMATS.get(f"{name}:BENCHMARK" if name.endswith(".py") else name)
 
 
 def read_json(path: Path) -> Any:

@@ -41,4 +41,4 @@ def video_duration(annotations: Annotations, video: str) -> float | None:
         return None
     from reeltune.video.index import index_video
 
-    return index_video(path).duration
+    return index_video(path).end

@@ -1,1 +1,47 @@
-"""What differs between model families: pixels, placeholders, positions. One file each."""
+"""The model families, each a name in one registry: the `model_type` of a config.json, or one of your own.
+
+A family of your own is `module:Class` or `path/to/file.py:Class`, a subclass of `Family`; `examples/own_family.py`
+shows one whole.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from reeltune.errors import InputError
+from reeltune.models.families.base import Family, read_processor
+from reeltune.registry import Registry
+
+__all__ = ["FAMILIES", "Family", "make_family"]
+
+_PLACE = "reeltune.models.families."
+
+
+def _check(name: str, found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, Family)):
+        raise InputError(f"model family {name!r} must be a subclass of reeltune.models.families.Family; got {found!r}")
+
+
+FAMILIES: Registry[type[Family]] = Registry(
+    "model family",
+    {
+        "qwen2_vl": _PLACE + "qwen2_5_vl:Qwen2VL",
+        "qwen2_5_vl": _PLACE + "qwen2_5_vl:Qwen25VL",
+        "qwen3_vl": _PLACE + "qwen3_vl:Qwen3VL",
+        "llava": _PLACE + "llava:Llava",
+        "internvl": _PLACE + "internvl:InternVL",
+    },
+    _check,
+)
+
+
+def make_family(config: Any, path: Path, name: str | None = None) -> Family:
+    """The family of the model directory `path`: by `name`, else by its config's `model_type`.
+
+    InputError when there is none, or none that goes by this name.
+    """
+    if name is None and config.model_type not in FAMILIES:
+        raise InputError(
+            f"{path}: no adapter for model type {config.model_type!r}; there are {', '.join(FAMILIES)}. One of your "
+            "own is named by `model.family`: module:Class or path/to/file.py:Class"
+        )
+    return FAMILIES.get(name or config.model_type)(config, read_processor(path))

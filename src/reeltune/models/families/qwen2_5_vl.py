@@ -2,32 +2,34 @@
 
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from torch import Tensor
 
-from reeltune.models.families.base import Family
+from reeltune.models.families.frames import CLIP_MEAN, CLIP_STD
+from reeltune.models.families.patches import PatchFamily, grid_positions, patch_seconds
 from reeltune.video.clip import Clip
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-
-class Qwen2VL(Family):
-    model_types: ClassVar = ("qwen2_vl",)
+class Qwen2VL(PatchFamily):
     default_mean: ClassVar = CLIP_MEAN
     default_std: ClassVar = CLIP_STD
 
     def video_text(self, clip: Clip) -> str:
-        return "<|video_pad|>" * self.vision_tokens(self.grid(clip))
+        time, rows, columns = self.token_grid(clip)
+        return self.placeholder * (time * rows * columns)
 
-    def position_ids(self, model: nn.Module, input_ids: Tensor, clip: Clip) -> Tensor:
-        return self._rope_index(model, input_ids, clip)
+    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
+        _, rows, columns = self.token_grid(clip)
+        return grid_positions(ids, self.placeholder_id, self.time_positions(clip), rows, columns)
+
+    def time_positions(self, clip: Clip) -> list[int]:
+        """Time patches counted from 0."""
+        return list(range(self.grid(clip)[0]))
 
 
 class Qwen25VL(Qwen2VL):
-    model_types: ClassVar = ("qwen2_5_vl",)
-
-    def position_ids(self, model: nn.Module, input_ids: Tensor, clip: Clip) -> Tensor:
-        # The processors' rule: seconds per time patch = temporal patch / sample fps, sample fps = T / duration.
-        seconds = self.temporal_patch * clip.duration / len(clip.frames)
-        return self._rope_index(model, input_ids, clip, second_per_grid_ts=torch.tensor([seconds]))
+    def time_positions(self, clip: Clip) -> list[int]:
+        """trunc(seconds * tokens per second), truncated once, in float32 as the processors and vLLM compute it."""
+        per_second = np.float32(self.config.vision_config.tokens_per_second)
+        times: list[int] = np.trunc(patch_seconds(clip, self.temporal_patch) * per_second).astype(int).tolist()
+        return times

@@ -4,22 +4,25 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from reeltune.models.families.base import Family
+from reeltune.models.families.patches import PatchFamily, grid_positions
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 
 
-class Qwen3VL(Family):
-    model_types: ClassVar = ("qwen3_vl",)
+class Qwen3VL(PatchFamily):
     default_mean: ClassVar = (0.5, 0.5, 0.5)
     default_std: ClassVar = (0.5, 0.5, 0.5)
 
+    @property
+    def deepstack_layers(self) -> int:
+        return len(self.config.vision_config.deepstack_visual_indexes)
+
     def video_text(self, clip: Clip) -> str:
         """The form of transformers >= 5.17, which keeps the template's outer vision tokens around it."""
-        grid = self.grid(clip)
-        pads = "<|video_pad|>" * self.vision_tokens((1, *grid[1:]))
+        _, rows, columns = self.token_grid(clip)
+        pads = self.placeholder * (rows * columns)
         return "".join(
             f"<{seconds:.1f} seconds><|vision_start|>{pads}<|vision_end|>" for seconds in self.patch_times(clip)
         )
@@ -32,8 +35,10 @@ class Qwen3VL(Family):
         pairs = times.reshape(-1, self.temporal_patch)
         return [(float(first) + float(last)) / 2 for first, last in zip(pairs[:, 0], pairs[:, -1], strict=True)]
 
-    def position_ids(self, model: nn.Module, input_ids: Tensor, clip: Clip) -> Tensor:
-        return self._rope_index(model, input_ids, clip)
+    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
+        """Each time patch is a grid of one moment between texts: time is in the text, not in the positions."""
+        time, rows, columns = self.token_grid(clip)
+        return grid_positions(ids, self.placeholder_id, [0] * time, rows, columns)
 
     def language_inputs(self, is_vision: Tensor, features: list[VideoFeatures]) -> dict[str, Any]:
         layers = zip(*(each.deepstack for each in features), strict=True)

@@ -4,10 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache
-from transformers.cache_utils import DynamicLayer
 
 from reeltune.errors import InputError
+from reeltune.models._transformers import CACHE, Cache, DynamicLayer
 
 
 class RoutedCacheLayer(DynamicLayer):  # type: ignore[misc]
@@ -61,7 +60,7 @@ def routed_cache_layer(cache: Any, index: int) -> RoutedCacheLayer:
     Raises InputError for a cache that cannot hold a different length per layer.
     """
     if not isinstance(cache, Cache):
-        raise InputError(f"p-MoD needs a transformers DynamicCache as past_key_values; got {type(cache).__name__}")
+        raise InputError(f"p-MoD needs a transformers DynamicCache as {CACHE}; got {type(cache).__name__}")
     while len(cache.layers) <= index and cache.layer_class_to_replicate is not None:
         cache.layers.append(cache.layer_class_to_replicate())
     layer = cache.layers[index]

@@ -1,8 +1,6 @@
 """Routed models in ordinary Hugging Face directories: opened with their routers, or not at all."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +8,10 @@ import torch
 from pydantic import ValidationError
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText
-from transformers.utils import logging as transformers_logging
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.models.loading import open_weights
 from reeltune.models.mixture_of_depths.install import CONFIG_KEY, install, routers
 
 ROUTER_KEY = re.compile(r"(?:^|\.)layers\.(\d+)\.router\.(weight|bias)$")
@@ -36,7 +33,7 @@ def open_routed(path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = 
                 f"{path}: its weights hold routers of layers {sorted(stored)}, but config.json has no "
                 f"{CONFIG_KEY!r}: opened so, the routers would be dropped. Restore the key from the run's config.yaml"
             )
-        model: nn.Module = AutoModelForImageTextToText.from_pretrained(path, **options)
+        model = open_weights(path, **options)
         if wanted is not None:
             install(model, wanted)
         return model
@@ -44,11 +41,11 @@ def open_routed(path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = 
         raise InputError(
             f"{path} was saved with p-MoD {_differences(saved, wanted)}; drop model.mixture_of_depths or make it equal"
         )
-    with _without_load_report():
-        model, report = AutoModelForImageTextToText.from_pretrained(path, output_loading_info=True, **options)
-    _refuse_gaps(path, report)
+    # The routers are read below: stock transformers does not know them.
+    model = open_weights(path, ignore=ROUTER_KEY, **options)
     # As the directory says; `install` writes it back.
-    delattr(model.config, CONFIG_KEY)
+    holder: Any = model
+    delattr(holder.config, CONFIG_KEY)
     install(model, saved)
     _fill_routers(path, model, stored)
     return model
@@ -90,25 +87,6 @@ def _fill_routers(path: Path, model: nn.Module, stored: dict[int, dict[str, Tens
                 parameter.copy_(stored[layer][name])
 
 
-def _refuse_gaps(path: Path, report: dict[str, Any]) -> None:
-    """What stock transformers only warns of: weights that are missing, or that no part of the model takes."""
-    left_over = [key for key in report["unexpected_keys"] if not ROUTER_KEY.search(key)]
-    for kind, keys in (("lacks", report["missing_keys"]), ("has unknown", left_over)):
-        if keys:
-            raise InputError(f"{path}: the directory {kind} weights, for example {sorted(keys)[:3]}")
-
-
 def _differences(saved: MixtureOfDepthsConfig, wanted: MixtureOfDepthsConfig) -> str:
     old, new = saved.model_dump(), wanted.model_dump()
     return ", ".join(f"{name}={old[name]!r}, not {new[name]!r}" for name in old if old[name] != new[name])
-
-
-@contextmanager
-def _without_load_report() -> Iterator[None]:
-    """The report would list the routers as unexpected; the caller reads it itself."""
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)

@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.models._transformers import CACHE, Cache, after_forward, become, before_forward, by_name, rename_cache
 from reeltune.models.mixture_of_depths.cache import routed_cache_layer
 from reeltune.models.mixture_of_depths.layer import ROUTED_CLASSES, RoutedLayer, Router
 from reeltune.models.mixture_of_depths.routing import Routing
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
 
 CONFIG_KEY = "mixture_of_depths"
-ARGUMENTS = ("input_ids", "attention_mask", "position_ids", "past_key_values", "inputs_embeds")
+ARGUMENTS = ("input_ids", "attention_mask", "position_ids", CACHE, "inputs_embeds")
 
 
 def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
@@ -52,9 +52,9 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
     composite, language_model = _parts(model)
     holder: Any = model
     holder._mixture_of_depths_hooks = [
-        composite.register_forward_pre_hook(reader.read_ids, with_kwargs=True),
-        composite.register_forward_hook(reader.forget, always_call=True),
-        language_model.register_forward_pre_hook(reader.describe, with_kwargs=True),
+        before_forward(composite, reader.read_ids, ["input_ids"]),
+        after_forward(composite, reader.forget),
+        before_forward(language_model, reader.describe, ARGUMENTS),
     ]
     setattr(holder.config, CONFIG_KEY, config.model_dump(mode="json"))
 
@@ -66,7 +66,7 @@ def remove(model: nn.Module) -> None:
     for layer in decoder_layers(model):
         if isinstance(layer, RoutedLayer):
             routed: Any = layer
-            layer.__class__ = routed.dense_class
+            become(layer, routed.dense_class)
             del routed.router, routed.ratio, routed.settings
     holder: Any = model
     for hook in holder._mixture_of_depths_hooks:
@@ -114,7 +114,7 @@ class PassReader:
         self._samples: Tensor | None = None
 
     def read_ids(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        ids = args[0] if args else kwargs.get("input_ids")
+        ids = by_name(module.forward, args, kwargs).get("input_ids")
         if ids is not None:
             self._samples = vision_samples(ids, self.token_ids)
 
@@ -124,12 +124,12 @@ class PassReader:
     def describe(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        kwargs = dict(zip(ARGUMENTS, args, strict=False)) | kwargs
+        kwargs = rename_cache(by_name(module.forward, args, kwargs))
         samples = kwargs.pop("vision_samples", None)
         samples = self._samples if samples is None else samples
         inputs = kwargs.get("inputs_embeds")
         inputs = kwargs["input_ids"] if inputs is None else inputs
-        cache, mask = kwargs.get("past_key_values"), kwargs.get("attention_mask")
+        cache, mask = kwargs.get(CACHE), kwargs.get("attention_mask")
         self._refuse(samples, cache, mask, kwargs)
         custom = mask is not None and mask.ndim == 4
         real = None if mask is None or custom else mask[:, -inputs.shape[1] :].bool().to(inputs.device)
@@ -171,7 +171,7 @@ def _route(layer: nn.Module, ratio: float, config: MixtureOfDepthsConfig) -> Non
     dtype = weight.dtype if weight.is_floating_point() else torch.float32
     routed.router = Router(routed.hidden_size, device=weight.device, dtype=dtype)
     routed.ratio, routed.settings = ratio, config
-    layer.__class__ = ROUTED_CLASSES[type(layer).__name__]
+    become(layer, ROUTED_CLASSES[type(layer).__name__])
 
 
 def _parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:

@@ -10,13 +10,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.masking_utils import create_causal_mask
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
-from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models._transformers import (
+    CACHE,
+    LlamaDecoderLayer,
+    Qwen2_5_VLDecoderLayer,
+    Qwen2VLDecoderLayer,
+    Qwen3VLTextDecoderLayer,
+    causal_mask,
+)
 from reeltune.models.mixture_of_depths.cache import routed_cache_layer
 from reeltune.models.mixture_of_depths.routing import (
     Routing,
@@ -68,7 +71,6 @@ class RoutedLayer:
         hidden_states: Tensor,
         attention_mask: Any = None,
         position_ids: Tensor | None = None,
-        past_key_values: Any = None,
         use_cache: bool | None = False,
         position_embeddings: tuple[Tensor, Tensor] | None = None,
         routing: Routing | None = None,
@@ -80,15 +82,16 @@ class RoutedLayer:
         """
         if routing is None or position_embeddings is None:
             raise ValueError("a routed layer needs `routing` and `position_embeddings`: call it through its model")
+        cache = kwargs.pop(CACHE, None)
         if not routing.counts:
             hidden_states = self._keep_router_in_graph(hidden_states)
-            mask = self._mask(hidden_states, routing.real, attention_mask, past_key_values, routing)
-            return self._block(hidden_states, position_embeddings, mask, past_key_values, None, kwargs)
+            mask = self._mask(hidden_states, routing.real, attention_mask, cache, routing)
+            return self._block(hidden_states, position_embeddings, mask, cache, None, kwargs)
         logits, weights = self._weights(hidden_states, routing)
         quotas = routing.quotas(self.ratio)
         if tuple(quotas) == routing.counts:
-            mask = self._mask(hidden_states, routing.real, attention_mask, past_key_values, routing)
-            return self._block(hidden_states, position_embeddings, mask, past_key_values, weights, kwargs)
+            mask = self._mask(hidden_states, routing.real, attention_mask, cache, routing)
+            return self._block(hidden_states, position_embeddings, mask, cache, weights, kwargs)
         selection = _select(hidden_states, logits, routing, quotas)
         chosen = selection.gather(hidden_states)
         cos, sin = (selection.gather(each) for each in position_embeddings)
@@ -97,8 +100,8 @@ class RoutedLayer:
         if "shared" in kwargs:
             dropped = [count - quota for count, quota in zip(routing.counts, quotas, strict=True)]
             kwargs["shared"] = kwargs["shared"].without(dropped)
-        mask = self._mask(chosen, selection.real, attention_mask, past_key_values, routing)
-        output = self._block(chosen, (cos, sin), mask, past_key_values, selection.gather(weights), kwargs)
+        mask = self._mask(chosen, selection.real, attention_mask, cache, routing)
+        output = self._block(chosen, (cos, sin), mask, cache, selection.gather(weights), kwargs)
         skipped = string_skipped(hidden_states, weights) if self.settings.scale_skipped else hidden_states
         return selection.put_back(skipped, output)
 
@@ -115,7 +118,7 @@ class RoutedLayer:
         hidden: Tensor,
         position_embeddings: tuple[Tensor, Tensor],
         mask: Any,
-        past_key_values: Any,
+        cache: Any,
         weights: Tensor | None,
         kwargs: dict[str, Any],
     ) -> Tensor:
@@ -124,31 +127,24 @@ class RoutedLayer:
             hidden_states=self.input_layernorm(hidden),
             attention_mask=mask,
             position_ids=None,
-            past_key_values=past_key_values,
             position_embeddings=position_embeddings,
+            **{CACHE: cache},
             **kwargs,
         )
         hidden = hidden + attended
         changed: Tensor = self.mlp(self.post_attention_layernorm(hidden))
         return hidden + (changed if weights is None else weights * changed)
 
-    def _mask(self, hidden: Tensor, real: Tensor | None, given: Any, past_key_values: Any, routing: Routing) -> Any:
+    def _mask(self, hidden: Tensor, real: Tensor | None, given: Any, cache: Any, routing: Routing) -> Any:
         """The attention mask of this layer's own tokens, on top of its own cache."""
         if routing.custom_mask:
             return given
         index = self.self_attn.layer_idx
-        if past_key_values is not None:
+        if cache is not None:
             rows, width = hidden.shape[:2]
-            layer = routed_cache_layer(past_key_values, index)
+            layer = routed_cache_layer(cache, index)
             real = layer.extend(real, rows=rows, width=width, device=hidden.device)
-        return create_causal_mask(
-            config=self.self_attn.config,
-            inputs_embeds=hidden,
-            attention_mask=real,
-            past_key_values=past_key_values,
-            position_ids=None,
-            layer_idx=index,
-        )
+        return causal_mask(self.self_attn.config, hidden, real, cache, index)
 
     def _keep_router_in_graph(self, hidden: Tensor) -> Tensor:
         """Adds 0: every process of a training step must reach the router, also with a batch of text only."""

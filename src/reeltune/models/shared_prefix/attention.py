@@ -17,16 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.llama.modeling_llama import eager_attention_forward
+
+from reeltune.models._transformers import flash_on_cpu, flash_on_cpu_backward, put_in_front_of_attention
 
 # For each layer and each prompt: keys and values [K, P, D].
 PromptCache = list[list[tuple[Tensor, Tensor]]]
-PREFIX = "shared_prompt_"
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 class SharedAttention(Protocol):
@@ -37,13 +32,7 @@ class SharedAttention(Protocol):
 
 def enable(language_model: Any) -> None:
     """Let this language model's attention take `shared`; its own attention serves every other call."""
-    name: str = language_model.config._attn_implementation
-    if name.startswith(PREFIX):
-        return
-    base = eager_attention_forward if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
-    AttentionInterface.register(PREFIX + name, _in_front_of(base))
-    AttentionMaskInterface.register(PREFIX + name, ALL_MASK_ATTENTION_FUNCTIONS[name])
-    language_model.config._attn_implementation = PREFIX + name
+    put_in_front_of_attention(language_model, _in_front_of)
 
 
 def _in_front_of(base: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,15 +185,15 @@ class _RowFlash(torch.autograd.Function):
         missing = row.missing(query, key)
         for span in [] if missing else row.prompt_spans:
             part = (each[:, :, span] for each in (query, key, value))
-            output[:, :, span], sums[:, :, span] = _flash(*part, 0.0, True, scale=scale)
+            output[:, :, span], sums[:, :, span] = flash_on_cpu(*part, causal=True, scale=scale)
         if row.padding:
             own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
-            own_output, own_sums = _flash(*own, 0.0, True, scale=scale)
+            own_output, own_sums = flash_on_cpu(*own, causal=True, scale=scale)
             row.of_completions(output).copy_(row.padding.join(own_output))
             row.of_completions(sums).copy_(row.padding.join(own_sums))
         for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
-            over_prompt, prompt_sums = _flash(query[:, :, span], *keys, 0.0, False, scale=scale)
+            over_prompt, prompt_sums = flash_on_cpu(query[:, :, span], *keys, causal=False, scale=scale)
             total = torch.logaddexp(prompt_sums, sums[:, :, span])
             share = (prompt_sums - total).exp()[..., None].to(output.dtype)
             output[:, :, span] += (over_prompt - output[:, :, span]) * share
@@ -225,18 +214,20 @@ class _RowFlash(torch.autograd.Function):
                 each[:, :, : row.prompt_tokens] = 0
         for span in [] if missing else row.prompt_spans:
             part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
-            found = _flash_backward(*part, 0.0, True, scale=scale)
+            found = flash_on_cpu_backward(*part, causal=True, scale=scale)
             to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
         if row.padding:
             tokens = (gradient, query, key, value, output, sums)
             own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
-            found = _flash_backward(row.padding.without_filled(own_gradient), *own, 0.0, True, scale=scale)
+            own_gradient = row.padding.without_filled(own_gradient)
+            found = flash_on_cpu_backward(own_gradient, *own, causal=True, scale=scale)
             for into, each in zip((to_query, to_key, to_value), found, strict=True):
                 row.of_completions(into).copy_(row.padding.join(each))
         for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
             rest = (output[:, :, span], sums[:, :, span])
-            found = _flash_backward(gradient[:, :, span], query[:, :, span], *keys, *rest, 0.0, False, scale=scale)
+            tokens = (gradient[:, :, span], query[:, :, span], *keys, *rest)
+            found = flash_on_cpu_backward(*tokens, causal=False, scale=scale)
             to_query[:, :, span] += found[0]
             to_key[:, :, prompt] += found[1]
             to_value[:, :, prompt] += found[2]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reeltune.models._transformers import before_forward
 from reeltune.models.shared_prefix.attention import OverPrompts, Recording, RowAttention
 
 
@@ -21,7 +22,7 @@ def narrow(language_model: Any) -> None:
 
     A routed model stays as it is: its last layer has few prompt tokens already.
     """
-    language_model.layers[-1].register_forward_pre_hook(_narrow, with_kwargs=True)
+    before_forward(language_model.layers[-1], _narrow, ["hidden_states", "position_embeddings", "position_ids"])
 
 
 def wanted(row: RowAttention) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from reeltune.models.logits import token_log_probs
-from reeltune.models.policy import Policy
+from reeltune.models.model import Policy
 from reeltune.models.shared_prefix.attention import OverPrompts, PromptCache, Recording, RowAttention, SharedAttention
 from reeltune.models.shared_prefix.last_layer import wanted
 from reeltune.models.types import Completions, Group, PromptState

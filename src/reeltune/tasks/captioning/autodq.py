@@ -5,18 +5,15 @@ over the subsets, and F1 of these two means (not the mean of F1s). Judgments tha
 counted; a missing caption tells nothing and scores 0, which is our choice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from reeltune.data.samples import Sample
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.described import Described, Shares, judge_described
 from reeltune.judges.questions import Kind
-from reeltune.tasks import get_task
-from reeltune.tasks.captioning.intervals import NO_DRAWS, Draws, macro_intervals
-from reeltune.tasks.captioning.scores import JudgedScores
+from reeltune.tasks.captioning.sample import CaptioningSample
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores, macro_intervals
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Row:
 
 
 def autodq(
-    samples: Sequence[Sample],
+    samples: Sequence[CaptioningSample],
     captions: Sequence[Sequence[str | None]],
     judge: Judge,
     progress: Progress | None = None,
@@ -73,7 +70,7 @@ def f1_of_means(recall: float, precision: float) -> float:
 
 
 def described_rows(
-    samples: Sequence[Sample],
+    samples: Sequence[CaptioningSample],
     captions: Sequence[Sequence[str | None]],
     judge: Judge,
     kind: Kind,
@@ -85,15 +82,16 @@ def described_rows(
     rows = []
     for sample, own in zip(samples, captions, strict=True):
         judged = [Shares(recall=0.0, precision=0.0) if caption is None else next(shares) for caption in own]
-        subset = get_task(sample.task).type_of(sample) or "all"
+        named = sample.meta.get("type")
+        subset = "all" if named in (None, "") else str(named)
         rows.append(Row(subset, _mean(each.recall for each in judged), _mean(each.precision for each in judged)))
     return rows
 
 
-def described_pairs(sample: Sample, captions: Sequence[str | None], kind: Kind) -> list[Described]:
+def described_pairs(sample: CaptioningSample, captions: Sequence[str | None], kind: Kind) -> list[Described]:
     """What to judge of a sample's captions; those that say nothing are not sent."""
-    fields: Mapping[str, Any] = vars(sample)
-    return [Described(caption, fields["caption"], fields[kind], kind) for caption in captions if caption is not None]
+    stated = sample.events if kind == "events" else sample.objects
+    return [Described(caption, sample.caption or "", stated, kind) for caption in captions if caption is not None]
 
 
 def _scores(recall: float | None, precision: float | None) -> dict[str, float]:

@@ -6,18 +6,17 @@ Objects are statements "There is ..." with one attribute each. F1 of the means, 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reeltune.data.samples import Sample
 from reeltune.judges.base import Judge, Progress
 from reeltune.judges.questions import Kind
 from reeltune.tasks.captioning.autodq import described_rows, macro
-from reeltune.tasks.captioning.intervals import NO_DRAWS, Draws
-from reeltune.tasks.captioning.scores import JudgedScores
+from reeltune.tasks.captioning.sample import CaptioningSample
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores
 
 PARTS: tuple[tuple[str, Kind], ...] = (("actions", "events"), ("objects", "objects"))
 
 
 def capst(
-    samples: Sequence[Sample],
+    samples: Sequence[CaptioningSample],
     captions: Sequence[Sequence[str | None]],
     judge: Judge,
     progress: Progress | None = None,

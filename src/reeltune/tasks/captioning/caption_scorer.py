@@ -1,15 +1,15 @@
 """The caption scorer E of VideoCap-R1: how many of the reference's events a caption covers, by a judge.
 
-Published: 0 below .28 coverage, .5 below .35, 1 from there. Recall alone saturates and pays for guessing, so a linear
+Published: 0 below .28 coverage, .5 below .35, 1 from there. Recall alone saturates and rewards guessing, so a linear
 shape and F1 with precision are options. A reference without an event says nothing about a caption: E does not apply
 (our choice; AutoDQ, the benchmark, counts it as full recall).
 """
 
 from collections.abc import Sequence
 
-from reeltune.config.captioning import CaptionOptions
-from reeltune.judges.base import Judge
-from reeltune.judges.described import Described, judge_described
+from reeltune.judges.described import Described, described
+from reeltune.judges.rounds import Judgment
+from reeltune.tasks.captioning.options import CaptionOptions
 
 
 def shaped(value: float, options: CaptionOptions) -> float:
@@ -20,12 +20,8 @@ def shaped(value: float, options: CaptionOptions) -> float:
 
 
 def caption_rewards(
-    captions: Sequence[str | None],
-    reference: str,
-    events: Sequence[str],
-    judge: Judge,
-    options: CaptionOptions | None = None,
-) -> list[float | None]:
+    captions: Sequence[str | None], reference: str, events: Sequence[str], options: CaptionOptions | None = None
+) -> Judgment[list[float | None]]:
     """E for each caption of a group; None where the judge did not answer.
 
     A caption that is None (the completion has none) scores 0 and is not sent.
@@ -33,7 +29,7 @@ def caption_rewards(
     options = options or CaptionOptions()
     wanted = [caption for caption in captions if caption is not None]
     pairs = [Described(caption, reference, tuple(events)) for caption in wanted]
-    found = iter(judge_described(judge, pairs, precision=options.measure == "f1"))
+    found = iter((yield from described(pairs, precision=options.measure == "f1")))
     rewards: list[float | None] = []
     for caption in captions:
         shares = next(found) if caption is not None else None

@@ -5,48 +5,39 @@ questions VDCScore. A proxy judge gives `lexical_proxy.*` numbers and never one 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-from reeltune.data.samples import Sample
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.described import described_cost
 from reeltune.judges.questions import Kind
-from reeltune.tasks import get_task
 from reeltune.tasks.captioning.autodq import autodq, described_pairs
 from reeltune.tasks.captioning.capst import capst
-from reeltune.tasks.captioning.intervals import NO_DRAWS, Draws
-from reeltune.tasks.captioning.scores import JudgedScores
+from reeltune.tasks.captioning.sample import CaptioningSample
 from reeltune.tasks.captioning.vdcscore import vdcscore, vdcscore_cost
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores
 
 CAREBENCH = "carebench"
-Caption = str | None
-"""What a completion describes; None when it says nothing that can be read."""
-
-
-def judged_metrics(samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge) -> dict[str, float]:
-    """The metrics of `judged_scores`, without intervals."""
-    return judged_scores(samples, texts, judge).metrics
+Captions = Sequence[Sequence[str | None]]
+"""Of each sample, what its completions describe; None where one says nothing that can be read."""
 
 
 def judged_scores(
-    samples: Sequence[Sample],
-    texts: Sequence[Sequence[str]],
+    samples: Sequence[CaptioningSample],
+    captions: Captions,
     judge: Judge,
     progress: Progress | None = None,
     draws: Draws = NO_DRAWS,
 ) -> JudgedScores:
-    """Metric -> percent, and counts. `texts`: the completions of each sample; without one, its caption says nothing.
+    """Metric -> percent, and counts.
 
     Keys: autodq.recall, .precision, .f1 (macro over subsets), .unjudged_recall, .unjudged_precision; capst.actions.f1,
     capst.objects.f1, ...; vdcscore.strict.accuracy, .score, vdcscore.compat..., and its drop counts; with `draws`
     the 95 % intervals, KEY.low and KEY.high.
     """
-    captions = captions_of(samples, texts)
     found: dict[str, float] = {}
     per_sample: list[dict[str, float]] = [{} for _ in samples]
     plain = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events",)]
     both = [i for i, sample in enumerate(samples) if _kinds(sample) == ("events", "objects")]
-    asked = [i for i, sample in enumerate(samples) if _get(sample, "questions")]
+    asked = [i for i, sample in enumerate(samples) if sample.questions]
     for metric, indices in ((autodq, plain), (capst, both), (vdcscore, asked)):
         if indices:
             own = [samples[i] for i in indices]
@@ -57,33 +48,19 @@ def judged_scores(
     return JudgedScores(found, per_sample)
 
 
-def judged_cost(samples: Sequence[Sample], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
+def judged_cost(samples: Sequence[CaptioningSample], captions: Captions, judge: Judge) -> Cost:
     """At most what `judged_scores` will ask."""
-    captions = captions_of(samples, texts)
     total = Cost()
     for sample, own in zip(samples, captions, strict=True):
         for kind in _kinds(sample):
             total += described_cost(judge, described_pairs(sample, own, kind))
-        if _get(sample, "questions"):
+        if sample.questions:
             total += vdcscore_cost(sample, own, judge)
     return total
 
 
-def captions_of(samples: Sequence[Sample], texts: Sequence[Sequence[str]]) -> list[list[Caption]]:
-    """The captions of each sample's completions, read by the task's own parser."""
-    found: list[list[Caption]] = []
-    for sample, own in zip(samples, texts, strict=True):
-        values = [get_task(sample.task).parse(sample, text).value for text in own]
-        found.append([value.caption if value is not None else None for value in values] or [None])
-    return found
-
-
-def _kinds(sample: Sample) -> tuple[Kind, ...]:
+def _kinds(sample: CaptioningSample) -> tuple[Kind, ...]:
     """What is compared with the sample's caption."""
-    if not _get(sample, "caption"):
+    if not sample.caption:
         return ()
-    return ("events", "objects") if _get(sample, "objects") is not None or sample.source == CAREBENCH else ("events",)
-
-
-def _get(sample: Sample, name: str) -> Any:
-    return getattr(sample, name, None)
+    return ("events", "objects") if sample.objects is not None or sample.source == CAREBENCH else ("events",)

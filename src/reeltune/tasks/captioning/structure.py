@@ -31,10 +31,10 @@ class Subject:
 
 
 class Structure(NamedTuple):
-    """What the thinking states. `strays`: lines that are no subject."""
+    """What the thinking states. `off_form`: lines that are no subject."""
 
     subjects: tuple[Subject, ...]
-    strays: tuple[str, ...]
+    off_form: tuple[str, ...]
 
 
 def write_structure(subjects: Sequence[Subject]) -> str:
@@ -43,19 +43,19 @@ def write_structure(subjects: Sequence[Subject]) -> str:
 
 
 def read_structure(text: str) -> Structure:
-    """Lenient about list marks, empty items and a missing last part; a line without a bar is a stray. Never raises."""
-    subjects, strays = [], []
+    """Lenient about list marks, empty items, a missing last part; a line without a bar is off form. Never raises."""
+    subjects, off_form = [], []
     for line in text.splitlines():
         if not line.strip():
             continue
         name, *parts = (part.strip() for part in line.split("|"))
         name = re.sub(r"^(?:[-*•]|\d+[.)])\s*", "", name).strip()
         if not name or not 1 <= len(parts) <= 2:
-            strays.append(line.strip())
+            off_form.append(line.strip())
             continue
         attributes, actions = (_items(part) for part in [*parts, ""][:2])
         subjects.append(Subject(name=name, attributes=attributes, actions=actions))
-    return Structure(tuple(subjects), tuple(strays))
+    return Structure(tuple(subjects), tuple(off_form))
 
 
 def thinking_of(text: str) -> str:
@@ -72,7 +72,7 @@ def is_well_formed(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
     return (
         bool(found.subjects)
-        and not found.strays
+        and not found.off_form
         and all(line.count("|") == 2 for line in lines)
         and any(subject.items for subject in found.subjects)
     )

@@ -1,86 +1,40 @@
 """Captioning: what happens in the video? The answer is a description; `structured` mode thinks in subjects first.
 
 VideoCap-R1 (arXiv 2506.01725): reward = format + T (`think_scorer`, rule-based) + E (`caption_scorer`, by a judge),
-without coefficients. A caption can only be judged against a reference by someone who reads: without a judge the reward
-`caption` does not apply, and the one metric is a proxy that says so in its name.
+without coefficients. A caption can only be judged against a reference by someone who reads: without a judge the one
+metric is a proxy that says so in its name.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Self
-
-from pydantic import ConfigDict, model_validator
-from pydantic.dataclasses import dataclass as validated
+from typing import ClassVar
 
 from reeltune.answers.final_answer import answer_text, has_format, wrap
-from reeltune.data.samples import Sample, Text
-from reeltune.judges.base import Judge
-from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
+from reeltune.judges.base import Cost, Judge, Progress
+from reeltune.judges.described import Described, described_cost
+from reeltune.tasks.base import Components, Judgment, Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.captioning.caption_scorer import caption_rewards
+from reeltune.tasks.captioning.judged import judged_cost, judged_scores
+from reeltune.tasks.captioning.options import CaptioningOptions
 from reeltune.tasks.captioning.picture import caption_picture
-from reeltune.tasks.captioning.structure import (
-    Subject,
-    is_well_formed,
-    read_structure,
-    thinking_of,
-    write_structure,
-)
+from reeltune.tasks.captioning.sample import CaptioningSample, Description
+from reeltune.tasks.captioning.structure import Subject, is_well_formed, read_structure, thinking_of, write_structure
 from reeltune.tasks.captioning.think_scorer import think_score
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores
 
-INSTRUCTION = "Describe what happens in the video."
-PROXY_REWARD = "caption_lexical_proxy"
-"""The reward `caption` when a proxy gives it: the same weight, under a name that says so."""
 FORM = "name | attribute; attribute | action; action"
-
-
-@validated(frozen=True, config=ConfigDict(extra="forbid"))
-class VideoQuestion:
-    """A question that a good caption answers (VDC)."""
-
-    question: Text
-    answer: Text
-    category: Text | None = None
-
-
-class CaptioningSample(Sample):
-    """A reference `caption`, or `questions` about the video, or both. None: not annotated; []: there are none."""
-
-    instruction: Text = INSTRUCTION
-    caption: Text | None = None
-    events: tuple[Text, ...] | None = None
-    subjects: tuple[Subject, ...] | None = None
-    objects: tuple[Text, ...] | None = None
-    questions: tuple[VideoQuestion, ...] | None = None
-
-    @model_validator(mode="after")
-    def _has_a_reference(self) -> Self:
-        if self.caption is None and not self.questions:
-            raise ValueError("a captioning sample needs a reference: caption (with events), or questions")
-        return self
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a completion says: the caption, and the subjects of its thinking. `strays`: thinking out of the form."""
-
-    caption: str
-    subjects: tuple[Subject, ...] = ()
-    strays: tuple[str, ...] = ()
 
 
 class Captioning(Task[CaptioningSample, Description]):
     name = "captioning"
     sample_type = CaptioningSample
     modes = ("direct", "think", "structured")
-    presets: ClassVar = {
-        "videocap-r1": {"format": 1.0, "think": 1.0, "caption": 1.0},
-        "videochat-r1": {"format": 1.0, "caption": 1.0},
-        "temporal-rlt": {"format": 0.5, "caption": 0.5},
-    }
-
-    @property
-    def default_weights(self) -> dict[str, float]:
-        return dict(self.presets["videocap-r1"])
+    default_weights: ClassVar = {"format": 1.0, "think": 1.0, "caption": 1.0}
+    judged = ("caption",)
+    judged_titles: ClassVar = {"autodq": "AutoDQ", "capst": "CapST", "vdcscore": "VDCScore"}
+    options_type = CaptioningOptions
+    picture_note = (
+        "In the structures green parts match the reference, red ones are not in it, struck-through ones were missed."
+    )
 
     def prompt(self, sample: CaptioningSample, mode: Mode) -> str:
         if mode == "structured":
@@ -118,45 +72,48 @@ class Captioning(Task[CaptioningSample, Description]):
 
     def rewards(
         self, sample: CaptioningSample, text: str, mode: Mode, options: RewardOptions | None = None
-    ) -> dict[str, float | None]:
+    ) -> Components:
         found = super().rewards(sample, text, mode, options)
         return found if mode == "structured" else found | {"think": None}
 
-    def group_rewards(
-        self,
-        sample: CaptioningSample,
-        texts: Sequence[str],
-        mode: Mode,
-        *,
-        judge: Judge | None = None,
-        options: RewardOptions | None = None,
-    ) -> list[dict[str, float | None] | None]:
-        """The group's captions go to the judge together. None: it did not answer for this completion. What a proxy
-        gives is called PROXY_REWARD.
-        """
-        rows: list[dict[str, float | None] | None] = [self.rewards(sample, text, mode, options) for text in texts]
-        if judge is None or not sample.events:
-            return rows
-        captions = [parsed.value.caption if parsed.value else None for parsed in self._parsed(sample, texts)]
-        settings = (options or RewardOptions()).captioning.caption
-        judged = caption_rewards(captions, sample.caption or "", sample.events, judge, settings)
-        name = PROXY_REWARD if judge.proxy else "caption"
-        return [
-            None if row is None or value is None else row | {name: value}
-            for row, value in zip(rows, judged, strict=True)
-        ]
-
     def content_rewards(
         self, sample: CaptioningSample, value: Description | None, options: RewardOptions
-    ) -> dict[str, float | None]:
-        """`caption` is the judge's to give (`group_rewards`); no reference subjects: `think` does not apply."""
+    ) -> Components:
+        """`caption` is the judge's to give (`judge_group`); no reference subjects: `think` does not apply."""
         return {"think": self._think(sample, value, options), "caption": None}
 
-    def scores(self, sample: CaptioningSample, value: Description | None) -> dict[str, float]:
-        """Without a judge: a proxy of event recall, and F1 of the structure where the sample has subjects.
+    def judge_group(
+        self, sample: CaptioningSample, texts: Sequence[str], options: RewardOptions
+    ) -> Judgment[list[Components | None]]:
+        """`caption` of each completion; it does not apply to a sample without events."""
+        if not sample.events:
+            return [{} for _ in texts]
+        captions = self._captions(sample, texts)
+        found = yield from caption_rewards(captions, sample.caption or "", sample.events, _options(options).caption)
+        return [None if value is None else {"caption": value} for value in found]
 
-        The judged metrics (AutoDQ, VDCScore, CapST) stand in `evaluation.captions`.
-        """
+    def judge_cost(self, sample: CaptioningSample, words: int, judge: Judge, options: RewardOptions) -> Cost:
+        events = sample.events or ("an event of a few words",) * 10
+        longest = Described("word " * words, sample.caption or "", events)
+        return described_cost(judge, [longest], precision=_options(options).caption.measure == "f1")
+
+    def judged_metrics(
+        self,
+        samples: Sequence[CaptioningSample],
+        texts: Sequence[Sequence[str]],
+        judge: Judge,
+        *,
+        progress: Progress | None = None,
+        draws: Draws = NO_DRAWS,
+    ) -> JudgedScores:
+        """AutoDQ, CapST and VDCScore, whichever apply (`judged.judged_scores`)."""
+        return judged_scores(samples, self._all_captions(samples, texts), judge, progress, draws)
+
+    def judged_cost(self, samples: Sequence[CaptioningSample], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
+        return judged_cost(samples, self._all_captions(samples, texts), judge)
+
+    def scores(self, sample: CaptioningSample, value: Description | None) -> dict[str, float]:
+        """Without a judge: a proxy of event recall, and F1 of the structure where the sample has subjects."""
         found = {"lexical_proxy_recall": _lexical_recall(sample, value)}
         think = self._think(sample, value, RewardOptions())
         return found if think is None else found | {"think_f1": think}
@@ -176,10 +133,22 @@ class Captioning(Task[CaptioningSample, Description]):
     def _think(self, sample: CaptioningSample, value: Description | None, options: RewardOptions) -> float | None:
         if not sample.subjects:
             return None
-        return think_score(value.subjects, sample.subjects, options.captioning.think) if value else 0.0
+        return think_score(value.subjects, sample.subjects, _options(options).think) if value else 0.0
 
-    def _parsed(self, sample: CaptioningSample, texts: Sequence[str]) -> list[Parsed[Description]]:
-        return [self.parse(sample, text) for text in texts]
+    def _captions(self, sample: CaptioningSample, texts: Sequence[str]) -> list[str | None]:
+        """What each completion describes; None when it says nothing that can be read."""
+        values = [self.parse(sample, text).value for text in texts]
+        return [value.caption if value else None for value in values]
+
+    def _all_captions(
+        self, samples: Sequence[CaptioningSample], texts: Sequence[Sequence[str]]
+    ) -> list[list[str | None]]:
+        """Of every sample; without a completion its caption says nothing."""
+        return [self._captions(sample, own) or [None] for sample, own in zip(samples, texts, strict=True)]
+
+
+def _options(options: RewardOptions) -> CaptioningOptions:
+    return options.own or CaptioningOptions()
 
 
 def _lexical_recall(sample: CaptioningSample, value: Description | None) -> float:

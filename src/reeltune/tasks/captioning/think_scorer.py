@@ -8,7 +8,7 @@ How to align and to match is open in the paper; every choice is a field of `Thin
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reeltune.config.captioning import ThinkOptions
+from reeltune.tasks.captioning.options import ThinkOptions
 from reeltune.tasks.captioning.structure import Subject
 
 Pair = tuple[int, int]

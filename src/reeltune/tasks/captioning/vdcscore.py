@@ -12,18 +12,16 @@ videos. Two ways, both printed with what they drop:
 from collections.abc import Sequence
 from statistics import fmean
 
-from reeltune.data.samples import Sample
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.questions import Grading, Rating, Reading
-from reeltune.tasks.captioning.intervals import NO_DRAWS, Draws, mean_intervals
-from reeltune.tasks.captioning.scores import JudgedScores
-from reeltune.tasks.captioning.task import CaptioningSample, VideoQuestion
+from reeltune.tasks.captioning.sample import CaptioningSample, VideoQuestion
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores, mean_intervals
 
 NOTHING = Rating(False, 0.0)
 
 
 def vdcscore(
-    samples: Sequence[Sample],
+    samples: Sequence[CaptioningSample],
     captions: Sequence[Sequence[str | None]],
     judge: Judge,
     progress: Progress | None = None,
@@ -69,7 +67,7 @@ def aggregate(ratings: Sequence[Sequence[Rating | None]], draws: Draws = NO_DRAW
     }
 
 
-def vdcscore_cost(sample: Sample, captions: Sequence[str | None], judge: Judge) -> Cost:
+def vdcscore_cost(sample: CaptioningSample, captions: Sequence[str | None], judge: Judge) -> Cost:
     """Two calls a question and caption; the answers to rate are taken for twenty words."""
     total = Cost()
     for caption in captions:
@@ -87,8 +85,7 @@ def _of_video(video: Sequence[Rating | None]) -> dict[str, float]:
     }
 
 
-def _questions(sample: Sample) -> Sequence[VideoQuestion]:
-    assert isinstance(sample, CaptioningSample)
+def _questions(sample: CaptioningSample) -> Sequence[VideoQuestion]:
     return sample.questions or ()
 
 

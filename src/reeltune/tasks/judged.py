@@ -1,7 +1,18 @@
-"""95 % bootstrap intervals of the judged metrics, over samples; what the judge left out is left out here too."""
+"""What a judged metric gives, and its 95 % bootstrap intervals over samples.
+
+What the judge left out is left out of the intervals too.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JudgedScores:
+    """metrics: over all samples. per_sample: of each sample, in order, the scores that were judged, in percent."""
+
+    metrics: dict[str, float]
+    per_sample: list[dict[str, float]]
 
 
 @dataclass(frozen=True)

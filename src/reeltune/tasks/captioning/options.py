@@ -1,4 +1,7 @@
-"""What the paper leaves open about captioning's rewards, as settings; the defaults are our choices where it says so."""
+"""What the paper leaves open about captioning's rewards, as settings: rewards.options.captioning in a recipe.
+
+The defaults are our choices where it says so.
+"""
 
 from typing import Literal
 
@@ -28,7 +31,7 @@ class CaptionOptions(_Options):
         [(0.28, 0.5), (0.35, 1.0)], description="[from coverage, reward], rising; 0 before the first."
     )
     measure: Literal["recall", "f1"] = Field(
-        "recall", description="f1 judges precision too, so that padding a caption with guesses does not pay."
+        "recall", description="f1 judges precision too, so that padding a caption with guesses earns nothing."
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The judge of a training run: built when a reward needs it, its cost announced, its record kept."""
+"""The judge of a run: built when a reward needs it, its cost announced, its record kept. Which task asks is its own."""
 
 import json
 import sys
@@ -10,22 +10,25 @@ from reeltune.config.recipe import Recipe
 from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.judges import Judge, build_judge
+from reeltune.judges import JUDGES, Judge, build_judge
 from reeltune.judges.base import Cost
-from reeltune.judges.described import Described, described_cost
+from reeltune.rewards.score import needs_judge
 from reeltune.rewards.weights import Reward
-from reeltune.tasks.captioning.task import PROXY_REWARD
-
-CAPTIONING, CAPTION = "captioning", "caption"
 
 
 def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
-    """The judge of a recipe. InputError when the reward `caption` has a weight and there is no judge to give it."""
+    """The judge of a recipe, for its rewards or its evaluation; None where neither needs one.
+
+    InputError when a reward with a weight is a judge's to give and none is set, and for an unknown judge.
+    """
+    if recipe.judge.kind != "none":
+        JUDGES.get(recipe.judge.kind)  # a misspelt one is told even where nobody asks it
     wanted = recipe.method == "grpo" and needs_judge(rewards)
     if wanted and recipe.judge.kind == "none":
+        task, reward = next((name, each.judged[0]) for name, each in rewards.items() if each.judged)
         raise InputError(
-            "the reward captioning.caption needs a judge: set judge.kind (openai, recorded, events for toyworld, "
-            "lexical as a proxy), or rewards.weights.captioning.caption=0"
+            f"the reward {task}.{reward} needs a judge: set judge.kind ({', '.join(JUDGES)}, or file.py:object of your "
+            f"own), or rewards.weights.{task}.{reward}=0"
         )
     if not wanted and recipe.eval.data is None:
         return None
@@ -35,28 +38,13 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     return build_judge(config)
 
 
-def needs_judge(rewards: Mapping[str, Reward]) -> bool:
-    """Whether a reward of the run is a judge's to give."""
-    return CAPTIONING in rewards and rewards[CAPTIONING].weights.get(CAPTION, 0.0) != 0.0
-
-
-def named_rewards(rewards: Mapping[str, Reward], judge: Judge | None) -> dict[str, Reward]:
-    """The rewards under the names they are paid by: what a proxy judge gives is called a proxy."""
-    if judge is None or not judge.proxy or not needs_judge(rewards):
-        return dict(rewards)
-    own = rewards[CAPTIONING]
-    weights = {PROXY_REWARD if name == CAPTION else name: weight for name, weight in own.weights.items()}
-    return {**rewards, CAPTIONING: replace(own, weights=weights)}
-
-
 def announce_cost(
     recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]
 ) -> None:
     """Print what the rewards of a GRPO run may cost at most. InputError above judge.budget_tokens."""
-    captions = [sample for sample in samples if sample.task == CAPTIONING]
-    if judge is None or recipe.method != "grpo" or not captions or not needs_judge(rewards):
+    if judge is None or recipe.method != "grpo":
         return
-    cost = training_cost(recipe, judge, captions[0])
+    cost = training_cost(recipe, judge, rewards, samples)
     if not cost.calls:
         return
     print(f"judge {judge.label}: {cost} for the rewards of {recipe.steps} steps", file=sys.stderr)
@@ -67,16 +55,19 @@ def announce_cost(
         )
 
 
-def training_cost(recipe: Recipe, judge: Judge, sample: Sample) -> Cost:
-    """At most: every completion as long as allowed and each one different, references like this sample's."""
-    events = tuple(getattr(sample, "events", None) or ("an event of a few words",) * 10)
-    longest = Described("word " * recipe.rl.max_new_tokens, getattr(sample, "caption", None) or "", events)
-    one = described_cost(judge, [longest], precision=recipe.rewards.captioning.caption.measure == "f1")
+def training_cost(recipe: Recipe, judge: Judge, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> Cost:
+    """At most: every completion as long as allowed and each one different, all of the task that costs most, with
+    references like its first sample's."""
+    first = {sample.task: sample for sample in reversed(samples) if rewards[sample.task].judged}
+    each = [
+        rewards[task].task.judge_cost(sample, recipe.rl.max_new_tokens, judge, rewards[task].options)
+        for task, sample in first.items()
+    ]
+    one = max(each, key=lambda cost: (cost.tokens, cost.calls + cost.free), default=Cost())
     count = recipe.steps * recipe.rl.groups_per_step * recipe.rl.group_size
-    calls = one.calls + one.free
     return replace(
         one,
-        calls=calls * count,
+        calls=(one.calls + one.free) * count,
         prompt_tokens=one.prompt_tokens * count,
         completion_tokens=one.completion_tokens * count,
         free=0,

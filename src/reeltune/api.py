@@ -1,0 +1,158 @@
+"""The public API: a few verbs over the same objects that the commands use. `import reeltune as rt` imports it lazily.
+
+import reeltune as rt
+
+model = rt.load("toyworld:base")
+samples = rt.samples("toyworld:train/temporal_grounding/visible")
+groups = model.sample(samples[:2], 8, max_new_tokens=24)
+rt.reward(groups)
+print(groups[0].texts[0], groups[0].rewards.total)
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reeltune.build import build_engine, build_policy, build_reader, load_tasks
+from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, parse_recipe
+from reeltune.config.tree import load_tree
+from reeltune.data.samples import Sample
+from reeltune.data.sources import load_source
+from reeltune.evaluation.runner import Metrics, answer, answer_all, metrics_by_task
+from reeltune.evaluation.score import score
+from reeltune.judges.base import Judge
+from reeltune.models.policy import Policy
+from reeltune.models.shared_prefix.row import group_log_probs
+from reeltune.rewards.score import recipe_rewards, score_groups
+from reeltune.rewards.weights import Reward
+from reeltune.rollout.engine import RolloutEngine, SamplingParams, derive_seed
+from reeltune.rollout.group import Group
+from reeltune.rollout.reader import InputReader
+from reeltune.tasks import load_task_file
+from reeltune.training.checkpoint import list_checkpoints
+from reeltune.training.schedule import Schedule, make_schedule
+from reeltune.training.train import train as run
+from reeltune.video.quarantine import Quarantine
+
+__all__ = ["Model", "ask", "evaluate", "load", "recipe", "reward", "samples", "schedule", "score", "train"]
+
+
+@dataclass
+class Model:
+    """A loaded model: its weights, what reads samples for it, and what samples from it, under one recipe's settings."""
+
+    recipe: Recipe
+    policy: Policy
+    reader: InputReader
+    engine: RolloutEngine
+
+    def groups(self, samples: Sequence[Sample], *, step: int = 0) -> list[Group]:
+        """A group for every sample: prompt and features, each video decoded and encoded once, no completion yet.
+
+        The random numbers of a group depend on the recipe's seed, `step` and the sample's id alone. Raises SampleError
+        for a sample that cannot be used.
+        """
+        prompts = [self.reader.prompt(each) for each in samples]
+        seeds = [derive_seed(self.recipe.seed, "rollout", step, each.id) for each in samples]
+        rows = zip(samples, prompts, self.reader.encode(prompts), seeds, strict=True)
+        return [Group(sample=a, prompt=b, features=c, seed=d) for a, b, c, d in rows]
+
+    def sample(
+        self, samples: Sequence[Sample], count: int | None = None, *, step: int = 0, **settings: Any
+    ) -> list[Group]:
+        """`count` completions of every sample (by default rl.group_size), each prompt computed once.
+
+        `settings`: temperature, top_p, top_k, max_new_tokens, by default the recipe's.
+        """
+        rl = self.recipe.rl
+        chosen = {name: getattr(rl, name) for name in ("temperature", "top_p", "top_k", "max_new_tokens")} | settings
+        params = SamplingParams(**chosen, banned=tuple(self.policy.banned.tolist()))
+        groups = self.groups(samples, step=step)
+        found = self.engine.generate([group.request for group in groups], count or rl.group_size, params)
+        for group, rollout in zip(groups, found, strict=True):
+            group.fill(rollout)
+        return groups
+
+    def log_probs(self, groups: Sequence[Group]) -> list[Tensor]:
+        """[G, C] of each group's completion tokens, with gradient, each prompt computed once; 0 at padding."""
+        return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
+
+    def ask(self, video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
+        """The greedy answer to a question about a video file. Raises VideoError for one that cannot be used."""
+        prompt = self.reader.ask(question, Path(video))
+        [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
+        return found.text
+
+    def save(self, directory: str | Path) -> None:
+        """Write a plain Hugging Face directory."""
+        self.policy.save(Path(directory))
+
+
+def recipe(path: str | Path | Mapping[str, Any] | None = None, *overrides: str) -> Recipe:
+    """A recipe from a YAML file or a mapping; `overrides` are `section.key=value`. InputError for a broken rule."""
+    tree: Any = load_tree(None if isinstance(path, Mapping) or path is None else Path(path), overrides)
+    if isinstance(path, Mapping):
+        tree = {**path, **tree}
+    tree.setdefault("method", "grpo")
+    tree.setdefault("data", {"train": "-"})
+    return parse_recipe(tree, where=str(path or "recipe"))
+
+
+def load(model: "str | Path | Recipe", *overrides: str) -> Model:
+    """A model directory, `toyworld:base`, or a recipe's model, with its reader and its rollout engine.
+
+    On a GPU where there is one. InputError for a directory that is not whole.
+    """
+    own = model if isinstance(model, Recipe) else recipe(None, f"model.path={model}", *overrides)
+    load_tasks(own)
+    policy = build_policy(own).to("cuda" if torch.cuda.is_available() else "cpu")
+    return Model(own, policy, build_reader(policy, own), build_engine(policy, own))
+
+
+def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
+    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks."""
+    for each in tasks:
+        load_task_file(each)
+    return load_source(str(path), toyworld or ToyworldConfig())
+
+
+def schedule(recipe: Recipe, sizes: Sequence[int]) -> Schedule:
+    """Which samples each step of the recipe draws, of sources with so many samples; `.step(n)` gives indices."""
+    steps, per_step = recipe.steps, recipe.samples_per_step
+    return make_schedule(sizes, recipe.data.train, steps=steps, per_step=per_step, seed=recipe.seed)
+
+
+def reward(groups: Sequence[Group], recipe: Recipe | None = None, *, judge: Judge | None = None) -> None:
+    """Fill in `group.rewards` of every group, by a recipe's rewards or the tasks' own."""
+    config, mode = (recipe.rewards, recipe.data.mode) if recipe else (RewardConfig(), "direct")
+    rewards: dict[str, Reward] = recipe_rewards(config, {group.sample.task for group in groups}, mode)
+    scored = score_groups(rewards, [each.sample for each in groups], [each.texts for each in groups], judge=judge)
+    for group, found in zip(groups, scored, strict=True):
+        group.rewards = found
+
+
+def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) -> Path:
+    """Run a recipe as `reeltune train` does; returns the directory of the trained model."""
+    own = source if isinstance(source, Recipe) else recipe(source, *overrides)
+    run(own, resume=resume)
+    return list_checkpoints(Path(own.run.dir) / "checkpoints")[-1] / "model"
+
+
+def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: Judge | None = None) -> Metrics:
+    """Task -> metric -> percent of a model's greedy answers; a sample that cannot be read counts as wrong."""
+    own = model if isinstance(model, Model) else load(model)
+    with tempfile.TemporaryDirectory() as folder:
+        quarantine = Quarantine(Path(folder) / "quarantine.jsonl", own.recipe.video.max_broken_share)
+        limit = own.recipe.eval.max_new_tokens
+        found = answer_all(own.reader, own.engine, samples, max_new_tokens=limit, quarantine=quarantine)
+    return metrics_by_task(samples, found, judge)
+
+
+def ask(model: "Model | str | Path", video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
+    """The greedy answer of a model to a question about a video file."""
+    return (model if isinstance(model, Model) else load(model)).ask(video, question, max_new_tokens=max_new_tokens)

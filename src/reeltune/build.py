@@ -1,0 +1,107 @@
+"""Where a recipe becomes objects: the only constructor of policies, readers, engines and data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
+from reeltune.data.sources import load_source, load_sources, resolve_model
+from reeltune.distributed.world import ALONE, World
+from reeltune.models.policy import Policy, load_policy
+from reeltune.registry import Registry
+from reeltune.rollout.engine import RolloutEngine
+from reeltune.rollout.hf import HFEngine
+from reeltune.rollout.reader import InputReader
+from reeltune.tasks import load_task_file
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def hf_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
+    return HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
+
+
+ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
+    "rollout engine", {"hf": f"{__name__}:hf_engine"}
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The samples of each source, in order, and those to evaluate on."""
+
+    sources: list[list[Sample]]
+    held_out: list[Sample]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for source in self.sources for sample in source]
+
+
+def build_data(recipe: Recipe, world: World = ALONE) -> Data:
+    """Read data.train and, where the run evaluates, eval.data; the recipe's own tasks first."""
+    load_tasks(recipe)
+    with world.main_first():
+        sources = load_sources(recipe.data.train, recipe.toyworld)
+        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
+    return Data(sources, held_out)
+
+
+def load_tasks(recipe: Recipe) -> None:
+    for path in recipe.data.tasks:
+        load_task_file(path)
+
+
+def model_directory(recipe: Recipe) -> Path:
+    return resolve_model(recipe.model.path, recipe.toyworld)
+
+
+def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool = True) -> Policy:
+    """The recipe's model, or the one at `path` with the recipe's settings; what the recipe freezes is frozen.
+
+    `self_check`: see `load_policy`.
+    """
+    model = recipe.model
+    policy = load_policy(
+        path or model_directory(recipe),
+        dtype=DTYPES[model.dtype],
+        attention=model.attention,
+        gradient_checkpointing=model.gradient_checkpointing,
+        mixture_of_depths=model.mixture_of_depths,
+        family=model.family,
+        self_check=self_check,
+    )
+    if model.freeze_vision:
+        policy.freeze_vision(projector=model.freeze_vision != "tower")
+    return policy
+
+
+def build_reader(policy: Policy, recipe: Recipe) -> InputReader:
+    cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
+    return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
+
+
+def build_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
+    """The recipe's engine, started."""
+    engine = ENGINES.get(recipe.rollout.engine)(policy, recipe)
+    engine.start()
+    return engine
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """What answers samples: a frozen policy, its reader and an engine. For evaluation and selection."""
+
+    policy: Policy
+    reader: InputReader
+    engine: RolloutEngine
+
+
+def build_answerer(recipe: Recipe, path: Path | None = None) -> Answerer:
+    """On a GPU where there is one."""
+    policy = build_policy(recipe, path).to("cuda" if torch.cuda.is_available() else "cpu")
+    policy.freeze_vision()
+    return Answerer(policy, build_reader(policy, recipe), build_engine(policy, recipe))

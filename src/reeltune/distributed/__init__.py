@@ -1,0 +1,1 @@
+"""Several processes: who am I, how many are we, what fits."""

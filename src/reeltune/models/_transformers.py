@@ -1,0 +1,193 @@
+"""Every touch of what transformers and torch do not promise to keep: argument names, attention, hooks, private ops.
+
+Nothing else of the package reaches into them. An argument that we pass or read by name and that a release takes away
+raises InputError with the versions (`require_arguments`); what keeps its name and changes its meaning is found when a
+model is loaded, by `reeltune.models.self_check`.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, Cache
+from transformers.cache_utils import DynamicLayer
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, create_causal_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, eager_attention_forward
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
+
+from reeltune.errors import InputError
+
+__all__ = [
+    "CACHE",
+    "Cache",
+    "DynamicLayer",
+    "LlamaDecoderLayer",
+    "Qwen2VLDecoderLayer",
+    "Qwen2_5_VLDecoderLayer",
+    "Qwen3VLTextDecoderLayer",
+]
+
+TESTED = "5.19 to 5.24"
+PREFIX = "shared_prompt_"
+
+
+def versions() -> str:
+    return f"transformers {transformers.__version__} and torch {torch.__version__} (tested: transformers {TESTED})"
+
+
+# Arguments
+
+
+def require_arguments(function: Callable[..., Any], names: Sequence[str]) -> None:
+    """InputError when `function` no longer takes one of these arguments by name.
+
+    Models swallow unknown keywords, so that a renamed one would be passed by without a word.
+    """
+    known = inspect.signature(function).parameters
+    if gone := [name for name in names if name not in known]:
+        raise InputError(
+            f"{getattr(function, '__qualname__', function)} takes no {gone} with {versions()}; Reeltune passes it. "
+            "Install a tested version"
+        )
+
+
+def _cache_name() -> str:
+    """`cache`, or `past_key_values` before transformers 5.24."""
+    known = inspect.signature(LlamaDecoderLayer.forward).parameters
+    names = [name for name in ("cache", "past_key_values") if name in known]
+    if not names:
+        raise InputError(f"decoder layers take their cache under an unknown name with {versions()}")
+    return names[0]
+
+
+CACHE = _cache_name()
+
+
+def rename_cache(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a model with its cache under the name that this release gives it; the old one works too."""
+    other = {"cache": "past_key_values", "past_key_values": "cache"}[CACHE]
+    return {CACHE if name == other else name: value for name, value in kwargs.items()}
+
+
+def by_name(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call of the bound method `function`, all by name."""
+    return dict(zip(inspect.signature(function).parameters, args, strict=False)) | kwargs
+
+
+def cached_step(model: Any, inputs: dict[str, Any], before: int) -> Tensor:
+    """Logits [R, V] of token `before` of `inputs`, in a step of its own over the cache of the tokens before it."""
+    ids, mask, positions = (inputs[name] for name in ("input_ids", "attention_mask", "position_ids"))
+    past = {name: value[:, :before] if value.shape == ids.shape else value for name, value in inputs.items()}
+    past["position_ids"] = positions[..., :before]
+    cache = getattr(model(**past, use_cache=True), CACHE)
+    step = {
+        "input_ids": ids[:, before : before + 1],
+        "attention_mask": mask[:, : before + 1],
+        "position_ids": positions[..., before : before + 1],
+        CACHE: cache,
+    }
+    logits: Tensor = model(**step, use_cache=True).logits[:, -1]
+    return logits
+
+
+# Hooks and classes
+
+
+def before_forward(module: nn.Module, hook: Callable[..., Any], arguments: Sequence[str]) -> Any:
+    """Call `hook(module, args, kwargs)` before each forward of `module`, which must take these `arguments`."""
+    require_arguments(module.forward, arguments)
+    return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def after_forward(module: nn.Module, hook: Callable[..., Any]) -> Any:
+    """Call `hook(module, args, output)` after each forward of `module`, also after one that raised."""
+    return module.register_forward_hook(hook, always_call=True)
+
+
+def become(module: nn.Module, other: type[nn.Module]) -> None:
+    """Give a module the methods of `other`, a subclass of its class or its base; weights and names stay."""
+    if not (issubclass(other, type(module)) or issubclass(type(module), other)):
+        raise TypeError(f"a {type(module).__name__} cannot become a {other.__name__}")
+    module.__class__ = other
+
+
+# Attention
+
+
+def put_in_front_of_attention(language_model: Any, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Let every attention layer of this language model call `wrap(its own attention function)`. Once per model.
+
+    The name of the attention in the model's config changes for it; files that the model saves do not hold it.
+    """
+    config = language_model.config
+    name: str = config._attn_implementation
+    if name.startswith(PREFIX):
+        return
+    base = eager_attention_forward if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
+    require_arguments(base, ["module", "query", "key", "value", "attention_mask", "scaling"])
+    AttentionInterface.register(PREFIX + name, wrap(base))
+    AttentionMaskInterface.register(PREFIX + name, ALL_MASK_ATTENTION_FUNCTIONS[name])
+    config._attn_implementation = PREFIX + name
+
+
+def causal_mask(config: Any, hidden: Tensor, real: Tensor | None, cache: Any, layer: int) -> Any:
+    """The mask of `hidden` [R, L, H] after what layer `layer` of `cache` holds; `real` [R, past + L]: no padding."""
+    return create_causal_mask(
+        config=config,
+        inputs_embeds=hidden,
+        attention_mask=real,
+        position_ids=None,
+        layer_idx=layer,
+        **{CACHE: cache},
+    )
+
+
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+def flash_on_cpu(query: Tensor, key: Tensor, value: Tensor, *, causal: bool, scale: float) -> tuple[Tensor, Tensor]:
+    """Output [R, H, L, D] and the log of each softmax's sum [R, H, L], float32 at least."""
+    output, sums = _flash(query, key, value, 0.0, causal, scale=scale)
+    return output, sums
+
+
+def flash_on_cpu_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    output: Tensor,
+    sums: Tensor,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients to query, key and value, of the softmax whose output and sums are given."""
+    to_query, to_key, to_value = _flash_backward(gradient, query, key, value, output, sums, 0.0, causal, scale=scale)
+    return to_query, to_key, to_value
+
+
+# Activation checkpointing, "gradient checkpointing" before transformers 5.24
+
+
+def enable_checkpointing(model: Any) -> None:
+    """Recompute each decoder layer in the backward pass instead of keeping its activations."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def disable_checkpointing(model: Any) -> None:
+    disable = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
+    disable()
+
+
+def is_checkpointing(model: Any) -> bool:
+    name = "is_activation_checkpointing" if hasattr(type(model), "is_activation_checkpointing") else None
+    return bool(getattr(model, name or "is_gradient_checkpointing"))

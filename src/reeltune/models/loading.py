@@ -1,0 +1,150 @@
+"""Weights from a directory: all of them, of the right shape, whole and finite, or one message that says what is not."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers.utils import is_flash_attn_2_available
+from transformers.utils import logging as transformers_logging
+
+from reeltune.errors import InputError
+
+INDEX = "model.safetensors.index.json"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def check_directory(path: Path) -> None:
+    """InputError unless `path` is a model directory."""
+    if not (path / "config.json").is_file():
+        raise InputError(_no_model(path))
+    if not any(path.glob("*.safetensors")):
+        raise InputError(
+            f"{path} has a config.json but no *.safetensors weights; download them there, or save them with "
+            "save_pretrained"
+        )
+
+
+def check_weight_files(path: Path) -> None:
+    """InputError unless all weight files of a model directory are there and whole."""
+    files = sorted(path.glob("*.safetensors"))
+    if (path / INDEX).is_file():
+        try:
+            wanted = set(json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path / INDEX}: not a weight index ({error}); copy the directory again") from error
+        if lost := sorted(wanted - {file.name for file in files}):
+            raise InputError(f"{path}: {INDEX} names {lost}, which are not there; copy the missing files")
+        files = [path / name for name in sorted(wanted)]
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"{file}: damaged or cut off at {file.stat().st_size} bytes ({error}); copy or download it again"
+            ) from error
+
+
+def _no_model(path: Path) -> str:
+    if (path / "adapter_config.json").is_file():
+        return (
+            f"{path} is a PEFT adapter, not a model. Merge it into its base: load the base model, then "
+            "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(DIR), copy the base's "
+            "tokenizer and processor files there, and give DIR"
+        )
+    if not path.exists() and HUB_NAME.fullmatch(str(path)):
+        return (
+            f"model.path must be a local directory, and there is no {str(path)!r} here. If it is a name on the "
+            f"Hugging Face Hub, download it first: hf download {path} --local-dir {path.name}"
+        )
+    what = "has no config.json" if path.is_dir() else "is no directory" if path.exists() else "does not exist"
+    return f"model.path must be a Hugging Face model directory with a config.json; {str(path)!r} {what}"
+
+
+def check_attention(attention: str) -> None:
+    """InputError for FlashAttention 2 where its package is missing."""
+    if attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise InputError(
+            "model.attention=flash_attention_2 needs a GPU and the package flash-attn, which is not usable here: "
+            "pip install flash-attn --no-build-isolation, or set model.attention=sdpa"
+        )
+
+
+def open_config(path: Path) -> Any:
+    try:
+        return AutoConfig.from_pretrained(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}/config.json cannot be read: {_first_line(error)}") from error
+
+
+def open_tokenizer(path: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except Exception as error:  # tokenizers raises bare Exception for a damaged file
+        raise InputError(
+            f"{path}: its tokenizer cannot be opened ({_first_line(error)}); copy tokenizer.json and "
+            "tokenizer_config.json from the base model"
+        ) from error
+
+
+def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options: Any) -> nn.Module:
+    """`from_pretrained`, with every parameter from the file; unexpected names that `ignore` finds are let be.
+
+    Raises InputError that names what is missing, unexpected or of another shape. Tied heads are not missing.
+    """
+    before = transformers_logging.get_verbosity()
+    # The report would come as warnings; it is read and raised here instead.
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    model: nn.Module
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: the weights cannot be opened: {_first_line(error)}") from error
+    finally:
+        transformers_logging.set_verbosity(before)
+    _refuse_gaps(path, report, ignore)
+    return model
+
+
+def _refuse_gaps(path: Path, report: dict[str, Any], ignore: re.Pattern[str] | None) -> None:
+    missing = sorted(report["missing_keys"])
+    unexpected = sorted(key for key in report["unexpected_keys"] if not (ignore and ignore.search(key)))
+    shapes = sorted(
+        f"{name} ({tuple(stored)} in the file, {tuple(wanted)} by config.json)"
+        for name, stored, wanted in report["mismatched_keys"]
+    )
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    faults = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds if names]
+    if faults:
+        raise InputError(
+            f"{path}: the weights are not those of the model in config.json; {'; '.join(faults)}. A model opened so "
+            "would run on random numbers: save or download the directory again"
+        )
+
+
+def refuse_not_finite(path: Path, model: nn.Module) -> None:
+    """InputError that names the weights holding NaN or infinity."""
+    with torch.no_grad():
+        bad = [name for name, each in model.named_parameters() if not bool(torch.isfinite(each).all())]
+    if bad:
+        raise InputError(
+            f"{path}: {len(bad)} weights hold NaN or infinity: {_some(bad)}. The run that saved them had diverged, or "
+            "the file is damaged; go back to an earlier checkpoint"
+        )
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:400]

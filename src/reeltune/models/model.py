@@ -1,0 +1,179 @@
+"""A video language model as the trainer and the rollout see it: prompts, features, one language model."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reeltune.errors import InputError
+from reeltune.models._transformers import is_checkpointing
+from reeltune.models.chat import max_positions, prompt_ids, render_prompt
+from reeltune.models.families.base import Family
+from reeltune.models.families.patches import project_patches_by_matrix
+from reeltune.models.mixture_of_depths.install import is_routed
+from reeltune.models.shared_prefix.attention import SharedAttention, enable
+from reeltune.models.shared_prefix.last_layer import narrow
+from reeltune.models.types import Prompt, VideoFeatures
+from reeltune.video.clip import Clip
+
+PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+
+
+class Policy(nn.Module):
+    """A Hugging Face video language model with its tokenizer and its family's ways."""
+
+    def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
+        super().__init__()
+        self.source = source
+        self.model: Any = model
+        self.tokenizer = tokenizer
+        self.family = family
+        self.register_buffer("banned", _banned(self.head, tokenizer, family), persistent=False)
+        self.banned: Tensor
+        self.stop_ids = _stop_ids(model, tokenizer)
+        enable(self.language_model)
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
+        if family.deepstack_layers < len(self.language_model.layers):
+            narrow(self.language_model)
+        project_patches_by_matrix(self.vision_tower)
+
+    @property
+    def device(self) -> torch.device:
+        return self.banned.device
+
+    @property
+    def language_model(self) -> Any:
+        return self.family.language_model(self.model)
+
+    @property
+    def head(self) -> nn.Module:
+        return self.family.head(self.model)
+
+    @property
+    def config(self) -> Any:
+        return self.model.config
+
+    @property
+    def text_config(self) -> Any:
+        return self.config.get_text_config()
+
+    @property
+    def max_positions(self) -> int | None:
+        return max_positions(self.config)
+
+    @property
+    def gradient_checkpointing(self) -> bool:
+        return is_checkpointing(self.model) and self.training
+
+    @property
+    def vision_tower(self) -> nn.Module:
+        return self.family.vision_modules(self.model)[0]
+
+    @property
+    def vision_frozen(self) -> bool:
+        modules = self.family.vision_modules(self.model)
+        return not any(parameter.requires_grad for module in modules for parameter in module.parameters())
+
+    def freeze_vision(self, *, projector: bool = True) -> None:
+        """Freeze the tower, and the projector too unless it is to train."""
+        for module in self.family.vision_modules(self.model):
+            module.requires_grad_(False)
+        for module in self.family.projector(self.model):
+            module.requires_grad_(not projector)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        embeddings: Tensor = self.model.get_input_embeddings()(ids)
+        return embeddings
+
+    def embed_with_video(
+        self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures], *, samples: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Token embeddings [rows, L, H] with the videos' features in place of their placeholders.
+
+        `is_prompt` [rows, L] limits placeholders to prompts; `features` come in the order of the prompts. Also
+        returns the extra arguments the family's language model needs. A routed model keeps vision tokens per
+        sample: `samples` [rows, L] numbers them where a row holds several prompts, else each row is one.
+        """
+        embeds = self.embed(ids)
+        is_vision = (ids == self.family.placeholder_id) & is_prompt
+        tokens = torch.cat([each.tokens for each in features]).to(embeds.device, embeds.dtype)
+        if int(is_vision.sum()) != len(tokens):
+            raise ValueError(f"{int(is_vision.sum())} video placeholders for {len(tokens)} vision tokens")
+        embeds = embeds.masked_scatter(is_vision[..., None], tokens)
+        extra = self.family.language_inputs(is_vision, features)
+        if is_routed(self.model):
+            rows = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+            extra["vision_samples"] = torch.where(is_vision, rows if samples is None else samples, -1)
+        return embeds, extra
+
+    def decode(self, tokens: Tensor, positions: Tensor, shared: SharedAttention) -> Tensor:
+        """Hidden states [R, H] of one further token [R] per row at `positions` [R], over the keys `shared` holds."""
+        ids = tokens[:, None]
+        return self.hidden(self.embed(ids), positions[None, :, None].expand(3, -1, -1), shared, self.text_only(ids))[
+            :, -1
+        ]
+
+    def hidden(self, embeds: Tensor, positions: Tensor, shared: SharedAttention, extra: dict[str, Any]) -> Tensor:
+        """Hidden states [R, L, H] of embedded tokens [R, L, H] at M-RoPE `positions` [3, R, L]."""
+        hidden: Tensor = self.language_model(
+            inputs_embeds=embeds,
+            # All ones: no mask is built. Without it a Llama would read rows of their own into the positions.
+            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
+            position_ids=self.family.language_positions(positions),
+            use_cache=False,
+            shared=shared,
+            **extra,
+        ).last_hidden_state
+        return hidden
+
+    def text_only(self, ids: Tensor) -> dict[str, Any]:
+        """The extra arguments of the language model for tokens [R, L] none of which is a video's."""
+        return {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
+
+    def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
+        """Tokenize one user turn: the video, then `text`."""
+        rendered = render_prompt(self.tokenizer, self.family, text, system)
+        ids = torch.tensor(prompt_ids(self.tokenizer, self.family, rendered, clip), dtype=torch.long)
+        positions = self.family.position_ids(ids, clip)
+        return Prompt(ids, positions, self.family.grid(clip), clip, rendered)
+
+    def encode(self, clips: Sequence[Clip]) -> list[VideoFeatures]:
+        """Run the vision tower; with gradient where grad mode and the tower's parameters ask for it."""
+        return self.family.encode(self.model, clips)
+
+    def tokenize_answer(self, text: str) -> list[int]:
+        """The tokens of a gold completion, with its end token."""
+        ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+        if forbidden := sorted(set(ids) & set(self.banned.tolist())):
+            tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
+            raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
+        return ids
+
+    def save(self, directory: Path) -> None:
+        """Write a plain Hugging Face directory that `from_pretrained` opens."""
+        self.model.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+        for name in PROCESSOR_FILES:
+            if (self.source / name).is_file():
+                shutil.copyfile(self.source / name, directory / name)
+
+
+def _banned(head: Any, tokenizer: Any, family: Family) -> Tensor:
+    """Ids that have probability 0: vision tokens, and rows of the head that are no token.
+
+    A sampled video placeholder would be taken for a video in the update. Heads are padded to round sizes: a row past
+    the tokenizer was never trained and decodes to nothing.
+    """
+    vocabulary = tokenizer.get_vocab()
+    vision = {vocabulary[name] for name in family.vision_tokens if name in vocabulary} | {family.placeholder_id}
+    no_tokens = set(range(head.weight.shape[0])) - set(vocabulary.values())
+    return torch.tensor(sorted(vision | no_tokens), dtype=torch.long)
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    declared = model.generation_config.eos_token_id
+    ids = declared if isinstance(declared, list) else [declared]
+    return tuple(sorted({token for token in [*ids, tokenizer.eos_token_id] if token is not None}))

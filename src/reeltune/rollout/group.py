@@ -1,0 +1,58 @@
+"""The one record of a step: a sample's prompt and its G completions, filled on the way from sampler to loss."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from reeltune.data.samples import Sample
+from reeltune.models.types import Group as PromptGroup
+from reeltune.rewards.score import GroupRewards
+from reeltune.rollout.engine import Request, Rollout
+
+
+@dataclass(eq=False, kw_only=True)
+class Group(PromptGroup):
+    """The unit of work. Each stage fills its fields; reading one before its stage is an AttributeError.
+
+    - the source of prompts: `sample`, `prompt`, `features`, and `seed`, of the group's own random numbers;
+    - the engine: `completions`, `texts` (without the end token), `log_probs` [G, C] of the sampled tokens under the
+      full tempered policy, `truncated` [G] bool, `version` of the weights it sampled with, and `state`, the prompt in
+      the graph, where the update may go on from there;
+    - the rewards: `rewards`, with components, total [G] and valid [G];
+    - `weigh`: `advantage` [G], and `weights` [G, C], each token's share of the step's loss, all 0 where nothing is
+      to be learned;
+    - the reference: `reference_log_probs` [G, C], None without one;
+    - the first update: `old_log_probs` [G, C]. With one update per rollout they are the current ones.
+    """
+
+    sample: Sample
+    seed: int = 0
+    texts: list[str] = field(init=False)
+    log_probs: Tensor = field(init=False)
+    truncated: Tensor = field(init=False)
+    version: int = field(init=False)
+    rewards: GroupRewards = field(init=False)
+    advantage: Tensor = field(init=False)
+    weights: Tensor = field(init=False)
+    old_log_probs: Tensor = field(init=False)
+    reference_log_probs: Tensor | None = None
+
+    @property
+    def reward_values(self) -> list[float]:
+        """The rewards of the completions that have one."""
+        return [float(value) for value in self.rewards.total[self.rewards.valid]]
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any token carries loss."""
+        return bool((self.weights > 0).any())
+
+    @property
+    def request(self) -> Request:
+        return Request(self.prompt, self.features, self.seed)
+
+    def fill(self, rollout: Rollout) -> None:
+        """Take what an engine sampled."""
+        self.completions, self.state = rollout.completions, rollout.state
+        self.texts, self.log_probs, self.truncated = rollout.texts, rollout.log_probs, rollout.truncated
+        self.version = rollout.version

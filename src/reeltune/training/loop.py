@@ -1,0 +1,162 @@
+"""The loop around a step: progress, evaluation, checkpoints, what a run says while it runs.
+
+Every random choice is a function of the seed and the step, so a resumed run repeats a run that was never stopped, bit
+for bit on a CPU.
+"""
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from reeltune.config.recipe import Recipe
+from reeltune.data.samples import Sample
+from reeltune.distributed.world import World
+from reeltune.evaluation.runner import answer_all, metrics_by_task
+from reeltune.judges import Judge
+from reeltune.progress import Progress
+from reeltune.rollout.engine import RolloutEngine
+from reeltune.rollout.reader import autocast
+from reeltune.training.checkpoint import save_checkpoint
+from reeltune.training.journal import Journal
+from reeltune.training.learner import Learner
+from reeltune.training.prompts import PromptSource
+from reeltune.training.step import Method
+from reeltune.training.watch import Watch
+from reeltune.video.quarantine import Quarantine
+
+
+@dataclass
+class Loop:
+    """Everything one run needs, already built; `train.py` builds it from a recipe."""
+
+    recipe: Recipe
+    method: Method
+    learner: Learner
+    engine: RolloutEngine
+    source: PromptSource
+    eval_quarantine: Quarantine
+    held_out: list[Sample]
+    watch: Watch
+    journal: Journal | None
+    run_dir: Path
+    first_step: int = 0
+    judge: Judge | None = None
+
+    def run(self) -> bool:
+        """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
+        steps, every = self.recipe.steps, self.recipe.checkpoint.every
+        progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, disable=not self._is_main)
+        with Interrupt() as interrupt, progress:
+            if self.first_step == 0 and self._evaluates(0):
+                self._evaluate(0)
+            for step in range(self.first_step, steps):
+                metrics = self._step(step)
+                done = step + 1
+                progress.update()
+                progress.set(**{name: metrics[name] for name in ("loss", "reward") if name in metrics})
+                if self._evaluates(done):
+                    self._evaluate(done)
+                stopping = any(self._world.gather([interrupt.requested]))
+                if stopping or done == steps or (every and done % every == 0):
+                    self._save(done)
+                if stopping and done < steps:
+                    return False
+        if steps == 0:
+            self._save(0)
+        return True
+
+    def _step(self, step: int) -> dict[str, float]:
+        started = time.perf_counter()
+        self.learner.policy.train()
+        result = self.method(step)
+        seconds = time.perf_counter() - started
+        warnings = self.watch.observe(step + 1, result.metrics)
+        rollouts = self._world.gather(result.rollouts)
+        if self.journal:
+            self.journal.metrics(step + 1, result.metrics)
+            self.journal.timing(step + 1, {"seconds": seconds})
+            if rollouts:
+                self.journal.rollouts(step + 1, rollouts)
+            for warning in warnings:
+                self.journal.warning(step + 1, warning)
+                print(f"reeltune: step {step + 1}: WARNING: {warning}", file=sys.stderr)
+        return result.metrics
+
+    def _evaluates(self, step: int) -> bool:
+        every = self.recipe.eval.every
+        return bool(self.held_out) and every > 0 and (step % every == 0 or step == self.recipe.steps)
+
+    def _evaluate(self, step: int) -> None:
+        """Every process answers its share; the main one writes task/metric values in percent."""
+        started = time.perf_counter()
+        world, reader = self._world, self.source.reader
+        numbers = range(world.rank, len(self.held_out), world.size)
+        mine = [self.held_out[number] for number in numbers]
+        with autocast(world.device, self.recipe.optim.precision):
+            found = answer_all(
+                reader,
+                self.engine,
+                mine,
+                max_new_tokens=self.recipe.eval.max_new_tokens,
+                quarantine=self.eval_quarantine,
+            )
+        answers = dict(world.gather(list(zip(numbers, found, strict=True))))
+        ordered = [answers[number] for number in range(len(self.held_out))]
+        if not self.journal:
+            return
+        # One process asks the judge, so that nothing is asked twice.
+        metrics = metrics_by_task(self.held_out, ordered, self.judge)
+        flat = {f"eval/{task}/{name}": value for task, row in metrics.items() for name, value in row.items()}
+        self.journal.metrics(step, flat)
+        rows = zip(self.held_out, ordered, strict=True)
+        self.journal.answers(step, [{"id": s.id, "text": a.text, "truncated": a.truncated} for s, a in rows if a])
+        self.journal.timing(step, {"evaluation": time.perf_counter() - started})
+
+    def _save(self, step: int) -> None:
+        self._world.wait()
+        if self._is_main:
+            root, keep = self.run_dir / "checkpoints", self.recipe.checkpoint.keep
+            save_checkpoint(
+                root, step, self.learner.policy, self.learner.optimizer, keep=keep, state=self.source.state()
+            )
+        self._world.wait()
+
+    @property
+    def _world(self) -> World:
+        return self.learner.world
+
+    @property
+    def _is_main(self) -> bool:
+        return self.learner.world.is_main
+
+
+class Interrupt:
+    """Ctrl-C ends a run after the step in hand, with a checkpoint; pressed again, it ends it at once.
+
+    While entered, the first SIGINT or SIGTERM only sets `requested`; the next one acts as usual.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interrupt":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._restore()
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        self._restore()
+        print("\nfinishing this step, then saving; press Ctrl-C again to stop at once", file=sys.stderr)
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

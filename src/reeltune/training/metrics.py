@@ -1,0 +1,95 @@
+"""A step's metrics from what its groups were: rewards, lengths, unreadable and cut-off answers, sums over tokens."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from reeltune.rollout.group import Group
+from reeltune.tasks import get_task
+from reeltune.training.grpo import has_signal
+
+
+def group_record(group: Group) -> dict[str, Any]:
+    """What the metrics need of one group, small enough to be sent between processes."""
+    task, rewards = get_task(group.sample.task), group.rewards
+    return {
+        "task": group.sample.task,
+        "rewards": group.reward_values,
+        "components": rewards.components,
+        "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
+        "unjudged": int((~rewards.valid).sum()),
+        "lengths": group.completions.lengths,
+        "truncated": group.truncated.tolist(),
+        "unparsed": [task.parse(group.sample, text).value is None for text in group.texts],
+    }
+
+
+def stored_rollout(group: Group) -> dict[str, Any]:
+    """One line of the rollouts' file. A group that was replaced was never weighed: its advantages are 0."""
+    advantage = group.__dict__.get("advantage")
+    return {
+        "id": group.sample.id,
+        "task": group.sample.task,
+        "texts": group.texts,
+        "reward": group.rewards.total.tolist(),
+        "components": group.rewards.components,
+        "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
+        "truncated": group.truncated.tolist(),
+    }
+
+
+def grpo_metrics(
+    records: Sequence[Mapping[str, Any]], sums: Mapping[str, float], *, judged: bool, referred: bool
+) -> dict[str, float]:
+    """The metrics of a GRPO step from the records of all processes' groups and the learner's sums."""
+    tokens = max(sums.get("tokens", 0.0), 1.0)
+    lengths = [length for record in records for length in record["lengths"]]
+    metrics = {
+        "loss": sums.get("loss", 0.0),
+        "clip_fraction": sums.get("clipped", 0.0) / tokens,
+        "nll": sums.get("nll", 0.0) / tokens,
+        "completion_tokens": fmean(lengths),
+        "truncated": fmean(value for record in records for value in record["truncated"]),
+        "unparsed": fmean(value for record in records for value in record["unparsed"]),
+        "groups_without_signal": float(sum(not record["signal"] for record in records)),
+        "grad_norm": sums["grad_norm"],
+        "lr": sums["lr"],
+    }
+    if judged:
+        metrics["unjudged"] = sum(record["unjudged"] for record in records) / len(lengths)
+    if referred:
+        metrics["kl"] = sums.get("kl", 0.0) / tokens
+    return metrics | _reward_metrics(records)
+
+
+def sft_metrics(lengths: Sequence[int], sums: Mapping[str, float]) -> dict[str, float]:
+    """`lengths`: tokens of each gold answer, of all processes."""
+    return {
+        "loss": sums["loss"],
+        "completion_tokens": sum(lengths) / len(lengths),
+        "grad_norm": sums["grad_norm"],
+        "lr": sums["lr"],
+    }
+
+
+def _reward_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Reward and its std within groups, over all and per task; per task also each component and the unparsed share."""
+    metrics = _spread(records, "")
+    for task in sorted({record["task"] for record in records}):
+        own = [record for record in records if record["task"] == task]
+        metrics |= _spread(own, f"{task}/")
+        metrics[f"{task}/unparsed"] = fmean(value for record in own for value in record["unparsed"])
+        for name in sorted({name for record in own for name in record["components"]}):
+            values = [value for record in own for value in record["components"].get(name, []) if value is not None]
+            if values:
+                metrics[f"{task}/{name}"] = fmean(values)
+    return metrics
+
+
+def _spread(records: Sequence[Mapping[str, Any]], prefix: str) -> dict[str, float]:
+    rewards = [value for record in records for value in record["rewards"]]
+    metrics = {f"{prefix}reward": fmean(rewards)} if rewards else {}
+    spreads = [stdev(record["rewards"]) for record in records if len(record["rewards"]) > 1]
+    if spreads:
+        metrics[f"{prefix}reward_std"] = fmean(spreads)
+    return metrics

@@ -1,0 +1,241 @@
+"""One step of training, on one screen: GRPO, and SFT as the same step with the gold answer as its rollout.
+
+The arithmetic stands in `grpo.py` as pure functions, the passes and the optimizer in `learner.py`.
+Shape letters: B groups, G completions per group, C completion tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from reeltune.config.recipe import RLConfig
+from reeltune.judges.base import Judge
+from reeltune.models.policy import Policy
+from reeltune.models.types import Completions
+from reeltune.rewards.faults import RewardFaults
+from reeltune.rewards.score import score_groups
+from reeltune.rewards.weights import Reward
+from reeltune.rollout.engine import RolloutEngine, SamplingParams
+from reeltune.rollout.group import Group
+from reeltune.rollout.reader import autocast
+from reeltune.tasks import get_task
+from reeltune.tasks.base import Mode
+from reeltune.training.faults import name_memory, require_finite
+from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
+from reeltune.training.learner import Learner
+from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
+from reeltune.training.prompts import PromptSource
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A step's metrics, and what the rollouts' file keeps of this process's groups."""
+
+    metrics: dict[str, float]
+    rollouts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Method(Protocol):
+    """What the loop runs, once per step."""
+
+    def __call__(self, step: int) -> StepResult: ...
+
+
+@dataclass
+class GRPO:
+    """Group relative policy optimization (arXiv 2402.03300) over whole groups."""
+
+    source: PromptSource
+    engine: RolloutEngine
+    learner: Learner
+    rewards: Mapping[str, Reward]
+    config: RLConfig
+    judge: Judge | None = None
+    reference: Policy | None = None
+    faults: RewardFaults | None = None
+    checked: bool = False
+
+    def __call__(self, step: int) -> StepResult:
+        learner, world = self.learner, self.learner.world
+        faults = len(self.faults) if self.faults is not None else 0
+        with autocast(world.device, learner.precision):
+            # 1. Each prompt once, G completions of it, and what they are rewarded.
+            groups = self.source.next(step)
+            keep = self._keeps_prompts(groups)
+            self.sample(step, groups, keep_graph=keep)
+            # 2. Other prompts in place of groups whose rewards say nothing, where the recipe asks for it.
+            replaced: list[Group] = []
+            while (fresh := self.source.resample(groups)) is not None:
+                for place, group in fresh.items():
+                    replaced.append(groups[place])
+                    groups[place].state, groups[place] = None, group
+                self.sample(step, list(fresh.values()), keep_graph=keep)
+            # 3. Advantages [B, G] and each token's share of the loss [B, G, C].
+            weigh(groups, self.config, learner)
+            if self.reference:
+                self._refer(groups)
+        for group in groups:
+            tensors = {
+                "rewards": group.rewards.total,
+                "advantages": group.advantage,
+                "reference log-probs": group.reference_log_probs,
+            }
+            require_finite(tensors, step=step, sample=group.sample.id)
+        if not self.checked:
+            learner.check_parity(step, groups)
+            self.checked = True
+        # 4. Optimizer steps over all completion tokens.
+        for update in range(self.config.updates_per_rollout):
+            if update:
+                self.source.renew_features(groups)
+            sums = learner.update(step, groups, self._objective(first=update == 0))
+        self.engine.sync(learner.policy.named_parameters, step + 1)
+        self.source.observe([*groups, *replaced])
+        records = world.gather([group_record(each) for each in groups])
+        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=self.config.kl > 0)
+        stored = [stored_rollout(each) for each in groups]
+        stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
+        if self.faults is not None:
+            # Of this step alone, so that a resumed run writes what one that was never stopped does.
+            metrics["reward_faults"] = float(sum(world.gather([len(self.faults) - faults])))
+        return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
+
+    def sample(self, step: int, groups: Sequence[Group], *, keep_graph: bool) -> None:
+        """Roll out the groups and score them; the judge and the reward functions see all of them at once."""
+        config, policy = self.config, self.learner.policy
+        params = SamplingParams(
+            config.temperature, config.top_p, config.top_k, config.max_new_tokens, tuple(policy.banned.tolist())
+        )
+        with name_memory(groups, step=step, doing="sampling completions"):
+            requests = [group.request for group in groups]
+            found = self.engine.generate(requests, config.group_size, params, keep_graph=keep_graph) if groups else []
+        for group, rollout in zip(groups, found, strict=True):
+            group.fill(rollout)
+            require_finite({"the rollout's log-probs": group.log_probs}, step=step, sample=group.sample.id)
+        samples, texts = [group.sample for group in groups], [group.texts for group in groups]
+        scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
+        for group, rewards in zip(groups, scored, strict=True):
+            group.rewards = rewards
+
+    def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
+        """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
+
+        For the whole step, resampled prompts too. One update only: after it the weights are others. All groups within
+        one pass: the update alone would hold as much at once, did every group teach. Checkpointing would recompute in
+        the backward pass what this saves.
+        """
+        longest = self.config.group_size * self.config.max_new_tokens
+        tokens = sum(len(group.prompt) + longest for group in groups)
+        once = self.config.updates_per_rollout == 1
+        return once and tokens <= self.learner.budget and not self.learner.policy.gradient_checkpointing
+
+    def _refer(self, groups: Sequence[Group]) -> None:
+        """The initial model's log-probs; with its own tower where ours trains."""
+        assert self.reference is not None
+        features = [group.features for group in groups]
+        if not self.learner.policy.vision_frozen:
+            with torch.no_grad():
+                videos = self.reference.encode([group.prompt.clip for group in groups])
+            for group, video in zip(groups, videos, strict=True):
+                group.features = video
+        found = self.learner.log_probs(groups, self.reference)
+        for group, own, values in zip(groups, features, found, strict=True):
+            group.features, group.reference_log_probs = own, values
+
+    def _objective(self, *, first: bool) -> Any:
+        loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
+
+        def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
+            if first:
+                group.old_log_probs = log_probs.detach()
+            return group_loss(group, log_probs, loss, clip, kl_weight=self.config.kl)
+
+        return objective
+
+
+def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:
+    """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes."""
+    world = learner.world
+    rows = world.gather(
+        [(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups]
+    )
+    advantages = step_advantages(
+        torch.tensor([row[1] for row in rows]),
+        torch.tensor([row[2] for row in rows]),
+        [row[0] for row in rows],
+        scale=config.advantage_scale,
+        epsilon=config.advantage_epsilon,
+        std_floor=config.std_floor,
+    )
+    carried = [each.rewards.valid & ~(each.truncated & config.mask_truncated) for each in groups]
+    masks = [each.completions.mask & rows[:, None] for each, rows in zip(groups, carried, strict=True)]
+    counts = world.gather([(int(mask.any(1).sum()), int(mask.sum())) for mask in masks])
+    totals = StepTotals(
+        groups=len(counts),
+        completions=max(sum(count[0] for count in counts), 1),
+        tokens=sum(count[1] for count in counts),
+        max_new_tokens=config.max_new_tokens,
+    )
+    loss = LOSSES.get(config.loss)
+    first = world.rank * len(groups)
+    for group, mask, advantage in zip(groups, masks, advantages[first : first + len(groups)], strict=True):
+        teaches = config.kl > 0 or bool((advantage != 0).any())
+        group.advantage, group.weights = advantage, loss.weights(mask, totals) * teaches
+        if not group.teaches:
+            group.state = None
+
+
+def group_loss(
+    group: Group, log_probs: Tensor, loss: Loss, clip: Clip, *, kl_weight: float = 0.0
+) -> tuple[Tensor, dict[str, float]]:
+    """The group's share of the step's loss, and sums over its tokens for the metrics; `log_probs` [G, C]."""
+    weights = group.weights.to(log_probs.device)
+    result = policy_loss(
+        log_probs,
+        group.old_log_probs,
+        group.advantage.to(log_probs.device),
+        weights,
+        loss,
+        clip=clip,
+        reference_log_probs=group.reference_log_probs,
+        kl_weight=kl_weight,
+    )
+    carried = weights > 0
+    return result.loss, {
+        "loss": float(result.loss.detach()),
+        "kl": float(result.kl.sum()),
+        "clipped": float(result.clipped.sum()),
+        "nll": -float(log_probs.detach()[carried].sum()),
+        "tokens": float(carried.sum()),
+    }
+
+
+@dataclass
+class SFT:
+    """Cross-entropy of the gold answer's tokens, end token included; the mean over all tokens of the step."""
+
+    source: PromptSource
+    learner: Learner
+    mode: Mode
+
+    def __call__(self, step: int) -> StepResult:
+        policy, world = self.learner.policy, self.learner.world
+        with autocast(world.device, self.learner.precision):
+            groups = self.source.next(step)
+        for group in groups:
+            gold = get_task(group.sample.task).gold(group.sample, self.mode)
+            group.completions = Completions.from_lists([policy.tokenize_answer(gold)])
+        counts = world.gather([(each.sample.task, int(each.completions.mask.sum())) for each in groups])
+        tokens = sum(count for _, count in counts)
+        for group in groups:
+            group.weights = group.completions.mask.float() / tokens
+        sums = self.learner.update(step, groups, cross_entropy)
+        return StepResult(sft_metrics([count for _, count in counts], sums) | self.source.metrics(1))
+
+
+def cross_entropy(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
+    loss = -(log_probs * group.weights.to(log_probs.device)).sum()
+    return loss, {"loss": float(loss.detach())}

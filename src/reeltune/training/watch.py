@@ -1,0 +1,95 @@
+"""What a run must say of itself: nothing can be read, everything is cut off, no group teaches, the policy collapses.
+
+A pure function of the metrics, so that a resumed run says the same as one that was never stopped.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from statistics import fmean
+
+from reeltune.config.recipe import WatchConfig
+from reeltune.errors import InputError
+
+MOSTLY = 0.9
+COLLAPSED = {"nll": 0.01, "reward": 0.5}
+
+
+class Watch:
+    """Looks back on the last `every` steps. A warning is given once and again after it had gone."""
+
+    def __init__(self, config: WatchConfig, *, groups: int, max_new_tokens: int) -> None:
+        self.config = config
+        self.groups = groups
+        self.max_new_tokens = max_new_tokens
+        self._rows: deque[Mapping[str, float]] = deque(maxlen=config.every)
+        self._best_reward = 0.0
+        self._given: set[str] = set()
+        self._dead = 0
+        self._cause = ""
+
+    def observe(self, step: int, metrics: Mapping[str, float]) -> list[str]:
+        """The warnings that step `step` (from 1) brings. InputError after `stop_after` steps with no usable answer."""
+        if "unparsed" not in metrics:  # supervised steps have no rollouts
+            return []
+        self._rows.append(metrics)
+        found = self.standing() if len(self._rows) == self.config.every else {}
+        if len(self._rows) == self.config.every:
+            self._best_reward = max(self._best_reward, fmean(row.get("reward", 0.0) for row in self._rows))
+        new = [text for name, text in found.items() if name not in self._given]
+        self._given = set(found)
+        unusable = metrics["unparsed"] >= 1.0 or metrics["truncated"] >= 1.0
+        self._dead = self._dead + 1 if unusable else 0
+        if self.config.stop_after and self._dead >= self.config.stop_after:
+            told = "; ".join(self.standing().values())
+            raise InputError(
+                f"step {step}: no completion of the last {self._dead} steps could be used, so nothing is learned: "
+                f"{told}. watch.stop_after sets after how many such steps a run stops; 0: never"
+            )
+        return new
+
+    def standing(self) -> dict[str, str]:
+        """What is wrong over the steps looked back on, by kind."""
+        if not self._rows:
+            return {}
+        mean = {name: fmean(row[name] for row in self._rows if name in row) for name in self._rows[-1]}
+        found: dict[str, str] = {}
+        if mean["truncated"] >= MOSTLY:
+            found["truncated"] = (
+                f"{mean['truncated']:.0%} of the completions are cut off at {self.max_new_tokens} tokens: "
+                "raise rl.max_new_tokens"
+            )
+        if mean["unparsed"] >= MOSTLY:
+            found["unparsed"] = (
+                f"{mean['unparsed']:.0%} of the answers cannot be read: look at the rollouts; does the prompt ask for "
+                "the form that the task reads (data.mode), and does the model know it (a short SFT teaches it)?"
+            )
+        if mean["groups_without_signal"] >= self.groups:
+            found["signal"] = (
+                "no group has signal, all its rewards are equal: are the rewards too hard or too easy for this model? "
+                "A higher rl.temperature or rl.group_size, easier samples or partial rewards give some"
+            )
+        found |= self._collapse(mean)
+        return found
+
+    def _collapse(self, mean: Mapping[str, float]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        if mean.get("kl", 0.0) > self.config.max_kl:
+            found["kl"] = (
+                f"the policy is far from the initial model (KL {mean['kl']:.2g} a token): raise rl.kl or lower optim.lr"
+            )
+        if mean["grad_norm"] > self.config.max_grad_norm:
+            found["gradient"] = f"the gradient is large (norm {mean['grad_norm']:.2g}): lower optim.lr"
+        if mean["nll"] < COLLAPSED["nll"] and mean["completion_tokens"] > 0:
+            found["entropy"] = (
+                f"the policy hardly varies any more (entropy estimate {mean['nll']:.2g} nats per token): lower "
+                "optim.lr, raise rl.temperature, or add rl.kl"
+            )
+        reward = mean.get("reward", 0.0)
+        if reward < COLLAPSED["reward"] * self._best_reward:
+            found["reward"] = (
+                f"the reward fell to {reward:.3g} from {self._best_reward:.3g}: lower optim.lr or raise rl.kl"
+            )
+        self._best_reward = (
+            max(self._best_reward, reward) if len(self._rows) == self.config.every else self._best_reward
+        )
+        return found

@@ -1,0 +1,22 @@
+import json
+from typing import Any
+
+from tests.workshop_judge import JUDGE, JUDGED_TASK
+
+
+def test_the_judge_is_asked_once_a_step(workshop: Any) -> None:
+    """Four groups of four, three steps; an evaluation of eight samples before, at and after them is asked apart."""
+    (workshop.folder / "vowels.py").write_text(JUDGED_TASK.format(name="vowels"))
+    (workshop.folder / "judge.py").write_text(JUDGE)
+    notes = workshop.folder / "notes"
+    own = (f"judge.kind={workshop.folder / 'judge.py'}:Noting", f"judge.options={{notes: {notes}}}")
+    workshop.train("run", *own, "rl.steps=3", "checkpoint.every=0", "eval.every=0")
+    assert notes.read_text().split() == ["16", "16", "16"]
+    notes.unlink()
+    workshop.train("evaluated", *own, "rl.steps=3", "checkpoint.every=0", "eval.every=3")
+    assert [int(count) for count in notes.read_text().split()] == [8, 16, 16, 16, 8]
+    rows = workshop.metrics("evaluated")
+    assert {"vowels/liked", "unjudged"} <= set(rows[1])
+    assert "eval/vowels/judged.liked" in rows[-1] and rows[-1]["eval/vowels/judged.unanswered"] == 0
+    (record,) = json.loads((workshop.folder / "evaluated" / "judge.json").read_text())
+    assert record["questions"] == 64
