@@ -121,6 +121,8 @@ def test_a_rollout_that_sees_other_inputs_is_caught(workshop: Any, capsys: Any, 
 
     honest = Prompt.next_position.fget  # type: ignore[attr-defined]
     calls = iter(range(10**6))
+    # Without the check at loading, which finds this first.
+    monkeypatch.setattr("reeltune.models.policy.check_against_stock", lambda policy: None)
     # Positions drift between one reading and the next, as in trainers that rebuild the inputs twice.
     monkeypatch.setattr(Prompt, "next_position", property(lambda self: honest(self) + 3 * next(calls)))
     assert run(workshop, "run") == 2
@@ -129,6 +131,8 @@ def test_a_rollout_that_sees_other_inputs_is_caught(workshop: Any, capsys: Any, 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_each_video_is_encoded_once_per_step(workshop: Any, monkeypatch: Any, frozen: bool) -> None:
+    # The check at loading encodes a clip of its own.
+    monkeypatch.setattr("reeltune.models.policy.check_against_stock", lambda policy: None)
     encoded: list[str] = []
     steps: list[list[str]] = []
     original, original_step = Policy.encode, trainer.Trainer._step
@@ -160,6 +164,8 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
     workshop: Any, monkeypatch: Any, frozen: bool, precision: str
 ) -> None:
     """One pass for the whole step: no prompt is computed twice, and the numbers are those of separate passes."""
+    # The check at loading makes passes of its own.
+    monkeypatch.setattr("reeltune.models.policy.check_against_stock", lambda policy: None)
     lengths: list[int] = []
     original, original_prompt = Policy.hidden, Policy.prompt
     prompts: list[int] = []
