@@ -83,25 +83,30 @@ class RoutedLayer:
         if routing is None or position_embeddings is None:
             raise ValueError("a routed layer needs `routing` and `position_embeddings`: call it through its model")
         cache = kwargs.pop(CACHE, None)
+        # No vision token to skip: text only, or a decoding step. Weights are 1, so this is the family's own layer.
         if not routing.counts:
             hidden_states = self._keep_router_in_graph(hidden_states)
             mask = self._mask(hidden_states, routing.real, attention_mask, cache, routing)
             return self._block(hidden_states, position_embeddings, mask, cache, None, kwargs)
         logits, weights = self._weights(hidden_states, routing)
         quotas = routing.quotas(self.ratio)
+        # Everyone is kept: nothing to gather, but the weights still count.
         if tuple(quotas) == routing.counts:
             mask = self._mask(hidden_states, routing.real, attention_mask, cache, routing)
             return self._block(hidden_states, position_embeddings, mask, cache, weights, kwargs)
+        # The kept tokens as shorter rows, with the rotary angles of their places in the whole row: positions have gaps.
         selection = _select(hidden_states, logits, routing, quotas)
         chosen = selection.gather(hidden_states)
         cos, sin = (selection.gather(each) for each in position_embeddings)
         if routing.custom_mask:
             attention_mask = selection.mask(attention_mask)
+        # In a shared row prompts come before completions and only they hold vision tokens: the row's prompts shrink.
         if "shared" in kwargs:
             dropped = [count - quota for count, quota in zip(routing.counts, quotas, strict=True)]
             kwargs["shared"] = kwargs["shared"].without(dropped)
         mask = self._mask(chosen, selection.real, attention_mask, cache, routing)
         output = self._block(chosen, (cos, sin), mask, cache, selection.gather(weights), kwargs)
+        # The block's outputs go back to their places; who was skipped keeps what came in, times its weight (STRing).
         skipped = string_skipped(hidden_states, weights) if self.settings.scale_skipped else hidden_states
         return selection.put_back(skipped, output)
 

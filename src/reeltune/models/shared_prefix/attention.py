@@ -179,18 +179,24 @@ class _RowFlash(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, row: RowAttention, scale: float) -> Tensor:
+        # The output projection wants heads last: written in that layout at once, `output` is a view, no copy follows.
         heads_last = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
         output = heads_last.transpose(1, 2)
+        # Logs of sums stay float32 in bfloat16 too: their difference is the share below.
         sums = query.new_empty(query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32))
         missing = row.missing(query, key)
+        # 1. Each prompt over itself, causally. Done already where the row's queries are the completions alone.
         for span in [] if missing else row.prompt_spans:
             part = (each[:, :, span] for each in (query, key, value))
             output[:, :, span], sums[:, :, span] = flash_on_cpu(*part, causal=True, scale=scale)
+        # 2. Each completion over itself, all of them as one batch of rows: completions never see each other.
         if row.padding:
             own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
             own_output, own_sums = flash_on_cpu(*own, causal=True, scale=scale)
             row.of_completions(output).copy_(row.padding.join(own_output))
             row.of_completions(sums).copy_(row.padding.join(own_sums))
+        # 3. All completions of a prompt over that prompt, as one long query: every key is visible, so no mask. Then the
+        #    two softmaxes become the one over both key sets: exp(sum of one - sum of both) is the share of each.
         for prompt, span in row.pairs(missing):
             keys = (key[:, :, prompt], value[:, :, prompt])
             over_prompt, prompt_sums = flash_on_cpu(query[:, :, span], *keys, causal=False, scale=scale)
@@ -207,9 +213,11 @@ class _RowFlash(torch.autograd.Function):
         query, key, value, heads_last, sums = ctx.saved_tensors
         row, scale = ctx.row, ctx.scale
         gradient, output = gradient.transpose(1, 2), heads_last.transpose(1, 2)
+        # Every part is given the merged output and sum, so that each computes its share of one softmax's gradient and
+        # the shares add up. Parts 1 and 2 write, part 3 adds: between them the first two cover every place once.
         to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
         missing = row.missing(query, key)
-        if missing:
+        if missing:  # no query of the prompts: part 1 is left out, and part 3 adds to zeros
             for each in (to_key, to_value):
                 each[:, :, : row.prompt_tokens] = 0
         for span in [] if missing else row.prompt_spans:
@@ -219,6 +227,7 @@ class _RowFlash(torch.autograd.Function):
         if row.padding:
             tokens = (gradient, query, key, value, output, sums)
             own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
+            # Filled places repeat a real token: with a gradient they would count it twice.
             own_gradient = row.padding.without_filled(own_gradient)
             found = flash_on_cpu_backward(own_gradient, *own, causal=True, scale=scale)
             for into, each in zip((to_query, to_key, to_value), found, strict=True):

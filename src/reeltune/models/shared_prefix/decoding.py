@@ -65,10 +65,13 @@ class Decoder:
         cache.own_keys[:, :, end - 1 : end] = key
         cache.own_values[:, :, end - 1 : end] = value
         own_keys, own_values = cache.own_keys[:, :, :end], cache.own_values[:, :, :end]
+        # Query heads that share a key head stand side by side: one product serves them, keys are not repeated.
         query = query.reshape(rows, key_heads, heads // key_heads, size) * scale
+        # Over the prompt, the G rows of a group are one matrix of G * H / K queries: its keys are read once per group.
         over_prompt = self._by_group(query) @ cache.keys.transpose(2, 3)
         if cache.filled is not None:
             over_prompt = over_prompt.masked_fill(cache.filled, float("-inf"))
+        # Over its own tokens each row has keys of its own; scores then join the prompt's for one softmax over both.
         over_own = self._by_group(query @ own_keys.transpose(2, 3))
         weights = torch.cat([over_prompt, over_own], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
         prompt_weights, own_weights = weights.split([over_prompt.shape[-1], end], dim=-1)
@@ -78,6 +81,7 @@ class Decoder:
     def step(self) -> None:
         """The token just seen by every layer is now part of the past."""
         self.own_tokens += 1
+        # Doubling the room keeps copying at a constant share of all tokens written.
         if self.own_tokens == self.layers[0].own_keys.shape[2]:
             for layer in self.layers:
                 layer.own_keys, layer.own_values = (
@@ -87,6 +91,7 @@ class Decoder:
     def keep(self, rows: Tensor) -> None:
         """Go on with these of the rows [R'] alone; a group without rows gives its prompt's memory back."""
         self.places = self.places[rows]
+        # Places keep the shape [groups, G] with gaps where rows ended; only whole groups are closed up.
         alive, group = torch.unique(self.places // self.group_size, return_inverse=True)
         self.places = group * self.group_size + self.places % self.group_size
         for layer in self.layers:

@@ -63,6 +63,7 @@ class PackedRow:
         known = groups[0].state is not None
         if any((group.state is not None) != known for group in groups):
             raise ValueError("either every group of a row brings its prompt's state or none does")
+        # The last token of a completion predicts nothing: length - 1 of them are in the row.
         self.attention = RowAttention(
             [0 if known else len(group.prompt) for group in groups],
             [[max(length - 1, 0) for length in group.completions.lengths] for group in groups],
@@ -71,15 +72,18 @@ class PackedRow:
         ids = [empty if known else group.prompt.input_ids for group in groups]
         positions = [group.prompt.position_ids[:, : len(each)] for group, each in zip(groups, ids, strict=True)]
         predictors, targets = [empty], [empty]
+        # Predictors count in what `wanted` leaves: first the B prompts' last tokens, then the completions' tokens.
         end = len(groups)
         for index, group in enumerate(groups):
             for row, length in zip(group.completions.ids, group.completions.lengths, strict=True):
                 if not length:
                     continue
                 steps = torch.arange(length - 1)
+                # A completion's first token is predicted by its prompt's end, every other one by the token before.
                 predictors.extend([torch.tensor([index]), end + steps])
                 targets.append(row[:length])
                 ids.append(row[: length - 1])
+                # Every completion starts at the same position: as if it stood directly after its prompt.
                 positions.append((group.prompt.next_position + steps).expand(3, -1))
                 end += length - 1
         self.ids = torch.cat(ids)
