@@ -1,0 +1,34 @@
+"""The README's lines of Python, run as they stand; the public names; no torch before it is needed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import reeltune as rt
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_lines_of_the_readme(tmp_path: Path) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert "import reeltune as rt" in code
+    printed = run(code, tmp_path)
+    assert "tensor([" in printed
+
+
+def test_importing_the_package_imports_no_torch(tmp_path: Path) -> None:
+    code = "import sys, reeltune; assert 'torch' not in sys.modules; reeltune.load; assert 'torch' in sys.modules"
+    run(code, tmp_path)
+
+
+def test_every_public_name_is_there() -> None:
+    assert {"load", "samples", "train", "evaluate", "score", "ask", "Task", "Sample", "Family", "RolloutEngine"} <= set(rt.__all__)
+    for name in rt.__all__:
+        assert getattr(rt, name) is not None
