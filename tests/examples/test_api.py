@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -29,6 +31,8 @@ def test_importing_the_package_imports_no_torch(tmp_path: Path) -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    assert {"load", "samples", "train", "evaluate", "score", "ask", "Task", "Sample", "Family", "RolloutEngine"} <= set(rt.__all__)
+    assert {"load", "samples", "train", "evaluate", "score", "ask", "Task", "Sample", "Family", "RolloutEngine"} <= set(
+        rt.__all__
+    )
     for name in rt.__all__:
         assert getattr(rt, name) is not None

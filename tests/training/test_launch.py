@@ -84,7 +84,7 @@ def test_bad_models(workshop: Any, tmp_path: Path, capsys: Any) -> None:
     (other / "config.json").write_text('{"model_type": "gpt2"}')
     save_file({"weight": torch.zeros(1)}, other / "model.safetensors")
     assert run(workshop, "bad", f"model.path={other}") == 2
-    assert "no family for model type 'gpt2'" in capsys.readouterr().err
+    assert "no adapter for model type 'gpt2'" in capsys.readouterr().err
     assert not (workshop.folder / "bad").exists()
 
 

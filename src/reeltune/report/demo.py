@@ -124,7 +124,7 @@ def _learning(demo: Demo) -> str:
     return section(
         "Reward and skill over the steps",
         f'<div class="charts">{"".join(charts)}</div>',
-        lead="Left, what the model is paid for; right, what it can do on videos it never saw.",
+        lead="Left, what the model is rewarded for; right, what it can do on videos it never saw.",
     )
 
 

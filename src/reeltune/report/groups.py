@@ -1,4 +1,4 @@
-"""One group of completions as a card: the video, the question, what was sampled, what it was paid."""
+"""One group of completions as a card: the video, the question, what was sampled, how it was rewarded."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -76,7 +76,7 @@ def _body(files: RunFiles, chosen: dict[int, list[Group]]) -> str:
         )
     problems = "".join(notice(problem) for problem in samples.problems)
     return (
-        f"{head}<h1>What the model sampled, and what it was paid</h1>"
+        f"{head}<h1>What the model sampled, and how it was rewarded</h1>"
         f'<p class="lead">{text(_bounds(files, chosen))}</p></header>{problems}'
         f'{_chooser(chosen)}<div class="groups">{"".join(cards)}</div>'
     )

@@ -24,7 +24,7 @@ FILE = "stats.jsonl"
 class SampleStats(BaseModel):
     """K answers to one sample, in the order they were drawn.
 
-    `rewards` [K] is what training would pay; `components` name -> [K], unweighted; `scores` [K] in 0..1 is the
+    `rewards` [K] is what training would give; `components` name -> [K], unweighted; `scores` [K] in 0..1 is the
     content alone, see `score`. None: no reward applies. `mean`, `std` (ddof = 1, as in the advantage) and
     `passes` are of the scores. `model`, `sampling` and `prompt` are digests, see `identity.py`; `sample` is the
     sample itself, its video relative to the folder of the statistics.

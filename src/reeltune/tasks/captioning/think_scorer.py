@@ -84,7 +84,7 @@ def _match(items: Sequence[str], others: Sequence[str], options: ThinkOptions) -
 
     def weight(row: int, column: int) -> float:
         alike = similarity(items[row], others[column], senses=options.senses)
-        # More matches weigh more than liker ones.
+        # More matches weigh more than more similar ones.
         return 1.0 + alike / (1 + len(items)) if alike >= options.threshold else 0.0
 
     return _assign(len(items), len(others), weight)
