@@ -18,7 +18,10 @@ MAX_DEPTH = 32
 MAX_NODES = 200_000
 """Mappings, lists and values, each counted as often as aliases repeat it."""
 
-RENAMED = {"rewards.generalised_iou": "rewards.generalized_iou"}
+RENAMED = {
+    "rewards.generalised_iou": "rewards.generalized_iou",
+    "rl.skipping.max_replaced": "rl.skipping.max_resampled",
+}
 """Keys of earlier versions: read as the new key, with a note."""
 
 log = logging.getLogger(__name__)
