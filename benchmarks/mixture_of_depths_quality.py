@@ -20,13 +20,13 @@ from reeltune.training.launch import make_reader, train
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import Recipe, ToyworldConfig, parse_recipe
-from reeltune.data.samples import Sample
 from reeltune.data.sources import load_sources, resolve_model
 from reeltune.evaluation.runner import answers, metrics_by_task
 from reeltune.files import write_json
 from reeltune.models.mixture_of_depths.schedule import layer_ratios, mean_ratio
 from reeltune.models.policy import load_policy
 from reeltune.rollout.hf import HFEngine
+from reeltune.sample import Sample
 
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "dense": None,

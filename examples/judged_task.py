@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from reeltune.answers.final_answer import answer_text
-from reeltune.data.samples import Sample, Text
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.questions import Grading, Question, Rating
+from reeltune.sample import Sample, Text
 from reeltune.tasks.base import Components, Judgment, Mode, Parsed, RewardOptions, Task, request
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 from pydantic import NonNegativeInt
 
 from reeltune.answers.final_answer import answer_text
-from reeltune.data.samples import Sample, Text
+from reeltune.sample import Sample, Text
 from reeltune.tasks.base import Components, Mode, Parsed, RewardOptions, Task, request
 
 

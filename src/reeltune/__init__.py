@@ -22,7 +22,7 @@ _PLACES = {
     "Parsed": "reeltune.tasks.base",
     "Recipe": "reeltune.config.recipe",
     "RolloutEngine": "reeltune.rollout.engine",
-    "Sample": "reeltune.data.samples",
+    "Sample": "reeltune.sample",
     "Task": "reeltune.tasks.base",
 }
 __all__ = [
@@ -51,12 +51,12 @@ __all__ = [
 if TYPE_CHECKING:
     from reeltune.api import Model, ask, evaluate, load, recipe, reward, samples, schedule, score, train
     from reeltune.config.recipe import Recipe
-    from reeltune.data.samples import Sample
     from reeltune.errors import InputError
     from reeltune.judges.base import Judge
     from reeltune.models.families.base import Family
     from reeltune.rollout.engine import RolloutEngine
     from reeltune.rollout.group import Group
+    from reeltune.sample import Sample
     from reeltune.tasks.base import Parsed, Task
 
 

@@ -21,7 +21,6 @@ from torch import Tensor
 from reeltune.build import build_engine, build_policy, build_reader, load_tasks
 from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, parse_recipe
 from reeltune.config.tree import load_tree
-from reeltune.data.samples import Sample
 from reeltune.data.sources import load_source
 from reeltune.evaluation.runner import Metrics, answer, answer_all, metrics_by_task
 from reeltune.evaluation.score import score
@@ -33,6 +32,7 @@ from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine, SamplingParams, derive_seed
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader
+from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
 from reeltune.training.checkpoint import list_checkpoints
 from reeltune.training.schedule import Schedule, make_schedule

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.samples import Sample
 from reeltune.data.sources import load_source, load_sources, resolve_model
 from reeltune.distributed.world import ALONE, World
 from reeltune.models.policy import Policy, load_policy
@@ -15,6 +14,7 @@ from reeltune.registry import Registry
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
+from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

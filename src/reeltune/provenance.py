@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
+from reeltune.sample import Sample
 
 IDENTITY_FILE = "identity.json"
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")

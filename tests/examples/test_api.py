@@ -1,5 +1,6 @@
 """The README's lines of Python, run as they stand; the public names; no torch before it is needed."""
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -36,3 +37,9 @@ def test_every_public_name_is_there() -> None:
     )
     for name in rt.__all__:
         assert getattr(rt, name) is not None
+
+
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    """`import reeltune.NAME` would set it on the package, over the lazy one."""
+    modules = {module.name for module in pkgutil.iter_modules(rt.__path__)}
+    assert "sample" in modules and not modules & set(rt.__all__)

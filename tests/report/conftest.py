@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reeltune.data.samples import Sample
+from reeltune.sample import Sample
 from reeltune.tasks import get_task, load_samples
 from reeltune.toyworld.generate import generate
 

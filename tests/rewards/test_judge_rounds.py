@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from reeltune.config.recipe import JudgeConfig
-from reeltune.data.samples import Sample, Text, to_sample
 from reeltune.judges import build_judge
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.events import EventsJudge
@@ -19,6 +18,7 @@ from reeltune.judges.rounds import Judgment, ask_together
 from reeltune.registry import load_module
 from reeltune.rewards.score import GroupRewards, score_groups
 from reeltune.rewards.weights import Reward, reward_of
+from reeltune.sample import Sample, Text, to_sample
 from reeltune.tasks.base import Components, Mode, Parsed, RewardOptions, Task, request
 from reeltune.tasks.captioning.options import CaptioningOptions, CaptionOptions
 from reeltune.tasks.captioning.task import TASK as CAPTIONING

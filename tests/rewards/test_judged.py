@@ -1,7 +1,6 @@
 import pytest
 
 from reeltune.config.recipe import JudgeConfig, parse_recipe
-from reeltune.data.samples import to_sample
 from reeltune.errors import InputError
 from reeltune.judges.base import Judge, RuleJudge
 from reeltune.judges.events import EventsJudge
@@ -10,6 +9,7 @@ from reeltune.judges.questions import Entailment, Question
 from reeltune.rewards.judging import recipe_judge
 from reeltune.rewards.score import GroupRewards, needs_judge, score_groups
 from reeltune.rewards.weights import Reward, reward_of
+from reeltune.sample import to_sample
 from reeltune.tasks.captioning.task import TASK, CaptioningSample
 
 EVENTS = ["The red circle appears.", "The red circle vanishes."]

@@ -10,7 +10,7 @@ from reeltune.errors import InputError
 from reeltune.tasks import TASKS, get_task, load_samples, load_task_file
 
 OWN = """
-from reeltune.data.samples import Sample, Text
+from reeltune.sample import Sample, Text
 from reeltune.tasks.instruction import Instruction
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reeltune.config.recipe import SkippingConfig, Source
-from reeltune.data.samples import Sample
 from reeltune.errors import InputError
+from reeltune.sample import Sample
 from reeltune.training.prompt_history import PromptHistory, from_state, is_zero_variance
 from reeltune.training.prompts import StepDraw
 from reeltune.training.schedule import Schedule, make_schedule

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reeltune.data.samples import Sample
+    from reeltune.sample import Sample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

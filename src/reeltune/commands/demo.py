@@ -13,7 +13,7 @@ from reeltune.errors import InputError
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import Recipe
-    from reeltune.data.samples import Sample
+    from reeltune.sample import Sample
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "toy"
 HELD_OUT = ("toyworld:held_out/temporal_grounding/visible", "toyworld:held_out/multiple_choice")

@@ -48,7 +48,7 @@ def _purpose(path: Path) -> str:
 
 
 def _find(name: str) -> Path:
-    from reeltune.data.samples import nearest
+    from reeltune.sample import nearest
 
     paths = {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in _all()}
     wanted = name.removesuffix(".yaml")

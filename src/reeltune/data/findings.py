@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reeltune.data.repair import SPAN_FIELDS
-from reeltune.data.samples import Sample, read_rows, to_sample
 from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
 from reeltune.errors import InputError, SampleError, VideoError
 from reeltune.progress import track
+from reeltune.sample import Sample, read_rows, to_sample
 from reeltune.tasks import TASKS, get_task, load_samples
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE

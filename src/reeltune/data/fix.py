@@ -8,9 +8,9 @@ from typing import Any
 
 from reeltune.data.import_ import IdRegister
 from reeltune.data.repair import repair
-from reeltune.data.samples import read_rows, to_sample
 from reeltune.errors import InputError
 from reeltune.files import write_jsonl, write_text
+from reeltune.sample import read_rows, to_sample
 from reeltune.tasks import TASKS
 
 

@@ -85,7 +85,7 @@ def _usable(
 ) -> dict[str, Any] | None:
     """The row, fixed and checked against the contract; None when it is unusable, which is counted."""
     from reeltune.data.repair import repair
-    from reeltune.data.samples import to_sample
+    from reeltune.sample import to_sample
     from reeltune.tasks import TASKS
 
     def note(text: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reeltune.data.findings import counts_by, spans_of
-from reeltune.data.samples import Sample
+from reeltune.sample import Sample
 
 BINS = 10
 Bars = Mapping[str, float]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reeltune.config.recipe import Source, ToyworldConfig
-from reeltune.data.samples import Sample, require_videos
 from reeltune.errors import InputError
+from reeltune.sample import Sample, require_videos
 from reeltune.tasks import load_samples
 
 TOYWORLD = "toyworld:"

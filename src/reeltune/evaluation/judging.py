@@ -11,9 +11,9 @@ from reeltune.progress import Progress
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import JudgeConfig
-    from reeltune.data.samples import Sample
     from reeltune.judges import Judge
     from reeltune.judges.base import Cost
+    from reeltune.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
 
     from reeltune.config.recipe import JudgeConfig
     from reeltune.config.tree import parse_yaml
-    from reeltune.data.samples import nearest
+    from reeltune.sample import nearest
 
     values: dict[str, Any] = {"kind": kind}
     for setting in settings:

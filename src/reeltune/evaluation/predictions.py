@@ -4,8 +4,8 @@ completions of it."""
 from collections.abc import Iterable
 from pathlib import Path
 
-from reeltune.data.samples import read_rows, shown
 from reeltune.errors import InputError
+from reeltune.sample import read_rows, shown
 
 
 def read_predictions(path: Path | str) -> dict[str, list[str]]:

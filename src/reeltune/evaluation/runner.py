@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from reeltune.data.samples import Sample
 from reeltune.errors import SampleError
 from reeltune.files import whole_lines, write_text
 from reeltune.judges import Judge
@@ -16,6 +15,7 @@ from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.rollout.reader import InputReader
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.video.quarantine import Quarantine
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from reeltune.data.samples import Sample
+    from reeltune.sample import Sample
     from reeltune.tasks.base import Parsed, Task
 
 

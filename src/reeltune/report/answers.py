@@ -3,9 +3,9 @@
 Nothing is picked: the videos stand evenly spaced in the list sorted by id. What a picture shows, its task says.
 """
 
-from reeltune.data.samples import Sample
 from reeltune.report.page import section, text, video_tag
 from reeltune.report.run_files import RunFiles, RunSamples, read_lines
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 
 SHOWN = 12

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reeltune.data.samples import Sample
 from reeltune.report.charts import number_text
 from reeltune.report.page import completion_html, table, text, video_tag
 from reeltune.report.run_files import RunSamples
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 
 Group = Mapping[str, Any]

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from reeltune.config.recipe import Recipe, parse_recipe
 from reeltune.config.tree import read_yaml
-from reeltune.data.samples import Sample
 from reeltune.data.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.errors import InputError
 from reeltune.report.charts import Point
+from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
 from reeltune.tasks.base import Mode
 

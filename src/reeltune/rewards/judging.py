@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.files import write_json
 from reeltune.judges import JUDGES, Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.rewards.score import needs_judge
 from reeltune.rewards.weights import Reward
+from reeltune.sample import Sample
 
 
 def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from reeltune.data.samples import Sample
 from reeltune.models.types import Group as PromptGroup
 from reeltune.rewards.score import GroupRewards
 from reeltune.rollout.engine import Request, Rollout
+from reeltune.sample import Sample
 
 
 @dataclass(eq=False, kw_only=True)

@@ -10,12 +10,12 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer
 
 from reeltune.config.recipe import VideoConfig
-from reeltune.data.samples import Sample
 from reeltune.data.special_tokens import special_tokens_in
 from reeltune.errors import InputError, SampleError
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt
 from reeltune.models.families import make_family
 from reeltune.models.families.base import Family
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.clip import Clip

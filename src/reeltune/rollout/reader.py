@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from reeltune.config.recipe import VideoConfig
-from reeltune.data.samples import Sample
 from reeltune.models.features import FeatureCache, clip_key, feature_disk, tower_name
 from reeltune.models.policy import Policy
 from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.rollout.prompts import check_length, check_text, frame_sampling, pixel_budget, special_tokens
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache

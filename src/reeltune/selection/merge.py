@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reeltune.data.samples import read_rows
 from reeltune.errors import InputError
 from reeltune.files import write_jsonl
+from reeltune.sample import read_rows
 from reeltune.selection.identity import Identity, claim, differences, read_identity
 from reeltune.selection.stats import FILE, SampleStats, read_stats, rebased
 

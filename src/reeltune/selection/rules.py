@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reeltune.data.samples import nearest
 from reeltune.errors import InputError
+from reeltune.sample import nearest
 from reeltune.selection.stats import SampleStats, discrete_tasks
 
 Kind = Literal[

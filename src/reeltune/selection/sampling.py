@@ -13,7 +13,6 @@ import torch
 
 from reeltune.build import build_answerer, load_tasks, model_directory
 from reeltune.config.recipe import Recipe
-from reeltune.data.samples import Sample, nearest
 from reeltune.data.sources import load_sources
 from reeltune.errors import InputError, VideoError
 from reeltune.judges import Judge
@@ -26,6 +25,7 @@ from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.reader import InputReader, autocast
+from reeltune.sample import Sample, nearest
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased

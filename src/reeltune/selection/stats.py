@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.data.samples import read_rows
 from reeltune.errors import InputError
 from reeltune.files import whole_lines, write_text
+from reeltune.sample import read_rows
 from reeltune.video.quarantine import Quarantine
 
 FULL = 0.99

@@ -13,7 +13,7 @@ from reeltune.errors import InputError
 from reeltune.registry import Registry, load_module, load_object
 
 if TYPE_CHECKING:
-    from reeltune.data.samples import Sample
+    from reeltune.sample import Sample
     from reeltune.tasks.base import Task
 
 __all__ = ["TASKS", "get_task", "load_module", "load_samples", "load_task_file", "sample_types"]
@@ -61,8 +61,8 @@ def sample_types() -> "dict[str, type[Sample]]":
 
 
 def load_samples(path: Path | str) -> "list[Sample]":
-    """The samples of a file, each typed by its task. See `reeltune.data.samples.read_samples` for errors."""
-    from reeltune.data.samples import read_samples
+    """The samples of a file, each typed by its task. See `reeltune.sample.read_samples` for errors."""
+    from reeltune.sample import read_samples
 
     return read_samples(path, sample_types())
 

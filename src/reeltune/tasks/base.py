@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel
 
 from reeltune.answers.final_answer import Mode, has_format, request, wrap
-from reeltune.data.samples import Sample
 from reeltune.errors import InputError
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.rounds import Judgment, ask_together, first_questions
+from reeltune.sample import Sample
 from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores, mean_intervals
 from reeltune.tasks.pictures import texts_picture
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.data.samples import Duration, Sample, Text
+from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.choices import read_letter
 from reeltune.tasks.multiple_choice import (

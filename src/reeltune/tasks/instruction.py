@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.data.samples import Sample, Text
+from reeltune.sample import Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.pictures import texts_picture

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.data.samples import FieldError, Sample, Text
+from reeltune.sample import FieldError, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
 from reeltune.tasks.choices import LETTERS, read_letter
 from reeltune.tasks.pictures import options_picture

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.data.samples import FieldError, Sample, Seconds, Text
+from reeltune.sample import FieldError, Sample, Seconds, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.boxes import Box, BoxField, box_text, boxes_text, overlaps, read_boxes
 from reeltune.tasks.pictures import boxes_picture

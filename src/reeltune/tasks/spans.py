@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from reeltune.answers.final_answer import Block
-from reeltune.data.samples import FieldError, Seconds
+from reeltune.sample import FieldError, Seconds
 
 PAST_DURATION_TOLERANCE = 0.1
 """Seconds a span may end after the video: public files round to tenths (our choice)."""

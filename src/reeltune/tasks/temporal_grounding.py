@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from pydantic import model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.data.samples import Duration, Sample, Text
+from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
 from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, read_spans, span_text

@@ -13,13 +13,13 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.samples import Sample
 from reeltune.distributed.world import World
 from reeltune.evaluation.runner import answer_all, metrics_by_task
 from reeltune.judges import Judge
 from reeltune.progress import Progress
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.reader import autocast
+from reeltune.sample import Sample
 from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.journal import Journal
 from reeltune.training.learner import Learner

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reeltune.data.samples import Sample
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError, SampleError
 from reeltune.models.types import Prompt
 from reeltune.rollout.engine import derive_seed
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader
+from reeltune.sample import Sample
 from reeltune.training.prompt_history import PromptHistory, is_zero_variance
 from reeltune.training.schedule import Schedule
 from reeltune.video.quarantine import Quarantine

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reeltune.data.samples import Sample, to_sample
 from reeltune.judges.base import Cost, RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading, Question, Rating, Reading
+from reeltune.sample import Sample, to_sample
 from reeltune.tasks import TASKS
 from reeltune.tasks.captioning.autodq import Row, f1_of_means, macro
 from reeltune.tasks.captioning.task import TASK

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reeltune.data.samples import to_sample
 from reeltune.errors import InputError
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.rounds import ask_together
+from reeltune.sample import to_sample
 from reeltune.tasks import TASKS
 from reeltune.tasks.base import Components, Mode, RewardOptions
 from reeltune.tasks.captioning.options import CaptioningOptions, CaptionOptions

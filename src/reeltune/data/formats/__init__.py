@@ -103,7 +103,7 @@ def read_json(path: Path) -> Any:
 def read_records(path: Path) -> list[Row]:
     """A list of objects from .json, .jsonl, .csv or .parquet (the last needs pyarrow)."""
     if path.suffix == ".jsonl":
-        from reeltune.data.samples import read_rows
+        from reeltune.sample import read_rows
 
         return [row for _, row in read_rows(path)]
     if path.suffix == ".csv":

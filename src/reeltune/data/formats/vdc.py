@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.data.formats import Annotations, Benchmark, Row
-from reeltune.data.samples import read_rows
 from reeltune.errors import InputError
+from reeltune.sample import read_rows
 
 INSTRUCTIONS = {
     "background": "Describe the background of the video in detail: the place, what is there, and how it changes.",

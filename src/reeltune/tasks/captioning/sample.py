@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass as validated
 
-from reeltune.data.samples import Sample, Text
+from reeltune.sample import Sample, Text
 from reeltune.tasks.captioning.structure import Subject
 
 INSTRUCTION = "Describe what happens in the video."

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from reeltune.data.samples import Text
+from reeltune.sample import Text
 
 EMPTY = "-"
 

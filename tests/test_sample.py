@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from reeltune.data.samples import require_videos
 from reeltune.errors import InputError
+from reeltune.sample import require_videos
 from reeltune.tasks import load_samples
 
 GROUNDING = {
