@@ -10,6 +10,7 @@ from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_source, load_sources, resolve_model
 from reeltune.distributed.world import ALONE, World
 from reeltune.models.policy import Policy, load_policy
+from reeltune.models.self_check import check_against_stock
 from reeltune.registry import Registry
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.hf import HFEngine
@@ -79,6 +80,14 @@ def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool =
     return policy
 
 
+def to_device(policy: Policy, device: torch.device) -> Policy:
+    """Move a policy; on a GPU its passes are others than on the CPU, and are held to the stock model's there too."""
+    policy.to(device)
+    if device.type != "cpu":
+        check_against_stock(policy)
+    return policy
+
+
 def build_reader(policy: Policy, recipe: Recipe) -> InputReader:
     cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
     return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
@@ -102,6 +111,7 @@ class Answerer:
 
 def build_answerer(recipe: Recipe, path: Path | None = None) -> Answerer:
     """On a GPU where there is one."""
-    policy = build_policy(recipe, path).to("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    policy = to_device(build_policy(recipe, path, self_check=device.type == "cpu"), device)
     policy.freeze_vision()
     return Answerer(policy, build_reader(policy, recipe), build_engine(policy, recipe))

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from reeltune import __version__
-from reeltune.build import Data, build_data, build_engine, build_policy, build_reader, model_directory
+from reeltune.build import Data, build_data, build_engine, build_policy, build_reader, model_directory, to_device
 from reeltune.config.recipe import Recipe
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
@@ -121,7 +121,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
-    policy = build_policy(recipe, checkpoint / "model" if checkpoint else None).to(world.device)
+    weights = checkpoint / "model" if checkpoint else None
+    policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
