@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 SHOWN = 5
@@ -33,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
         args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
     )
     benchmark = get_benchmark(args.format)
-    print(f"{args.output}: {len(found.rows)} {benchmark.task} samples of {found.videos} videos")
+    tasks = Counter(str(row["task"]) for row in found.rows)
+    kinds = ", ".join(f"{count} {task}" for task, count in tasks.items())
+    print(f"{args.output}: {kinds} samples of {found.videos} videos")
     for text, count in found.counts.items():
         print(f"  {count} {text}")
     for reason in found.refused[:SHOWN]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reeltune.data.formats import import_command
 from reeltune.data.repair import SPAN_FIELDS
 from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
 from reeltune.errors import InputError, SampleError, VideoError
@@ -60,6 +61,11 @@ def check_samples(
 
     `prompt_length` gives the tokens of a sample's prompt or raises SampleError: `PromptCheck.length` of a model.
     """
+    if command := import_command(path):
+        raise InputError(
+            f"{path}: no samples.jsonl, but a form that can be imported; make samples of it, with --videos the folder "
+            f"from which its video paths start: {command}"
+        )
     report = Report(path)
     lines = _read(report)
     if not report.rows:

@@ -131,12 +131,16 @@ class IdRegister:
 
 
 class VideoFinder:
-    """Finds the file an annotation means by a name: below the folder, with any video ending, or by name alone."""
+    """Finds the file an annotation means by a name: below the folder, with any video ending, or by name alone.
+
+    The path as the annotation gives it comes first. Raises InputError where a name fits several files: which one is
+    meant cannot be known.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._found: dict[str, Path | None] = {}
-        self._by_stem: dict[str, Path] | None = None
+        self._by_stem: dict[str, list[Path]] | None = None
 
     def find(self, name: str) -> Path | None:
         if name not in self._found:
@@ -154,17 +158,38 @@ class VideoFinder:
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
 
     def _search(self, name: str) -> Path | None:
-        for candidate in (name, *(f"{name}{ending}" for ending in VIDEO_ENDINGS)):
-            path = self.folder / candidate
-            if path.is_file():
-                return path
-        if (self.folder / name).is_dir():
-            return self.folder / name
+        exact = self.folder / name
+        if exact.is_file():
+            return exact
+        with_ending = [Path(f"{exact}{ending}") for ending in VIDEO_ENDINGS]
+        if found := self._only([path for path in with_ending if path.is_file()], name):
+            return found
+        return exact if exact.is_dir() else self._only(self._below(name), name)
+
+    def _below(self, name: str) -> list[Path]:
+        """Files anywhere below the folder that fit best: by the whole path, else by file name, else without ending."""
         if self._by_stem is None:
-            files = sorted(self.folder.rglob("*")) if self.folder.is_dir() else []
-            self._by_stem = {p.stem: p for p in reversed(files) if p.suffix.lower() in VIDEO_ENDINGS}
-        stem = Path(name).stem if name.lower().endswith(VIDEO_ENDINGS) else Path(name).name
-        return self._by_stem.get(stem)
+            self._by_stem = {}
+            for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else []:
+                if path.suffix.lower() in VIDEO_ENDINGS:
+                    self._by_stem.setdefault(path.stem, []).append(path)
+        wanted = Path(name)
+        known = name.lower().endswith(VIDEO_ENDINGS)
+        stem = self._by_stem.get(wanted.stem if known else wanted.name, [])
+        parts = wanted.parts
+        whole = [p for p in stem if (p if known else p.with_suffix("")).parts[-len(parts) :] == parts]
+        return whole or [path for path in stem if path.name == wanted.name] or stem
+
+    def _only(self, paths: list[Path], name: str) -> Path | None:
+        """The one file among the candidates; links to one file are one."""
+        different = list({path.resolve(): path for path in reversed(paths)}.values())
+        if len(different) > 1:
+            candidates = ", ".join(sorted(map(str, different)))
+            raise InputError(
+                f"video {name!r} may be any of {len(different)} files: {candidates}. Give --videos the folder from "
+                "which the annotation's paths start, or move the others away"
+            )
+        return different[0] if different else None
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -7,6 +7,7 @@ named `file.py` (its BENCHMARK), `file.py:object` or `module:object` on the comm
 
 import csv
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 from reeltune.errors import InputError
 from reeltune.registry import Registry
+from reeltune.sample import read_rows
 
 Row = dict[str, Any]
 """A row of samples.jsonl; `video` is the name the annotation gives, with or without an ending."""
@@ -51,6 +53,8 @@ class Benchmark:
     read: Callable[[Annotations], Iterator[Row]]
     seen: bool = True
     """False: written from public documentation, without a file of that form at hand."""
+    recognizes: Callable[[Row], bool] | None = None
+    """Whether an entry is of this form and of no other: `reeltune data check` then names the import."""
 
 
 def _check(name: str, found: Any) -> None:
@@ -65,6 +69,7 @@ FORMATS: Registry[Benchmark] = Registry(
         "activitynet-rtl": "reeltune.data.formats.activitynet_rtl:BENCHMARK",
         "carebench": "reeltune.data.formats.carebench:BENCHMARK",
         "charades-sta": "reeltune.data.formats.charades_sta:BENCHMARK",
+        "conversations": "reeltune.data.formats.conversations:BENCHMARK",
         "dream-1k": "reeltune.data.formats.dream_1k:BENCHMARK",
         "got10k": "reeltune.data.formats.got10k:BENCHMARK",
         "mmvu": "reeltune.data.formats.mmvu:BENCHMARK",
@@ -75,6 +80,7 @@ FORMATS: Registry[Benchmark] = Registry(
         "vdc": "reeltune.data.formats.vdc:BENCHMARK",
         "video-mme": "reeltune.data.formats.video_mme:BENCHMARK",
         "video-quality": "reeltune.data.formats.video_quality:BENCHMARK",
+        "video-r1": "reeltune.data.formats.video_r1:BENCHMARK",
     },
     check=_check,
 )
@@ -90,6 +96,40 @@ def get_benchmark(name: str) -> Benchmark:
     return FORMATS.get(f"{name}:BENCHMARK" if name.endswith(".py") else name)
 
 
+def import_command(path: Path) -> str | None:
+    """The command that makes samples of a file whose first entry is of a form we recognize; None for other files."""
+    try:
+        entry = _first_entry(path)
+    except InputError:
+        return None  # whoever reads the file says what is wrong with it
+    for name in formats():
+        recognizes = get_benchmark(name).recognizes
+        if recognizes and isinstance(entry, dict) and recognizes(entry):
+            words = ["reeltune", "data", "import", name, str(path), "--videos", str(path.parent)]
+            return shlex.join([*words, "-o", str(path.with_name(f"{path.stem}_samples.jsonl"))])
+    return None
+
+
+def _first_entry(path: Path) -> Any:
+    if _holds_lines(path):
+        return next((row for _, row in read_rows(path)), None)
+    value = read_json(path)
+    return value[0] if isinstance(value, list) and value else None
+
+
+def _holds_lines(path: Path) -> bool:
+    """JSON Lines, by whatever name: not a list, and .jsonl or an object in each of the first two lines."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            filled = (line.strip() for line in file if line.strip())
+            first, second = next(filled, ""), next(filled, "")
+    except (OSError, UnicodeDecodeError):
+        return False  # read_json says why
+    if first.startswith("["):
+        return False
+    return path.suffix == ".jsonl" or (first.endswith("}") and second.startswith("{"))
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; InputError when it cannot be read."""
     try:
@@ -102,14 +142,12 @@ def read_json(path: Path) -> Any:
 
 def read_records(path: Path) -> list[Row]:
     """A list of objects from .json, .jsonl, .csv or .parquet (the last needs pyarrow)."""
-    if path.suffix == ".jsonl":
-        from reeltune.sample import read_rows
-
-        return [row for _, row in read_rows(path)]
     if path.suffix == ".csv":
         return read_csv(path)
     if path.suffix == ".parquet":
         return _read_parquet(path)
+    if _holds_lines(path):
+        return [row for _, row in read_rows(path)]
     value = read_json(path)
     if isinstance(value, dict):
         value = next((part for part in value.values() if isinstance(part, list)), None)

@@ -1,0 +1,244 @@
+"""Conversations: the forms in which people keep video training data of their own.
+
+Which one a file has shows in its entries: LLaMA-Factory (JSON of `messages` and `videos`), ms-swift (the same as JSON
+Lines), ShareGPT (`conversations` of from and value, and `video`; LLaVA-Video writes `<image>` where its video goes),
+TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts).
+
+One question and one answer about one video make a sample. A question for a time that is answered by spans is
+temporal_grounding; one that lists options, answered by one of them, is multiple_choice; all others are instruction.
+Anything else is left out and counted.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reeltune.answers.final_answer import Block, answer_text
+from reeltune.data.formats import Annotations, Benchmark, Row
+from reeltune.data.formats._choices import listed_options
+from reeltune.data.formats._grounding import video_duration
+from reeltune.data.formats._training import LeftOut, entry_id, rows_of, video_file
+from reeltune.errors import VideoError
+from reeltune.tasks.choices import LETTERS, read_letter
+from reeltune.tasks.spans import Span, read_spans
+
+_ROLES = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "system": "system",
+}
+_VIDEO_PLACE = re.compile(r"[ \t]*<(?:video|image)>[ \t]*")
+
+_TIME = r"(?:\d+(?::\d{1,2}){1,2}(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s*(?:seconds?|secs?|s))?"
+_SPAN = (
+    rf"(?:{_TIME}\s*(?:to|and|until|till|through|-+>?|–|—|→|~)\s*{_TIME}"
+    rf"|\[\s*{_TIME}\s*,\s*{_TIME}\s*\]|\(\s*{_TIME}\s*,\s*{_TIME}\s*\))"
+)
+_LEAD = r"(?:(?:the|this|given|it|event|query|happens|occurs|is|takes|place|from|between|in|at|during)\s+)*"
+_SPANS = re.compile(rf"{_LEAD}{_SPAN}(?:\s*(?:[,;]|and)\s*(?:from\s+)?{_SPAN})*\s*\.?", re.IGNORECASE)
+
+_ASKS_FOR_TIME = re.compile(
+    r"(?:^|[.!?:;,\n]\s*)when\b|\bwhen\s+(?:do|does|did|is|are|was|were|will|can|exactly|in the video)\b"
+    r"|\b(?:at|during|in|from)?\s*(?:what|which)\s+(?:\w+\s+)?(?:time|times|second|seconds|moment|part|point|period)\b"
+    r"|\btime\s*-?(?:span|range|interval|period|window|segment|stamp|frame)s?\b|\b(?:start|end)(?:ing)?\s+times?\b"
+    r"|\b(?:moment|segment|interval)s?\b|\blocali[sz]e\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR_AMOUNT = re.compile(r"\bhow\s+(?:many|much|long|often|old)\b|\b(?:score|ratio)\b", re.IGNORECASE)
+
+
+def form_of(entry: Row, *, lines: bool) -> str | None:
+    """LLaMA-Factory, ms-swift, ShareGPT or TRL; None for an entry of no such form. `lines`: from JSON Lines."""
+    if "task" in entry:
+        return None
+    if isinstance(entry.get("conversations"), list):
+        return "ShareGPT"
+    if isinstance(entry.get("prompt"), list) and isinstance(entry.get("completion"), list):
+        return "TRL"
+    messages = entry.get("messages")
+    if not isinstance(messages, list):
+        return None
+    if any(isinstance(message, dict) and isinstance(message.get("content"), list) for message in messages):
+        return "TRL"
+    return "ms-swift" if lines else "LLaMA-Factory"
+
+
+def recognizes(entry: Row) -> bool:
+    return form_of(entry, lines=False) is not None
+
+
+def read(annotations: Annotations) -> Iterator[Row]:
+    lines = annotations.file.suffix == ".jsonl"
+    lengths: dict[str, float] = {}
+
+    def length(video: str) -> float:
+        if video not in lengths:
+            lengths[video] = _length(annotations, video)
+        return lengths[video]
+
+    def convert(entry: Row, number: int) -> Row:
+        annotations.counts[f"entries in the form of {form_of(entry, lines=lines)}"] += 1
+        return _row(entry, number, annotations, length)
+
+    yield from rows_of(annotations, convert, recognizes, "`messages`, `conversations`, or `prompt` and `completion`")
+
+
+def _length(annotations: Annotations, video: str) -> float:
+    try:
+        found = video_duration(annotations, video)
+    except VideoError as error:
+        raise LeftOut("questions for a time whose video cannot be read") from error
+    assert found is not None, "the video was found before"
+    return found
+
+
+def _row(entry: Row, number: int, annotations: Annotations, length: Callable[[str], float]) -> Row:
+    messages = _messages(entry)
+    video = _video(entry, messages)
+    question, answer = _question_and_answer(entry, messages, annotations)
+    video_file(annotations, video)
+    return {
+        "id": entry_id(entry.get("id"), number),
+        **_sample(question, answer, lambda: length(video), annotations),
+        "video": video,
+        "source": "conversations",
+    }
+
+
+def _messages(entry: Row) -> list[tuple[str, list[Row]]]:
+    """(role, parts of the content), a text being one part."""
+    messages = entry.get("conversations") or entry.get("messages") or []
+    if not messages and isinstance(entry.get("prompt"), list):
+        messages = [*entry["prompt"], *entry["completion"]]
+    found = []
+    for message in messages:
+        role = _ROLES.get(str(message.get("role") or message.get("from")).lower())
+        if role is None:
+            raise LeftOut("entries with messages of other roles (tools, functions)")
+        content = message.get("content") if message.get("content") is not None else message.get("value")
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+        found.append((role, [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]))
+    return found
+
+
+def _video(entry: Row, messages: list[tuple[str, list[Row]]]) -> str:
+    """The one video that an entry is about."""
+    parts = [part for _, parts in messages for part in parts]
+    kinds = {str(part.get("type")) for part in parts}
+    if any(entry.get(key) for key in ("image", "images")) or kinds & {"image", "image_url"}:
+        raise LeftOut("entries with images")
+    if any(entry.get(key) for key in ("audio", "audios")) or kinds - {"text", "video", "video_url"}:
+        raise LeftOut("entries with sound or other parts")
+    shown = [part for part in parts if part["type"] != "text"]
+    if any(part.get(key) is not None for part in shown for key in ("video_start", "video_end")):
+        raise LeftOut("entries about a part of a video (video_start, video_end)")
+    given = [*_as_list(entry.get("videos")), *_as_list(entry.get("video"))]
+    given += [next((part[key] for key in ("video", "path", "url", "video_url") if part.get(key)), "") for part in shown]
+    names = list(dict.fromkeys(name for name in map(_file_name, given) if name))
+    places = sum(str(part.get("text")).count("<video>") for part in parts if part["type"] == "text")
+    if len(names) > 1 or max(places, len(shown)) > 1:
+        raise LeftOut("entries with several videos")
+    if not names:
+        raise LeftOut("entries without a video")
+    return names[0]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _file_name(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("path") or value.get("video") or value.get("url")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise LeftOut("entries whose video is given as frames or bytes, not as a file")
+    return value.strip().removeprefix("file://")
+
+
+def _question_and_answer(
+    entry: Row, messages: list[tuple[str, list[Row]]], annotations: Annotations
+) -> tuple[str, str]:
+    turns = [(role, "\n".join(p.get("text") or "" for p in parts if p["type"] == "text")) for role, parts in messages]
+    roles = [role for role, _ in turns if role != "system"]
+    if roles.count("user") > 1 or roles.count("assistant") > 1:
+        raise LeftOut("entries of several turns")
+    if roles != ["user", "assistant"]:
+        raise LeftOut("entries without a question that an answer follows")
+    texts = dict(turns)
+    question, written = _VIDEO_PLACE.sub(" ", texts["user"]).strip(), texts["assistant"].strip()
+    answer = answer_text(written).text
+    if not question or not answer:
+        raise LeftOut("entries with an empty question or answer")
+    if texts.get("system") or entry.get("system"):
+        annotations.counts["system messages: not kept; a recipe has data.system"] += 1
+    if answer != written:
+        annotations.counts["answers with thoughts or tags: only the answer kept"] += 1
+    return question, answer
+
+
+def _sample(question: str, answer: str, length: Callable[[], float], annotations: Annotations) -> Row:
+    """The task and its own fields."""
+    if _SPANS.fullmatch(answer) and asks_for_time(question):
+        return _grounding(question, answer, length())
+    listed = listed_options(question)
+    if listed:
+        letter, _ = read_letter(Block(answer, tagged=True), listed.options)
+        if letter:
+            if listed.rest:
+                annotations.counts["lines below the options (how to answer): not kept"] += 1
+            return {
+                "task": "multiple_choice",
+                "question": listed.question,
+                "options": listed.options,
+                "target": letter,
+            }
+        if answer.strip("(). ").upper() in LETTERS:
+            raise LeftOut("answers by a letter that no option has")
+    return {"task": "instruction", "instruction": question, "response": answer}
+
+
+def _grounding(question: str, answer: str, duration: float) -> Row:
+    spans = written_spans(answer)
+    if spans is None:
+        raise LeftOut("answers by a reversed or impossible span")
+    if all(start >= duration for start, _ in spans):
+        raise LeftOut("answers by a span that starts after its video has ended")
+    return {
+        "task": "temporal_grounding",
+        "query": question,
+        "duration": duration,
+        "target": [list(span) for span in spans],
+    }
+
+
+def asks_for_time(question: str) -> bool:
+    """Whether a question wants a time span. A rule of ours, by words; amounts ("how many", "score") are no times."""
+    return bool(_ASKS_FOR_TIME.search(question)) and not _ASKS_FOR_AMOUNT.search(question)
+
+
+def written_spans(answer: str) -> tuple[Span, ...] | None:
+    """The spans in seconds of an answer that is nothing else.
+
+    >>> written_spans("2 to 5"), written_spans("From 0:02 to 1:05.5."), written_spans("2 to 5 dogs")
+    (((2.0, 5.0),), ((2.0, 65.5),), None)
+    """
+    return read_spans(Block(answer, tagged=False))[0] if _SPANS.fullmatch(answer) else None
+
+
+BENCHMARK = Benchmark(
+    task="temporal_grounding, multiple_choice, instruction",
+    source="your own files; the forms: LLaMA-Factory and ms-swift (their READMEs on custom data), ShareGPT, TRL",
+    splits="as you made them",
+    metric="that of each sample's task",
+    license="that of your data",
+    defects="which task an entry is for is told by its words: look at a few samples of each",
+    read=read,
+    recognizes=recognizes,
+    seen=False,
+)

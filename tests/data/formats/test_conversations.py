@@ -1,0 +1,352 @@
+"""Conversations and Video-R1, by the command, on files and videos made here."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reeltune.cli import main
+from reeltune.data.formats._choices import in_order, listed_options
+from reeltune.data.formats.conversations import asks_for_time, written_spans
+from reeltune.data.import_ import Imported, VideoFinder, import_annotations
+from reeltune.errors import InputError
+from reeltune.tasks import load_samples
+from reeltune.tasks.spans import span_text
+from reeltune.video.encode import write_video
+
+SECONDS = 8.0
+
+
+def clip(path: Path, shade: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, np.full((16, 32, 32, 3), shade, np.uint8), 2.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for name in ("0.mp4", "sub/1.mp4"):
+        clip(folder / name)
+    return folder
+
+
+def talk(question: object, answer: object, **fields: object) -> dict[str, Any]:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, "videos": ["0.mp4"], **fields}
+
+
+def dump(path: Path, entries: list[Any]) -> Path:
+    lines = path.suffix == ".jsonl"
+    path.write_text("".join(f"{json.dumps(e)}\n" for e in entries) if lines else json.dumps(entries))
+    return path
+
+
+def imported(folder: Path, videos: Path, *entries: Any, name: str = "conversations") -> tuple[list[Any], Imported]:
+    output = folder / "samples.jsonl"
+    found = import_annotations(name, [dump(folder / "mine.json", list(entries))], videos=videos, output=output)
+    return list(load_samples(output)), found
+
+
+LLAMA_FACTORY = talk("<video>When?", "2.0 to 5.0")
+SHAREGPT = {
+    "id": 7,
+    "conversations": [{"from": "human", "value": "<video>\nWhen?"}, {"from": "gpt", "value": "2.0 to 5.0"}],
+    "video": "0.mp4",
+}
+LLAVA_VIDEO = json.loads(json.dumps(SHAREGPT).replace("<video>", "<image>"))
+TRL = {
+    "messages": [
+        {"role": "user", "content": [{"type": "video", "video": "0.mp4"}, {"type": "text", "text": "When?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "2.0 to 5.0"}]},
+    ]
+}
+TRL_PLACE = {
+    "prompt": [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "When?"}]}],
+    "completion": [{"role": "assistant", "content": "2 to 5"}],
+    "videos": ["0.mp4"],
+}
+PROBLEM = {
+    "problem_id": 2,
+    "problem": "What?",
+    "data_type": "video",
+    "problem_type": "multiple choice",
+    "options": ["A. x", "B. y"],
+    "solution": "<answer>A</answer>",
+    "path": "./0.mp4",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "entry", "form", "identifier"),
+    [
+        ("a.json", LLAMA_FACTORY, "LLaMA-Factory", "row 1"),
+        ("a.json", SHAREGPT, "ShareGPT", "7"),
+        ("a.jsonl", LLAVA_VIDEO, "ShareGPT", "7"),
+        ("a.jsonl", LLAMA_FACTORY, "ms-swift", "row 1"),
+        ("a.json", TRL, "TRL", "row 1"),
+        ("a.jsonl", TRL_PLACE, "TRL", "row 1"),
+    ],
+)
+def test_the_check_names_the_import_that_reads_each_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, entry: dict, form: str, identifier: str
+) -> None:
+    clip(tmp_path / "0.mp4")
+    path = dump(tmp_path / file, [entry])
+    assert main(["data", "check", str(path)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    command = shlex.split(said.partition(": reeltune ")[2])
+    assert command[:4] == ["data", "import", "conversations", str(path)]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert f"1 entries in the form of {form}" in out and "1 temporal_grounding samples of 1 videos" in out
+    output = tmp_path / "a_samples.jsonl"
+    (sample,) = load_samples(output)
+    row = sample.model_dump()
+    assert row["target"] == ((2.0, 5.0),) and row["query"] == "When?" and row["id"] == identifier
+    assert row["duration"] == pytest.approx(SECONDS) and sample.video_path.samefile(tmp_path / "0.mp4")
+    assert main(["data", "check", str(output)]) == 0
+
+
+def test_video_r1(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [
+        PROBLEM,
+        {**PROBLEM, "problem_id": None, "solution": "<answer>B. y</answer>", "data_source": "CLEVRER"},
+        {**PROBLEM, "problem_type": "numerical"},
+        {**PROBLEM, "problem_type": "free-form"},
+        {**PROBLEM, "problem_type": "regression"},
+        {**PROBLEM, "data_type": "image", "path": "0.png"},
+        {**PROBLEM, "path": "none.mp4"},
+        {**PROBLEM, "options": ["B. y", "A. x"]},
+        {**PROBLEM, "solution": "<answer>C</answer>"},
+        {**PROBLEM, "process": "<think>x</think>"},
+    ]
+    path = dump(tmp_path / "r1.json", entries)
+    assert main(["data", "check", str(path)]) == 2
+    assert "reeltune data import video-r1 " in capsys.readouterr().err
+    output = tmp_path / "s.jsonl"
+    assert main(["data", "import", "video-r1", str(path), "--videos", str(videos), "-o", str(output)]) == 0
+    out = capsys.readouterr().out
+    for count in (
+        "3 multiple_choice samples of 1 videos",
+        "1 problems of type 'numerical', which no task here has: left out",
+        "1 problems of type 'free-form', which no task here has: left out",
+        "1 problems of type 'regression', which no task here has: left out",
+        "1 problems about data of type 'image': left out",
+        "1 entries whose video is not there: left out",
+        "1 problems whose options are not lettered A, B, C, ... in order: left out",
+        "1 letters past the options: sample dropped",
+        "1 written thoughts (process): not kept",
+    ):
+        assert count in out
+    rows = [sample.model_dump() for sample in load_samples(output)]
+    assert [(row["id"], row["target"], row["options"]) for row in rows] == [
+        ("2", "A", ("x", "y")),
+        ("row 2", "B", ("x", "y")),
+        ("2-2", "A", ("x", "y")),
+    ]
+    assert rows[1]["meta"] == {"type": "CLEVRER"}
+
+
+OPTIONS = "<video>\nWhat is it?\nOptions:\nA. a dog\nB. a cat\nAnswer with the letter."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "task", "fields"),
+    [
+        ("<video>When?", "0:02 to 0:05", "temporal_grounding", {"target": ((2, 5),)}),
+        ("When does he run?", "From 2s - 5 seconds.", "temporal_grounding", {"target": ((2, 5),)}),
+        ("Find the segment of 'x'", "[1, 2], [4, 5.5]", "temporal_grounding", {"target": ((1, 2), (4, 5.5))}),
+        ("When?", "<think>hm</think><answer>2 to 5</answer>", "temporal_grounding", {"target": ((2, 5),)}),
+        ("When?", "At night.", "instruction", {"instruction": "When?", "response": "At night."}),
+        ("How many are there when he runs?", "2 to 5", "instruction", {"response": "2 to 5"}),
+        ("Look at <video> now.", "ok", "instruction", {"instruction": "Look at now."}),
+        (OPTIONS, "B", "multiple_choice", {"question": "What is it?", "options": ("a dog", "a cat"), "target": "B"}),
+        (OPTIONS, "(A) a dog", "multiple_choice", {"target": "A"}),
+        (OPTIONS, "a cat", "multiple_choice", {"target": "B"}),
+        (OPTIONS, "It has fur.", "instruction", {"response": "It has fur."}),
+    ],
+)
+def test_the_words_decide_the_task(
+    tmp_path: Path, videos: Path, question: str, answer: str, task: str, fields: dict
+) -> None:
+    ((sample,), _) = imported(tmp_path, videos, talk(question, answer))
+    row = sample.model_dump()
+    assert row["task"] == task and {key: row[key] for key in fields} == fields
+
+
+def turn(role: str, content: object) -> dict[str, object]:
+    return {"role": role, "content": content}
+
+
+Q, A = turn("user", "<video>What?"), turn("assistant", "A dog.")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"messages": [Q, A, turn("user", "And?"), A], "videos": ["0.mp4"]}, "entries of several turns"),
+        (talk("?", "a", videos=["0.mp4", "sub/1.mp4"]), "entries with several videos"),
+        (talk("<video><video>?", "a"), "entries with several videos"),
+        (talk("?", "a", images=["x.png"]), "entries with images"),
+        (talk([{"type": "image", "image": "x.png"}], "a"), "entries with images"),
+        (talk("?", "a", audios=["x.wav"]), "entries with sound or other parts"),
+        (talk("?", "a", videos=[]), "entries without a video"),
+        (talk("?", "a", videos=["none.mp4"]), "entries whose video is not there"),
+        (talk("?", "a", videos=["sub"]), "entries whose video is a folder of frames"),
+        (
+            talk("?", "a", videos=[["1.jpg", "2.jpg"]]),
+            "entries whose video is given as frames or bytes, not as a file",
+        ),
+        (
+            talk([{"type": "video", "video": "0.mp4", "video_start": 3}, {"type": "text", "text": "?"}], "a"),
+            "entries about a part of a video (video_start, video_end)",
+        ),
+        (
+            {"messages": [Q, turn("tool", "x"), A], "videos": ["0.mp4"]},
+            "entries with messages of other roles (tools, functions)",
+        ),
+        ({"messages": [Q], "videos": ["0.mp4"]}, "entries without a question that an answer follows"),
+        (talk("<video>", "a"), "entries with an empty question or answer"),
+        (talk("When?", "5 to 2"), "answers by a reversed or impossible span"),
+        (talk("When?", "1914 to 1918"), "answers by a span that starts after its video has ended"),
+        (talk(OPTIONS, "E"), "answers by a letter that no option has"),
+    ],
+)
+def test_what_makes_no_sample_is_counted(tmp_path: Path, videos: Path, entry: dict, reason: str) -> None:
+    samples, found = imported(tmp_path, videos, talk("What?", "A dog."), entry)
+    assert len(samples) == 1
+    assert found.counts[f"{reason}: left out"] == 1
+    forms = sum(count for text, count in found.counts.items() if text.startswith("entries in the form of"))
+    assert forms == 2 and sum(found.counts.values()) == 3
+    with pytest.raises(InputError, match="no usable entry"):
+        imported(tmp_path, videos, entry)
+
+
+def test_what_is_not_kept_is_counted(tmp_path: Path, videos: Path) -> None:
+    entry = {"messages": [turn("system", "Be brief."), Q, A], "videos": ["0.mp4"]}
+    entries = [entry, talk(OPTIONS, "A"), talk("?", "<think>hm</think> a"), talk("When?", "7 to 12")]
+    samples, found = imported(tmp_path, videos, *entries)
+    assert len(samples) == 4 and samples[3].meta == {"past_duration": True}
+    assert found.counts == {
+        "entries in the form of LLaMA-Factory": 4,
+        "system messages: not kept; a recipe has data.system": 1,
+        "lines below the options (how to answer): not kept": 1,
+        "answers with thoughts or tags: only the answer kept": 1,
+        "spans that end after the video: kept, meta.past_duration says so": 1,
+    }
+
+
+def test_a_broken_video_costs_only_its_questions_for_a_time(tmp_path: Path) -> None:
+    clip(tmp_path / "v/0.mp4")
+    (tmp_path / "v/bad.mp4").write_bytes(b"no video")
+    samples, found = imported(tmp_path, tmp_path / "v", LLAMA_FACTORY, {**LLAMA_FACTORY, "videos": ["bad.mp4"]})
+    assert len(samples) == 1 and found.counts["questions for a time whose video cannot be read: left out"] == 1
+
+
+def test_lines_under_the_name_json_and_a_list_under_the_name_jsonl(tmp_path: Path, videos: Path) -> None:
+    lines = tmp_path / "lines.json"
+    lines.write_text("".join(json.dumps(LLAMA_FACTORY) + "\n" for _ in range(2)))
+    listed = tmp_path / "listed.jsonl"
+    listed.write_text(json.dumps([LLAMA_FACTORY, LLAMA_FACTORY], indent=1))
+    for path in (lines, listed):
+        found = import_annotations("conversations", [path], videos=videos, output=tmp_path / "s.jsonl")
+        assert len(found.rows) == 2
+
+
+def test_samples_and_unknown_files_are_checked_as_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, message in (('[{"x": 1}]', "expected one JSON object per line"), ("[1", "not JSON")):
+        (tmp_path / "x.json").write_text(text)
+        assert main(["data", "check", str(tmp_path / "x.json")]) == 2
+        said = capsys.readouterr().err
+        assert message in said and "data import" not in said
+
+
+def test_a_name_that_fits_several_videos_is_an_error(tmp_path: Path) -> None:
+    for shade, name in enumerate(("a/0.mp4", "b/0.mp4", "b/0.mkv", "c/x/1.mp4", "d/x/1.mp4")):
+        clip(tmp_path / "v" / name, 100 * (shade % 2)) if name.endswith("mp4") else (tmp_path / "v" / name).touch()
+    finder = VideoFinder(tmp_path / "v")
+    with pytest.raises(InputError, match=r"'0\.mp4' may be any of 2 files: .*a/0\.mp4, .*b/0\.mp4\. Give --videos"):
+        finder.find("0.mp4")
+    for name in ("0", "b/0", "x/1.mp4", "y/1.mp4", "0.avi"):
+        with pytest.raises(InputError, match=r"may be any of \d files"):
+            finder.find(name)
+    assert finder.find("./b/0.mp4") == tmp_path / "v/b/0.mp4"
+    assert finder.find("0.mkv") == tmp_path / "v/b/0.mkv"
+    assert VideoFinder(tmp_path).find("b/0.mp4") == tmp_path / "v/b/0.mp4"
+    assert finder.find("a/0") == tmp_path / "v/a/0.mp4"
+    (tmp_path / "v/b/0.mkv").unlink()
+    (tmp_path / "v/b/0.mp4").unlink()
+    (tmp_path / "v/b/0.mp4").symlink_to(tmp_path / "v/a/0.mp4")
+    assert VideoFinder(tmp_path / "v").find("0.mp4") is not None  # two names of one file
+
+
+def test_an_ambiguous_video_stops_the_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a/0.mp4", "b/0.mp4"):
+        clip(tmp_path / "v" / name)
+    path, output = dump(tmp_path / "mine.json", [LLAMA_FACTORY]), tmp_path / "s.jsonl"
+    arguments = ["data", "import", "conversations", str(path), "--videos", str(tmp_path / "v"), "-o", str(output)]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "a/0.mp4" in said and "b/0.mp4" in said and not output.exists()
+
+
+times = st.floats(0, 5000).map(lambda value: round(value, 2))
+
+
+@given(st.lists(st.tuples(times, times).map(sorted).filter(lambda s: s[1] > s[0] + 0.05), min_size=1, max_size=4))
+def test_spans_are_read_as_tasks_write_them(spans: list[list[float]]) -> None:
+    unique = tuple(dict.fromkeys((start, end) for start, end in spans))
+    assert written_spans(", ".join(span_text(span) for span in unique)) == unique
+
+
+@given(st.text("0123456789 to-:.,[]()sandw", max_size=60))
+@example("1 to 2 s, " * 2000 + "x")
+@example("0 " * 3000)
+def test_no_text_breaks_the_reader_of_spans(text: str) -> None:
+    for start, end in written_spans(text) or ():
+        assert 0 <= start <= end
+
+
+@pytest.mark.parametrize("text", ["2", "2 to 5 dogs", "about a dog from 2 to 5", "two to five", "", "2 5", "5 to 2"])
+def test_other_answers_are_no_spans(text: str) -> None:
+    assert written_spans(text) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("When?", True),
+        ("In which part of the video does he sit?", True),
+        ("Give the start and end times of: a dog runs.", True),
+        ("At what time does it rain?", True),
+        ("What does he hold when he sits?", False),
+        ("How long does it rain, and when?", False),
+        ("What is the score?", False),
+    ],
+)
+def test_questions_for_a_time(question: str, asked: bool) -> None:
+    assert asks_for_time(question) is asked
+
+
+words = st.text("abc xyz", min_size=1, max_size=8).filter(str.strip).map(lambda text: " ".join(text.split()))
+
+
+@given(words, st.lists(words, min_size=2, max_size=26), st.sampled_from(["{}. ", "({}) ", "{}) ", "{}: "]))
+def test_listed_options_are_read_back(question: str, options: list[str], mark: str) -> None:
+    lines = [mark.format(chr(65 + at)) + option for at, option in enumerate(options)]
+    listed = listed_options("\n".join([question, "", *lines, "Say which."]))
+    assert listed is not None
+    assert (listed.question, listed.options, listed.rest) == (question, options, "Say which.")
+    assert in_order(lines) and not in_order(lines[::-1])
+
+
+@pytest.mark.parametrize("text", ["What?", "A. x\nB. y", "What?\nA. x", "What?\nB. x\nC. y", "What? A. x B. y"])
+def test_other_questions_list_no_options(text: str) -> None:
+    assert listed_options(text) is None
