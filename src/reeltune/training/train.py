@@ -16,7 +16,16 @@ import torch
 import yaml
 
 from reeltune import __version__
-from reeltune.build import Data, build_data, build_engine, build_policy, build_reader, model_directory, to_device
+from reeltune.build import (
+    ENGINES,
+    Data,
+    build_data,
+    build_engine,
+    build_policy,
+    build_reader,
+    model_directory,
+    to_device,
+)
 from reeltune.config.recipe import Recipe
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
@@ -112,6 +121,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
         )
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
+    ENGINES.get(recipe.rollout.engine)
     if recipe.method == "grpo":
         loss = LOSSES.get(recipe.rl.loss)
         if not loss.divides_by_std and recipe.rl.advantage_scale != "none":
