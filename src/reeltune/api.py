@@ -11,17 +11,18 @@ print(groups[0].texts[0], groups[0].rewards.total)
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from reeltune.build import build_engine, build_policy, build_reader, load_tasks
+from reeltune.build import build_answerer, load_tasks
 from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, parse_recipe
-from reeltune.config.tree import load_tree
+from reeltune.config.tree import apply_override, load_tree, rename
 from reeltune.data.sources import load_source
+from reeltune.errors import InputError
 from reeltune.evaluation.runner import Metrics, answer, answer_all, metrics_by_task
 from reeltune.evaluation.score import score
 from reeltune.judges.base import Judge
@@ -31,7 +32,7 @@ from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine, SamplingParams, derive_seed
 from reeltune.rollout.group import Group
-from reeltune.rollout.reader import InputReader
+from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
 from reeltune.training.checkpoint import list_checkpoints
@@ -88,6 +89,10 @@ class Model:
         [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
         return found.text
 
+    def close(self) -> None:
+        """Give back what the engine holds, such as a server."""
+        self.engine.close()
+
     def save(self, directory: str | Path) -> None:
         """Write a plain Hugging Face directory."""
         self.policy.save(Path(directory))
@@ -95,12 +100,18 @@ class Model:
 
 def recipe(path: str | Path | Mapping[str, Any] | None = None, *overrides: str) -> Recipe:
     """A recipe from a YAML file or a mapping; `overrides` are `section.key=value`. InputError for a broken rule."""
-    tree: Any = load_tree(None if isinstance(path, Mapping) or path is None else Path(path), overrides)
     if isinstance(path, Mapping):
-        tree = {**path, **tree}
+        tree: dict[str, Any] = deepcopy(dict(path))
+        for each in overrides:
+            apply_override(tree, each)
+        rename(tree)
+    else:
+        tree = load_tree(None if path is None else Path(path), overrides)
     tree.setdefault("method", "grpo")
-    tree.setdefault("data", {"train": "-"})
-    return parse_recipe(tree, where=str(path or "recipe"))
+    # A model alone needs no data; training on "-" fails at once, since there is no such file.
+    if isinstance(tree.setdefault("data", {}), dict):
+        tree["data"].setdefault("train", "-")
+    return parse_recipe(tree, where="recipe" if path is None or isinstance(path, Mapping) else str(path))
 
 
 def load(model: "str | Path | Recipe", *overrides: str) -> Model:
@@ -109,9 +120,15 @@ def load(model: "str | Path | Recipe", *overrides: str) -> Model:
     On a GPU where there is one. InputError for a directory that is not whole.
     """
     own = model if isinstance(model, Recipe) else recipe(None, f"model.path={model}", *overrides)
+    _no_overrides(model, overrides)
     load_tasks(own)
-    policy = build_policy(own).to("cuda" if torch.cuda.is_available() else "cpu")
-    return Model(own, policy, build_reader(policy, own), build_engine(policy, own))
+    answerer = build_answerer(own, freeze=False)
+    return Model(own, answerer.policy, answerer.reader, answerer.engine)
+
+
+def _no_overrides(source: object, overrides: Sequence[str]) -> None:
+    if overrides and isinstance(source, Recipe):
+        raise InputError(f"overrides go with a path; a Recipe is taken as it is (got {overrides[0]!r})")
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
@@ -139,7 +156,9 @@ def reward(groups: Sequence[Group], recipe: Recipe | None = None, *, judge: Judg
 def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) -> Path:
     """Run a recipe as `reeltune train` does; returns the directory of the trained model."""
     own = source if isinstance(source, Recipe) else recipe(source, *overrides)
-    run(own, resume=resume)
+    _no_overrides(source, overrides)
+    if not run(own, resume=resume):
+        raise KeyboardInterrupt(f"the run was stopped; go on with resume=True ({own.run.dir})")
     return list_checkpoints(Path(own.run.dir) / "checkpoints")[-1] / "model"
 
 
@@ -149,7 +168,8 @@ def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: J
     with tempfile.TemporaryDirectory() as folder:
         quarantine = Quarantine(Path(folder) / "quarantine.jsonl", own.recipe.video.max_broken_share)
         limit = own.recipe.eval.max_new_tokens
-        found = answer_all(own.reader, own.engine, samples, max_new_tokens=limit, quarantine=quarantine)
+        with autocast(own.policy.device, own.recipe.optim.precision):
+            found = answer_all(own.reader, own.engine, samples, max_new_tokens=limit, quarantine=quarantine)
     return metrics_by_task(samples, found, judge)
 
 

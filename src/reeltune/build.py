@@ -93,10 +93,15 @@ def build_reader(policy: Policy, recipe: Recipe) -> InputReader:
     return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
 
 
-def build_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
-    """The recipe's engine, started."""
+def build_engine(policy: Policy, recipe: Recipe, *, version: int = 0) -> RolloutEngine:
+    """The recipe's engine, started and given the policy's weights as `version`."""
     engine = ENGINES.get(recipe.rollout.engine)(policy, recipe)
-    engine.start()
+    try:
+        engine.start()
+        engine.sync(policy.named_parameters, version)
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 
@@ -109,9 +114,10 @@ class Answerer:
     engine: RolloutEngine
 
 
-def build_answerer(recipe: Recipe, path: Path | None = None) -> Answerer:
-    """On a GPU where there is one."""
+def build_answerer(recipe: Recipe, path: Path | None = None, *, freeze: bool = True) -> Answerer:
+    """On a GPU where there is one; with `freeze` the tower is frozen, whatever the recipe says."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     policy = to_device(build_policy(recipe, path, self_check=device.type == "cpu"), device)
-    policy.freeze_vision()
+    if freeze:
+        policy.freeze_vision()
     return Answerer(policy, build_reader(policy, recipe), build_engine(policy, recipe))

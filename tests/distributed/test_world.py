@@ -76,7 +76,13 @@ def test_a_rank_whose_groups_teach_nothing_keeps_step(workshop: Any) -> None:
             'if int(sample.id[-1]) % 2:\n            return {"vowels": 0.5}\n        return {"vowels": sum',
         )
     )
-    common = ["rl.steps=3", "rl.groups_per_step=2", "eval.every=0", "packing.train_tokens=1"]
+    common = [
+        "rl.steps=3",
+        "rl.groups_per_step=2",
+        "eval.every=0",
+        "packing.train_tokens=1",
+        "rl.updates_per_rollout=2",
+    ]
     workshop.train("one", *common)
     workshop.train("two", *common, processes=2)
     idle = [row["groups_without_signal"] for row in workshop.metrics("one")]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import reeltune as rt
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +45,10 @@ def test_no_module_takes_the_place_of_a_public_name() -> None:
     """`import reeltune.NAME` would set it on the package, over the lazy one."""
     modules = {module.name for module in pkgutil.iter_modules(rt.__path__)}
     assert "sample" in modules and not modules & set(rt.__all__)
+
+
+def test_overrides_change_a_mapping_and_leave_its_other_keys() -> None:
+    recipe = rt.recipe({"model": {"path": "m"}, "rl": {"group_size": 4, "kl": 0.1}}, "rl.steps=5", "data.mode=think")
+    assert (recipe.rl.group_size, recipe.rl.kl, recipe.rl.steps, recipe.data.mode) == (4, 0.1, 5, "think")
+    with pytest.raises(rt.InputError, match="a Recipe is taken as it is"):
+        rt.load(recipe, "rl.steps=6")

@@ -80,3 +80,22 @@ def test_config_yaml_stays_what_the_run_began_with(workshop: Any) -> None:
     assert "changed since the run began: rl.steps: 2, now 3" in output
     assert (workshop.folder / "run" / "config.yaml").read_bytes() == before
     assert load_recipe(workshop.folder / "run" / "config-from-step-000002.yaml").rl.steps == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["rl.skipping={}"],
+        ["rewards.weights={vowels: {vowels: 5.0}}"],
+        ["model.mixture_of_depths={}"],
+        ["judge.kind=lexical", "rl.std_floor=0.1"],
+    ],
+)
+def test_a_setting_that_only_one_of_the_two_has_is_a_difference(workshop: Any, words: list[str]) -> None:
+    run = workshop.folder / "run"
+    recipe_file(workshop, run)
+    with pytest.raises(InputError, match="these settings are not those of"):
+        require_same_run(run, load_recipe(workshop.recipe, words))
+    (run / "config.yaml").write_text(yaml.safe_dump(load_recipe(workshop.recipe, words).model_dump(mode="json")))
+    with pytest.raises(InputError, match="these settings are not those of"):
+        require_same_run(run, load_recipe(workshop.recipe))

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     samples = load_source(args.samples, recipe.toyworld)
     claim_evaluation(args.output, recipe, model_directory(recipe), samples)
     answerer = build_answerer(recipe)
-    with autocast(answerer.policy.device, recipe.optim.precision):
+    with closing(answerer.engine), autocast(answerer.policy.device, recipe.optim.precision):
         answers = predict(
             answerer.reader,
             answerer.engine,

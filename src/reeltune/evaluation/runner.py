@@ -52,13 +52,17 @@ def answer_all(
     *,
     max_new_tokens: int,
     quarantine: Quarantine,
+    total: int | None = None,
     batch_size: int = 64,
 ) -> list[Answer | None]:
-    """One greedy completion per sample, in order; None, and an entry in the quarantine, where it cannot be read."""
+    """One greedy completion per sample, in order; None, and an entry in the quarantine, where it cannot be read.
+
+    `total`: the samples that the quarantine's limit is a share of, where these are a part of them.
+    """
     found: list[Answer | None] = []
     for start in range(0, len(samples), batch_size):
         batch = samples[start : start + batch_size]
-        prompts = read_prompts(reader, batch, quarantine, total=len(samples))
+        prompts = read_prompts(reader, batch, quarantine, total=total or len(samples))
         texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
         found += [next(texts) if each else None for each in prompts]
     return found

@@ -5,6 +5,7 @@ a sample depends on the seed and its id alone: shards, batches and kills do not 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
 
     total = identity.stop - identity.start
     progress = Progress(total, "select", unit="sample", initial=total - sum(map(len, todo)))
-    with progress, autocast(policy.device, recipe.optim.precision), torch.no_grad():
+    with closing(engine), progress, autocast(policy.device, recipe.optim.precision), torch.no_grad():
         for batch in todo:
             file.append(list(ask(batch)))
             progress.update(len(batch))

@@ -90,7 +90,11 @@ class Learner:
                     log_probs = [each.float() for each in self.module(members, self.temperature)]
                 for group, values in zip(members, log_probs, strict=True):
                     require_finite({"the learner's log-probs": values}, step=step, sample=group.sample.id)
-                losses = [objective(group, values) for group, values in zip(members, log_probs, strict=True)]
+                # A repeated pass has weight 0: it only takes part in the averaging.
+                losses = [
+                    objective(group, values) if real else (values.sum(), {})
+                    for group, values in zip(members, log_probs, strict=True)
+                ]
                 loss = torch.stack([each for each, _ in losses]).sum()
                 # Gradients are averaged over processes; the loss is a sum over all of them.
                 factor = float(self.world.size if real else 0)

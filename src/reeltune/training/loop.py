@@ -103,6 +103,7 @@ class Loop:
                 mine,
                 max_new_tokens=self.recipe.eval.max_new_tokens,
                 quarantine=self.eval_quarantine,
+                total=len(self.held_out),
             )
         answers = dict(world.gather(list(zip(numbers, found, strict=True))))
         ordered = [answers[number] for number in range(len(self.held_out))]

@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
-from reeltune.config.recipe import Recipe
+from reeltune.config.recipe import Recipe, parse_recipe
+from reeltune.config.tree import rename
 from reeltune.errors import InputError
 
+ABSENT = "(not set)"
 MAY_CHANGE = (
     "run", "checkpoint", "eval", "select", "watch", "judge", "packing", "rl.steps", "sft.steps", "rl.parity_tolerance",
     "video.cache", "video.cache_gib", "video.feature_cache_gib", "video.feature_disk_gib", "video.max_broken_share",
@@ -28,9 +30,13 @@ def require_same_run(run_dir: Path, recipe: Recipe) -> list[str]:
         raise InputError(f"{path} is not YAML ({error}): it was damaged; restore it, or begin a new run.dir") from None
     if not isinstance(before, dict):
         raise InputError(f"{path} is not a recipe: it was damaged; restore it, or begin a new run.dir")
-    known, wanted = _leaves(before), _leaves(recipe.model_dump(mode="json"))
+    rename(before)
     # A key that an older release did not write had the value that is the default now.
-    differing = [name for name in wanted if name in known and known[name] != wanted[name]]
+    earlier = parse_recipe(before, where=str(path))
+    known, wanted = _leaves(earlier.model_dump(mode="json")), _leaves(recipe.model_dump(mode="json"))
+    names = dict.fromkeys([*wanted, *known])
+    known, wanted = ({name: tree.get(name, ABSENT) for name in names} for tree in (known, wanted))
+    differing = [name for name in names if known[name] != wanted[name]]
     refused = [name for name in differing if not _may_change(name)]
     if refused:
         lines = "\n".join(f"  {name}: {known[name]!r}, now {wanted[name]!r}" for name in refused)

@@ -70,8 +70,10 @@ class GRPO:
             replaced: list[Group] = []
             while (fresh := self.source.resample(groups)) is not None:
                 for place, group in fresh.items():
+                    # Their graphs must not outlive them: only what they were rewarded is still needed.
+                    groups[place].state, groups[place].features = None, groups[place].features.detach()
                     replaced.append(groups[place])
-                    groups[place].state, groups[place] = None, group
+                    groups[place] = group
                 self.sample(step, list(fresh.values()), keep_graph=keep)
             # 3. Advantages [B, G] and each token's share of the loss [B, G, C].
             weigh(groups, self.config, learner)
@@ -90,7 +92,8 @@ class GRPO:
         # 4. Optimizer steps over all completion tokens.
         for update in range(self.config.updates_per_rollout):
             if update:
-                self.source.renew_features(groups)
+                with autocast(world.device, learner.precision):
+                    self.source.renew_features(groups)
             sums = learner.update(step, groups, self._objective(first=update == 0))
         self.engine.sync(learner.policy.named_parameters, step + 1)
         self.source.observe([*groups, *replaced])

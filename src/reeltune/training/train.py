@@ -94,10 +94,13 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
         announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
     if dry_run:
+        processes.leave()
         return True
     run_dir = Path(recipe.run.dir)
     with locked(run_dir) if world.is_main else nullcontext():
         try:
+            if world.is_main and resume and _checkpoint(run_dir, resume=True) != checked.checkpoint:
+                raise InputError(f"run.dir={str(run_dir)!r}: another run went on with it meanwhile; start again")
             finished = _run(recipe, checked, world)
         finally:
             if world.is_main and (run_dir / "config.yaml").exists():
@@ -114,7 +117,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
     changed = require_same_run(run_dir, recipe) if resume else []
     require_writable(run_dir)
     check_trackers(recipe.run.trackers)
-    directory = model_directory(recipe)
+    with world.main_first():
+        directory = model_directory(recipe)
     if not directory.is_dir():
         raise InputError(
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
@@ -137,9 +141,8 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
     learner = Learner(policy, optimizer, world, recipe)
-    engine = build_engine(policy, recipe)
+    engine = build_engine(policy, recipe, version=checked.first_step)
     try:
-        engine.sync(policy.named_parameters, checked.first_step)
         journal = _open_run(run_dir, recipe, world, resume_step=checked.first_step if checkpoint else None)
         try:
             source = _source(recipe, checked, policy, world)
@@ -227,6 +230,7 @@ def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
 def _open_run(run_dir: Path, recipe: Recipe, world: World, *, resume_step: int | None) -> Journal | None:
     """The run's identity and, on the main process, its journal."""
     if world.is_main:
+        discard_leftovers(run_dir / "checkpoints")
         write_identity(run_dir, recipe, world, resume_step=resume_step)
     world.wait()
     return Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers) if world.is_main else None
@@ -266,8 +270,6 @@ def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
         return None
     if not run_dir.exists():
         raise InputError(f"--resume: run.dir={str(run_dir)!r} does not exist; leave --resume out to begin it")
-    if root.exists():
-        discard_leftovers(root)
     return max(list_checkpoints(root), key=checkpoint_step, default=None)
 
 
