@@ -18,8 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -31,7 +30,6 @@ from variants import VARIANTS
 import lantnet
 from lantnet.generated.pairs import Recipe, as_8bit, speckled_pair
 from lantnet.methods.baselines import BASELINES
-from lantnet.methods.default import DefaultRecipe
 from lantnet.methods.recipes import RECIPES
 from lantnet.results.cleanup import erase_small_regions
 
@@ -99,16 +97,13 @@ def accuracy(pairs: Iterator[Pair], recipe: str, seeds: int) -> None:
 
 
 def ablation(folder: Path, seeds: int, only: str) -> None:
-    """Mean KC over seeds a pair, one network a run, one part changed at a time."""
+    """Mean KC over seeds a pair, one stage changed at a time."""
     pairs = list(real_pairs(folder))
     print(f"{'variant':<36}" + "".join(f"{pair.name[:11]:>12}" for pair in pairs) + f"{'mean':>9}{'worst +-':>9}")
-    for name, changes, patches in VARIANTS:
+    for name, recipe in VARIANTS.items():
         if only not in name:
             continue
-        with ExitStack() as stack:
-            stack.enter_context(mock.patch.dict(RECIPES, default=replace(DefaultRecipe(members=1), **changes)))
-            for patch in patches:
-                stack.enter_context(mock.patch.object(*patch))
+        with mock.patch.dict(RECIPES, default=recipe):
             runs = [kappas(pair, "default", seeds)[0] for pair in pairs]
         means = [statistics.fmean(values) for values in runs]
         worst = max(spread(values) for values in runs)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lantnet.generated.pairs import Pair, Recipe, speckled_pair
-from lantnet.methods.default import DefaultRecipe
+from lantnet.methods.default import DefaultRecipe, NetworkStage, TrainingStage
 from lantnet.methods.recipes import RECIPES
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "sar"
@@ -24,7 +24,9 @@ def one_core() -> None:
 @pytest.fixture
 def quick_default(monkeypatch: pytest.MonkeyPatch) -> DefaultRecipe:
     """The default recipe with one small network and few steps: its flow, in a second."""
-    recipe = replace(DefaultRecipe(), members=1, width=8, steps=40, crops=64)
+    recipe = replace(
+        DefaultRecipe(), network=NetworkStage(width=8), training=TrainingStage(members=1, steps=40, crops=128)
+    )
     monkeypatch.setitem(RECIPES, "default", recipe)
     return recipe
 

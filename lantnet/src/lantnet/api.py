@@ -42,6 +42,7 @@ def detect(
     min_pixels: int = 21,
     threshold: float = 0.5,
     tile: int = 1024,
+    false_alarm: float | None = None,
     progress: bool = False,
 ) -> Detection:
     """Find what changed between two co-registered SAR images of one place.
@@ -51,12 +52,13 @@ def detect(
     NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than `min_pixels`
     pixels are dropped; `threshold` is the probability above which a pixel counts as changed. The same seed gives
     the same result; `tile` (pixels) bounds the memory and does not change the result.
+    `false_alarm`: share of pixels that speckle alone may call changed (default recipe; None: .001).
     Errors: InputError with what to do about it.
     """
     first = _band(before, "before", valid, nodata)
     second = _band(after, "after", valid, nodata)
     maps = MemoryMaps(first.height, first.width)
-    options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile)
+    options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile, false_alarm)
     outcome = detect_bands(first, second, maps, options, Progress(progress))
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)

@@ -31,6 +31,7 @@ class Options:
     min_area: float | None = None
     threshold: float = 0.5
     tile: int = 1024
+    false_alarm: float | None = None
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, f"the seed must be 0 or more; {self.seed} was given.")
@@ -39,6 +40,14 @@ class Options:
             self.min_area is None or self.min_area > 0, f"the smallest area must be above 0; {self.min_area} was given."
         )
         _require(0 < self.threshold < 1, f"the threshold must lie between 0 and 1; {self.threshold} was given.")
+        _require(
+            self.false_alarm is None or 0 < self.false_alarm < 0.1,
+            f"the rate of false alarms must lie between 0 and .1; {self.false_alarm} was given.",
+        )
+        _require(
+            self.false_alarm is None or self.recipe != "paper",
+            "--false-alarm belongs to the default recipe: the published method has no such rate. Leave it out.",
+        )
         _require(self.tile >= 64, f"windows must be at least 64 pixels a side; {self.tile} was given.")
 
 
@@ -93,7 +102,7 @@ def detect_bands(before: Band, after: Band, maps: Maps, options: Options, progre
     start = time.perf_counter()
     scene = open_scene(before, after, scale=options.scale, tile=options.tile, track=progress.track)
     smallest = smallest_region(scene, options)
-    context = Context(options.seed, options.tile, progress.track, progress.steps)
+    context = Context(options.seed, options.tile, progress.track, progress.steps, options.false_alarm)
     model = recipe_named(options.recipe).learn(scene, context)
     counts = {"brighter": 0, "darker": 0, "no_data": 0}
     _map(scene, model, maps, context)

@@ -57,6 +57,10 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed"
     )
     parser.add_argument(
+        "--false-alarm", type=float, metavar="RATE",
+        help="share of pixels that speckle alone may call changed, for instance .0001 (default .001)",
+    )  # fmt: skip
+    parser.add_argument(
         "--tile", type=int, default=1024, help="side of the windows a scene is read in; bounds the memory"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -78,7 +82,7 @@ def _detect(options: argparse.Namespace) -> None:
 
     settings = Options(
         options.recipe, options.seed, declared_scale(options.scale), options.min_pixels, options.min_area,
-        options.threshold, options.tile,
+        options.threshold, options.tile, options.false_alarm,
     )  # fmt: skip
     report = detect_files(
         options.before, options.after, options.out, settings,

@@ -1,183 +1,246 @@
-"""The default recipe: pre-labels that hold on any scene, and a committee of small networks (our choice).
+"""The default recipe: a LANTNet that learns from several labellings at once (our choice).
 
-The networks are given both dates; the difference image, from which the labels come, gained nothing as an input.
-What each part is worth is measured in docs/lantnet.md.
+Stages are values: `RECIPES` and every row of the ablation are `DefaultRecipe`s that differ in a value. Each member of
+the ensemble learns from a labelling of its own, with layer attention and the noise-tolerant loss; levels.py says how
+the labels are found. The networks see both dates, not the difference that the labels come from.
+What each part is worth is measured in docs/accuracy.md.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
 from lantnet.methods.histograms import BINS, histogram
 from lantnet.methods.levels import (
-    LEVELS_HALO,
-    RATIO_HALO,
+    FEWEST,
+    FINE,
+    LABEL_HALO,
+    LAGS,
+    WIDE,
+    WIDE_HALO,
     Calibration,
+    Levels,
     Statistics,
-    change_level,
-    label,
+    evidence,
+    lagged,
     log_ratio,
-    majority,
-)
+    measure_levels,
+    member_labels,
+)  # fmt: skip
+from lantnet.methods.networks import LAYERS, Ensemble, LossStage, NetworkStage
 from lantnet.methods.recipe import Context, Model, NoChange
 from lantnet.methods.sampling import draw, gather
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
-from lantnet.scene.scene import Scene
-from lantnet.scene.windows import Window
+from lantnet.scene.scene import FILL, Scene
+from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32, Labels
 
-LAYERS = 3
 NO_DATA = 255
 PIXELS_AT_ONCE = 32_768
 """Per forward pass: what lies between the layers then fits the processor's cache, which is 7 times faster."""
-FEWEST = 21
-"""Sure changed pixels below which nothing counts as changed: less than the smallest region that is kept."""
+WHOLE = 4_194_304
+"""Pixels up to which levels are measured on the whole scene; above, on BLOCKS squares of BLOCK pixels a side."""
+BLOCK, BLOCKS = 512, 16
 NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
+WEAK = "Beside a strong change there is a weaker one; both are in the result."
+
+
+@dataclass(frozen=True)
+class LabelStage:
+    """spread: members learn from thresholds between the two that are measured (False: all from their middle).
+    margin: pixels within this share of the threshold are uncertain. weak_share: area of weak change, relative to
+    that of strong change, from which it counts; infinite: never."""
+
+    spread: bool = True
+    margin: float = 0.2
+    weak_share: float = 0.3
+
+    def thresholds(self, levels: Levels, members: int) -> list[float]:
+        every = levels.thresholds(members)
+        return every if self.spread or levels.strong is None else [math.sqrt(math.prod(levels.strong))] * members
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """crops: squares of `side` labelled pixels a class that members draw from. prior: how much of the excess of
+    changed pixels in them is taken back from the logits. schedule: "one-cycle" or "constant" learning rate."""
+
+    crops: int = 2048
+    side: int = 13
+    prior: float = 0.25
+    members: int = 5
+    steps: int = 110
+    batch: int = 32
+    learning_rate: float = 3e-3
+    schedule: str = "one-cycle"
+    normalised: bool = True
 
 
 @dataclass(frozen=True)
 class DefaultRecipe:
-    """One fixed setting for all scenes.
-
-    margin: pixels whose difference is within this share of the threshold are uncertain and not learned from.
-    crops: squares of `side` labelled pixels, half of them around changed pixels, that are learned from.
-    prior: how much of that excess of changed pixels is taken back from the logits, 0 (nothing) to 1 (all of it).
-    """
+    """One fixed setting for all scenes; `false_alarm`: share of pixels that may be called changed by speckle alone."""
 
     name: str = "default"
-    margin: float = 0.3
-    crops: int = 4096
-    side: int = 17
-    prior: float = 0.25
-    members: int = 8
-    width: int = 16
-    steps: int = 150
-    batch: int = 32
-    learning_rate: float = 3e-3
+    false_alarm: float = 1e-3
+    labels: LabelStage = field(default_factory=LabelStage)
+    network: NetworkStage = field(default_factory=NetworkStage)
+    loss: LossStage = field(default_factory=LossStage)
+    training: TrainingStage = field(default_factory=TrainingStage)
 
     def learn(self, scene: Scene, context: Context) -> Model:
+        if context.false_alarm is not None:
+            return replace(self, false_alarm=context.false_alarm)._learn(scene, context)
+        return self._learn(scene, context)
+
+    def _learn(self, scene: Scene, context: Context) -> Model:
         calibration = _calibration(scene, context)
-        threshold = self._threshold(scene, context, calibration)
+        levels = self._levels(scene, context, calibration)
         notes = calibration.remarks()
         record: dict[str, Any] = {
             "settings": asdict(self),
             "calibration": asdict(calibration) | {"shift_db": round(calibration.decibel, 3)},
-            "threshold": threshold,
+            "looks": round(calibration.looks, 2),
+            "levels": asdict(levels),
             "notes": notes,
         }
-        if threshold is None:
+        if levels.strong is None and levels.weak is None:
             return NoChange(record | {"notes": [*notes, NOTHING]})
+        if levels.strong is not None and levels.weak is not None:
+            notes.append(WEAK)
+        thresholds = self.labels.thresholds(levels, self.training.members)
         chosen = draw(
-            self._labels(scene, context, calibration, threshold, record),
-            {UNCHANGED: self.crops // 2, CHANGED: self.crops // 2},
+            self._classes(scene, context, calibration, levels, thresholds, record),
+            {UNCHANGED: self.training.crops // 2, CHANGED: self.training.crops // 2},
             context.seed,
             scene.width,
         )
         if record["pre_labels"]["changed"] < FEWEST or not len(chosen[UNCHANGED]):
             return NoChange(record | {"notes": [*notes, NOTHING]})
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
-        crops = torch.from_numpy(
-            gather(
-                self._stacks(scene, context, calibration, threshold),
-                index,
-                self.side // 2 + LAYERS,
-                scene.width,
-                "reflect",
-            )
-        )
-        with torch.random.fork_rng(devices=[]), context.steps(self.members * self.steps, "training") as step_done:
-            members = [self._train(crops, context.seed * 1000 + member, step_done) for member in range(self.members)]
-        network = Committee(members)
-        return DefaultModel(network.eval(), calibration, self._prior_offset(crops, record), record)
+        stacks = self._stacks(scene, context, calibration, levels, thresholds)
+        crops = torch.from_numpy(gather(stacks, index, self.training.side // 2 + LAYERS, scene.width, "reflect"))
+        return DefaultModel(self._ensemble(crops, record, context), calibration, levels, record)
 
-    def _threshold(self, scene: Scene, context: Context, calibration: Calibration) -> float | None:
+    def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
         counts = np.zeros(BINS, dtype=np.int64)
-        for window, outer, view in context.walk(scene, LEVELS_HALO, "difference image"):
-            level = majority(calibration.difference(view.before, view.after))
-            counts += histogram(window.cut(level, outer)[window.cut(view.valid, outer)])
-        return change_level(counts, calibration.noise)
+        busy: list[tuple[int, Window]] = []
+        floor = 3.3 * calibration.noise
+        for window in context.track(tiles(scene.height, scene.width, BLOCK), "levels"):
+            fine, _ = _strengths(scene, calibration, window)
+            counts += histogram(fine[fine > 0])
+            busy.append((int((fine > floor).sum()), window))
+        if scene.height * scene.width <= WHOLE:
+            chosen = [Window(0, 0, scene.height, scene.width)]
+        else:
+            chosen = [window for _, window in sorted(busy, key=lambda pair: -pair[0])[:BLOCKS]]
+        blocks = [_strengths(scene, calibration, window) for window in chosen]
+        return measure_levels(blocks, counts, calibration, self.false_alarm, self.labels.weak_share)
 
-    def _labels(
-        self, scene: Scene, context: Context, calibration: Calibration, threshold: float, record: dict[str, Any]
+    def _classes(
+        self,
+        scene: Scene,
+        context: Context,
+        calibration: Calibration,
+        levels: Levels,
+        thresholds: list[float],
+        record: dict[str, Any],
     ) -> Iterator[tuple[Window, Labels]]:
+        """What the middle member is sure of: where crops are drawn around."""
         found = np.zeros(3, dtype=np.int64)
-        for window, outer, view in context.walk(scene, LEVELS_HALO, "labels"):
-            labels = label(calibration.difference(view.before, view.after), threshold, self.margin)
-            labels[~view.valid] = NO_DATA
-            labels = window.cut(labels, outer)
-            found += np.bincount(labels.ravel(), minlength=256)[:3]
-            yield window, labels
+        middle = thresholds[len(thresholds) // 2]
+        for window, outer, view in context.walk(scene, LABEL_HALO, "labels"):
+            fine, wide = (calibration.strength(view.before, view.after, sigma) for sigma in (FINE, WIDE))
+            target, weight = member_labels(fine, wide, levels, middle, self.labels.margin)
+            classes = np.where(weight > 0, np.where(target > 0, CHANGED, UNCHANGED), UNCERTAIN).astype(np.uint8)
+            classes[~view.valid] = NO_DATA
+            classes = window.cut(classes, outer)
+            found += np.bincount(classes.ravel(), minlength=256)[:3]
+            yield window, classes
         names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}
         record["pre_labels"] = {name: int(found[code]) for name, code in names.items()}
 
     def _stacks(
-        self, scene: Scene, context: Context, calibration: Calibration, threshold: float
+        self, scene: Scene, context: Context, calibration: Calibration, levels: Levels, thresholds: list[float]
     ) -> Iterator[tuple[Window, Window, Float32]]:
-        """Both dates, normalised, the target 0 or 1, and the weight: 0 where uncertain or without data."""
-        reach = self.side // 2 + LAYERS
-        for window, outer, view in context.walk(scene, LEVELS_HALO + reach, "samples"):
-            target, weight = targets(calibration.difference(view.before, view.after), threshold, self.margin)
-            images = calibration.normalised(view.before, view.after)
-            yield window, outer, np.concatenate([images, target[None], (weight * view.valid)[None]])
+        """Both dates, normalised, then target and weight of every member."""
+        reach = self.training.side // 2 + LAYERS
+        for window, outer, view in context.walk(scene, LABEL_HALO + reach, "samples"):
+            fine, wide = (calibration.strength(view.before, view.after, sigma) for sigma in (FINE, WIDE))
+            channels = [_images(calibration, view.before, view.after, self.training.normalised)]
+            for threshold in thresholds:
+                target, weight = member_labels(fine, wide, levels, threshold, self.labels.margin)
+                channels.append(np.stack([target, weight * view.valid]))
+            yield window, outer, np.concatenate(channels).astype(np.float32)
 
-    def _prior_offset(self, crops: Tensor, record: dict[str, Any]) -> float:
-        """What to take from the logits, because changed pixels are more frequent in the crops than in the scene."""
-        inner = crops[:, -2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
-        in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
+    def _ensemble(self, crops: Tensor, record: dict[str, Any], context: Context) -> Ensemble:
+        """Every member learns from its own labels; its offset takes back that change is more frequent in the crops."""
+        training = self.training
+        members: list[nn.Module] = []
+        offsets = []
         sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
         in_scene = record["pre_labels"]["changed"] / sure
-        record["changed_share"] = {"crops": round(in_crops, 5), "scene": round(in_scene, 5)}
-        return self.prior * (_log_odds(in_crops) - _log_odds(in_scene))
+        with torch.random.fork_rng(devices=[]), context.steps(training.members * training.steps, "training") as done:
+            for member in range(training.members):
+                own = torch.cat([crops[:, :2], crops[:, 2 + 2 * member : 4 + 2 * member]], dim=1)
+                members.append(self._train(own, context.seed * 1000 + member, done))
+                inner = own[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
+                in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
+                offsets.append(training.prior * (_log_odds(in_crops) - _log_odds(in_scene)))
+        return Ensemble(members, offsets).eval()
 
     def _train(self, crops: Tensor, seed: int, step_done: Callable[[], object]) -> nn.Module:
-        """One network by Adam with one cycle of the learning rate, on crops turned and mirrored at random."""
+        """One network, on crops turned and mirrored at random."""
         torch.manual_seed(seed)
-        channels = crops.shape[1] - 2
-        network = small_network(channels, self.width)
-        optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=1e-4)
-        schedule = one_cycle(optimizer, self.learning_rate, self.steps)
-        for _ in range(self.steps):
-            batch = turned(crops[torch.randint(len(crops), (self.batch,))], int(torch.randint(8, ())))
-            images, labels = batch[:, :channels], batch[:, channels:, LAYERS:-LAYERS, LAYERS:-LAYERS]
+        training = self.training
+        network = self.network.build(2)
+        optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=1e-4)
+        schedule: LRScheduler
+        if training.schedule == "constant":
+            schedule = ConstantLR(optimizer, factor=1.0, total_iters=training.steps)
+        else:
+            schedule = OneCycleLR(optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.15)
+        for _ in range(training.steps):
+            batch = turned(crops[torch.randint(len(crops), (training.batch,))], int(torch.randint(8, ())))
+            images, labels = batch[:, :2], batch[:, 2:, LAYERS:-LAYERS, LAYERS:-LAYERS]
             optimizer.zero_grad()
-            mean_cross_entropy(network(images)[:, 0], labels[:, 0], labels[:, 1]).backward()
+            self.loss(network(images)[:, 0], labels[:, 0], labels[:, 1]).backward()
             optimizer.step()
             schedule.step()
             step_done()
         return network
 
 
-def targets(difference: Float32, threshold: float, margin: float) -> tuple[Float32, Float32]:
-    """What to learn at each pixel, 0 or 1, and with what weight: 0 where the label is uncertain; both (H, W)."""
-    labels = label(difference, threshold, margin)
-    return (labels == CHANGED).astype(np.float32), (labels != UNCERTAIN).astype(np.float32)
+@dataclass
+class DefaultModel:
+    network: nn.Module
+    calibration: Calibration
+    levels: Levels
+    record: dict[str, Any]
+    halo: int = LABEL_HALO
 
+    @property
+    def shift(self) -> float:
+        return self.calibration.shift
 
-def small_network(channels: int, width: int) -> nn.Module:
-    """(B, C, H, W) normalised dates -> (B, 1, H - 6, W - 6) logits of change: three 3x3 layers, so 7x7 as published."""
-    layers: list[nn.Module] = []
-    for inputs in (channels, *[width] * (LAYERS - 1)):
-        layers += [nn.Conv2d(inputs, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
-
-
-def one_cycle(optimizer: Optimizer, rate: float, steps: int) -> OneCycleLR:
-    """The learning rate rises over the first 15 % of the steps and falls to nothing by the last."""
-    return OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
-
-
-def mean_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Of all pixels together, by weight; a batch without weight costs nothing."""
-    loss = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
-    return loss / weight.sum().clamp_min(1)
+    def probability(self, before: Float32, after: Float32) -> Float32:
+        """The ensemble's, and 0 where nothing stands out from the noise at the chosen rate of false alarms."""
+        images = _images(self.calibration, before, after, self.record["settings"]["training"]["normalised"])
+        padded = np.pad(images, ((0, 0), (LAYERS, LAYERS), (LAYERS, LAYERS)), mode="reflect")
+        height, width = before.shape
+        probability = np.empty((height, width), dtype=np.float32)
+        rows = max(PIXELS_AT_ONCE // width, 1)
+        with torch.inference_mode():
+            for top in range(0, height, rows):
+                strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * LAYERS])
+                probability[top : top + rows] = torch.sigmoid(self.network(strip)[0, 0]).numpy()
+        fine, wide = (self.calibration.strength(before, after, sigma) for sigma in (FINE, WIDE))
+        return np.where(evidence(fine, wide, self.levels), probability, np.float32(0))
 
 
 def turned(batch: Tensor, way: int) -> Tensor:
@@ -186,53 +249,39 @@ def turned(batch: Tensor, way: int) -> Tensor:
     return batch.rot90(way & 3, (-2, -1))
 
 
-class Committee(nn.Module):
-    """The mean of the logits of several networks."""
-
-    def __init__(self, members: list[nn.Module]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.stack([member(images) for member in self.members]).mean(dim=0)
-
-
-@dataclass
-class DefaultModel:
-    network: nn.Module
-    calibration: Calibration
-    offset: float
-    record: dict[str, Any]
-    halo: int = LAYERS
-
-    @property
-    def shift(self) -> float:
-        return self.calibration.shift
-
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        images = self.calibration.normalised(before, after)
-        padded = np.pad(images, ((0, 0), (LAYERS, LAYERS), (LAYERS, LAYERS)), mode="reflect")
-        height, width = before.shape
-        probability = np.empty((height, width), dtype=np.float32)
-        rows = max(PIXELS_AT_ONCE // width, 1)
-        with torch.inference_mode():
-            for top in range(0, height, rows):
-                strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * LAYERS])
-                probability[top : top + rows] = torch.sigmoid(self.network(strip)[0, 0] - self.offset).numpy()
-        return probability
-
-
 def _log_odds(share: float) -> float:
     share = min(max(share, 1e-6), 1 - 1e-6)
     return math.log(share / (1 - share))
 
 
+def _images(calibration: Calibration, before: Float32, after: Float32, normalised: bool) -> Float32:
+    """(2, H, W): what the networks see."""
+    if normalised:
+        return calibration.normalised(before, after)
+    return np.stack([before, calibration.aligned(after)])
+
+
+def _strengths(scene: Scene, calibration: Calibration, window: Window) -> tuple[Float32, Float32]:
+    """|R| of a window in both smoothings, 0 without data."""
+    outer = window.grow(WIDE_HALO + FILL, scene.height, scene.width)
+    view = scene.read(outer)
+    fine, wide = (
+        window.cut(np.where(view.valid, calibration.strength(view.before, view.after, sigma), np.float32(0)), outer)
+        for sigma in (FINE, WIDE)
+    )
+    return fine, wide
+
+
 def _calibration(scene: Scene, context: Context) -> Calibration:
     statistics = Statistics()
-    for window, outer, view in context.walk(scene, RATIO_HALO, "calibration"):
+    for window, outer, view in context.walk(scene, WIDE_HALO + max(LAGS.values()), "calibration"):
+        ratio = log_ratio(view.before, view.after)
         valid = window.cut(view.valid, outer)
-        before, after, ratio = (
-            window.cut(values, outer)[valid] for values in (view.before, view.after, log_ratio(view.before, view.after))
-        )
-        statistics.add(ratio, before, after)
+        pixels = (window.cut(values, outer)[valid] for values in (ratio, view.before, view.after))
+        statistics.add_pixels(*pixels)
+        for sigma, lag in LAGS.items():
+            # Columns to the right of the window belong to its own pixels' differences.
+            reach = Window(window.top, window.left, window.height, min(window.width + lag, scene.width - window.left))
+            smooth = ratio if sigma == FINE else log_ratio(view.before, view.after, sigma)
+            statistics.add_lags(sigma, lagged(reach.cut(smooth, outer), reach.cut(view.valid, outer), lag))
     return statistics.calibration()

@@ -38,6 +38,8 @@ class Context:
     track: Track
     steps: Callable[[int, str], Any]
     """steps(total, name) is a context manager that gives a function to call after every training step."""
+    false_alarm: float | None = None
+    """Share of pixels that speckle alone may change; None: the recipe's own."""
 
     def windows(self, scene: Scene, name: str) -> Iterable[Window]:
         return self.track(tiles(scene.height, scene.width, self.tile), name)
