@@ -62,7 +62,7 @@ def _header(rows: Sequence[Row], options: Options, broken: int) -> str:
         ("answers per sample", ", ".join(map(str, repeats))),
         ("right or wrong", "0 < passes < K"),
         ("measured", f"std ≥ {options.min_std:g} and {options.level} ≥ {options.min_level:g}"),
-        ("size", "all that can teach" if options.size is None else f"at most {options.size}, by rank"),
+        ("size", "all informative ones" if options.size is None else f"at most {options.size}, by rank"),
         ("quotas", ", ".join(map(str, options.quotas)) or "none"),
         ("model", ", ".join(sorted({each.model for each, _ in rows}))),
         ("sampling", ", ".join(sorted({each.sampling for each, _ in rows}))),
@@ -87,7 +87,7 @@ def _kinds(rows: Sequence[Row]) -> str:
     return section(
         "What was found",
         table(["Class", *map(text, tasks), "Samples", "Kept"], lines),
-        table(["Can teach, but left out", "Samples"], left_out) if left_out else "",
+        table(["Informative, but left out", "Samples"], left_out) if left_out else "",
         lead="Classes of the answers' scores: the content alone, without the reward for the format.",
     )
 
@@ -159,14 +159,14 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
     ]
     chart = line_chart(
         curves,
-        title="Samples that can teach",
+        title="Informative samples",
         note=f"{options.level} ≥ {options.min_level:g}",
         x_label="least std",
         levels=[Level("size", options.size)] if options.size else [],
     )
     return section(
         "Other thresholds",
-        table(["Samples that can teach", *(f"{options.level} ≥ {level:g}" for level in levels)], cells),
+        table(["Informative samples", *(f"{options.level} ≥ {level:g}" for level in levels)], cells),
         f'<div class="charts">{chart}</div>',
         lead="Measured scores only, before size and quotas. Choose again with reeltune select --from stats.jsonl.",
     )
