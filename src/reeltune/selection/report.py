@@ -21,7 +21,7 @@ EXAMPLES = 3
 STDS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 LEVELS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 ASKED = ("query", "question", "instruction", "object")
-COLOURS = ("grpo", "sft", "truth", "violet", "base")
+COLORS = ("grpo", "sft", "truth", "violet", "base")
 MEANING = {
     "all wrong": "no answer was right: nothing to reinforce",
     "all right": "every answer was right: nothing left to learn",
@@ -154,7 +154,7 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
         for std in stds
     ]
     curves = [
-        Series(task, _curve([each for each in measured if each.task == task], options), COLOURS[number % len(COLOURS)])
+        Series(task, _curve([each for each in measured if each.task == task], options), COLORS[number % len(COLORS)])
         for number, task in enumerate(sorted({each.task for each in measured}))
     ]
     chart = line_chart(
