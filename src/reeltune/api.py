@@ -36,7 +36,7 @@ from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
-from reeltune.training.checkpoint import list_checkpoints
+from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.schedule import Schedule, make_schedule
 from reeltune.training.train import train as run
 from reeltune.video.quarantine import Quarantine
@@ -175,7 +175,7 @@ def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) 
     _no_overrides(source, overrides)
     if not run(own, resume=resume):
         raise KeyboardInterrupt(f"the run was stopped; go on with resume=True ({own.run.dir})")
-    return list_checkpoints(Path(own.run.dir) / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(Path(own.run.dir) / "checkpoints")[-1])
 
 
 def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: Judge | None = None) -> Metrics:

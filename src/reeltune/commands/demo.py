@@ -110,9 +110,9 @@ def _trained(recipe: "Recipe") -> bool:
 
 
 def _last_model(run_dir: Path) -> Path:
-    from reeltune.training.checkpoint import list_checkpoints
+    from reeltune.training.checkpoint import list_checkpoints, trained_model
 
-    return list_checkpoints(run_dir / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(run_dir / "checkpoints")[-1])
 
 
 def _training_seconds(run_dir: Path) -> float:

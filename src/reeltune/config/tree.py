@@ -21,6 +21,7 @@ MAX_BASES = 8
 """Mappings, lists and values, each counted as often as aliases repeat it."""
 
 RENAMED = {
+    "model.freeze_vision": "model.freeze",
     "rewards.generalised_iou": "rewards.generalized_iou",
     "rl.skipping.max_replaced": "rl.skipping.max_resampled",
     "rewards.captioning": "rewards.options.captioning",

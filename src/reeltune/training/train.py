@@ -32,6 +32,7 @@ from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.files import existing, write_json, write_text
 from reeltune.judges import Judge
+from reeltune.models.loading import require_bitsandbytes
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
 from reeltune.rewards.faults import RewardFaults
@@ -46,6 +47,7 @@ from reeltune.training.checkpoint import (
     discard_leftovers,
     list_checkpoints,
     load_optimizer,
+    resumable_weights,
 )
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
@@ -123,6 +125,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
         raise InputError(
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
+    if recipe.adapter and recipe.adapter.quantize == "nf4":
+        require_bitsandbytes()
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
@@ -135,7 +139,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
-    weights = checkpoint / "model" if checkpoint else None
+    weights = resumable_weights(checkpoint) if checkpoint else None
     policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
@@ -202,7 +206,10 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
     reference = None
-    if recipe.rl.kl > 0:
+    if recipe.rl.kl > 0 and recipe.adapter:
+        # No second model: this one as it began.
+        reference = learner.policy
+    elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
         reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
         reference.eval()
