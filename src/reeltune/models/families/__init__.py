@@ -27,6 +27,7 @@ FAMILIES: Registry[type[Family]] = Registry(
         "qwen2_vl": _PLACE + "qwen2_5_vl:Qwen2VL",
         "qwen2_5_vl": _PLACE + "qwen2_5_vl:Qwen25VL",
         "qwen3_vl": _PLACE + "qwen3_vl:Qwen3VL",
+        "qwen3_5": _PLACE + "qwen3_5:Qwen35",
         "llava": _PLACE + "llava:Llava",
         "internvl": _PLACE + "internvl:InternVL",
     },
