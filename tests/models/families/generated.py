@@ -65,7 +65,9 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
     model = AutoModelForImageTextToText.from_config(made)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2 and "embed" not in name:
+            if "embed_tokens" in name:  # so that each token matters to what follows
+                parameter.mul_(40.0)
+            elif parameter.ndim >= 2 and "embed" not in name:
                 parameter.mul_(4.0)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
