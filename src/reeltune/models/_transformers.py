@@ -184,7 +184,7 @@ def flash_on_cpu_backward(
 
 def short_convolution(net: Any, inputs: Tensor) -> Tensor:
     """The causal convolution of a gated delta net with its activation, [R, L, X] -> [R, L, X]."""
-    convolve = _beside(net, "causal_conv1d_fn")
+    convolve = _beside(net, "causal_conv1d_fn", inputs.device)
     weight, bias = net.conv1d.weight.squeeze(1), net.conv1d.bias
     output: Tensor = convolve(inputs.transpose(1, 2), weight, bias, activation=net.activation)
     return output.transpose(1, 2)
@@ -199,7 +199,7 @@ def delta_rule(
     """
     name = "torch_chunk_gated_delta_rule" if query.shape[1] > 1 else "torch_recurrent_gated_delta_rule"
     with torch.autocast(query.device.type, enabled=False):
-        output, last = _beside(net, name)(
+        output, last = _beside(net, name, query.device)(
             query,
             key,
             value,
@@ -212,11 +212,12 @@ def delta_rule(
     return output, last
 
 
-def _beside(net: Any, name: str) -> Any:
-    """The function `name` of the file that the stock class of `net` stands in."""
+def _beside(net: Any, name: str, device: torch.device) -> Any:
+    """The function `name` of the file that the stock class of `net` stands in; on a CPU without what is put around it
+    to call a GPU's kernels."""
     for base in type(net).__mro__:
         if (found := getattr(sys.modules[base.__module__], name, None)) is not None:
-            return found
+            return inspect.unwrap(found) if device.type == "cpu" else found
     raise InputError(f"{type(net).__name__} has no {name} beside it with {versions()}; install a tested version")
 
 
