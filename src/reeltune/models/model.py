@@ -15,6 +15,7 @@ from reeltune.models.chat import max_positions, prompt_ids, render_prompt
 from reeltune.models.families.base import Family
 from reeltune.models.families.patches import project_patches_by_matrix
 from reeltune.models.mixture_of_depths.install import is_routed
+from reeltune.models.shared_prefix import recurrent
 from reeltune.models.shared_prefix.attention import SharedAttention, enable
 from reeltune.models.shared_prefix.last_layer import narrow
 from reeltune.models.types import Prompt, VideoFeatures
@@ -37,6 +38,7 @@ class Policy(nn.Module):
         self.banned: Tensor
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
+        recurrent.enable(self.language_model)
         # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
         if family.deepstack_layers < len(self.language_model.layers):
             narrow(self.language_model)

@@ -52,13 +52,13 @@ def load_policy(
     check_attention(attention)
     config = open_config(path)
     adapter = make_family(config, path, family)
+    adapter.refuse_inseparable(config.get_text_config(), path)
     check_weight_files(path)
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if quantize:
         options["quantization_config"] = nf4(dtype)
     model = open_routed(path, config, mixture_of_depths, **options)
     refuse_not_finite(path, model)
-    adapter.refuse_inseparable(config.get_text_config(), path)
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
