@@ -43,6 +43,13 @@ def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def whole_lines(path: Path) -> list[str]:
     """The lines that end with a line feed, without it; what a kill cut off at the end is left out.
 

@@ -21,6 +21,7 @@ MAX_NODES = 200_000
 RENAMED = {
     "rewards.generalised_iou": "rewards.generalized_iou",
     "rl.skipping.max_replaced": "rl.skipping.max_resampled",
+    "rewards.captioning": "rewards.options.captioning",
 }
 """Keys of earlier versions: read as the new key, with a note."""
 

@@ -1,6 +1,7 @@
 """What a run says at its start and at its end, to stderr."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from reeltune.build import Data, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.distributed.world import World
+from reeltune.files import existing
 from reeltune.training.checkpoint import list_checkpoints
 from reeltune.training.journal import read_jsonl
 from reeltune.training.watch import Watch
@@ -42,7 +44,7 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: 
         _say(f"resumes after step {first_step}")
     for each in changed:
         _say(f"changed since the run began: {each}")
-    _say(f"writes to {recipe.run.dir}")
+    _say(f"writes to {recipe.run.dir} ({shutil.disk_usage(existing(Path(recipe.run.dir))).free / 2**30:.1f} GiB free)")
 
 
 def closing(recipe: Recipe, watch: Watch, page: Path, *, finished: bool) -> None:

@@ -30,7 +30,7 @@ from reeltune.config.recipe import Recipe
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
-from reeltune.files import write_json, write_text
+from reeltune.files import existing, write_json, write_text
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
@@ -275,9 +275,7 @@ def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
 
 def require_writable(run_dir: Path) -> None:
     """InputError when the run directory cannot be made or written; nothing is left behind."""
-    place = run_dir
-    while not place.exists():
-        place = place.parent
+    place = existing(run_dir)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
