@@ -148,10 +148,13 @@ def _no_overrides(source: object, overrides: Sequence[str]) -> None:
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
-    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks."""
+    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks.
+
+    InputError where one cannot be used: `reeltune.train` and `evaluate` set a few aside and count them.
+    """
     for each in tasks:
         load_task_file(each)
-    return load_source(str(path), toyworld or ToyworldConfig())
+    return load_source(str(path), toyworld or ToyworldConfig()).require(0.0).samples
 
 
 def schedule(recipe: Recipe, sizes: Sequence[int]) -> Schedule:

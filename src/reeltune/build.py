@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.sources import load_source, load_sources, resolve_model
+from reeltune.data.sources import Pool, load_source, load_sources, resolve_model
 from reeltune.distributed.world import ALONE, World
 from reeltune.models.adapter import install, merge
 from reeltune.models.adapter_folder import (
@@ -42,23 +42,36 @@ ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
 
 @dataclass(frozen=True)
 class Data:
-    """The samples of each source, in order, and those to evaluate on."""
+    """What is trained on and what is evaluated on, each with its faults."""
 
-    sources: list[list[Sample]]
-    held_out: list[Sample]
+    train: Pool
+    evaluated: Pool
+
+    @property
+    def sources(self) -> list[list[Sample]]:
+        return self.train.sources
 
     @property
     def samples(self) -> list[Sample]:
-        return [sample for source in self.sources for sample in source]
+        return self.train.samples
+
+    @property
+    def held_out(self) -> list[Sample]:
+        return self.evaluated.samples
 
 
 def build_data(recipe: Recipe, world: World = ALONE) -> Data:
-    """Read data.train and, where the run evaluates, eval.data; the recipe's own tasks first."""
+    """Read data.train and, where the run evaluates, eval.data; the recipe's own tasks first.
+
+    InputError when more than video.max_broken_share of either cannot be used.
+    """
     load_tasks(recipe)
     with world.main_first():
-        sources = load_sources(recipe.data.train, recipe.toyworld)
-        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
-    return Data(sources, held_out)
+        train = load_sources(recipe.data.train, recipe.toyworld)
+        evaluates = recipe.eval.data and recipe.eval.every
+        held_out = load_source(str(recipe.eval.data), recipe.toyworld) if evaluates else Pool([], [], [])
+    share = recipe.video.max_broken_share
+    return Data(train.require(share), held_out.require(share))
 
 
 def load_tasks(recipe: Recipe) -> None:

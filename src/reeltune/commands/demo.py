@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     }
     recipe = recipes["grpo"]
     _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
-    train = load_source(recipe.data.train[0].path, recipe.toyworld)
-    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld)]
+    train = load_source(recipe.data.train[0].path, recipe.toyworld).samples
+    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld).samples]
     results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):

@@ -37,6 +37,9 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: 
         goes_on = "training goes on with it" if recipe.adapter else "merged into its base, all of which may train"
         _say(f"model.path is an adapter: {goes_on}")
     _say(f"data: {len(samples)} samples of {', '.join(tasks)}; {len(data.held_out)} to evaluate on")
+    for name, pool in (("data.train", data.train), ("eval.data", data.evaluated)):
+        if pool.faults:
+            _say(f"{name}: {len(pool.faults)} set aside, the first: {pool.faults[0].reason}")
     threads, cores = torch.get_num_threads(), os.cpu_count()
     _say(f"processes: {world.size} on {world.device.type}, {threads} threads each, {cores} cores on this machine")
     if recipe.method == "grpo":

@@ -27,6 +27,7 @@ from reeltune.build import (
     to_device,
 )
 from reeltune.config.recipe import Recipe
+from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
@@ -150,14 +151,15 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
         journal = _open_run(run_dir, recipe, world, resume_step=checked.first_step if checkpoint else None)
         try:
             source = _source(recipe, checked, policy, world)
+            held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
                 method=_method(recipe, checked, learner, engine, source),
                 learner=learner,
                 engine=engine,
                 source=source,
-                held_out=checked.data.held_out,
-                eval_quarantine=Quarantine(run_dir / "quarantine-eval.jsonl", recipe.video.max_broken_share),
+                held_out=held_out.samples,
+                eval_quarantine=_quarantine(recipe, "quarantine-eval.jsonl", held_out, world),
                 watch=_watch(recipe, run_dir, checked.first_step),
                 journal=journal,
                 run_dir=run_dir,
@@ -188,11 +190,17 @@ def _source(recipe: Recipe, checked: Checked, policy: Policy, world: World) -> P
         checked.data.samples,
         schedule,
         build_reader(policy, recipe),
-        Quarantine(Path(recipe.run.dir) / "quarantine.jsonl", recipe.video.max_broken_share),
+        _quarantine(recipe, "quarantine.jsonl", checked.data.train, world),
         world,
         seed=recipe.seed,
         history=_history(recipe, checked.checkpoint),
     )
+
+
+def _quarantine(recipe: Recipe, name: str, pool: Pool, world: World) -> Quarantine:
+    found = Quarantine(Path(recipe.run.dir) / name, recipe.video.max_broken_share)
+    found.take(pool.faults, write=world.is_main)
+    return found
 
 
 def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
