@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lantnet.errors import InputError
-from lantnet.methods.levels import RATIO_HALO, log_ratio
+from lantnet.methods.calibration import RATIO_HALO, log_ratio
 from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction

@@ -1,4 +1,4 @@
-"""What a recipe is: it learns from a scene, window by window, then gives any window its probability of change."""
+"""What a recipe is given, a scene walked in windows, and what it gives back: a model of that scene."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -49,13 +49,6 @@ class Context:
         for window in self.windows(scene, name):
             outer = window.grow(halo + FILL, scene.height, scene.width)
             yield window, outer, scene.read(outer)
-
-
-class Recipe(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    def learn(self, scene: Scene, context: Context) -> Model: ...
 
 
 @dataclass
