@@ -1,4 +1,4 @@
-"""Recipes that differ from the default in one value each: the rows of the ablation, and what leave-one-out chooses among."""
+"""Recipes that differ from the default in one value each: rows of the ablation, choices of leave-one-out."""
 
 import math
 from dataclasses import replace
