@@ -10,7 +10,6 @@ import pytest
 from lantnet.detection import Options, Progress, detect_sources
 from lantnet.execution.executors import Serial, executor
 from lantnet.generated.pairs import Pair
-from lantnet.methods.default import DefaultRecipe
 from lantnet.results.maps import MemoryMaps
 from lantnet.scene.layers import FileLayer, MemoryLayer
 from lantnet.scene.plan import Plan
@@ -61,13 +60,13 @@ def holed(fields: Pair) -> tuple[ArraySource, ArraySource]:
     return ArraySource(before, "a"), ArraySource(fields.after, "b", valid=np.arange(112) > 3 + np.zeros((96, 1)))
 
 
+@pytest.mark.usefixtures("quick_default")
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_every_executor_gives_the_same_layers_and_maps(
     holed: tuple[ArraySource, ArraySource],
     fields: Pair,
     tmp_path: Path,
     way: dict[str, Any],
-    quick_default: DefaultRecipe,
 ) -> None:
     scene = scene_of(fields)
     blurred = Plan(32, Serial(), Progress(False).track).layer(scene, Blurred(), channels=2, halo=2, name="blur")

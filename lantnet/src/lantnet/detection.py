@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from lantnet.errors import InputError
 from lantnet.execution.executors import Executor, Serial
-from lantnet.methods.default import DefaultRecipe
-from lantnet.methods.levels import RATIO_HALO, log_ratio
+from lantnet.methods.calibration import RATIO_HALO, log_ratio
+from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
@@ -157,7 +157,7 @@ def _rate(options: Options, channels: int) -> float | None:
     """The rate of false alarms of one of several polarisations, so that all together keep to what was asked."""
     if channels == 1 or options.recipe == "paper":
         return options.false_alarm
-    return (options.false_alarm or DefaultRecipe.false_alarm) / channels
+    return (options.false_alarm or LevelLabels.false_alarm) / channels
 
 
 @dataclass(frozen=True)

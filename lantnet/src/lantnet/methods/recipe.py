@@ -1,4 +1,4 @@
-"""What a recipe is: it learns from a scene, window by window, then gives any window its probability of change."""
+"""What a recipe is given, a scene walked in windows, and what it gives back: a model of that scene."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,13 +51,6 @@ class Context:
         for window in self.track(tiles(scene.height, scene.width, self.plan.tile), name):
             outer = window.grow(halo + FILL, scene.height, scene.width)
             yield window, outer, scene.read(outer)
-
-
-class Recipe(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    def learn(self, scene: Scene, context: Context) -> Model: ...
 
 
 @dataclass
