@@ -50,6 +50,7 @@ from reeltune.training.checkpoint import (
     load_optimizer,
     resumable_weights,
 )
+from reeltune.training.distill import Distill, build_teacher, require_teacher
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
@@ -93,7 +94,7 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
     checked = check(recipe, world, resume=resume)
     if world.is_main:
         announce.warn_of_rounding(recipe)
-        if recipe.method == "grpo":
+        if recipe.samples_completions:
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
         announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
     if dry_run:
@@ -128,6 +129,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
         require_bitsandbytes()
+    if recipe.distill:
+        require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
@@ -213,6 +216,12 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
 def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
+    judge = checked.judge if needs_judge(checked.rewards) else None
+    faults = RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl")
+    if recipe.method == "distill":
+        config = recipe.rl.model_copy(update={"group_size": recipe.group_size})
+        teacher = build_teacher(recipe, learner.policy)
+        return Distill(source, engine, learner, checked.rewards, config, judge=judge, faults=faults, teacher=teacher)
     reference = None
     if recipe.rl.kl > 0 and recipe.adapter:
         # No second model: this one as it began.
@@ -221,16 +230,7 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         # The initial model, also after a resume.
         reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
         reference.eval()
-    return GRPO(
-        source,
-        engine,
-        learner,
-        checked.rewards,
-        recipe.rl,
-        judge=checked.judge if needs_judge(checked.rewards) else None,
-        reference=reference,
-        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
-    )
+    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
