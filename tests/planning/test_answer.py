@@ -92,7 +92,7 @@ def test_an_adapter_needs_no_reference_and_few_moments() -> None:
     found = memory(architecture, prompt, lora)
     assert found.reference == 0 and found.moments == 8 * adapter and found.gradients == 4 * adapter
     quantized = memory(architecture, prompt, replace(lora, quantized=True))
-    assert 0.25 < quantized.weights / found.weights < 0.4
+    assert 0.25 < quantized.weights / found.weights < 0.45
 
 
 def test_what_does_not_fit_is_told_with_the_least_that_helps() -> None:
@@ -142,7 +142,7 @@ def test_a_recipe_on_anothers_checkpoint_has_its_model(tmp_path: Path) -> None:
     base = read_plan(RECIPES / "toy/grpo.yaml")
     assert plan.architecture == base.architecture and plan.routing is not None
     recipe = load_recipe(RECIPES / "p-mod/toy-grpo.yaml")
-    with pytest.raises(InputError, match="has no config.json, and its name is none of"):
+    with pytest.raises(InputError, match="its name is none of"):
         plan_recipe(recipe, name="alone", beside=tmp_path)
 
 
