@@ -8,7 +8,6 @@ from pydantic import BaseModel
 REMOVED = {
     "rewards.preset": "rewards.weights: {TASK: {format: 0.5, iou: 0.5}} and so on; the files in recipes/ spell out the "
     "papers' weights, and without any every reward of a task weighs 1",
-    "rewards.captioning": "rewards.options.captioning",
 }
 """Keys of earlier versions, and what is written instead."""
 

@@ -1,7 +1,8 @@
 """Attention of many completions over prompts that stand once in a row, without any mask.
 
 `enable` puts one function in front of a language model's attention. Calls without `shared` go where they went
-before. With it, `shared.attend` decides who sees whom: `RowAttention` and `OverPrompts` here for the learner and the
+before. With it, `shared.attend` decides who sees whom, and `shared.recur` who goes on from which state in layers that
+have a recurrent state instead of keys (`recurrent.py`): `RowAttention` and `OverPrompts` here for the learner and the
 prefill, `Decoder` in `decoding.py` for single tokens. As an argument it passes through stock transformers, and
 through the recomputed layers of gradient checkpointing.
 
@@ -23,14 +24,22 @@ from reeltune.models.shared_prefix.flash_cpu import CPU
 from reeltune.models.shared_prefix.flash_cuda import CUDA
 from reeltune.models.shared_prefix.layout import Padding, spans
 from reeltune.models.shared_prefix.provider import Provider, attend_over_row
+from reeltune.models.shared_prefix.recurrent import RecurrentLayer, Tokens, over_completions, over_prompts
+from reeltune.models.types import KeysValues, LayerState, Recurrent
 
-# For each layer and each prompt: keys and values [K, P, D].
-PromptCache = list[list[tuple[Tensor, Tensor]]]
+# For each layer what each prompt left there.
+PromptCache = list[Sequence[LayerState]]
 
 
 class SharedAttention(Protocol):
+    """One pass over a row: what its tokens go on from in a layer of each kind."""
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """[R, H, L, D], [R, K, L, D] twice -> [R, L, H, D]."""
+        ...
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        """What `layer` makes of the row's tokens, [R, L, value heads, value size]."""
         ...
 
 
@@ -88,6 +97,17 @@ class RowAttention:
             return joined_keys_attention(self, query, key, value, scale)
         return attend_over_row(provider, self, query, key, value, scale)
 
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        return self.recur_from(layer, tokens)[0]
+
+    def recur_from(self, layer: RecurrentLayer, tokens: Tokens) -> tuple[Tensor, list[Recurrent]]:
+        """What `recur` gives, and the state that each prompt leaves."""
+        outputs, states = over_prompts(layer, tokens, self.prompt_spans)
+        if self.padding:
+            own = tokens.at(slice(self.prompt_tokens, None))
+            outputs.append(over_completions(layer, own, states, self.completions, self.padding))
+        return torch.cat(outputs, dim=1), states
+
     def pairs(self, missing: int) -> list[tuple[slice, slice]]:
         """For each prompt that has completions: where its keys stand, and where its completions' queries do."""
         queries = spans(self.prompt_tokens - missing, [sum(lengths) for lengths in self.completions])
@@ -109,34 +129,44 @@ class RowAttention:
 
 @dataclass
 class Recording:
-    """A row whose `cache` gains the prompts' keys and values of every layer."""
+    """A row whose `cache` gains what the prompts leave in every layer."""
 
     # Kept apart from the row: every layer's graph holds the row, and would hold the keys of the layers after it.
     row: RowAttention
     cache: PromptCache
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
+        self.cache.append([KeysValues(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
         return self.row.attend(layer, query, key, value, scale)
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        output, states = self.row.recur_from(layer, tokens)
+        self.cache.append(states)
+        return output
 
     def without(self, dropped: Sequence[int]) -> "Recording":
         return Recording(self.row.without(dropped), self.cache)
 
 
 class OverPrompts:
-    """A row of completions alone, over prompts whose keys and values of every layer are known, in a graph or not."""
+    """A row of completions alone, over prompts whose state in every layer is known, in a graph or not."""
 
     def __init__(self, prompts: PromptCache, completions: Sequence[Sequence[int]]) -> None:
         self.prompts = prompts
         self.completions = completions
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        prompts = self.prompts[layer]
+        prompts: Any = self.prompts[layer]
         # A routed model keeps other numbers of tokens in each layer.
         row = RowAttention([key.shape[1] for key, _ in prompts], self.completions)
         key = torch.cat([*(key for key, _ in prompts), key[0]], dim=1)[None]
         value = torch.cat([*(value for _, value in prompts), value[0]], dim=1)[None]
         return row.attend(layer, query, key, value, scale)
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        states: Any = self.prompts[layer.layer_idx]
+        padding = Padding([length for lengths in self.completions for length in lengths if length])
+        return over_completions(layer, tokens, states, self.completions, padding)
 
 
 def provider_for(query: Tensor) -> Provider | None:
