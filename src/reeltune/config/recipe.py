@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
 
@@ -264,6 +265,7 @@ class Recipe(Section):
     watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
     optim: OptimConfig = OptimConfig()
+    parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     eval: EvalConfig = EvalConfig()
