@@ -1,9 +1,9 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
+T = TypeVar("T")
 PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 
 
@@ -43,6 +44,10 @@ class Policy(nn.Module):
         if family.deepstack_layers < len(self.language_model.layers):
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
+
+    def forward(self, compute: "Callable[[Policy], T]") -> T:
+        """`compute(self)` as one forward pass: what spreads this module over processes gathers its weights for it."""
+        return compute(self)
 
     @property
     def device(self) -> torch.device:
@@ -174,6 +179,10 @@ class Policy(nn.Module):
             tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
             raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
         return ids
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of the plain model, an adapter merged in and parts of other processes gathered, one by one."""
+        return ((f"model.{name}", tensor) for name, tensor in plain_weights(self.model))
 
     def save(self, directory: Path, *, write: bool = True) -> None:
         """Write a plain Hugging Face directory that `from_pretrained` opens, an adapter merged in.

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from reeltune.config.recipe import Recipe
+from reeltune.distributed.shard import gathered
 from reeltune.distributed.world import World
 from reeltune.evaluation.runner import answer_all, metrics_by_task
 from reeltune.judges import Judge
@@ -96,7 +97,7 @@ class Loop:
         world, reader = self._world, self.source.reader
         numbers = range(world.rank, len(self.held_out), world.size)
         mine = [self.held_out[number] for number in numbers]
-        with autocast(world.device, self.recipe.optim.precision):
+        with autocast(world.device, self.recipe.optim.precision), gathered(reader.policy):
             found = answer_all(
                 reader,
                 self.engine,
@@ -118,13 +119,11 @@ class Loop:
         self.journal.timing(step, {"evaluation": time.perf_counter() - started})
 
     def _save(self, step: int) -> None:
-        self._world.wait()
-        if self._is_main:
-            root, keep = self.run_dir / "checkpoints", self.recipe.checkpoint.keep
-            merged = self.recipe.checkpoint.export == "merged"
-            policy, optimizer = self.learner.policy, self.learner.optimizer
-            save_checkpoint(root, step, policy, optimizer, keep=keep, state=self.source.state(), merged=merged)
-        self._world.wait()
+        root, config, learner = self.run_dir / "checkpoints", self.recipe.checkpoint, self.learner
+        options: dict[str, Any] = {"keep": config.keep, "merged": config.export == "merged"}
+        save_checkpoint(
+            root, step, learner.policy, learner.optimizer, state=self.source.state(), world=self._world, **options
+        )
 
     @property
     def _world(self) -> World:

@@ -24,11 +24,12 @@ from reeltune.build import (
     build_policy,
     build_reader,
     model_directory,
-    to_device,
+    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
+from reeltune.distributed.shard import check_parallel
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.files import existing, write_json, write_text
@@ -117,6 +118,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
     """Everything but the weights. InputError for what is wrong; nothing is written."""
     run_dir = Path(recipe.run.dir)
     share_of(recipe.samples_per_step, world, what="samples per step (rl.groups_per_step or sft.samples_per_step)")
+    check_parallel(recipe.parallel, world)
     checkpoint = _checkpoint(run_dir, resume=resume)
     changed = require_same_run(run_dir, recipe) if resume else []
     require_writable(run_dir)
@@ -144,7 +146,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
+    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -228,7 +230,8 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
+        reference = build_policy(recipe, self_check=False).requires_grad_(False)
+        reference = place(reference, recipe, learner.world)
         reference.eval()
     return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
