@@ -1,6 +1,7 @@
-"""Checkpoints are whole or absent: written under a temporary name, synced, renamed.
+"""Checkpoints are whole or absent: written under a temporary name, synced, renamed; and say what they consist of.
 
 checkpoints/step-000100/
+  manifest.json           step, run, and a digest of every file: see manifest.py
   model/                  a plain Hugging Face directory
   optimizer.safetensors   AdamW's moments, by parameter name
   state.json              the step, and the history of the prompts where rl.skipping is on
@@ -9,7 +10,6 @@ checkpoints/step-000100/
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from reeltune.errors import InputError
+from reeltune.files import remove_folder, sync_folder, whole_folder
 from reeltune.models.policy import Policy
+from reeltune.training.manifest import find_damage, write_manifest
 
 PREFIX = "step-"
 
@@ -32,40 +34,57 @@ def save_checkpoint(
     *,
     keep: int,
     state: Mapping[str, Any] | None = None,
+    run: str = "",
 ) -> Path:
-    """Write checkpoint `step` and remove all but the newest `keep`. `state`: what else the run must remember."""
+    """Write checkpoint `step` and remove all but the newest `keep`. `state`: what else the run must remember; `run`:
+    the digest of the run that it is one of.
+    """
     target = root / f"{PREFIX}{step:06d}"
-    temporary = root / f".{target.name}.tmp"
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(parents=True)
-    policy.save(temporary / "model")
-    save_file(optimizer_tensors(policy, optimizer), temporary / "optimizer.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
-    _sync(temporary)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(temporary, target)
-    _sync_folder(root)
+    with whole_folder(target) as folder:
+        policy.save(folder / "model")
+        save_file(optimizer_tensors(policy, optimizer), folder / "optimizer.safetensors")
+        (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
+        write_manifest(folder, step=step, run=run)
     for old in list_checkpoints(root)[:-keep]:
-        # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under its name.
-        doomed = root / f".{old.name}.old"
-        os.replace(old, doomed)
-        shutil.rmtree(doomed)
+        remove_folder(old)
     return target
 
 
 def list_checkpoints(root: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in root.glob(f"{PREFIX}*") if re.fullmatch(rf"{PREFIX}\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    return sorted(found, key=_numbered)
 
 
-def discard_leftovers(root: Path) -> None:
-    """Remove what a killed save or removal left behind."""
-    for pattern in (f".{PREFIX}*.tmp", f".{PREFIX}*.old"):
-        for path in root.glob(pattern):
-            shutil.rmtree(path)
+def newest_whole(root: Path, *, run: str | None) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint of the run that nothing is wrong with, and what is wrong with newer ones, in words.
+
+    None when there is none at all. InputError when there are some, and all are damaged.
+    """
+    damages: list[str] = []
+    for checkpoint in reversed(list_checkpoints(root)):
+        damage = find_damage(checkpoint, step=_numbered(checkpoint), run=run)
+        if damage is None:
+            return checkpoint, damages
+        damages.append(f"{checkpoint}: {damage}")
+    if damages:
+        lines = "\n".join(f"  {each}" for each in damages)
+        raise InputError(
+            f"no checkpoint can be used:\n{lines}\nRestore one, or begin a new run: give another run.dir, and as "
+            "model.path the model of a checkpoint whose weights you trust"
+        )
+    return None, []
+
+
+def set_aside_newer(root: Path, step: int) -> None:
+    """Give checkpoints newer than `step` names under which nobody takes them for checkpoints: damaged-step-N."""
+    for checkpoint in list_checkpoints(root):
+        if _numbered(checkpoint) > step:
+            aside = root / f"damaged-{checkpoint.name}"
+            if aside.exists():
+                remove_folder(aside)
+            os.replace(checkpoint, aside)
+            sync_folder(root)
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -106,18 +125,5 @@ def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Opti
         optimizer.state[training[name]][key] = value.to(device)
 
 
-def _sync(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
-        _sync_folder(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _numbered(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(PREFIX))

@@ -21,7 +21,7 @@ from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training.checkpoint import save_checkpoint
-from reeltune.training.journal import Journal
+from reeltune.training.journal import Journal, count_lines
 from reeltune.training.learner import Learner
 from reeltune.training.prompts import PromptSource
 from reeltune.training.step import Method
@@ -45,6 +45,7 @@ class Loop:
     run_dir: Path
     first_step: int = 0
     judge: Judge | None = None
+    run_digest: str = ""
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -120,9 +121,14 @@ class Loop:
     def _save(self, step: int) -> None:
         self._world.wait()
         if self._is_main:
-            root, keep = self.run_dir / "checkpoints", self.recipe.checkpoint.keep
             save_checkpoint(
-                root, step, self.learner.policy, self.learner.optimizer, keep=keep, state=self.source.state()
+                self.run_dir / "checkpoints",
+                step,
+                self.learner.policy,
+                self.learner.optimizer,
+                keep=self.recipe.checkpoint.keep,
+                state={**self.source.state(), "lines": count_lines(self.run_dir)},
+                run=self.run_digest,
             )
         self._world.wait()
 
