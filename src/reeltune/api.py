@@ -36,7 +36,7 @@ from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
-from reeltune.training.checkpoint import list_checkpoints
+from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.schedule import Schedule, make_schedule
 from reeltune.training.train import train as run
 from reeltune.video.quarantine import Quarantine
@@ -148,10 +148,13 @@ def _no_overrides(source: object, overrides: Sequence[str]) -> None:
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
-    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks."""
+    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks.
+
+    InputError where one cannot be used: `reeltune.train` and `evaluate` set a few aside and count them.
+    """
     for each in tasks:
         load_task_file(each)
-    return load_source(str(path), toyworld or ToyworldConfig())
+    return load_source(str(path), toyworld or ToyworldConfig()).require(0.0).samples
 
 
 def schedule(recipe: Recipe, sizes: Sequence[int]) -> Schedule:
@@ -175,7 +178,7 @@ def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) 
     _no_overrides(source, overrides)
     if not run(own, resume=resume):
         raise KeyboardInterrupt(f"the run was stopped; go on with resume=True ({own.run.dir})")
-    return list_checkpoints(Path(own.run.dir) / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(Path(own.run.dir) / "checkpoints")[-1])
 
 
 def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: Judge | None = None) -> Metrics:

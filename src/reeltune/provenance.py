@@ -27,7 +27,7 @@ def model_digest(directory: Path) -> str:
     return digest([[path.name, file_digest(path)] for path in files])
 
 
-def weights_digest(directory: Path) -> str:
+def sampled_digest(directory: Path) -> str:
     """Of all that `model_digest` looks at, but of each file only its size and BLOCKS blocks, evenly spread.
 
     Tells one model from another, also a fine-tuned one, in milliseconds whatever its size; it does not prove that

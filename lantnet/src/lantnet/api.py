@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lantnet.detection import Options, Progress, detect_bands
+from lantnet.detection import Options, Progress, detect_sources
 from lantnet.errors import InputError
 from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.report import run_report
-from lantnet.scene.bands import ArrayBand, plain
 from lantnet.scene.scale import Scale
+from lantnet.scene.source import ArraySource, plain
 from lantnet.types import Float32, Labels, Mask
 
 
@@ -55,11 +55,11 @@ def detect(
     `false_alarm`: share of pixels that speckle alone may call changed (default recipe; None: .001).
     Errors: InputError with what to do about it.
     """
-    first = _band(before, "before", valid, nodata)
-    second = _band(after, "after", valid, nodata)
+    first = _source(before, "before", valid, nodata)
+    second = _source(after, "after", valid, nodata)
     maps = MemoryMaps(first.height, first.width)
     options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile, false_alarm)
-    outcome = detect_bands(first, second, maps, options, Progress(progress))
+    outcome = detect_sources([(first, second)], maps, options, Progress(progress))
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)
     return Detection(mask, maps.probabilities, direction, direction != NO_DATA, run_report(outcome, options))
@@ -71,8 +71,8 @@ def declared_scale(name: str | None) -> Scale | None:
     return None if name is None else Scale(name)
 
 
-def _band(image: ArrayLike, name: str, valid: Mask | None, nodata: float | None) -> ArrayBand:
+def _source(image: ArrayLike, name: str, valid: Mask | None, nodata: float | None) -> ArraySource:
     values: NDArray[Any] = plain(np.asarray(image), name)
     if valid is not None and valid.shape != values.shape:
         raise InputError(f"`valid` must have the shape of the images; it has {valid.shape}, {name} {values.shape}.")
-    return ArrayBand(values, name, valid=valid, nodata=nodata)
+    return ArraySource(values, name, valid=valid, nodata=nodata)

@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     }
     recipe = recipes["grpo"]
     _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
-    train = load_source(recipe.data.train[0].path, recipe.toyworld)
-    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld)]
+    train = load_source(recipe.data.train[0].path, recipe.toyworld).samples
+    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld).samples]
     results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):
@@ -110,9 +110,9 @@ def _trained(recipe: "Recipe") -> bool:
 
 
 def _last_model(run_dir: Path) -> Path:
-    from reeltune.training.checkpoint import list_checkpoints
+    from reeltune.training.checkpoint import list_checkpoints, trained_model
 
-    return list_checkpoints(run_dir / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(run_dir / "checkpoints")[-1])
 
 
 def _training_seconds(run_dir: Path) -> float:

@@ -2,7 +2,8 @@
 
 checkpoints/step-000100/
   manifest.json           step, run, and a digest of every file: see manifest.py
-  model/                  a plain Hugging Face directory
+  model/                  a plain Hugging Face directory, or
+  adapter/                the adapter alone, in peft's format; with checkpoint.export: merged beside model/
   optimizer.safetensors   AdamW's moments, by parameter name
   state.json              the step, and the history of the prompts where rl.skipping is on
 """
@@ -20,10 +21,13 @@ from torch import Tensor, nn
 
 from reeltune.errors import InputError
 from reeltune.files import remove_folder, sync_folder, whole_folder
+from reeltune.models.adapter import has_adapter
+from reeltune.models.adapter_folder import save_adapter
 from reeltune.models.policy import Policy
 from reeltune.training.manifest import find_damage, write_manifest
 
 PREFIX = "step-"
+MODEL, ADAPTER = "model", "adapter"
 
 
 def save_checkpoint(
@@ -35,13 +39,20 @@ def save_checkpoint(
     keep: int,
     state: Mapping[str, Any] | None = None,
     run: str = "",
+    merged: bool = False,
 ) -> Path:
-    """Write checkpoint `step` and remove all but the newest `keep`. `state`: what else the run must remember; `run`:
-    the digest of the run that it is one of.
+    """Write checkpoint `step` and remove all but the newest `keep`.
+
+    `state`: what else the run must remember; `run`: the digest of the run that it is one of. `merged`: of a model with
+    an adapter, also the base with it merged in.
     """
     target = root / f"{PREFIX}{step:06d}"
     with whole_folder(target) as folder:
-        policy.save(folder / "model")
+        if has_adapter(policy):
+            save_adapter(policy, folder / ADAPTER)
+            policy.save_processor(folder / ADAPTER)
+        if merged or not has_adapter(policy):
+            policy.save(folder / MODEL)
         save_file(optimizer_tensors(policy, optimizer), folder / "optimizer.safetensors")
         (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
         write_manifest(folder, step=step, run=run)
@@ -85,6 +96,16 @@ def set_aside_newer(root: Path, step: int) -> None:
                 remove_folder(aside)
             os.replace(checkpoint, aside)
             sync_folder(root)
+
+
+def resumable_weights(checkpoint: Path) -> Path:
+    """Where a run goes on from: the adapter, where one trains."""
+    return checkpoint / (ADAPTER if (checkpoint / ADAPTER).is_dir() else MODEL)
+
+
+def trained_model(checkpoint: Path) -> Path:
+    """What to evaluate, train on or serve: the plain directory where there is one, else the adapter."""
+    return checkpoint / (MODEL if (checkpoint / MODEL).is_dir() else ADAPTER)
 
 
 def checkpoint_step(checkpoint: Path) -> int:

@@ -129,6 +129,7 @@ class Loop:
                 keep=self.recipe.checkpoint.keep,
                 state={**self.source.state(), "lines": count_lines(self.run_dir)},
                 run=self.run_digest,
+                merged=self.recipe.checkpoint.export == "merged",
             )
         self._world.wait()
 

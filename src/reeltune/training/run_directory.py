@@ -18,7 +18,7 @@ from reeltune.distributed.world import World
 from reeltune.errors import InputError
 from reeltune.files import discard_leftovers, existing, whole_folder, write_json, write_text
 from reeltune.models.policy import Policy
-from reeltune.provenance import IDENTITY_FILE, code_file_digests, pool_digest, weights_digest
+from reeltune.provenance import IDENTITY_FILE, code_file_digests, pool_digest, sampled_digest
 from reeltune.sample import Sample
 from reeltune.training.checkpoint import (
     checkpoint_state,
@@ -103,7 +103,7 @@ def run_identity(recipe: Recipe, samples: Sequence[Sample]) -> dict[str, Any]:
     named = [recipe.rl.loss, recipe.model.family or "", recipe.rollout.engine]
     return {
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
-        "model": weights_digest(model_directory(recipe)),
+        "model": sampled_digest(model_directory(recipe)),
         "code": code_file_digests([*recipe.data.tasks, *functions, *named]),
     }
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reeltune.config.recipe import RLConfig
 from reeltune.judges.base import Judge
+from reeltune.models.adapter import as_initial
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions
 from reeltune.rewards.faults import RewardFaults
@@ -139,12 +140,14 @@ class GRPO:
         """The initial model's log-probs; with its own tower where ours trains."""
         assert self.reference is not None
         features = [group.features for group in groups]
-        if not self.learner.policy.vision_frozen:
-            with torch.no_grad():
-                videos = self.reference.encode([group.prompt.clip for group in groups])
-            for group, video in zip(groups, videos, strict=True):
-                group.features = video
-        found = self.learner.log_probs(groups, self.reference)
+        own_tower = not self.learner.policy.vision_frozen
+        with as_initial(self.reference):
+            if own_tower:
+                with torch.no_grad():
+                    videos = self.reference.encode([group.prompt.clip for group in groups])
+                for group, video in zip(groups, videos, strict=True):
+                    group.features = video
+            found = self.learner.log_probs(groups, self.reference)
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 

@@ -19,11 +19,13 @@ from reeltune.build import (
     to_device,
 )
 from reeltune.config.recipe import Recipe
+from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.judges import Judge
 from reeltune.lock import locked
+from reeltune.models.loading import require_bitsandbytes
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
 from reeltune.rewards.faults import RewardFaults
@@ -32,7 +34,7 @@ from reeltune.rewards.score import needs_judge, recipe_rewards
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.training import announce
-from reeltune.training.checkpoint import checkpoint_state, load_optimizer
+from reeltune.training.checkpoint import checkpoint_state, load_optimizer, resumable_weights
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
@@ -103,6 +105,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
         raise InputError(
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
+    if recipe.adapter and recipe.adapter.quantize == "nf4":
+        require_bitsandbytes()
     data = build_data(recipe, world)
     if world.is_main:
         check_identity(recipe, data.samples, start)
@@ -117,7 +121,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
-    weights = checkpoint / "model" if checkpoint else None
+    weights = resumable_weights(checkpoint) if checkpoint else None
     policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
@@ -131,14 +135,15 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
         journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
         try:
             source = _source(recipe, checked, policy, world)
+            held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
                 method=_method(recipe, checked, learner, engine, source),
                 learner=learner,
                 engine=engine,
                 source=source,
-                held_out=checked.data.held_out,
-                eval_quarantine=Quarantine(run_dir / "quarantine-eval.jsonl", recipe.video.max_broken_share),
+                held_out=held_out.samples,
+                eval_quarantine=_quarantine(recipe, "quarantine-eval.jsonl", held_out, world),
                 watch=_watch(recipe, run_dir, start.step),
                 journal=journal,
                 run_dir=run_dir,
@@ -170,11 +175,17 @@ def _source(recipe: Recipe, checked: Checked, policy: Policy, world: World) -> P
         checked.data.samples,
         schedule,
         build_reader(policy, recipe),
-        Quarantine(Path(recipe.run.dir) / "quarantine.jsonl", recipe.video.max_broken_share),
+        _quarantine(recipe, "quarantine.jsonl", checked.data.train, world),
         world,
         seed=recipe.seed,
         history=_history(recipe, checked.start.checkpoint),
     )
+
+
+def _quarantine(recipe: Recipe, name: str, pool: Pool, world: World) -> Quarantine:
+    found = Quarantine(Path(recipe.run.dir) / name, recipe.video.max_broken_share)
+    found.take(pool.faults, write=world.is_main)
+    return found
 
 
 def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
@@ -188,7 +199,10 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
     reference = None
-    if recipe.rl.kl > 0:
+    if recipe.rl.kl > 0 and recipe.adapter:
+        # No second model: this one as it began.
+        reference = learner.policy
+    elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
         reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
         reference.eval()

@@ -10,15 +10,15 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 
 from lantnet import InputError
-from lantnet.scene.bands import open_band
+from lantnet.scene.names import open_source
 from lantnet.scene.windows import Window
 
 GREY = np.random.default_rng(1).integers(0, 256, (20, 30)).astype(np.uint8)
 
 
 def read(path: Path, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-    with open_band(path, **options) as band:
-        return band.read(Window(0, 0, band.height, band.width))
+    source = open_source(path, **options)
+    return source.read(Window(0, 0, source.height, source.width))
 
 
 def tiff(path: Path, bands: list[np.ndarray], **profile: Any) -> Path:
@@ -67,9 +67,9 @@ def test_coloured_palettes_are_refused(tmp_path: Path, suffix: str) -> None:
 def test_16_bit_is_kept_whole(tmp_path: Path, suffix: str) -> None:
     wide = GREY.astype(np.uint16) * 200
     Image.fromarray(wide).save(tmp_path / f"x.{suffix}")
-    with open_band(tmp_path / f"x.{suffix}") as band:
-        assert band.dtype == "uint16"
-        np.testing.assert_array_equal(band.read(Window(0, 0, 20, 30))[0], wide)
+    source = open_source(tmp_path / f"x.{suffix}")
+    assert source.dtype == "uint16"
+    np.testing.assert_array_equal(source.read(Window(0, 0, 20, 30))[0], wide)
 
 
 def test_bilevel_images(tmp_path: Path) -> None:

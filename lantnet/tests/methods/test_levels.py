@@ -7,20 +7,9 @@ import pytest
 
 from lantnet.generated.nasty import Nasty, nasty_pair
 from lantnet.generated.pairs import Recipe, speckled_pair
+from lantnet.methods.calibration import FINE, LAGS, WIDE, Calibration, Statistics, lagged, log_ratio
 from lantnet.methods.histograms import histogram
-from lantnet.methods.levels import (
-    FINE,
-    LAGS,
-    WIDE,
-    Calibration,
-    Levels,
-    Statistics,
-    border_threshold,
-    lagged,
-    log_ratio,
-    measure_levels,
-    member_labels,
-)
+from lantnet.methods.levels import Levels, border_threshold, measure_levels, member_labels
 
 
 def calibrated(before: np.ndarray, after: np.ndarray) -> Calibration:
