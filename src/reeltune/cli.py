@@ -129,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", type=Path)
     train.add_argument("overrides", nargs="*", metavar="section.key=value")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of run.dir")
+    train.add_argument(
+        "--fork", type=Path, metavar="RUN", help="begin a new run from RUN's newest checkpoint, or this one"
+    )
     train.add_argument("--dry-run", action="store_true", help="check everything but the weights, then stop")
     _add_talk(train)
     train.set_defaults(run=_train)
@@ -173,7 +176,7 @@ def _train(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     from reeltune.training.train import train
 
-    if train(recipe, resume=args.resume, dry_run=args.dry_run):
+    if train(recipe, resume=args.resume, fork=args.fork, dry_run=args.dry_run):
         return 0
     print(f"reeltune: stopped; go on with the same command and --resume ({recipe.run.dir})", file=sys.stderr)
     return INTERRUPTED
