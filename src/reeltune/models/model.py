@@ -47,8 +47,10 @@ class Policy(nn.Module):
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
         recurrent.enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        if family.deepstack_layers < len(self.language_model.layers):
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token. The loss that
+        # balances experts, where it is asked for, counts every token in every layer.
+        balanced = bool(getattr(self.text_config, "output_router_logits", False))
+        if family.deepstack_layers < len(self.language_model.layers) and not balanced:
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
 
