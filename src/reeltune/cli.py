@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune import __version__
-from reeltune.commands import config, data_check, data_import, demo, plan, recipes, report, score, select, view
+from reeltune.commands import config, data_check, data_import, demo, init, plan, recipes, report, score, select, view
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
 
@@ -134,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")

@@ -85,7 +85,7 @@ def _repair_spans(row: Row, field: str, note: Note, past_duration: PastDuration)
         note("one span without its outer list: put into one")
         value = [value]
     spans = [[_seconds(part, note) for part in s] if isinstance(s, list | tuple) else s for s in value]
-    limit = float(duration) if is_number(duration) else math.inf
+    limit = float(duration) if duration is not None and is_number(duration) else math.inf
     kept, past = _usable_spans(spans, limit, note, past_duration)
     if not kept:
         raise Unusable("samples without a usable span: dropped")

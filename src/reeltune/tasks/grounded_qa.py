@@ -14,6 +14,8 @@ from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.choices import read_letter
 from reeltune.tasks.multiple_choice import (
+    OPTION_COLUMNS,
+    QUESTION_COLUMNS,
     Options,
     check_letter,
     option_baselines,
@@ -52,6 +54,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     name = "grounded_qa"
     sample_type = GroundedQASample
     fields: ClassVar = {"target": "letter", "evidence": "spans"}
+    columns: ClassVar = {"question": QUESTION_COLUMNS, "options": OPTION_COLUMNS}
     blocks = ("glue",)
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
 

@@ -14,6 +14,12 @@ from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within
 Spans = tuple[Span, ...]
 
 
+QUERY_COLUMNS = (
+    "query", "sentence", "event", "phrase", "moment", "description", "caption", "text", "activity", "action",
+    "question", "problem", "label",
+)  # fmt: skip
+
+
 class TemporalGroundingSample(Sample):
     query: Text
     duration: Duration
@@ -30,6 +36,7 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
     fields: ClassVar = {"target": "spans"}
+    columns: ClassVar = {"query": QUERY_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
