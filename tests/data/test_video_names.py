@@ -1,5 +1,6 @@
 """Which file an annotation means by a name."""
 
+import json
 from pathlib import Path
 
 import numpy as np

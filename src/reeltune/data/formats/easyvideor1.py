@@ -13,7 +13,7 @@ from typing import Any
 
 from reeltune.answers.final_answer import answer_text
 from reeltune.data.formats import Annotations, Benchmark, Row, field_of, read_records
-from reeltune.data.formats._choices import in_order, letter_of, option_text
+from reeltune.data.formats._choices import in_order, option_text, stated_letter
 from reeltune.data.formats._training import LeftOut, entry_id
 
 _FIELDS = ("problem", "solution", "path", "problem_type")
@@ -68,7 +68,7 @@ def _choice(entry: Row, question: str) -> Row:
         "task": "multiple_choice",
         "question": question,
         "options": options,
-        "target": letter_of(_answer(entry), options),
+        "target": stated_letter(_answer(entry), options),
     }
 
 

@@ -6,7 +6,7 @@ A list, or JSON Lines, of {qid, vid, category, question, options, ans "A" or ans
 from collections.abc import Iterator
 
 from reeltune.data.formats import Annotations, Benchmark, Row, field_of, read_records
-from reeltune.data.formats._choices import letter_of, option_text
+from reeltune.data.formats._choices import option_text, stated_letter
 
 
 def read(annotations: Annotations) -> Iterator[Row]:
@@ -24,7 +24,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
             "video": str(field_of(entry, "vid", path, number)),
             "question": str(field_of(entry, "question", path, number)),
             "options": options,
-            "target": letter_of(answer, options),
+            "target": stated_letter(answer, options),
             "duration": entry.get("duration"),
             "evidence": [span] if not isinstance(span[0], list) else span,
             "source": "rextime",
