@@ -102,7 +102,8 @@ def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) ->
     identity = identify(recipe, pool, shard or Shard())
     identities.claim(directory, identity)
     quarantine = Quarantine(directory / "quarantine.jsonl", recipe.video.max_broken_share)
-    quarantine.take(lines)
+    if identity.start == 0:  # the lines are in no shard's part of the pool: the first shard names them
+        quarantine.take(lines)
     file = StatsFile(directory / FILE, quarantine)
     ids = [sample.id for sample in pool]
     todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)

@@ -72,6 +72,9 @@ class Task(ABC, Generic[S, A]):
     fields: ClassVar[Mapping[str, FieldKind]] = {}
     """What its answers and their like are, by field: import, `init` and `data check --fix` know how to read and repair
     each kind, whatever the task."""
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field of text -> what columns of tables with it are usually called, best first. `init` tries every task that
+    declares some; fields of a kind (`fields`) have their usual names by their kind."""
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""

@@ -32,13 +32,13 @@ SpansField = Annotated[tuple[SpanField, ...], Field(min_length=1)]
 """A sample's list of [start, end]: at least one, none negative, reversed, empty or infinite."""
 
 
-def check_within(field: str, spans: Iterable[Span], duration: float, meta: Mapping[str, Any]) -> None:
-    """FieldError when a span ends more than the tolerance after the video.
+def check_within(field: str, spans: Iterable[Span], duration: float | None, meta: Mapping[str, Any]) -> None:
+    """FieldError when a span ends more than the tolerance after the video; a duration that is not given is not known.
 
     `meta.past_duration: true` declares that the annotation is so and stays so (`reeltune data import`).
     """
     for start, end in spans:
-        if end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
+        if duration is not None and end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
             raise FieldError(
                 field,
                 f"the span [{start:g}, {end:g}] ends after the video, which lasts {duration:g} s (tolerance "
@@ -225,6 +225,8 @@ def best_fixed_span(rows: Sequence[tuple[float, Sequence[Span]]]) -> tuple[float
     earliest, shortest of equals."""
     import numpy as np
 
+    if not rows:
+        return 0.0, 1.0
     merged = [merge(spans) for _, spans in rows]
     width = max(len(spans) for spans in merged)
     truth = np.zeros((2, width, len(rows)))
