@@ -1,7 +1,8 @@
 """How well the answer readers agree with a careful reader: `python scripts/answer_corpus.py [--show] [FILE ...]`.
 
-Prints, per kind of answer, over the texts of tests/answers/corpus: agreement, false credit (an answer is read that the
-careful reader does not see: a wrong one, or one where there is none) and missed (there is one, none is read), in percent.
+Prints, per kind of answer, over the texts of tests/answers/corpus, in percent: agreement; false credit (an answer is
+read that the careful reader does not see: a wrong one, or one where there is none); missed (there is one, none is
+read).
 """
 
 import argparse

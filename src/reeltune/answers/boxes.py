@@ -1,7 +1,7 @@
 """Boxes as models write them: four fractions in brackets, two corners, or by key.
 
-Boxes that follow each other are one answer; coordinates beyond the picture by more than a half are pixels or thousandths
-and have no reading.
+Boxes that follow each other are one answer; coordinates beyond the picture by more than a half are pixels or
+thousandths and have no reading.
 """
 
 import math

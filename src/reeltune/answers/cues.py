@@ -43,7 +43,8 @@ _CHOICE = _any(
 _CONCLUSION = _any(
     "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
     "that is", "this is", "must be", "should be", "has to be", "points? to", "supports?", "match(?:es)?",
-    "corresponds? to", "in conclusion", "overall", "finally", "instead", "所以", "因此", "故", "那么", "而是", "应该?是?",
+    "corresponds? to", "in conclusion", "overall", "finally", "instead",
+    "所以", "因此", "故", "那么", "而是", "应该?是?",
 )  # fmt: skip
 
 STATES = _compiled(
@@ -74,8 +75,9 @@ CONTRASTS = _compiled(
 """All that stands between a mention denied and the next one: the next one is meant instead."""
 
 _SUPPOSITION = _any(
-    r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus))", "suppos(?:e|ing)", "assum(?:e|ing)",
-    "whether", "unless", r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
+    r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus))", "suppos(?:e|ing)",
+    "assum(?:e|ing)", "whether", "unless",
+    r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
     "at first", "initially", "originally", "first (?:guess|thought|impression|glance)",
     "thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)", "were it", "had it",
     "如果", "假如", "起初", "一开始", "乍一看", "原?以为",
@@ -100,8 +102,9 @@ _ADVERB = _any(
     "more", "very", "then", "easily", "safely", "immediately", "just", "even", "each", "to",
 )  # fmt: skip
 _WRONG = _any(
-    r"not(?=\s+\w)", r"never(?=\s+\w)", "wrong", "incorrect", "false", "inaccurate", "invalid", "unlikely", "impossible",
-    "implausible", "out", "ruled out", "eliminated", "excluded", "discarded", "dismissed", "rejected", "unsupported",
+    r"not(?=\s+\w)", r"never(?=\s+\w)", "wrong", "incorrect", "false", "inaccurate", "invalid",
+    "unlikely", "impossible", "implausible", "out", "ruled out", "eliminated", "excluded", "discarded", "dismissed",
+    "rejected", "unsupported",
     "irrelevant", "contradicted", "partly", "partially", "distractor", "off", "mistaken", "worse", "no", "untrue",
 )  # fmt: skip
 _RIGHT = _any(
@@ -118,7 +121,8 @@ BAD = _compiled(
 )
 """At the start of what comes after a mention: it is wrong."""
 GOOD = _compiled(
-    rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}(?![a-z]|\s+(?:side|hand|now|after|before))"
+    rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
+    r"(?![a-z]|\s+(?:side|hand|now|after|before))"
     rf"|^ it is(?![a-z]|\s+\w)|^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
     rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
     rf"|^\W{{0,3}}(?:选项|项|才|都|是)*(?:正确|对的?|符合|成立)|^\W{{0,3}}[✓✔✅]"
@@ -138,16 +142,19 @@ JOINS = _compiled(
 ALTERNATIVES = _compiled(r"(?<![a-z])or(?![a-z])|/|或|maybe|perhaps|could be")
 
 CORRECTS = _compiled(
-    r"(?:^|(?<=[.!?,;:…\n-])|(?<=[.!?,;:…\n-]\s)|(?<=\s-\s))(?:no(?:pe)?\s?[,.!:;-]|no\s(?=it|the|that|this)|(?:hmm,? )?wait\b|hmm\b|actually\b|sorry\b|oops\b|"
+    r"(?:^|(?<=[.!?,;:…\n-])|(?<=[.!?,;:…\n-]\s)|(?<=\s-\s))"
+    r"(?:no(?:pe)?\s?[,.!:;-]|no\s(?=it|the|that|this)|(?:hmm,? )?wait\b|hmm\b|actually\b|sorry\b|oops\b|"
     r"correction\b|scratch that|on second (?:thought|look)|let me (?:re|correct|double)|i mean\b|looking again|"
     r"on reflection|不对|等等|更正|纠正)"
 )
 """Where an answer is begun anew."""
 CORRECTED = _compiled(
-    rf"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i mean|rather)(?![a-z])|不对|等等|更正){_FILL}"
+    r"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i mean|rather)(?![a-z])"
+    rf"|不对|等等|更正){_FILL}"
 )
 TAKEN_BACK = _compiled(
-    r"\b(?:that|this|it|which)(?:'s| is| was) (?:(?:clearly|just|also|actually) )?(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"
+    r"\b(?:that|this|it|which)(?:'s| is| was) (?:(?:clearly|just|also|actually) )?"
+    r"(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"
     r"\bi (?:was|am) (?:wrong|mistaken)\b|(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b"
 )
 

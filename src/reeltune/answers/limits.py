@@ -33,7 +33,7 @@ def too_long(text: str) -> str | None:
 
 
 @contextmanager
-def deadline(seconds: float = DEADLINE_S) -> Iterator[None]:
+def deadline(seconds: float) -> Iterator[None]:
     """TooSlow when the block uses more processor time than `seconds`, a regular expression that backtracks included.
 
     By a timer signal: only in the main thread, not on Windows, and not inside another deadline; elsewhere unbounded.
@@ -58,8 +58,9 @@ def deadline(seconds: float = DEADLINE_S) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def within(read: Callable[[], R], late: Callable[[str], R], seconds: float = DEADLINE_S) -> R:
-    """`read()`, or `late(reason)` when it does not end in time."""
+def within(read: Callable[[], R], late: Callable[[str], R], seconds: float | None = None) -> R:
+    """`read()`, or `late(reason)` when it does not end within `seconds` (DEADLINE_S)."""
+    seconds = DEADLINE_S if seconds is None else seconds
     try:
         with deadline(seconds):
             return read()

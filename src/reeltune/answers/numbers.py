@@ -13,11 +13,29 @@ from reeltune.answers.limits import too_long
 from reeltune.answers.plain import plain
 from reeltune.answers.statement import Mention, alone, last_stated
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORDS = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
@@ -28,10 +46,10 @@ _CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七�
 
 _DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.^])(?:"
+    r"(?<![A-Za-z0-9_.^])(?<![0-9]:)(?:"
     r"(?P<sign>(?<![A-Za-z0-9_)\]] )(?<![)\]])[-+])?"
     rf"(?P<digits>{_DIGITS})"
-    r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*]\s?10\^\{?-?[0-9]{1,3}\}?)?"
+    r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?![A-Za-z]))"
     r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本])"

@@ -22,7 +22,7 @@ _M = r"(?:minutes?|mins?|m|分钟?)(?![a-z])"
 _H = r"(?:hours?|hrs?|h|小时)(?![a-z])"
 _AND = r"\s{0,2}(?:and\s|,\s?)?\s{0,2}"
 _TIME = re.compile(
-    r"(?<![a-z0-9_.])(?P<sign>-\s?)?(?:"
+    r"(?:(?<![a-z0-9_.])|(?<=[0-9]to))(?P<sign>-\s?)?(?:"
     r"(?P<clock>[0-9]+(?::[0-9]+){1,5}(?:(?<=:[0-9]{2}),[0-9]{3}(?![0-9])|\.[0-9]+)?)"
     rf"|(?P<parts>{_NUM}\s?(?:{_H}|{_M})(?:{_AND}{_NUM}\s?(?:{_M}|{_S})){{0,2}}|{_NUM}\s?(?:ms|milliseconds?|毫秒)(?![a-z]))"
     rf"|(?P<plain>{_NUM})(?:(?:st|nd|rd|th)(?=\s+{_S}))?"
@@ -76,7 +76,8 @@ _COUNTED = re.compile(
 )
 _STATES = re.compile(
     r"(?:event|query|action|moment|activity|clip|segment|description|answer|sentence|scene|it|this|事件|动作)"
-    r"(?: itself| described)? (?:actually |really )?(?:happens?|occurs?|takes place|is (?:shown|visible|seen)|appears|lasts|runs|spans)"
+    r"(?: itself| described)? (?:actually |really )?(?:happens?|occurs?|takes place|"
+    r"is (?:shown|visible|seen)|appears|lasts|runs|spans)"
     r"(?: in| within| during)?(?: twice| once)?[\s\W]{0,3}(?:the |from |between |in )*$",
     re.IGNORECASE,
 )
@@ -124,7 +125,7 @@ def read_time(text: str) -> float:
 def _times(text: str) -> Iterator[Time]:
     for match in _TIME.finditer(text):
         start = match.start()
-        if match["sign"] and not _is_sign(text[max(0, start - 12) : start]):
+        if match["sign"] and not _is_sign(text[max(0, start - 12) : start], match["sign"]):
             start = match.start("sign") + len(match["sign"])
         seconds, unit, problem = _seconds(match)
         if match["sign"] and start == match.start():
@@ -135,14 +136,13 @@ def _times(text: str) -> Iterator[Time]:
         yield Time(start, match.end(), seconds, unit, problem)
 
 
-def _is_sign(before: str) -> bool:
-    """Whether a dash here makes a number negative: what comes before it is no number."""
+def _is_sign(before: str, sign: str) -> bool:
+    """Whether a dash here makes a number negative: it is no list's mark, and what comes before it is no number."""
+    if not before.rstrip(" \t") or before.rstrip(" \t").endswith("\n"):
+        return sign == "-"
     before = before.rstrip()
-    return (
-        not before
-        or before[-1] in "([{,;:=\"'~"
-        or bool(re.search(r"(?<![a-z])(?:to|and|until|from|between|at|is)$", before, re.I))
-    )
+    word = re.search(r"(?<![a-z])(?:to|and|until|from|between|at|is)$", before, re.IGNORECASE)
+    return before[-1] in "([{,;:=\"'~" or bool(word)
 
 
 def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
@@ -224,6 +224,9 @@ def _is_count(first: Time, second: Time, after: str) -> bool:
 
 def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     start, end = first.start, second.end
+    if form in ("keyed", "lasts", "turned"):  # the key belongs to it
+        key = (_END if form == "turned" else _START).search(text, max(0, start - 80), start)
+        start = key.start() if key else start
     if form == "turned":
         first, second = second, first
     a, b = first.seconds, second.seconds

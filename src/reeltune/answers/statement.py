@@ -102,7 +102,14 @@ def last_stated(
             return None, "several answers, none of them final"
         current = first
     if current is None:
-        return None, "an answer that is taken back" if taken_back else "a denial" if denied else "nothing that answers"
+        return (
+            None,
+            "an answer that is taken back"
+            if taken_back
+            else "an answer that is denied"
+            if denied
+            else "nothing that answers",
+        )
     return _values(current, many)
 
 
@@ -179,10 +186,11 @@ def _joined(text: str, gap: str, group: Sequence[Mention], mention: Mention) -> 
     # "B, A is wrong": the second one begins a clause of its own. "Not 4, 5": the second one is meant.
     if plain_gap and cues.PREDICATE.match(after):
         return False
+    # "6 (2 on the left, 4 on the right)": what a bracket explains is no second answer.
+    if gap.strip() == "(" and mention.value != group[-1].value:
+        return False
     before = text[max(0, group[0].start - 40) : group[0].start]
-    return not (
-        plain_gap and len(group) == 1 and gap.strip() and cues.DENIES.search(before) and not cues.JOINS.match(after[:6])
-    )
+    return not (plain_gap and len(group) == 1 and cues.DENIES.search(before))
 
 
 def _standing(

@@ -12,16 +12,25 @@ from pydantic import model_validator
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-from reeltune.tasks.choices import read_letter
-from reeltune.tasks.multiple_choice import (
+from reeltune.tasks.choices import (
     Options,
     check_letter,
     option_baselines,
     option_thought,
     question_text,
+    read_letter,
 )
 from reeltune.tasks.pictures import options_picture, timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou_and_iop, pair_text, read_spans
+from reeltune.tasks.spans import (
+    Span,
+    SpansField,
+    best_fixed_span,
+    check_within,
+    iou_and_iop,
+    pair_text,
+    reaches,
+    read_spans,
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
             "accuracy": float(right),
             "miou": found,
             "iop": precision,
-            "acc@gqa": float(right and precision >= 0.5),
+            "acc@gqa": float(right and reaches(precision, 0.5)),
         }
 
     def trivial_scores(
