@@ -33,6 +33,7 @@ _PREDICATE = re.compile(
     r"doesn't|can't|while|with|due|among|correct|right|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,])")
+_NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
 _LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
 
 
@@ -51,7 +52,7 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
         return None, "no answer"
     if reason := too_long(block.text):
         return None, reason
-    text = plain(block.text)
+    text = plain(block.text, ("choice", "option", "letter", "selection"))
     texts = [normalized(plain(option)) for option in options]
     names = LETTERS[: len(options)]
     whole = normalized(text)
@@ -104,7 +105,9 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
                 end = following[1]
             elif match["mark"] or match["inside"]:
                 problem, end = "a letter beside another option's text", following[1]
-        yield Mention(match.start(), end, letter, problem, _is_shy(match, tagged=tagged), _leads(text, match, end))
+        yield Mention(
+            match.start(), end, letter, problem, _is_shy(text, match, tagged=tagged), _leads(text, match, end)
+        )
         position = end
     while following:
         if following[0] >= position:
@@ -133,8 +136,9 @@ def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
     return letter in names or bool(match["mark"] or match["inside"] or _LOWER_STATED.search(before))
 
 
-def _is_shy(match: re.Match[str], *, tagged: bool) -> bool:
-    return not match["inside"] and not tagged
+def _is_shy(text: str, match: re.Match[str], *, tagged: bool) -> bool:
+    named = _NAMED.search(text, max(0, match.start() - 12), match.start())
+    return not match["inside"] and not tagged and not named
 
 
 def _leads(text: str, match: re.Match[str], end: int) -> bool:
@@ -171,7 +175,7 @@ def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | N
         return None, "no answer"
     if reason := too_long(block.text):
         return None, reason
-    text = plain(block.text)
+    text = plain(block.text, ("label", "class", "category", "rating", "choice"))
     texts = [normalized(plain(label)) for label in labels]
     if normalized(text) in texts:
         return labels[texts.index(normalized(text))], None

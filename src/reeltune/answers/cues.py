@@ -32,13 +32,13 @@ _ANSWER = _any(
     "answers?", "ans", "solution", "conclusion", "verdict", "prediction", "estimate", "selection", "label", "result",
     "(?:correct|right|best|final|true|chosen|proper|appropriate|suitable|my|predicted|likely) "
     "(?:answer|option|choice|one|label|category|letter|value|number|count|span|segment|interval|class|guess|time)",
-    "答案", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
+    "答案", "答(?=:)", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
 )  # fmt: skip
 _COPULA = _any("is", "was", "are", "be", "as", "would be", "should be", "must be", "[:=]", "-+", "为", "是")
 _CHOICE = _any(
     "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
-    "favou?r", "选择?", "认为", "判断",
+    "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean", "选择?", "认为", "判断",
 )  # fmt: skip
 _CONCLUSION = _any(
     "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
@@ -65,7 +65,8 @@ _DENIED_FILLER = _any(
     "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any", "发生", "出现", "选",
 )  # fmt: skip
 DENIES = _compiled(
-    rf"(?<![a-z]){_DENIAL}(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$|n't(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$"
+    rf"(?:(?<![a-z]){_DENIAL}|n't)(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$"
+    r"|(?:(?<![a-z])(?:not|never)|n't)(?: [a-z]+){1,4} (?:from|between|during|within)\s+(?:the\s+)?$"
 )
 """At the end of what comes before a mention: it is said not to be the answer."""
 
@@ -144,12 +145,12 @@ ALTERNATIVES = _compiled(r"(?<![a-z])or(?![a-z])|/|或|maybe|perhaps|could be")
 CORRECTS = _compiled(
     r"(?:^|(?<=[.!?,;:…\n-])|(?<=[.!?,;:…\n-]\s)|(?<=\s-\s))"
     r"(?:no(?:pe)?\s?[,.!:;-]|no\s(?=it|the|that|this)|(?:hmm,? )?wait\b|hmm\b|actually\b|sorry\b|oops\b|"
-    r"correction\b|scratch that|on second (?:thought|look)|let me (?:re|correct|double)|i mean\b|looking again|"
+    r"correction\b|scratch that|on second (?:thought|look)|let me (?:re|correct|double)|i meant?\b|looking again|"
     r"on reflection|不对|等等|更正|纠正)"
 )
 """Where an answer is begun anew."""
 CORRECTED = _compiled(
-    r"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i mean|rather)(?![a-z])"
+    r"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i meant?|rather)(?![a-z])"
     rf"|不对|等等|更正){_FILL}"
 )
 TAKEN_BACK = _compiled(

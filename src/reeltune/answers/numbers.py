@@ -92,7 +92,7 @@ def read_number(block: Block) -> tuple[float | None, str | None]:
         return None, "no answer"
     if reason := too_long(block.text):
         return None, reason
-    text = plain(block.text)
+    text = plain(block.text, ("count", "number", "total", "value", "result"))
     values, reason = last_stated(text, list(_numbers(text)), states=_STATES)
     if values is None:
         return None, "no number" if reason == "nothing that answers" else reason

@@ -6,7 +6,7 @@ states an answer. Everything here runs in linear time.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 BOXED, UNBOXED = "⟦", "⟧"
@@ -47,17 +47,17 @@ _FENCE = re.compile(r"```[a-zA-Z]{0,12}|`")
 _EMPHASIS = re.compile(r"\*{2,3}|(?<![0-9\s])\*|\*(?![0-9\s*])|(?<!\w)__?(?=\w)|(?<=\w)__?(?!\w)")
 _LINE_MARK = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>)[ \t]{1,4}", re.MULTILINE)
 
-_KEYS = ("final_answer", "final answer", "answer", "prediction", "choice", "option", "letter", "label", "response")
+KEYS = ("final_answer", "final answer", "answer", "prediction", "response")
 """Keys of a JSON object under which an answer stands, the surest first."""
 
 
-def plain(text: str) -> str:
-    """`text` in its plain form.
+def plain(text: str, keys: Sequence[str] = ()) -> str:
+    """`text` in its plain form. `keys`: further keys under which an answer may stand in JSON.
 
     >>> plain("**答案：** $\\\\boxed{\\\\text{C}}$")
     '答案: ⟦C⟧'
     """
-    text = _from_json(text.translate(_SIGNS))
+    text = _from_json(text.translate(_SIGNS), (*KEYS, *keys))
     text = _SPECIAL.sub(" ", text)
     if "\\" in text or "$" in text:
         text = _without_latex(text)
@@ -106,7 +106,7 @@ def _unboxed(text: str) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _from_json(text: str) -> str:
+def _from_json(text: str, wanted: Sequence[str]) -> str:
     """The answer of a JSON object, where `text` holds one that names it; else `text`."""
     first, last = text.find("{"), text.rfind("}")
     if first < 0 or last < first or "\\boxed" in text:
@@ -115,7 +115,7 @@ def _from_json(text: str) -> str:
     if found is None or text[last + 1 :].strip(" \n`]"):
         return text
     keys = {str(key).casefold(): key for key in found}
-    for key in _KEYS:
+    for key in wanted:
         if key in keys and found[keys[key]] is not None:
             value = found[keys[key]]
             return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

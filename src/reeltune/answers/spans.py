@@ -38,7 +38,7 @@ _NEARLY = (
 )
 _RANGE = re.compile(
     rf"^{_QUOTES}{{0,4}}[)\]]?{_QUOTES}{{0,2}}(?:in the video |on |onwards? |开始\W{{0,2}})?"
-    rf"(?:-+>?|~|to|until|till?|through|up to|\.\.\.?|一?直?[到至]){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$",
+    rf"(?:-+>?|~|to|until|till?|through|up to|\.\.\.?|(?:持续|一直|直)?[到至]){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(rf"between{_NEARLY}{{0,5}}$", re.IGNORECASE)
@@ -49,11 +49,14 @@ _KEY = (
     r"(?:[\s\W_]|times?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
     r"moment|video|query|given|segment|after|in|by|will|be|described|时间点?|于|在|为|第|是|时刻){0,14}$"
 )
+_DOING = r"(?:\s[a-z]+){1,4}\s(?:at|around|about|by|from)\s(?:[^\w.!?]|about|around|second|the|time)*$"
+"""'begins cutting the onion at'"""
 _START = re.compile(
-    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|开始|起始)[a-z]{{0,6}}{_KEY}", re.IGNORECASE
+    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|开始|起始)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
+    re.IGNORECASE,
 )
 _END = re.compile(
-    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|until|till|结束|终止)[a-z]{{0,6}}{_KEY}",
+    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|until|till|结束|终止)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
     re.IGNORECASE,
 )
 _LASTS = re.compile(
@@ -75,6 +78,7 @@ _COUNTED = re.compile(
     re.IGNORECASE,
 )
 _STATES = re.compile(
+    r"(?<!first )(?<!second )(?<!third )(?<!other )(?<!next )(?<!last )"
     r"(?:event|query|action|moment|activity|clip|segment|description|answer|sentence|scene|it|this|事件|动作)"
     r"(?: itself| described)? (?:actually |really )?(?:happens?|occurs?|takes place|"
     r"is (?:shown|visible|seen)|appears|lasts|runs|spans)"
@@ -245,6 +249,14 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     after = text[end : end + 40]
     if not (first.unit or second.unit) and _SHARE.match(after):
         problem = "in fractions, not seconds"
+    if (
+        not (first.unit or second.unit)
+        and b <= 1
+        and re.match(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)", after)
+    ):
+        problem = "in fractions, not seconds"
+    if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
+        problem = "in one unit or another"
     if not problem and not (math.isfinite(a) and math.isfinite(b)):
         problem = "a time that is no finite number"
     if not problem and b < a:

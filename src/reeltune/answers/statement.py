@@ -93,7 +93,7 @@ def last_stated(
             denied.update(event.values)
             if current and set(current.values) <= set(event.values):
                 current, taken_back = None, True
-        elif not event.shy:
+        elif not event.shy or corrected:
             fresh.append(event)
     fresh = [each for each in fresh if not denied.issuperset(each.values)]
     if fresh and (current is None or corrected):
@@ -153,20 +153,18 @@ def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | N
     found: list[Statement] = []
     for index, group in enumerate(groups):
         begin, end = group[0].start, group[-1].end
-        left = max(_before(ends, begin), groups[index - 1][-1].end if index else 0, begin - WINDOW)
-        right = min(_after(ends, end, len(text)), groups[index + 1][0].start if index + 1 < len(groups) else len(text))
-        previous = (
-            found[-1]
-            if (found and left == groups[index - 1][-1].end) or (found and _next_to(text, groups, index))
-            else None
-        )
+        sentence = _before(ends, begin), _after(ends, end, len(text))
+        left = max(sentence[0], groups[index - 1][-1].end if index else 0, begin - WINDOW)
+        right = min(sentence[1], groups[index + 1][0].start if index + 1 < len(groups) else len(text))
+        near = index and (left == groups[index - 1][-1].end or _next_to(text, groups, index))
         standing, hedged = _standing(
             text[left:begin],
             text[end : min(right, end + WINDOW)],
             group,
-            previous,
+            found[-1] if near else None,
             states,
-            questioned=_asks(text, ends, end),
+            questioned=text[sentence[1] : sentence[1] + 1] == "?",
+            whole=(left, right) == sentence,
         )
         found.append(Statement(tuple(group), alternatives[index], standing, hedged))
     return found
@@ -201,6 +199,7 @@ def _standing(
     states: Pattern[str] | None,
     *,
     questioned: bool,
+    whole: bool,
 ) -> tuple[Standing, bool]:
     clause = before
     for match in cues.BREAKS.finditer(before):
@@ -212,6 +211,8 @@ def _standing(
         return Standing.SUPPOSED, hedged
     if questioned:
         return Standing.SUPPOSED, hedged
+    if whole and not any(each.isalnum() for each in before + after):
+        return Standing.STATED, hedged
     contrasted = previous is not None and previous.standing is Standing.DENIED and cues.CONTRASTS.match(before)
     stated = cues.STATES.search(before) or cues.CORRECTED.search(before) or (states and states.search(before))
     if contrasted or stated or cues.GOOD.match(after) or any(mention.leads for mention in group):
@@ -238,11 +239,6 @@ def _before(ends: Sequence[int], position: int) -> int:
 def _after(ends: Sequence[int], position: int, length: int) -> int:
     index = bisect_left(ends, position)
     return ends[index] if index < len(ends) else length
-
-
-def _asks(text: str, ends: Sequence[int], position: int) -> bool:
-    end = _after(ends, position, len(text))
-    return end < len(text) and text[end] == "?"
 
 
 def alone(text: str, start: int, end: int, margin: int = 8) -> bool:
