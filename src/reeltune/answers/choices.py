@@ -27,12 +27,12 @@ _LETTER = re.compile(
     r"(?P<mark>\s?[.):])?"
 )
 _PREDICATE = re.compile(
-    r"^[\"')]?\s*(?:$|[.,;:!?)/&\n\u27e7]|(?:is|was|are|and|or|nor|does|do|did|can|cannot|could|"
+    r"^[\"')]?\s*(?:$|[.,;:!?)/&\n\u27e7\u4e00-\u9fff]|(?:the|is|was|are|and|or|nor|does|do|did|can|cannot|could|"
     r"would|should|must|has|seems?|looks|appears|matches|fits|best|describes|says|states|mentions|shows|suggests|"
     r"because|since|as|but|rather|instead|not|over|contradicts|claims|implies|refers|involves|fails|it is|isn't|"
     r"doesn't|can't|while|with|due|among|correct|right|wrong)(?![a-z]))"
 )
-_REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,])")
+_REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
 _NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
 _LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
 

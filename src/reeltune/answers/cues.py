@@ -38,11 +38,12 @@ _COPULA = _any("is", "was", "are", "be", "as", "would be", "should be", "must be
 _CHOICE = _any(
     "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
-    "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean", "选择?", "认为", "判断",
+    "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean",
+    "选择?", "认为", "判断",
 )  # fmt: skip
 _CONCLUSION = _any(
     "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
-    "that is", "this is", "must be", "should be", "has to be", "points? to", "supports?", "match(?:es)?",
+    "that is", "this is", "must be", "should be", "has to be", "would be", "points? to", "supports?", "match(?:es)?",
     "corresponds? to", "in conclusion", "overall", "finally", "instead",
     "所以", "因此", "故", "那么", "而是", "应该?是?",
 )  # fmt: skip
@@ -100,7 +101,8 @@ _VERB = _any(
 _ADVERB = _any(
     "the", "most", "also", "clearly", "definitely", "likely", "indeed", "therefore", "probably", "certainly", "only",
     "an?", "be", "been", "both", "all", "actually", "obviously", "thus", "completely", "entirely", "simply", "best",
-    "more", "very", "then", "easily", "safely", "immediately", "just", "even", "each", "to",
+    "more", "very", "my", "our", "final", "chosen", "then", "easily", "safely", "immediately", "just", "even", "each",
+    "to",
 )  # fmt: skip
 _WRONG = _any(
     r"not(?=\s+\w)", r"never(?=\s+\w)", "wrong", "incorrect", "false", "inaccurate", "invalid",
@@ -110,7 +112,8 @@ _WRONG = _any(
 )  # fmt: skip
 _RIGHT = _any(
     "correct", "right", "best", "true", "accurate", "answer", "better", "valid", "supported", "consistent", "yes",
-    "plausible", "appropriate", "one", "fit", "fits", "match", "matches", "suitable", "proper", "winner",
+    "plausible", "appropriate", "one", "fit", "fits", "match", "matches", "suitable", "proper", "winner", "choice",
+    "pick",
 )  # fmt: skip
 _NEAR = r"^[\s\"')\]}:.*\u27e7-]{0,5}"
 _NOUN = r"(?:(?:options?|choices?|answers?|quality)\s+)?"
@@ -124,7 +127,7 @@ BAD = _compiled(
 GOOD = _compiled(
     rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
     r"(?![a-z]|\s+(?:side|hand|now|after|before))"
-    rf"|^ it is(?![a-z]|\s+\w)|^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
+    rf"|^ (?:it )?(?:is|does)\W*$|^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
     rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
     rf"|^\W{{0,3}}(?:选项|项|才|都|是)*(?:正确|对的?|符合|成立)|^\W{{0,3}}[✓✔✅]"
 )

@@ -47,7 +47,7 @@ _CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七�
 _DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.^])(?<![0-9]:)(?:"
-    r"(?P<sign>(?<![A-Za-z0-9_)\]] )(?<![)\]])[-+])?"
+    r"(?P<sign>(?<![0-9)\]] )(?<![)\]])[-+])?"
     rf"(?P<digits>{_DIGITS})"
     r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
@@ -66,13 +66,13 @@ _NAMED = re.compile(
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
     r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|up to|above|below|exceeds?|"
-    r"between|[<>≥≤]=?|至少|最多|超过|不到)\s*(?:about |the )?$",
+    r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|至少|最多|超过|不到)\s*(?:about |the )?$",
     re.IGNORECASE,
 )
 _STATES = re.compile(
-    r"(?<![a-z])(?:total|sum|count|number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])"
-    r"[^.!?]{0,50}?(?<![a-z])(?:is|are|was|of|[:=])(?![a-z])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
-    r"|(?:=|\bequals?|\bmakes?|\bgives?|\btotals?|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
+    r"(?<![a-z])(?:(?<!in )total|sum|count|number of|estimate|value|average|result|length|distance|area|"
+    r"height|size)(?![a-z])[^.!?]{0,50}?(?<![a-z])(?:is|are|was|of|[:=])(?![a-z])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
+    r"|(?:=|\bequals?|\bmakes?|\bgives?|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
     re.IGNORECASE,
 )
 _COUNTS = re.compile(

@@ -52,11 +52,11 @@ _KEY = (
 _DOING = r"(?:\s[a-z]+){1,4}\s(?:at|around|about|by|from)\s(?:[^\w.!?]|about|around|second|the|time)*$"
 """'begins cutting the onion at'"""
 _START = re.compile(
-    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|开始|起始)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
+    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|from(?=[\"']?\s?[:=])|开始|起始)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
     re.IGNORECASE,
 )
 _END = re.compile(
-    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|until|till|结束|终止)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
+    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|until|till|to(?=[\"']?\s?[:=])|结束|终止)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
     re.IGNORECASE,
 )
 _LASTS = re.compile(
@@ -66,7 +66,9 @@ _OTHER_KEY = re.compile(
     r"(?:frames?|frame_?(?:id|idx|index|number)|percent(?:age)?|pct|ratio|ms|milliseconds)[\s\"':=#]{0,6}$|第$",
     re.IGNORECASE,
 )
-_FRAMES = re.compile(r"frames?[\s\"':=#]{0,6}$", re.IGNORECASE)
+_FRAMES = re.compile(
+    r"(?:frames?|ind(?:ices|ex|exes))(?:[ _](?:ind(?:ices|ex)|numbers?|ids?|no\.?))?[\s\"':=#]{0,6}$", re.IGNORECASE
+)
 _PERCENT = re.compile(r"(?:percent(?:age)?|pct|ratio|fraction)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _MILLIS = re.compile(r"(?:ms|millis(?:econds)?)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _SHARE = re.compile(
