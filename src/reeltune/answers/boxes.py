@@ -31,6 +31,7 @@ _BOX = re.compile(
     rf"|{_KEYED}",
     re.IGNORECASE,
 )
+_POINT = re.compile(rf"[\[(]\s{{0,2}}(?:{_N}){_SEP}(?:{_N})\s{{0,2}}[\])]", re.IGNORECASE)
 _BARE = re.compile(rf"\s*({_N}){_SEP}({_N}){_SEP}({_N}){_SEP}({_N})\s*", re.IGNORECASE)
 _BETWEEN = re.compile(
     r"(?:[\s,;:\[\](){}\"'=_/\u27e6\u27e7-]|\.(?![a-z ])|[0-9]+(?:\.[0-9]+)?|seconds?|secs?|s|at|times?|t|frames?|box|"
@@ -57,6 +58,8 @@ def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | 
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text)
+    if len(_POINT.findall(text)) % 2:
+        return None, "corners that make no boxes: two each"
     runs = list(_runs(text))
     if not runs:
         bare = _BARE.fullmatch(text)

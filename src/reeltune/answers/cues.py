@@ -30,6 +30,7 @@ _FILL = rf"(?:{_FILLER}(?![a-z])|[\s\W]){{0,18}}$"
 
 _ANSWER = _any(
     "answers?", "ans", "solution", "conclusion", "verdict", "prediction", "estimate", "selection", "label", "result",
+    "response", "final(?=\\s?:)",
     "(?:correct|right|best|final|true|chosen|proper|appropriate|suitable|my|predicted|likely) "
     "(?:answer|option|choice|one|label|category|letter|value|number|count|span|segment|interval|class|guess|time)",
     "答案", "答(?=:)", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
@@ -39,6 +40,7 @@ _CHOICE = _any(
     "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
     "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean",
+    "(?:chang|switch|revis|correct|updat)(?:e|es|ed|ing) (?:it |that |my (?:answer|choice) )?to",
     "选择?", "认为", "判断",
 )  # fmt: skip
 _CONCLUSION = _any(
@@ -63,7 +65,8 @@ _DENIAL = _any(
 )  # fmt: skip
 _DENIED_FILLER = _any(
     _FILLER, "happen(?:s|ed|ing)?", "occur(?:s|red|ring)?", "takes?", "place", "appear(?:s|ed|ing)?", "exists?",
-    "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any", "发生", "出现", "选",
+    "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any", "choose", "pick", "select",
+    "go", "say", "think", "believe", "call", "发生", "出现", "选",
 )  # fmt: skip
 DENIES = _compiled(
     rf"(?:(?<![a-z]){_DENIAL}|n't)(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$"
@@ -80,7 +83,8 @@ _SUPPOSITION = _any(
     r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus))", "suppos(?:e|ing)",
     "assum(?:e|ing)", "whether", "unless",
     r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
-    "at first", "initially", "originally", "first (?:guess|thought|impression|glance)",
+    "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier",
+    "first (?:guess|thought|impression|glance)",
     "thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)", "were it", "had it",
     "如果", "假如", "起初", "一开始", "乍一看", "原?以为",
 )  # fmt: skip
@@ -127,7 +131,7 @@ BAD = _compiled(
 GOOD = _compiled(
     rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
     r"(?![a-z]|\s+(?:side|hand|now|after|before))"
-    rf"|^ (?:it )?(?:is|does)\W*$|^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
+    rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
     rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
     rf"|^\W{{0,3}}(?:选项|项|才|都|是)*(?:正确|对的?|符合|成立)|^\W{{0,3}}[✓✔✅]"
 )
@@ -156,6 +160,12 @@ CORRECTED = _compiled(
     r"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i meant?|rather)(?![a-z])"
     rf"|不对|等等|更正){_FILL}"
 )
+DOUBTS = _compiled(
+    r"(?<![a-z])(?:not (?:sure|certain)|unsure|uncertain|don't know|(?:can't|cannot) (?:tell|say|determine|be sure))"
+)
+"""Where they are expressed, only what is stated is an answer."""
+REVERSES = _compiled(r"(?<![a-z])(?:but|however|yet|instead|on the other hand)(?![a-z])|但是?|然而")
+"""Before a mention that no words place: it may be meant instead of what was stated."""
 TAKEN_BACK = _compiled(
     r"\b(?:that|this|it|which)(?:'s| is| was) (?:(?:clearly|just|also|actually) )?"
     r"(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"

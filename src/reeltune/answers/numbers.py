@@ -50,6 +50,7 @@ _NUMBER = re.compile(
     r"(?P<sign>(?<![0-9)\]] )(?<![)\]])[-+])?"
     rf"(?P<digits>{_DIGITS})"
     r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
+    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/]))?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?![A-Za-z]))"
     r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本])"
@@ -72,7 +73,7 @@ _BOUND = re.compile(
 _STATES = re.compile(
     r"(?<![a-z])(?:(?<!in )total|sum|count|number of|estimate|value|average|result|length|distance|area|"
     r"height|size)(?![a-z])[^.!?]{0,50}?(?<![a-z])(?:is|are|was|of|[:=])(?![a-z])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
-    r"|(?:=|\bequals?|\bmakes?|\bgives?|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
+    r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
     re.IGNORECASE,
 )
 _COUNTS = re.compile(
@@ -156,9 +157,12 @@ def _value(match: re.Match[str]) -> float:
     if power := match["power"]:
         exponent = int(re.sub(r"[^0-9-]", "", power[1:] if power[0] in "eE" else power.split("^")[1]))
         value = math.inf if exponent > 300 else value * 10.0**exponent
+    if mixed := match["mixed"]:
+        above, below = mixed.split("/")
+        value += float(above) / float(below)
     if over := match["over"]:
-        below = float(over.strip(" /"))
-        value = value / below if below else math.nan
+        divisor = float(over.strip(" /"))
+        value = value / divisor if divisor else math.nan
     return -value if match["sign"] == "-" else value
 
 

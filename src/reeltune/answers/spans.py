@@ -32,12 +32,13 @@ _TIME = re.compile(
 )
 _PART = re.compile(rf"({_NUM})\s?(ms|milliseconds?|毫秒|[a-z]+|[^\W\d_]+)", re.IGNORECASE)
 
-_QUOTES = rf"[\s\"'*{BOXED}{UNBOXED}]"
+_QUOTES = rf"[\s\"'*<>{BOXED}{UNBOXED}]"
 _NEARLY = (
     r"(?:(?:the|about|approximately|around|roughly|at|second|t\s?=|time|第|大?约|timestamp|frames?)\s?|[\s\"'\[(:])"
 )
 _RANGE = re.compile(
-    rf"^{_QUOTES}{{0,4}}[)\]]?{_QUOTES}{{0,2}}(?:in the video |on |onwards? |开始\W{{0,2}})?"
+    rf"^{_QUOTES}{{0,4}}[)\]]?{_QUOTES}{{0,2}}(?:in the video |on |onwards? |"
+    rf"\((?:start|begin)[a-z]*\)\s|开始\W{{0,2}})?"
     rf"(?:-+>?|~|to|until|till?|through|up to|\.\.\.?|(?:持续|一直|直)?[到至]){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$",
     re.IGNORECASE,
 )
@@ -87,6 +88,8 @@ _STATES = re.compile(
     r"(?: in| within| during)?(?: twice| once)?[\s\W]{0,3}(?:the |from |between |in )*$",
     re.IGNORECASE,
 )
+_ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
+"""A list's number says no time."""
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
 
@@ -110,6 +113,7 @@ def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
     text = plain(block.text)
     if _NOT_FINITE.search(text):
         return None, "a time that is no finite number"
+    text = _ITEM.sub(lambda mark: " " * len(mark[0]), text)
     times = list(_times(text))
     mentions = _without_glosses(text, list(_pairs(text, times, tagged=block.tagged)))
     values, reason = last_stated(text, mentions, states=_STATES, many=True)

@@ -55,6 +55,7 @@ class Statement:
     alternatives: bool
     standing: Standing
     hedged: bool
+    reverses: bool
 
     @property
     def values(self) -> tuple[Hashable, ...]:
@@ -79,7 +80,7 @@ def last_stated(
     current: Statement | None = None
     fresh: list[Statement] = []  # bare ones since the last statement or correction
     denied: set[Hashable] = set()
-    taken_back = corrected = False
+    taken_back = corrected = replaced = False
     for event in _events(text, found):
         if event == "correction":
             corrected, fresh = True, []
@@ -88,14 +89,18 @@ def last_stated(
         elif not isinstance(event, Statement) or event.standing is Standing.SUPPOSED:
             continue
         elif event.standing is Standing.STATED:
-            current, fresh, corrected, taken_back = event, [], False, False
+            current, fresh, corrected, taken_back, replaced = event, [], False, False, False
         elif event.standing is Standing.DENIED:
             denied.update(event.values)
             if current and set(current.values) <= set(event.values):
                 current, taken_back = None, True
         elif not event.shy or corrected:
             fresh.append(event)
+        elif event.reverses and current and event.values != current.values:
+            replaced = True
     fresh = [each for each in fresh if not denied.issuperset(each.values)]
+    if fresh and current is None and cues.DOUBTS.search(text):
+        return None, "an answer in doubt"
     if fresh and (current is None or corrected):
         first, *others = fresh
         if any(other.values != first.values for other in others):
@@ -110,6 +115,8 @@ def last_stated(
             if denied
             else "nothing that answers",
         )
+    if replaced:
+        return None, "an answer that another one may replace"
     return _values(current, many)
 
 
@@ -166,7 +173,8 @@ def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | N
             questioned=text[sentence[1] : sentence[1] + 1] == "?",
             whole=(left, right) == sentence,
         )
-        found.append(Statement(tuple(group), alternatives[index], standing, hedged))
+        reverses = bool(cues.REVERSES.search(text[left:begin]))
+        found.append(Statement(tuple(group), alternatives[index], standing, hedged, reverses))
     return found
 
 
