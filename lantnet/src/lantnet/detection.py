@@ -22,7 +22,7 @@ from lantnet.scene.georeference import check_same_grid
 from lantnet.scene.plan import Plan
 from lantnet.scene.scale import Scale
 from lantnet.scene.scene import Scene, View, open_scene
-from lantnet.scene.source import Source, portable
+from lantnet.scene.source import Source
 from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32, Labels
 
@@ -94,9 +94,10 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a run found out besides its maps."""
+    """What a run found out besides its maps. `shift`: nepers that the dates differ by without change."""
 
     scene: Scene
+    shift: float
     smallest: int
     counts: dict[str, int]
     record: dict[str, Any]
@@ -123,7 +124,7 @@ def detect_sources(
     if executor.apart:
         if folder is None:
             raise ValueError("work in other processes needs a folder that they see")
-        pairs = [(portable(before, folder), portable(after, folder)) for before, after in pairs]
+        pairs = [(before.portable(folder), after.portable(folder)) for before, after in pairs]
     plan = Plan(options.tile, executor, progress.track, folder)
     scenes = [
         open_scene(*pair, scale=options.scale, tile=options.tile, track=progress.track, executor=executor)
@@ -150,7 +151,9 @@ def detect_sources(
     record = learned[0][1].record
     if len(learned) > 1:
         record = {scene.before.channel or scene.before.name: model.record for scene, model in learned}
-    return Outcome(scenes[0], smallest, counts, record, list(dict.fromkeys(notes)), progress.seconds)
+    return Outcome(
+        scenes[0], learned[0][1].shift, smallest, counts, record, list(dict.fromkeys(notes)), progress.seconds
+    )
 
 
 def _rate(options: Options, channels: int) -> float | None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,9 @@ class GdalSource:
         if (scale, offset) != (1.0, 0.0):
             values = values.astype(np.float64) * scale + offset
         return values.astype(np.float32), valid
+
+    def portable(self, folder: Path) -> "GdalSource":
+        return self
 
     def on(self, grid: Grid) -> "GdalSource":
         """The band on another grid, warped as it is read."""
@@ -171,12 +175,12 @@ def _band(dataset: Any, path: str, name: str, chosen: int | str | None, nodata: 
     tags = {key.upper(): value for key, value in (dataset.tags() | dataset.tags(index)).items()}
     return GdalSource(
         path, name, index, dataset.height, dataset.width, "float32" if scaled else dtype, nodata, grey, scaling,
-        georeference_of(dataset, name), _declared(dataset.units[index - 1], channels[index - 1]),
+        georeference_of(dataset, name), declared_scale(dataset.units[index - 1], channels[index - 1]),
         next((tags[key] for key in DATE_TAGS if tags.get(key)), None), channels[index - 1] or None, hole=hole,
     )  # fmt: skip
 
 
-def _declared(unit: str | None, channel: str) -> Scale | None:
+def declared_scale(unit: str | None, channel: str) -> Scale | None:
     """The scale that the unit or the name of a band says, if it does."""
     words = set(re.split(r"[^a-z0-9]+", f"{unit or ''} {channel}".lower()))
     for scale, names in (
