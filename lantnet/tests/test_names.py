@@ -1,9 +1,8 @@
 """What users call images by: sub-data of NetCDF and HDF5, archives, URLs; scale and offset, units, dates, bands."""
 
-import http.server
 import pickle
-import re
-import threading
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,37 +117,11 @@ def test_archives(tmp_path: Path) -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """The address of a server that gives parts of the files of a folder."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.respond(body=False)
-
-        def do_GET(self) -> None:
-            self.respond(body=True)
-
-        def respond(self, *, body: bool) -> None:
-            path = tmp_path / self.path.lstrip("/")
-            if not path.is_file():
-                return self.send_error(404)
-            data, asked = path.read_bytes(), re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            start, end = (int(asked[1]), int(asked[2] or len(data) - 1)) if asked else (0, len(data) - 1)
-            part = data[start : end + 1]
-            self.send_response(206 if asked else 200)
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Length", str(len(part)))
-            if asked:
-                self.send_header("Content-Range", f"bytes {start}-{start + len(part) - 1}/{len(data)}")
-            self.end_headers()
-            if body:
-                self.wfile.write(part)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    command = [sys.executable, str(Path(__file__).with_name("file_server.py")), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
 
 
 def test_urls(tmp_path: Path, served: str) -> None:
@@ -179,7 +152,7 @@ def test_another_grid_is_warped_to_the_first(tmp_path: Path) -> None:
 
     def field(place: Affine, height: int, width: int) -> np.ndarray:
         columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-        x, y = place * (columns, rows)
+        x, y = place.a * columns + place.c, place.e * rows + place.f
         return (2 + np.sin((x - 500000) / 90) * np.cos((y - 5200000) / 120)).astype(np.float32)
 
     finer = Affine(7, 0, 499903, 0, -7, 5200071)

@@ -46,7 +46,9 @@ def series_files(
         found = detect_series(images, known, work, options, tracker, runs)
         colours = _colours(known)
         tags = {"TIFFTAG_SOFTWARE": f"lantnet {__version__}", "LANTNET_DATES": ",".join(known)}
-        count, area = write_polygons(scratch, work / "codes.tif", first.georeference, told_by(known))
+        count, area = write_polygons(
+            scratch, work / "codes.tif", first.georeference, told_by(known), work / "direction.tif"
+        )
         for name in MAPS:
             classes = {"date": colours, "direction": CLASSES["direction"]}.get(name)
             optimise(work / f"{name}.tif", scratch / f"{name}.tif", tags, classes)

@@ -1,5 +1,6 @@
 """Everything that GDAL opens as sources: GeoTIFF, NetCDF, HDF5, URLs, archives; as it lies, or warped on the fly."""
 
+import math
 import re
 import threading
 import warnings
@@ -106,10 +107,21 @@ class GdalSource:
         holes: dict[str, Any] = {"add_alpha": True}
         if self.hole is not None:
             holes = {"src_nodata": self.hole, "nodata": self.hole}
+        # GDAL else places pixels and chooses its filter by what it happens to read at once, which leaves seams.
+        exact = {"tolerance": 1e-6} | _scales(dataset, self.grid)
         return WarpedVRT(
             dataset, crs=self.grid.crs, transform=Affine(*self.grid.transform), height=self.grid.height,
-            width=self.grid.width, resampling=Resampling.bilinear, **holes,
+            width=self.grid.width, resampling=Resampling.bilinear, **exact, **holes,
         )  # fmt: skip
+
+
+def _scales(dataset: Any, grid: Grid) -> dict[str, float]:
+    """Pixels of the grid a pixel of a dataset, along both axes: what a filter against aliasing goes by."""
+    from rasterio.warp import calculate_default_transform
+
+    moved, *_ = calculate_default_transform(dataset.crs, grid.crs, dataset.width, dataset.height, *dataset.bounds)
+    a, b, _, d, e, _ = grid.transform
+    return {"XSCALE": abs(moved.a) / math.hypot(a, d), "YSCALE": abs(moved.e) / math.hypot(b, e)}
 
 
 @contextmanager
