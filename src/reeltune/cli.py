@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune import __version__
-from reeltune.commands import config, data_check, data_import, demo, plan, recipes, report, score, select, view
+from reeltune.commands import config, data_check, data_import, demo, merge, plan, recipes, report, score, select, view
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
 
@@ -138,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
-    _add(commands, "select", select, "ask the model several times, keep the samples that can teach")
+    _add(commands, "select", select, "ask the model several times, keep the informative samples")
+    _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
     _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")

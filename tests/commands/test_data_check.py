@@ -50,7 +50,7 @@ def test_a_good_file_has_nothing_to_say(folder: Path) -> None:
         (GOOD | {"id": "b", "target": [[1, 0]]}, "contract", "'target[0]'"),
         (GOOD | {"id": "b", "target": [[0, 9]]}, "contract", "after the video"),
         (GOOD | {"id": "b", "target": [[0, 9]], "meta": {"past_duration": True}}, "after the video", "[0, 9] of 2 s"),
-        (GOOD | {"query": "y"}, "ids used twice", "first in line 1"),
+        (GOOD | {"query": "y"}, "ids used twice", "used before, in line 1"),
         (CHOICE | {"target": "C"}, "contract", "A, B"),
         (GOOD | {"id": "b", "query": "y", "video": "none.mp4"}, "missing", "none.mp4"),
         (BARE, "full reward", "id 'i'"),

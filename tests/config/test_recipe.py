@@ -39,7 +39,6 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"method": "ppo"}, r"method='ppo': .*'grpo' or 'sft'"),
         ({"model": {}}, r"model\.path: required"),
         ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
-        ({"rewards": {"captioning": {}}}, r"no such key any more; write rewards\.options\.captioning"),
     ],
 )
 def test_broken_rules_are_named(change: dict[str, object], words: str) -> None:

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from reeltune.data.findings import counts_by, spans_of
+from reeltune.data.findings import counts_by
 from reeltune.sample import Sample
+from reeltune.tasks import get_task
 
 BINS = 10
 Bars = Mapping[str, float]
@@ -73,7 +74,7 @@ def _distributions(samples: Sequence[Sample]) -> dict[str, Bars]:
         title = f"duration in seconds: {min(durations):g} to {max(durations):g}, median {middle:g}"
         found[title] = _histogram(durations)
         spans = [
-            [(start / duration, end / duration) for start, end in spans_of(sample)]
+            [(start / duration, end / duration) for start, end in get_task(sample.task).spans(sample)]
             for sample, duration in zip(samples, durations, strict=True)
         ]
         lengths = [min(1.0, sum(end - start for start, end in own)) for own in spans if own]

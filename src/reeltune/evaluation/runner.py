@@ -15,7 +15,7 @@ from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
 from reeltune.rollout.reader import InputReader
-from reeltune.sample import Sample
+from reeltune.sample import Fault, Sample
 from reeltune.tasks import get_task
 from reeltune.video.quarantine import Quarantine
 
@@ -77,7 +77,7 @@ def read_prompts(
         try:
             found.append(None if sample.id in quarantine else reader.prompt(sample))
         except SampleError as error:
-            quarantine.add(sample.id, sample.video, str(error))
+            quarantine.set_aside(sample, error)
             quarantine.check(total)
             found.append(None)
     return found
@@ -92,17 +92,19 @@ def predict(
     max_new_tokens: int,
     batch_size: int = 64,
     max_broken_share: float = 0.05,
+    faults: Sequence[Fault] = (),
     title: str = "eval",
 ) -> dict[str, Answer]:
     """Write DIRECTORY/predictions.jsonl, one line per sample in order, and return the answers by id.
 
     Batches end on disk as they are done: after a kill, the same call goes on without repeating or losing a
-    sample. A sample that cannot be read goes to DIRECTORY/quarantine.jsonl; it has no prediction, and
-    scores count it as wrong. More than `max_broken_share` of them is an InputError.
+    sample. A sample that cannot be read goes to DIRECTORY/quarantine.jsonl, after the `faults` that loading found; it
+    has no prediction, and scores count it as wrong. More than `max_broken_share` of them is an InputError.
     """
     path = directory / "predictions.jsonl"
     found = _finished(path)
     quarantine = Quarantine(directory / "quarantine.jsonl", max_broken_share)
+    quarantine.take(faults)
     todo = [sample for sample in samples if sample.id not in found and sample.id not in quarantine]
     progress = Progress(len(samples), title, unit="sample", initial=len(samples) - len(todo))
     with progress, path.open("a", encoding="utf-8") as file:

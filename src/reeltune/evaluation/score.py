@@ -31,6 +31,7 @@ def score(
     resamples: int = 1000,
     seed: int = 0,
     keep_samples: bool = False,
+    max_broken_share: float = 0.05,
 ) -> Scores:
     """Score predictions against samples, task by task.
 
@@ -38,12 +39,17 @@ def score(
     A metric is the mean over the samples that it applies to.
     `fit_on` names the samples that fitted baselines learn from (by default those that are scored, which
     flatters the baseline). `resamples` draws give the 95 % intervals; 0 leaves them out. `keep_samples` fills
-    `per_sample`. Raises InputError for broken files.
+    `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of them. Raises InputError
+    for files that cannot be read.
     """
     from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
-    from reeltune.tasks import load_samples
+    from reeltune.tasks import load_samples, load_usable
+    from reeltune.video.quarantine import require_share
 
-    samples = load_samples(samples_path)
+    loaded = load_usable(samples_path)
+    reasons = {fault.id: fault.reason for fault in loaded.faults}
+    require_share(reasons, len(loaded.samples) + len(reasons), max_broken_share)
+    samples = loaded.samples
     predictions = read_predictions(predictions_path)
     return score_answers(
         samples,
@@ -52,7 +58,8 @@ def score(
         resamples=resamples,
         seed=seed,
         keep_samples=keep_samples,
-        notices=compare_ids((sample.id for sample in samples), predictions),
+        notices=[f"set aside: {reason}" for reason in reasons.values()]
+        + compare_ids((sample.id for sample in samples), predictions),
         truncated=read_truncated(predictions_path),
     )
 

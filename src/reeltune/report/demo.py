@@ -32,7 +32,7 @@ TASK_IN_WORDS = (
     "mIoU is the mean overlap (intersection over union) of the answered and the true span."
 )
 SIMULATION = (
-    "Toyworld is a simulation: generated clips of coloured shapes with exact ground truth, and a small model "
+    "Toyworld is a simulation: generated clips of colored shapes with exact ground truth, and a small model "
     "made for them. The page shows that the training works, not how a large model does on real video."
 )
 
@@ -98,8 +98,8 @@ def _learning(demo: Demo) -> str:
     if grpo:
         rewards.append(Series("reward", grpo.values("reward"), "grpo", smooth=True))
         rewards += [
-            Series(name, grpo.values(f"temporal_grounding/{name}"), colour, dash, smooth=True)
-            for name, colour, dash in (("format", "muted", "2 3"), ("iou", "truth", "7 4"))
+            Series(name, grpo.values(f"temporal_grounding/{name}"), color, dash, smooth=True)
+            for name, color, dash in (("format", "muted", "2 3"), ("iou", "truth", "7 4"))
         ]
     levels = [
         Level(NAMES[name].lower(), value)

@@ -101,7 +101,7 @@ def make_stats(
 def score(components: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
     """The weighted mean of the content rewards that apply; None when none does.
 
-    Format and length are left out, and so are penalties: whether a sample can teach is a matter of its answer
+    Format and length are left out, and so are penalties: whether a sample is informative is a matter of its answer
     (our choice; thresholds on it mean the same whatever the weights).
     """
     applying = {

@@ -31,6 +31,7 @@ class ClassificationSample(Sample):
 class Classification(Task[ClassificationSample, str]):
     name = "classification"
     sample_type = ClassificationSample
+    fields: ClassVar = {"target": "label"}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: ClassificationSample, mode: Mode) -> str:

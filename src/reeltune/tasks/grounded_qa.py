@@ -51,6 +51,7 @@ class GroundedQASample(Sample):
 class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     name = "grounded_qa"
     sample_type = GroundedQASample
+    fields: ClassVar = {"target": "letter", "evidence": "spans"}
     blocks = ("glue",)
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
 

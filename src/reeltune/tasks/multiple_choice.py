@@ -30,6 +30,7 @@ class MultipleChoiceSample(Sample):
 class MultipleChoice(Task[MultipleChoiceSample, str]):
     name = "multiple_choice"
     sample_type = MultipleChoiceSample
+    fields: ClassVar = {"target": "letter"}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: MultipleChoiceSample, mode: Mode) -> str:

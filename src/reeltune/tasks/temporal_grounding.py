@@ -29,6 +29,7 @@ class TemporalGroundingSample(Sample):
 class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
+    fields: ClassVar = {"target": "spans"}
     default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:

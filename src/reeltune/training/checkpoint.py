@@ -1,7 +1,8 @@
 """Checkpoints are whole or absent: written under a temporary name, synced, renamed.
 
 checkpoints/step-000100/
-  model/                  a plain Hugging Face directory
+  model/                  a plain Hugging Face directory, or
+  adapter/                the adapter alone, in peft's format; with checkpoint.export: merged beside model/
   optimizer.safetensors   AdamW's moments, by parameter name
   state.json              the step, and the history of the prompts where rl.skipping is on
 """
@@ -19,9 +20,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from reeltune.errors import InputError
+from reeltune.models.adapter import has_adapter
+from reeltune.models.adapter_folder import save_adapter
 from reeltune.models.policy import Policy
 
 PREFIX = "step-"
+MODEL, ADAPTER = "model", "adapter"
 
 
 def save_checkpoint(
@@ -32,14 +36,21 @@ def save_checkpoint(
     *,
     keep: int,
     state: Mapping[str, Any] | None = None,
+    merged: bool = False,
 ) -> Path:
-    """Write checkpoint `step` and remove all but the newest `keep`. `state`: what else the run must remember."""
+    """Write checkpoint `step` and remove all but the newest `keep`.
+
+    `state`: what else the run must remember. `merged`: of a model with an adapter, also the base with it merged in.
+    """
     target = root / f"{PREFIX}{step:06d}"
     temporary = root / f".{target.name}.tmp"
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir(parents=True)
-    policy.save(temporary / "model")
+    if has_adapter(policy):
+        save_adapter(policy, temporary / ADAPTER)
+    if merged or not has_adapter(policy):
+        policy.save(temporary / MODEL)
     save_file(optimizer_tensors(policy, optimizer), temporary / "optimizer.safetensors")
     (temporary / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
     _sync(temporary)
@@ -59,6 +70,16 @@ def list_checkpoints(root: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in root.glob(f"{PREFIX}*") if re.fullmatch(rf"{PREFIX}\d+", path.name)]
     return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+
+
+def resumable_weights(checkpoint: Path) -> Path:
+    """Where a run goes on from: the adapter, where one trains."""
+    return checkpoint / (ADAPTER if (checkpoint / ADAPTER).is_dir() else MODEL)
+
+
+def trained_model(checkpoint: Path) -> Path:
+    """What to evaluate, train on or serve: the plain directory where there is one, else the adapter."""
+    return checkpoint / (MODEL if (checkpoint / MODEL).is_dir() else ADAPTER)
 
 
 def discard_leftovers(root: Path) -> None:

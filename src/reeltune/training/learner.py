@@ -59,7 +59,7 @@ class Learner:
         """
         rate = learning_rate(step, self.recipe.steps, self.recipe.optim)
         for parameters in self.optimizer.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters.get("lr_share", 1.0)
         self.optimizer.zero_grad()
         sums = self._accumulate(step, groups, objective)
         norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.optim.max_grad_norm))

@@ -121,9 +121,9 @@ class Loop:
         self._world.wait()
         if self._is_main:
             root, keep = self.run_dir / "checkpoints", self.recipe.checkpoint.keep
-            save_checkpoint(
-                root, step, self.learner.policy, self.learner.optimizer, keep=keep, state=self.source.state()
-            )
+            merged = self.recipe.checkpoint.export == "merged"
+            policy, optimizer = self.learner.policy, self.learner.optimizer
+            save_checkpoint(root, step, policy, optimizer, keep=keep, state=self.source.state(), merged=merged)
         self._world.wait()
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reeltune.config.recipe import RLConfig
 from reeltune.judges.base import Judge
+from reeltune.models.adapter import as_initial
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions
 from reeltune.rewards.faults import RewardFaults
@@ -75,10 +76,8 @@ class GRPO:
                     replaced.append(groups[place])
                     groups[place] = group
                 self.sample(step, list(fresh.values()), keep_graph=keep)
-            # 3. Advantages [B, G] and each token's share of the loss [B, G, C].
-            weigh(groups, self.config, learner)
-            if self.reference:
-                self._refer(groups)
+            # 3. What each token is to learn: advantages [B, G] and its share of the loss [B, G, C].
+            self.signal(groups)
         for group in groups:
             tensors = {
                 "rewards": group.rewards.total,
@@ -94,11 +93,11 @@ class GRPO:
             if update:
                 with autocast(world.device, learner.precision):
                     self.source.renew_features(groups)
-            sums = learner.update(step, groups, self._objective(first=update == 0))
+            sums = learner.update(step, groups, self.objective(first=update == 0))
         self.engine.sync(learner.policy.named_parameters, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
-        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=self.config.kl > 0)
+        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
         if self.faults is not None:
@@ -123,6 +122,12 @@ class GRPO:
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
 
+    def signal(self, groups: Sequence[Group]) -> None:
+        """Compare each group's rewards; with a reference, the initial model's log-probs too."""
+        weigh(groups, self.config, self.learner)
+        if self.reference:
+            self._refer(groups)
+
     def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
         """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
 
@@ -139,16 +144,18 @@ class GRPO:
         """The initial model's log-probs; with its own tower where ours trains."""
         assert self.reference is not None
         features = [group.features for group in groups]
-        if not self.learner.policy.vision_frozen:
-            with torch.no_grad():
-                videos = self.reference.encode([group.prompt.clip for group in groups])
-            for group, video in zip(groups, videos, strict=True):
-                group.features = video
-        found = self.learner.log_probs(groups, self.reference)
+        own_tower = not self.learner.policy.vision_frozen
+        with as_initial(self.reference):
+            if own_tower:
+                with torch.no_grad():
+                    videos = self.reference.encode([group.prompt.clip for group in groups])
+                for group, video in zip(groups, videos, strict=True):
+                    group.features = video
+            found = self.learner.log_probs(groups, self.reference)
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 
-    def _objective(self, *, first: bool) -> Any:
+    def objective(self, *, first: bool) -> Any:
         loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -157,6 +164,10 @@ class GRPO:
             return group_loss(group, log_probs, loss, clip, kl_weight=self.config.kl)
 
         return objective
+
+
+def _referred(groups: Sequence[Group]) -> bool:
+    return any(group.reference_log_probs is not None for group in groups)
 
 
 def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:

@@ -27,11 +27,13 @@ from reeltune.build import (
     to_device,
 )
 from reeltune.config.recipe import Recipe
+from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
-from reeltune.files import write_json, write_text
+from reeltune.files import existing, write_json, write_text
 from reeltune.judges import Judge
+from reeltune.models.loading import require_bitsandbytes
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
 from reeltune.rewards.faults import RewardFaults
@@ -46,7 +48,9 @@ from reeltune.training.checkpoint import (
     discard_leftovers,
     list_checkpoints,
     load_optimizer,
+    resumable_weights,
 )
+from reeltune.training.distill import Distill, build_teacher, require_teacher
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
@@ -90,7 +94,7 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
     checked = check(recipe, world, resume=resume)
     if world.is_main:
         announce.warn_of_rounding(recipe)
-        if recipe.method == "grpo":
+        if recipe.samples_completions:
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
         announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
     if dry_run:
@@ -123,6 +127,10 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
         raise InputError(
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
+    if recipe.adapter and recipe.adapter.quantize == "nf4":
+        require_bitsandbytes()
+    if recipe.distill:
+        require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
@@ -135,7 +143,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
-    weights = checkpoint / "model" if checkpoint else None
+    weights = resumable_weights(checkpoint) if checkpoint else None
     policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
@@ -146,14 +154,15 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
         journal = _open_run(run_dir, recipe, world, resume_step=checked.first_step if checkpoint else None)
         try:
             source = _source(recipe, checked, policy, world)
+            held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
                 method=_method(recipe, checked, learner, engine, source),
                 learner=learner,
                 engine=engine,
                 source=source,
-                held_out=checked.data.held_out,
-                eval_quarantine=Quarantine(run_dir / "quarantine-eval.jsonl", recipe.video.max_broken_share),
+                held_out=held_out.samples,
+                eval_quarantine=_quarantine(recipe, "quarantine-eval.jsonl", held_out, world),
                 watch=_watch(recipe, run_dir, checked.first_step),
                 journal=journal,
                 run_dir=run_dir,
@@ -184,11 +193,17 @@ def _source(recipe: Recipe, checked: Checked, policy: Policy, world: World) -> P
         checked.data.samples,
         schedule,
         build_reader(policy, recipe),
-        Quarantine(Path(recipe.run.dir) / "quarantine.jsonl", recipe.video.max_broken_share),
+        _quarantine(recipe, "quarantine.jsonl", checked.data.train, world),
         world,
         seed=recipe.seed,
         history=_history(recipe, checked.checkpoint),
     )
+
+
+def _quarantine(recipe: Recipe, name: str, pool: Pool, world: World) -> Quarantine:
+    found = Quarantine(Path(recipe.run.dir) / name, recipe.video.max_broken_share)
+    found.take(pool.faults, write=world.is_main)
+    return found
 
 
 def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
@@ -201,21 +216,21 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
 def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
+    judge = checked.judge if needs_judge(checked.rewards) else None
+    faults = RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl")
+    if recipe.method == "distill":
+        config = recipe.rl.model_copy(update={"group_size": recipe.group_size})
+        teacher = build_teacher(recipe, learner.policy)
+        return Distill(source, engine, learner, checked.rewards, config, judge=judge, faults=faults, teacher=teacher)
     reference = None
-    if recipe.rl.kl > 0:
+    if recipe.rl.kl > 0 and recipe.adapter:
+        # No second model: this one as it began.
+        reference = learner.policy
+    elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
         reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
         reference.eval()
-    return GRPO(
-        source,
-        engine,
-        learner,
-        checked.rewards,
-        recipe.rl,
-        judge=checked.judge if needs_judge(checked.rewards) else None,
-        reference=reference,
-        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
-    )
+    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
@@ -275,9 +290,7 @@ def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
 
 def require_writable(run_dir: Path) -> None:
     """InputError when the run directory cannot be made or written; nothing is left behind."""
-    place = run_dir
-    while not place.exists():
-        place = place.parent
+    place = existing(run_dir)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass

@@ -14,7 +14,7 @@ EXTRA = ("PIL", "pyogrio", "rasterio", "scipy", "shapely")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 on something the user can mend, 130 on Ctrl-C."""
+    """Run a command; 0 when done, 2 on something the user can fix, 130 on Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
