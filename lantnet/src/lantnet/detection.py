@@ -15,6 +15,8 @@ from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
 from lantnet.scene.bands import Band
+from lantnet.scene.border import mask_frame
+from lantnet.scene.examination import examine
 from lantnet.scene.scale import Scale
 from lantnet.scene.scene import Scene, open_scene
 from lantnet.scene.windows import Window
@@ -93,6 +95,7 @@ class Outcome:
     smallest: int
     counts: dict[str, int]
     record: dict[str, Any]
+    checks: dict[str, Any]
     notes: list[str]
     seconds: dict[str, float]
 
@@ -101,6 +104,8 @@ def detect_bands(before: Band, after: Band, maps: Maps, options: Options, progre
     """Fill `maps` (of the size of the bands) with probability and direction of change."""
     start = time.perf_counter()
     scene = open_scene(before, after, scale=options.scale, tile=options.tile, track=progress.track)
+    mask_frame(scene, progress.track)
+    checks, doubts = examine(scene)
     smallest = smallest_region(scene, options)
     context = Context(options.seed, options.tile, progress.track, progress.steps, options.false_alarm)
     model = recipe_named(options.recipe).learn(scene, context)
@@ -112,8 +117,8 @@ def detect_bands(before: Band, after: Band, maps: Maps, options: Options, progre
         for name, value in (("brighter", BRIGHTER), ("darker", DARKER), ("no_data", NO_DATA)):
             counts[name] += int(found[value])
     progress.seconds["total"] = round(time.perf_counter() - start, 3)
-    notes = [*scene.notes, *_judge(scene, counts), *model.record.get("notes", [])]
-    return Outcome(scene, smallest, counts, model.record, notes, progress.seconds)
+    notes = [*scene.notes, *doubts, *_judge(scene, counts), *model.record.get("notes", [])]
+    return Outcome(scene, smallest, counts, model.record, checks, notes, progress.seconds)
 
 
 def smallest_region(scene: Scene, options: Options) -> int:

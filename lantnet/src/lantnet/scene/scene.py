@@ -7,6 +7,7 @@ import numpy as np
 
 from lantnet.errors import InputError
 from lantnet.scene.bands import Band
+from lantnet.scene.frame import Frame
 from lantnet.scene.georeference import Georeference, check_same_grid
 from lantnet.scene.scale import (
     TYPICAL_AMPLITUDE,
@@ -52,6 +53,8 @@ class Scene:
     """Of the amplitudes of both dates together, times the factor: what stands in for missing pixels."""
     valid_pixels: int
     notes: list[str] = field(default_factory=list)
+    frame: Frame | None = None
+    """Border noise, which counts as no data."""
 
     @property
     def height(self) -> int:
@@ -70,6 +73,8 @@ class Scene:
         in both dates alike, so that they show no change; ask for FILL pixels of halo more than you need."""
         (before, here), (after, there) = (self._amplitude(band, window) for band in (self.before, self.after))
         valid = here & there
+        if self.frame is not None:
+            valid &= self.frame.inside(window)
         return View(self._filled(before, valid), self._filled(after, valid), valid)
 
     def _amplitude(self, band: Band, window: Window) -> tuple[Float32, Mask]:
