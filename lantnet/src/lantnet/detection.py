@@ -18,6 +18,8 @@ from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
 from lantnet.scene.areas import middle_area
+from lantnet.scene.border import mask_frame
+from lantnet.scene.examination import examine
 from lantnet.scene.georeference import check_same_grid
 from lantnet.scene.plan import Plan
 from lantnet.scene.scale import Scale
@@ -101,6 +103,7 @@ class Outcome:
     smallest: int
     counts: dict[str, int]
     record: dict[str, Any]
+    checks: dict[str, Any]
     notes: list[str]
     seconds: dict[str, float]
 
@@ -132,6 +135,12 @@ def detect_sources(
     ]
     for scene in scenes[1:]:
         check_same_grid(scenes[0].before, scene.before)
+    doubts: list[str] = []
+    checks: dict[str, Any] = {}
+    for scene in reversed(scenes):
+        mask_frame(scene, progress.track)
+        checks, found_doubts = examine(scene)
+        doubts += found_doubts
     smallest = smallest_region(scenes[0], options)
     recipe = recipe_named(options.recipe)
     context = Context(options.seed, plan, progress.steps, _rate(options, len(pairs)))
@@ -146,13 +155,13 @@ def detect_sources(
         for name, value in (("brighter", BRIGHTER), ("darker", DARKER), ("no_data", NO_DATA)):
             counts[name] += int(found[value])
     progress.seconds["total"] = round(time.perf_counter() - start, 3)
-    notes = [*(note for scene in scenes for note in scene.notes), *_judge(scenes[0], counts)]
+    notes = [*(note for scene in scenes for note in scene.notes), *doubts, *_judge(scenes[0], counts)]
     notes += [note for _, model in learned for note in model.record.get("notes", [])]
     record = learned[0][1].record
     if len(learned) > 1:
         record = {scene.before.channel or scene.before.name: model.record for scene, model in learned}
     return Outcome(
-        scenes[0], learned[0][1].shift, smallest, counts, record, list(dict.fromkeys(notes)), progress.seconds
+        scenes[0], learned[0][1].shift, smallest, counts, record, checks, list(dict.fromkeys(notes)), progress.seconds
     )
 
 
