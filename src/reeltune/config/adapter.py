@@ -36,9 +36,13 @@ class AdapterConfig(BaseModel):
     quantize: Literal["none", "nf4"] = Field("none", description="nf4: the frozen base in 4 bits (QLoRA).")
 
 
-def adapter_problem(recipe: Any) -> str | None:
-    """What of a recipe does not go together with its adapter, or with having none; None: it fits."""
+def training_problem(recipe: Any) -> str | None:
+    """What of a recipe does not go together: its adapter, or having none, with the rest. None: it fits."""
     adapter: AdapterConfig | None = recipe.adapter
+    if recipe.parallel.shard != "none" and recipe.optim.moments != "full":
+        return f"optim.moments={recipe.optim.moments} goes with whole weights; sharded ones have parallel.offload"
+    if recipe.parallel.shard != "none" and adapter and adapter.quantize != "none":
+        return "adapter.quantize goes with whole weights: set parallel.shard or adapter.quantize to none"
     if adapter is None:
         if recipe.checkpoint.export == "merged":
             return "checkpoint.export=merged goes with an adapter; add one (adapter={}), or drop it"

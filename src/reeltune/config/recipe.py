@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
+from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, training_problem
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.parallel import ParallelConfig
@@ -208,6 +208,9 @@ class OptimConfig(Section):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
+    moments: Literal["full", "8bit", "host"] = Field(
+        "full", description="AdamW's two: 8bit by bitsandbytes; host: in the host's memory between steps."
+    )
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast, weights stay as loaded.")
 
 
@@ -274,8 +277,8 @@ class Recipe(Section):
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
-    def _adapter_fits(self) -> "Recipe":
-        problem = adapter_problem(self)
+    def _parts_fit(self) -> "Recipe":
+        problem = training_problem(self)
         if problem:
             raise ValueError(problem)
         return self

@@ -91,20 +91,20 @@ def check_attention(attention: str) -> None:
         )
 
 
-def require_bitsandbytes() -> None:
-    """InputError where the library of 4-bit weights is missing."""
+def require_bitsandbytes(setting: str) -> Any:
+    """The library of 4-bit weights and 8-bit moments. InputError where it is missing; `setting` is what needs it."""
     try:
-        importlib.import_module("bitsandbytes")
+        return importlib.import_module("bitsandbytes")
     except ImportError as error:
         raise InputError(
-            "adapter.quantize=nf4 needs the package bitsandbytes, which is not usable here "
-            f"({error}): pip install 'reeltune[quantize]', or set adapter.quantize=none"
+            f"{setting} needs the package bitsandbytes, which is not usable here ({error}): "
+            f"pip install 'reeltune[quantize]', or drop {setting.partition('=')[0]}"
         ) from None
 
 
 def nf4(dtype: torch.dtype) -> Any:
     """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), the head and tower not."""
-    require_bitsandbytes()
+    require_bitsandbytes("adapter.quantize=nf4")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -128,7 +128,9 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
-        require_bitsandbytes()
+        require_bitsandbytes("adapter.quantize=nf4")
+    if recipe.optim.moments == "8bit":
+        require_bitsandbytes("optim.moments=8bit")
     data = build_data(recipe, world)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
