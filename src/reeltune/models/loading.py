@@ -110,7 +110,7 @@ def nf4(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["lm_head", "visual", "vision_tower", "multi_modal_projector"],
+        llm_int8_skip_modules=["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"],
     )
 
 
