@@ -53,6 +53,8 @@ CASES = {
     "routed": ("model.mixture_of_depths={floor: 0.3}", "adapter={rank: 4}"),
     "sft": ("method=sft", "sft.steps=2", "sft.samples_per_step=6"),
 }
+WHOLE = ("tower", "lora")
+EMBEDDING = "model.language_model.embed_tokens.weight::exp_avg"
 SHARD = "parallel.shard=full"
 
 
@@ -86,8 +88,10 @@ def runs(tmp_path_factory: Any) -> Runs:
     for case, settings in CASES.items():
         assert main(found.arguments(f"{case}-1", *settings)) == 0
     for count in (2, 3):
-        whole = [(found.arguments(f"{case}-{count}", *CASES[case]), 0) for case in ("tower", "lora")]
+        whole = [(found.arguments(f"{case}-{count}", *CASES[case]), 0) for case in WHOLE]
         parts = [(found.arguments(f"{case}-{count}-sharded", SHARD, *CASES[case]), 0) for case in CASES]
+        if count == 2:
+            parts += [(found.arguments("bf16", SHARD, "parallel.param_dtype=bfloat16"), 0)]
         found.launch(count, [*whole, *parts])
     return found
 
@@ -112,7 +116,7 @@ def gradients(checkpoint: Path) -> dict[str, Tensor]:
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, count: int) -> None:
-    names = [f"{case}-{count}-sharded", *([f"{case}-{count}"] if case in ("tower", "lora") else [])]
+    names = [f"{case}-{count}-sharded", *([f"{case}-{count}"] if case in WHOLE else [])]
     one = runs.workshop.metrics(f"{case}-1")[0]
     wanted = gradients(runs.checkpoint(f"{case}-1", 1))
     scale = max(float(each.abs().max()) for each in wanted.values())
@@ -130,6 +134,19 @@ def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, co
             assert float((got[key] - gradient).abs().max()) <= 1e-6 * scale, (name, key)
         last = runs.workshop.metrics(name)[-1]
         assert last["loss"] == pytest.approx(runs.workshop.metrics(f"{case}-1")[-1]["loss"], abs=1e-4)
+
+
+def test_one_process_reads_the_weights_of_all(runs: Runs) -> None:
+    """The others' whole copies, of runs without parts, are what shows that the note is taken."""
+    reads = [(runs.workshop.folder / f"commands-2.json.{rank}").read_text().splitlines() for rank in (0, 1)]
+    assert reads[0].count(str(runs.workshop.model)) > len(CASES)
+    assert len(reads[1]) == len([*WHOLE, "the reference of the tower"])
+
+
+def test_computing_in_bfloat16_is_near(runs: Runs) -> None:
+    one, two = runs.workshop.metrics("full-1")[0], runs.workshop.metrics("bf16")[0]
+    assert two["nll"] != one["nll"] and two["nll"] == pytest.approx(one["nll"], rel=0.02)
+    assert moments(runs.checkpoint("bf16", 2))[EMBEDDING].dtype == torch.float32
 
 
 def test_processes_had_unequal_work(runs: Runs) -> None:

@@ -153,6 +153,18 @@ def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options
     return model
 
 
+def without_weights(config: Any, **options: Any) -> nn.Module:
+    """The model that `config` names, its weights allocated and never written: they come from another process.
+
+    Memory that is never written is never taken on Linux.
+    """
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config, **options)
+    empty: nn.Module = model.to_empty(device="cpu").eval()
+    model.tie_weights()
+    return empty
+
+
 def _refuse_gaps(path: Path, report: dict[str, Any], ignore: re.Pattern[str] | None) -> None:
     missing = sorted(report["missing_keys"])
     unexpected = sorted(key for key in report["unexpected_keys"] if not (ignore and ignore.search(key)))

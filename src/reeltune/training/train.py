@@ -21,10 +21,9 @@ from reeltune.build import (
     Data,
     build_data,
     build_engine,
-    build_policy,
+    build_on,
     build_reader,
     model_directory,
-    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.distributed import world as processes
@@ -144,7 +143,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
+    policy = build_on(world, recipe, weights)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -215,9 +214,7 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).requires_grad_(False)
-        reference = place(reference, recipe, learner.world)
-        reference.eval()
+        reference = build_on(learner.world, recipe, frozen=True)
     return GRPO(
         source,
         engine,
