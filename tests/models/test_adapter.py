@@ -10,8 +10,8 @@ from tests.models.families.test_frames import build, class_of
 from torch import nn
 from transformers import AutoModelForImageTextToText
 
-from reeltune.config.adapter import AdapterConfig
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.model import AdapterConfig
 from reeltune.errors import InputError
 from reeltune.models.adapter import adapter_tensors, as_initial, install, merge, target_names
 from reeltune.models.adapter_folder import fill, open_folder, put_in_place, save_adapter
