@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from reeltune.config.adapter import Part, TrainedPart
+from reeltune.config.model import Part, TrainedPart
 from reeltune.errors import InputError
 from reeltune.models._transformers import is_checkpointing
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt

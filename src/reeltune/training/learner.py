@@ -171,7 +171,8 @@ class Learner:
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
-        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[self.precision]
+        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
+        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[rounded]
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)

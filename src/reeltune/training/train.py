@@ -13,10 +13,9 @@ from reeltune.build import (
     Data,
     build_data,
     build_engine,
-    build_policy,
+    build_on,
     build_reader,
     model_directory,
-    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
@@ -109,7 +108,9 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
-        require_bitsandbytes()
+        require_bitsandbytes("adapter.quantize=nf4")
+    if recipe.optim.moments == "8bit":
+        require_bitsandbytes("optim.moments=8bit")
     if recipe.distill:
         require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
@@ -127,7 +128,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
+    policy = build_on(world, recipe, weights)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -215,9 +216,7 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).requires_grad_(False)
-        reference = place(reference, recipe, learner.world)
-        reference.eval()
+        reference = build_on(learner.world, recipe, frozen=True)
     return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
 
