@@ -93,7 +93,6 @@ def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> boo
     processes.seed_everything(recipe.seed)
     checked = check(recipe, world, resume=resume)
     if world.is_main:
-        announce.warn_of_rounding(recipe)
         if recipe.method == "grpo":
             announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
         announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
