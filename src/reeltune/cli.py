@@ -14,7 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from reeltune import __version__
-from reeltune.commands import config, data_check, data_import, demo, merge, plan, recipes, report, score, select, view
+from reeltune.commands import (
+    config,
+    data_check,
+    data_import,
+    demo,
+    doctor,
+    merge,
+    plan,
+    recipes,
+    report,
+    score,
+    select,
+    view,
+)
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
 
@@ -141,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
+    _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
     _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
     _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
