@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import Recipe, VideoConfig, load_recipe
+from reeltune.config.shipped import locate
 from reeltune.config.tree import apply_override, read_yaml, rename
 from reeltune.data.sources import resolve_model
 from reeltune.errors import InputError
@@ -62,6 +63,7 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
     Raises InputError for a missing or broken source, naming the key.
     """
+    path = locate(path)
     if path.is_dir():
         if overrides:
             raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
