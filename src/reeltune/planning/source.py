@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
-from reeltune.config.recipe import Recipe, VideoConfig, parse_recipe
+from reeltune.config.recipe import Recipe, VideoConfig, load_recipe
+from reeltune.config.shipped import locate
 from reeltune.config.tree import apply_override, read_yaml, rename
 from reeltune.data.sources import resolve_model
 from reeltune.errors import InputError
@@ -62,6 +63,7 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
     Raises InputError for a missing or broken source, naming the key.
     """
+    path = locate(path)
     if path.is_dir():
         if overrides:
             raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
@@ -69,10 +71,12 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     tree = read_yaml(path, what="plan file, recipe or model directory")
     if not isinstance(tree, dict):
         raise InputError(f"{path} must be a mapping: a plan file has the key decoder, a recipe the key method")
+    if "method" in tree or "extends" in tree:
+        return plan_recipe(load_recipe(path, overrides), name=path.stem, beside=path.parent)
     for override in overrides:
         apply_override(tree, override)
     rename(tree)
-    return _from_recipe(path, tree) if "method" in tree else _from_file(path, tree)
+    return _from_file(path, tree)
 
 
 def _from_file(path: Path, tree: dict[str, Any]) -> Plan:
@@ -96,11 +100,6 @@ def _from_directory(directory: Path) -> Plan:
     section = config.get("mixture_of_depths")
     routing = MixtureOfDepthsConfig() if section is None else MixtureOfDepthsConfig.model_validate(section)
     return Plan(directory.name, read_architecture(config, str(directory)), TEXT_TOKENS, VISION_TOKENS, routing)
-
-
-def _from_recipe(path: Path, tree: dict[str, Any]) -> Plan:
-    recipe = parse_recipe(tree, where=str(path))
-    return plan_recipe(recipe, name=path.stem, beside=path.parent)
 
 
 def plan_recipe(recipe: Recipe, *, name: str, beside: Path | None = None) -> Plan:
@@ -130,8 +129,8 @@ def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]
         return f"{directory.name} as published", known
     for other in sorted(beside.glob("*.yaml")) if beside else []:
         tree = read_yaml(other, what="recipe")
-        if isinstance(tree, dict) and "method" in tree:
-            maker = parse_recipe(tree, where=str(other))
+        if isinstance(tree, dict) and ("method" in tree or "extends" in tree):
+            maker = load_recipe(other)
             if maker.run.dir != recipe.run.dir and Path(maker.run.dir) in directory.parents:
                 where, config = _config_of(maker, beside)
                 routing = maker.model.mixture_of_depths

@@ -14,6 +14,7 @@ def group_record(group: Group) -> dict[str, Any]:
     task, rewards = get_task(group.sample.task), group.rewards
     return {
         "task": group.sample.task,
+        "prompt_tokens": len(group.prompt),
         "rewards": group.reward_values,
         "components": rewards.components,
         "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
@@ -49,6 +50,8 @@ def grpo_metrics(
         "clip_fraction": sums.get("clipped", 0.0) / tokens,
         "nll": sums.get("nll", 0.0) / tokens,
         "completion_tokens": fmean(lengths),
+        # P + G * C of every group: each prompt once.
+        "tokens": float(sum(record["prompt_tokens"] for record in records) + sum(lengths)),
         "truncated": fmean(value for record in records for value in record["truncated"]),
         "unparsed": fmean(value for record in records for value in record["unparsed"]),
         "groups_without_signal": float(sum(not record["signal"] for record in records)),

@@ -65,7 +65,7 @@ class GRPO:
         faults = len(self.faults) if self.faults is not None else 0
         with autocast(world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
-            with learner.reading():
+            with learner.phases("videos and prompts"), learner.reading():
                 groups = self.source.next(step)
             keep = self._keeps_prompts(groups)
             self.sample(step, groups, keep_graph=keep)
@@ -95,8 +95,10 @@ class GRPO:
             if update and not learner.sharded:
                 with autocast(world.device, learner.precision):
                     self.source.renew_features(groups)
-            sums = learner.update(step, groups, self.objective(first=update == 0))
-        self.engine.sync(learner.policy.named_weights, step + 1)
+            with learner.phases("update"):
+                sums = learner.update(step, groups, self.objective(first=update == 0))
+        with learner.phases("publishing weights"):
+            self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
@@ -113,7 +115,8 @@ class GRPO:
         params = SamplingParams(
             config.temperature, config.top_p, config.top_k, config.max_new_tokens, tuple(policy.banned.tolist())
         )
-        with name_memory(groups, step=step, doing="sampling completions"):
+        phases = self.learner.phases
+        with phases("rollout"), name_memory(groups, step=step, doing="sampling completions"):
             requests = [group.request for group in groups]
             # An engine that computes with weights in parts is called by every process, also by one without groups.
             asks = bool(groups) or self.learner.sharded
@@ -122,7 +125,8 @@ class GRPO:
             group.fill(rollout)
             require_finite({"the rollout's log-probs": group.log_probs}, step=step, sample=group.sample.id)
         samples, texts = [group.sample for group in groups], [group.texts for group in groups]
-        scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
+        with phases("rewards"):
+            scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
 
@@ -130,10 +134,11 @@ class GRPO:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
         weigh(groups, self.config, self.learner)
         if self.reference:
-            self._refer(groups)
+            with self.learner.phases("reference"):
+                self._refer(groups)
 
     def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
-        with self.learner.reading():
+        with self.learner.phases("videos and prompts"), self.learner.reading():
             return self.source.resample(groups)
 
     def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
@@ -244,8 +249,8 @@ class SFT:
     mode: Mode
 
     def __call__(self, step: int) -> StepResult:
-        policy, world = self.learner.policy, self.learner.world
-        with autocast(world.device, self.learner.precision), self.learner.reading():
+        policy, world, phases = self.learner.policy, self.learner.world, self.learner.phases
+        with phases("videos and prompts"), autocast(world.device, self.learner.precision), self.learner.reading():
             groups = self.source.next(step)
         for group in groups:
             gold = get_task(group.sample.task).gold(group.sample, self.mode)
@@ -254,8 +259,11 @@ class SFT:
         tokens = sum(count for _, count in counts)
         for group in groups:
             group.weights = group.completions.mask.float() / tokens
-        sums = self.learner.update(step, groups, cross_entropy)
-        return StepResult(sft_metrics([count for _, count in counts], sums) | self.source.metrics(1))
+        with phases("update"):
+            sums = self.learner.update(step, groups, cross_entropy)
+        prompts = sum(world.gather([len(each.prompt) for each in groups]))
+        metrics = sft_metrics([count for _, count in counts], sums) | {"tokens": float(prompts + tokens)}
+        return StepResult(metrics | self.source.metrics(1))
 
 
 def cross_entropy(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

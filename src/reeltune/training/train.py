@@ -81,7 +81,6 @@ def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry
     with locked(run_dir) if world.is_main and not dry_run else nullcontext():
         checked = check(recipe, world, resume=resume, fork=fork)
         if world.is_main:
-            announce.warn_of_rounding(recipe)
             if recipe.samples_completions:
                 announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
             announce.opening(recipe, checked.data, world, checked.start.step, checked.start.notes)
