@@ -15,7 +15,6 @@ from transformers.utils import logging as transformers_logging
 from reeltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check_directory(path: Path) -> None:
@@ -56,11 +55,6 @@ def _no_model(path: Path) -> str:
             f"{path} is a PEFT adapter, not a model. Merge it into its base: load the base model, then "
             "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(DIR), copy the base's "
             "tokenizer and processor files there, and give DIR"
-        )
-    if not path.exists() and HUB_NAME.fullmatch(str(path)):
-        return (
-            f"model.path must be a local directory, and there is no {str(path)!r} here. If it is a name on the "
-            f"Hugging Face Hub, download it first: hf download {path} --local-dir {path.name}"
         )
     what = "has no config.json" if path.is_dir() else "is no directory" if path.exists() else "does not exist"
     return f"model.path must be a Hugging Face model directory with a config.json; {str(path)!r} {what}"

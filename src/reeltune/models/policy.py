@@ -6,6 +6,7 @@ import torch
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.hub import local_model
 from reeltune.models._transformers import enable_checkpointing
 from reeltune.models.families import make_family
 from reeltune.models.loading import (
@@ -35,6 +36,8 @@ def load_policy(
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
+    `path` may also be a name on the Hugging Face Hub (`reeltune.hub`).
+
     `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
     `self_check` compares our forward passes with the stock model's on a few random tokens; leave it out only where
     the same directory was opened before in this process, such as for a reference.
@@ -44,6 +47,7 @@ def load_policy(
             family without an adapter; a model whose completions a shared prompt cannot keep apart; routers that do not
             belong to the config; or releases of transformers and torch with which our passes are not the stock ones.
     """
+    path = local_model(str(path))
     check_directory(path)
     check_attention(attention)
     config = open_config(path)

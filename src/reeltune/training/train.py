@@ -31,6 +31,7 @@ from reeltune.distributed import world as processes
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.files import write_json, write_text
+from reeltune.hub import revision_of
 from reeltune.judges import Judge
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
@@ -248,6 +249,8 @@ def write_identity(run_dir: Path, recipe: Recipe, world: World, *, resume_step: 
         "reeltune": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "model": recipe.model.path,
+        "model_revision": revision_of(model_directory(recipe)),
         "processes": world.size,
         "device": str(world.device),
         "threads": torch.get_num_threads(),
