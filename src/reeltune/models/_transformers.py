@@ -181,6 +181,63 @@ def flash_on_cpu_backward(
     return to_query, to_key, to_value
 
 
+def has_flash_on_cuda(query: Tensor) -> bool:
+    """Whether the flash kernels below take tensors like `query` [..., D] on its device."""
+    if query.device.type != "cuda" or torch.version.hip or query.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    size = query.shape[-1]
+    return size % 8 == 0 and size <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
+def flash_on_cuda(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_offsets: Tensor,
+    key_offsets: Tensor,
+    longest_query: int,
+    longest_key: int,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Sequences one after the other, [tokens, heads, D], from offsets to offsets (int32): output and sums [H, tokens].
+
+    `longest_query` and `longest_key` are bounds. A bound of 1 would take the kernel's own way of decoding, whose sums
+    come in another order of heads and sequences (read in its source): 2 keeps it out.
+    """
+    output, sums, *_ = torch.ops.aten._flash_attention_forward(
+        query, key, value, query_offsets, key_offsets, max(longest_query, 2), longest_key, 0.0, causal, False,
+        scale=scale,
+    )  # fmt: skip
+    return output, sums
+
+
+def flash_on_cuda_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    output: Tensor,
+    sums: Tensor,
+    query_offsets: Tensor,
+    key_offsets: Tensor,
+    longest_query: int,
+    longest_key: int,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients to query, key and value, of the softmax whose output and sums are given."""
+    # Without dropout nothing reads the random state.
+    state, unused = (torch.empty(size, dtype=torch.uint64, device=query.device) for size in ((2,), ()))
+    to_query, to_key, to_value = torch.ops.aten._flash_attention_backward(
+        gradient.contiguous(), query, key, value, output.contiguous(), sums.contiguous(), query_offsets, key_offsets,
+        max(longest_query, 2), longest_key, 0.0, causal, state, unused, scale=scale,
+    )  # fmt: skip
+    return to_query, to_key, to_value
+
+
 # Gated delta nets: flash-linear-attention's kernels where that package is installed, transformers' torch code otherwise
 
 

@@ -9,11 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from reeltune.answers.final_answer import Mode, has_format, request, wrap
+from reeltune.answers.limits import within
 from reeltune.errors import InputError
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.rounds import Judgment, ask_together, first_questions
@@ -27,6 +28,8 @@ S = TypeVar("S", bound=Sample)
 A = TypeVar("A")
 Components = dict[str, float | None]
 """Reward component -> value in 0..1; None: it does not apply."""
+
+FieldKind = Literal["spans", "letter", "label", "number", "box", "boxes"]
 
 FULL = 0.99
 """A reward component this high is full: gold answers are written with two decimals (our choice)."""
@@ -67,6 +70,12 @@ class Task(ABC, Generic[S, A]):
     sample_type: type[S]
     default_weights: ClassVar[Mapping[str, float]]
     """Reward component -> weight where a recipe gives none; a component of weight 0 is known, but not scored."""
+    fields: ClassVar[Mapping[str, FieldKind]] = {}
+    """What its answers and their like are, by field: import, `init` and `data check --fix` know how to read and repair
+    each kind, whatever the task."""
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field of text -> what columns of tables with it are usually called, best first. `init` tries every task that
+    declares some; fields of a kind (`fields`) have their usual names by their kind."""
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""
@@ -119,6 +128,10 @@ class Task(ABC, Generic[S, A]):
         usual = most_common([self.gold(sample, self.modes[0]) for sample in fit_on or samples])
         return {"majority_answer": [self.scores(sample, self.parse(sample, usual).value) for sample in samples]}
 
+    def spans(self, sample: S) -> tuple[tuple[float, float], ...]:
+        """The true spans of a sample, in seconds; none for a task without spans."""
+        return next((getattr(sample, field) for field, kind in self.fields.items() if kind == "spans"), ())
+
     def picture(self, sample: S, answers: Mapping[str, A | None]) -> str:
         """An SVG or HTML snippet: the truth and the answers by name, None meaning unreadable."""
         truth = self.parse(sample, self.gold(sample, self.modes[0])).value
@@ -130,7 +143,7 @@ class Task(ABC, Generic[S, A]):
         return str(kind) if kind is not None else None
 
     def format_reward(self, sample: S, text: str, mode: Mode) -> float:
-        """1 for exactly the asked shape, else 0."""
+        """1 for exactly the asked shape, else 0; `rewards` gives 0 where the content cannot be read (our choice)."""
         return float(has_format(text, mode, self.blocks))
 
     # ---- What a judge gives ----
@@ -185,11 +198,18 @@ class Task(ABC, Generic[S, A]):
 
     # ---- What follows ----
 
+    def read(self, sample: S, text: str) -> Parsed[A]:
+        """`parse` under a deadline: what takes too long counts as unreadable."""
+        return within(lambda: self.parse(sample, text), late=lambda reason: Parsed[A](None, reason))
+
     def rewards(self, sample: S, text: str, mode: Mode, options: RewardOptions | None = None) -> Components:
         """All components of one completion that need no judge, unweighted; None: does not apply."""
         options = options or RewardOptions()
-        found: Components = {"format": self.format_reward(sample, text, mode)}
-        found.update(self.content_rewards(sample, self.parse(sample, text).value, options))
+        parsed = self.read(sample, text)
+        # The shape alone would pay for an answer that says nothing, such as <answer>[]</answer>.
+        shape = self.format_reward(sample, text, mode) if parsed.reason is None else 0.0
+        found: Components = {"format": shape}
+        found.update(self.content_rewards(sample, parsed.value, options))
         if options.length_bounds:
             low, high = options.length_bounds
             found["length"] = float(low <= len(text) <= high)
@@ -198,7 +218,7 @@ class Task(ABC, Generic[S, A]):
     def metrics(self, samples: Sequence[S], texts: Sequence[str | None]) -> dict[str, float]:
         """Percentages over all samples; a missing text counts as wrong and as unparsed. `n` is a count."""
         parsed = [
-            self.parse(s, text) if text is not None else Parsed[A](None, "missing")
+            self.read(s, text) if text is not None else Parsed[A](None, "missing")
             for s, text in zip(samples, texts, strict=True)
         ]
         found = percent([self.scores(s, p.value) for s, p in zip(samples, parsed, strict=True)])

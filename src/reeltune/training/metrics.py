@@ -20,7 +20,7 @@ def group_record(group: Group) -> dict[str, Any]:
         "unjudged": int((~rewards.valid).sum()),
         "lengths": group.completions.lengths,
         "truncated": group.truncated.tolist(),
-        "unparsed": [task.parse(group.sample, text).value is None for text in group.texts],
+        "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
     }
 
 

@@ -19,8 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
-from reeltune.models._transformers import flash_on_cpu, flash_on_cpu_backward, put_in_front_of_attention
+from reeltune.models._transformers import has_flash_on_cuda, put_in_front_of_attention
+from reeltune.models.shared_prefix.flash_cpu import CPU
+from reeltune.models.shared_prefix.flash_cuda import CUDA
 from reeltune.models.shared_prefix.layout import Padding, spans
+from reeltune.models.shared_prefix.provider import Provider, attend_over_row
 from reeltune.models.shared_prefix.recurrent import RecurrentLayer, Tokens, over_completions, over_prompts
 from reeltune.models.types import KeysValues, LayerState, Recurrent
 
@@ -86,12 +89,13 @@ class RowAttention:
         self.completion_tokens = sum(map(sum, self.completions))
         lengths = [length for group in self.completions for length in group if length]
         self.padding = Padding(lengths) if lengths else None
+        self.memo: dict[Any, Any] = {}
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        if query.device.type == "cpu":
-            output: Tensor = _RowFlash.apply(query, key, value, self, scale)  # type: ignore[no-untyped-call]
-            return output
-        return joined_keys_attention(self, query, key, value, scale)
+        provider = provider_for(query)
+        if provider is None:
+            return joined_keys_attention(self, query, key, value, scale)
+        return attend_over_row(provider, self, query, key, value, scale)
 
     def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
         return self.recur_from(layer, tokens)[0]
@@ -165,78 +169,14 @@ class OverPrompts:
         return over_completions(layer, tokens, states, self.completions, padding)
 
 
-class _RowFlash(torch.autograd.Function):
-    """A completion token's softmax runs over its prompt and its own completion: two flash passes, merged.
+def provider_for(query: Tensor) -> Provider | None:
+    """Who computes for tensors like `query` [1, H, L, D]; None: no flash kernel takes them, so `joined_keys_attention`.
 
-    Each pass gives its output and the log of its sum of exponentials; the two sums say how to weigh the outputs.
-    In the backward pass each part is given the merged output and sum, which makes it compute exactly its share
-    of the gradient of the one softmax.
+    That is float32 on a GPU, a head size above 256 or no multiple of 8, a GPU before Ampere, and AMD's.
     """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, row: RowAttention, scale: float) -> Tensor:
-        # The output projection wants heads last: written in that layout at once, `output` is a view, no copy follows.
-        heads_last = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
-        output = heads_last.transpose(1, 2)
-        # Logs of sums stay float32 in bfloat16 too: their difference is the share below.
-        sums = query.new_empty(query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32))
-        missing = row.missing(query, key)
-        # 1. Each prompt over itself, causally. Done already where the row's queries are the completions alone.
-        for span in [] if missing else row.prompt_spans:
-            part = (each[:, :, span] for each in (query, key, value))
-            output[:, :, span], sums[:, :, span] = flash_on_cpu(*part, causal=True, scale=scale)
-        # 2. Each completion over itself, all of them as one batch of rows: completions never see each other.
-        if row.padding:
-            own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
-            own_output, own_sums = flash_on_cpu(*own, causal=True, scale=scale)
-            row.of_completions(output).copy_(row.padding.join(own_output))
-            row.of_completions(sums).copy_(row.padding.join(own_sums))
-        # 3. All completions of a prompt over that prompt, as one long query: every key is visible, so no mask. Then the
-        #    two softmaxes become the one over both key sets: exp(sum of one - sum of both) is the share of each.
-        for prompt, span in row.pairs(missing):
-            keys = (key[:, :, prompt], value[:, :, prompt])
-            over_prompt, prompt_sums = flash_on_cpu(query[:, :, span], *keys, causal=False, scale=scale)
-            total = torch.logaddexp(prompt_sums, sums[:, :, span])
-            share = (prompt_sums - total).exp()[..., None].to(output.dtype)
-            output[:, :, span] += (over_prompt - output[:, :, span]) * share
-            sums[:, :, span] = total
-        ctx.save_for_backward(query, key, value, heads_last, sums)
-        ctx.row, ctx.scale = row, scale
-        return heads_last
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, heads_last, sums = ctx.saved_tensors
-        row, scale = ctx.row, ctx.scale
-        gradient, output = gradient.transpose(1, 2), heads_last.transpose(1, 2)
-        # Every part is given the merged output and sum, so that each computes its share of one softmax's gradient and
-        # the shares add up. Parts 1 and 2 write, part 3 adds: between them the first two cover every place once.
-        to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
-        missing = row.missing(query, key)
-        if missing:  # no query of the prompts: part 1 is left out, and part 3 adds to zeros
-            for each in (to_key, to_value):
-                each[:, :, : row.prompt_tokens] = 0
-        for span in [] if missing else row.prompt_spans:
-            part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
-            found = flash_on_cpu_backward(*part, causal=True, scale=scale)
-            to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
-        if row.padding:
-            tokens = (gradient, query, key, value, output, sums)
-            own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
-            # Filled places repeat a real token: with a gradient they would count it twice.
-            own_gradient = row.padding.without_filled(own_gradient)
-            found = flash_on_cpu_backward(own_gradient, *own, causal=True, scale=scale)
-            for into, each in zip((to_query, to_key, to_value), found, strict=True):
-                row.of_completions(into).copy_(row.padding.join(each))
-        for prompt, span in row.pairs(missing):
-            keys = (key[:, :, prompt], value[:, :, prompt])
-            rest = (output[:, :, span], sums[:, :, span])
-            tokens = (gradient[:, :, span], query[:, :, span], *keys, *rest)
-            found = flash_on_cpu_backward(*tokens, causal=False, scale=scale)
-            to_query[:, :, span] += found[0]
-            to_key[:, :, prompt] += found[1]
-            to_value[:, :, prompt] += found[2]
-        return to_query, to_key, to_value, None, None
+    if query.device.type == "cpu":
+        return CPU
+    return CUDA if has_flash_on_cuda(query) else None
 
 
 def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
