@@ -14,24 +14,29 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 
 
-def local_model(spec: str) -> Path:
+def is_hub_name(spec: str) -> bool:
+    """Whether `spec` has the form of a hub's name, and no file or directory here has it."""
+    return not Path(spec).exists() and HUB_NAME.fullmatch(spec.partition("@")[0]) is not None
+
+
+def local_model(spec: str, *, weights: bool = True) -> Path:
     """The directory of a model: `spec` itself, or the hub's `owner/name`, at a revision with `owner/name@revision`.
 
-    A directory that exists goes before a name. Raises InputError where the hub has none, or cannot be asked.
+    Without `weights` nothing but the small files is downloaded. A directory that exists goes before a name. Raises
+    InputError where the hub has none, or cannot be asked.
     """
-    name, _, revision = spec.partition("@")
-    if Path(spec).exists() or not HUB_NAME.fullmatch(name):
-        return Path(spec)
-    return _download(spec, name, revision)
+    return _download(spec, weights) if is_hub_name(spec) else Path(spec)
 
 
 @cache  # one process asks the hub once
-def _download(spec: str, name: str, revision: str) -> Path:
+def _download(spec: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    name, _, revision = spec.partition("@")
+    wanted = [each for each in FILES if weights or "safetensors" not in each]
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=FILES))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted))
     except GatedRepoError as error:
         raise InputError(
             f"{spec}: the hub gives this model to those who accepted its terms; accept them on its page, then run "

@@ -115,8 +115,8 @@ def test_an_adapter_directory_says_how_to_merge_it(model: Path) -> None:
     (model / "config.json").unlink()
     (model / "adapter_config.json").write_text("{}")
     found = message(model)
-    assert "is a PEFT adapter" in found
-    assert "merge_and_unload().save_pretrained(DIR)" in found
+    assert "is an adapter, not a model" in found
+    assert f"reeltune merge {model} -o DIR" in found
 
 
 def test_a_hub_name_says_how_to_download_it() -> None:
