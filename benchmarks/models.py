@@ -67,9 +67,7 @@ def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtyp
     kind = "qwen3_5" if shape == "hybrid" else "qwen2_5_vl"
     if kind == "qwen2_5_vl":
         vision["window_size"] = 112
-    config: Any = AutoConfig.for_model(
-        kind, text_config=text, vision_config=vision, **ids, tie_word_embeddings=False
-    )
+    config: Any = AutoConfig.for_model(kind, text_config=text, vision_config=vision, **ids, tie_word_embeddings=False)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
