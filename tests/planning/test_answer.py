@@ -19,6 +19,7 @@ from reeltune.planning.source import plan_recipe, read_plan
 RECIPES = Path(__file__).parents[2] / "recipes"
 # Billions of weights that the models' pages and files give.
 PUBLISHED = {
+    "SmolVLM2-256M": 0.256,
     "Qwen2-VL-2B": 2.21, "Qwen2-VL-7B": 8.29, "Qwen2.5-VL-3B": 3.75, "Qwen2.5-VL-7B": 8.29, "Qwen2.5-VL-32B": 33.5,
     "Qwen2.5-VL-72B": 73.4, "Qwen3-VL-2B": 2.13, "Qwen3-VL-4B": 4.44, "Qwen3-VL-8B": 8.77, "llava-1.5-7b": 7.06,
 }  # fmt: skip

@@ -17,7 +17,6 @@ from reeltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
 ADAPTER_SETTINGS = "adapter_config.json"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_adapter(path: Path) -> bool:
@@ -73,11 +72,6 @@ def check_weight_files(path: Path) -> None:
 def _no_model(path: Path) -> str:
     if is_adapter(path):
         return f"{path} is an adapter, not a model: give its base, or merge it first: reeltune merge {path} -o DIR"
-    if not path.exists() and HUB_NAME.fullmatch(str(path)):
-        return (
-            f"model.path must be a local directory, and there is no {str(path)!r} here. If it is a name on the "
-            f"Hugging Face Hub, download it first: hf download {path} --local-dir {path.name}"
-        )
     what = "has no config.json" if path.is_dir() else "is no directory" if path.exists() else "does not exist"
     return f"model.path must be a Hugging Face model directory with a config.json; {str(path)!r} {what}"
 

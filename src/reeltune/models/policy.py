@@ -7,6 +7,7 @@ import torch
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.hub import local_model
 from reeltune.models._transformers import enable_checkpointing
 from reeltune.models.families import make_family
 from reeltune.models.loading import (
@@ -39,6 +40,8 @@ def load_policy(
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
+    `path` may also be a name on the Hugging Face Hub (`reeltune.hub`).
+
     `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
     `quantize`: the linear layers of the language model in 4 bits, to train an adapter over; they cannot train.
     `empty`: the same policy, for weights that another process sends.
@@ -50,6 +53,7 @@ def load_policy(
             family without an adapter; a model whose completions a shared prompt cannot keep apart; routers that do not
             belong to the config; or releases of transformers and torch with which our passes are not the stock ones.
     """
+    path = local_model(str(path))
     check_directory(path)
     check_attention(attention)
     config = open_config(path)

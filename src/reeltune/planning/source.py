@@ -12,8 +12,9 @@ from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import Recipe, VideoConfig, load_recipe
 from reeltune.config.shipped import locate
 from reeltune.config.tree import apply_override, read_yaml, rename
-from reeltune.data.sources import resolve_model
+from reeltune.data.sources import TOYWORLD, resolve_model
 from reeltune.errors import InputError
+from reeltune.hub import is_hub_name, local_model
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
 from reeltune.planning.known import KNOWN, known_config
 
@@ -122,11 +123,14 @@ def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]
     """Where it stands, and the config of the recipe's model: of its directory, else the published one of that name,
     else that of the recipe in `beside` that trains it."""
     spec = "toyworld:base" if recipe.model.path == "toyworld:new" else recipe.model.path
-    directory = resolve_model(spec, recipe.toyworld)
+    directory = Path(spec)
+    known = known_config(directory.name.partition("@")[0])
+    if known and not (directory / "config.json").is_file():
+        return f"{directory.name} as published", known
+    if spec.startswith(TOYWORLD):
+        directory = resolve_model(spec, recipe.toyworld)
     if (directory / "config.json").is_file():
         return str(directory), _model_config(directory)
-    if known := known_config(directory.name):
-        return f"{directory.name} as published", known
     for other in sorted(beside.glob("*.yaml")) if beside else []:
         tree = read_yaml(other, what="recipe")
         if isinstance(tree, dict) and ("method" in tree or "extends" in tree):
@@ -135,6 +139,9 @@ def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]
                 where, config = _config_of(maker, beside)
                 routing = maker.model.mixture_of_depths
                 return where, config | ({"mixture_of_depths": routing.model_dump()} if routing else {})
+    if is_hub_name(spec):
+        directory = local_model(spec, weights=False)
+        return spec, _model_config(directory)
     raise InputError(
         f"model.path: {str(directory)!r} has no config.json, and its name is none of {', '.join(KNOWN)}, whose sizes "
         "are known; give the model's directory"
