@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from reeltune import __version__
-from reeltune.commands import config, data_check, data_import, demo, merge, plan, recipes, report, score, select, view
+from reeltune.commands import (
+    compare,
+    config,
+    data_check,
+    data_import,
+    demo,
+    init,
+    merge,
+    plan,
+    recipes,
+    report,
+    score,
+    select,
+    view,
+)
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError
 
@@ -137,8 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
+    _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")

@@ -28,7 +28,7 @@ def write_whole(path: Path, write: Callable[[Path], None], *, sync: bool = True)
     `sync` False is for what has a digest and can be made again: a power loss may take it, or leave it damaged.
     """
     make_folder(path.parent)
-    temporary = _partial(path)
+    temporary = partial_folder(path)
     handle = _claim(temporary)
     try:
         write(temporary)
@@ -49,7 +49,7 @@ def write_whole(path: Path, write: Callable[[Path], None], *, sync: bool = True)
 def whole_folder(path: Path) -> Iterator[Path]:
     """A hidden folder beside `path` to fill; it is synced and takes the place of `path` when the block ends well."""
     make_folder(path.parent)
-    temporary = _partial(path)
+    temporary = partial_folder(path)
     if temporary.exists():
         shutil.rmtree(temporary)
     temporary.mkdir()
@@ -215,7 +215,8 @@ def _claim(temporary: Path) -> int:
         os.close(handle)
 
 
-def _partial(path: Path) -> Path:
+def partial_folder(path: Path) -> Path:
+    """Where `whole_folder` fills what becomes `path`."""
     return path.with_name(f".{path.name}{PARTIAL}")
 
 

@@ -43,8 +43,9 @@ def adapter_problem(recipe: Any) -> str | None:
         if recipe.checkpoint.export == "merged":
             return "checkpoint.export=merged goes with an adapter; add one (adapter={}), or drop it"
         return "optim.lr_of.adapter: there is no adapter" if "adapter" in recipe.optim.lr_of else None
-    if adapter.dropout and recipe.method == "grpo":
-        return f"adapter.dropout={adapter.dropout}: grpo needs 0, for rollout and update to be the same model"
+    if adapter.dropout and recipe.samples_completions:
+        rule = f"{recipe.method} needs 0, for rollout and update to be the same model"
+        return f"adapter.dropout={adapter.dropout}: {rule}"
     if "vision" not in recipe.model.freeze:
         return (
             "an adapter trains in place of the weights: put vision into model.freeze, and to train in the tower set "

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
+from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
 
@@ -251,7 +253,7 @@ class RunConfig(Section):
 
 
 class Recipe(Section):
-    method: Literal["grpo", "sft"]
+    method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig
     adapter: AdapterConfig | None = Field(None, description="LoRA; {} is rank 16 in the language model.")
@@ -263,7 +265,9 @@ class Recipe(Section):
     rl: RLConfig = RLConfig()
     watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
+    distill: DistillConfig | None = Field(None, description="The teacher of method distill.")
     optim: OptimConfig = OptimConfig()
+    parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     eval: EvalConfig = EvalConfig()
@@ -272,24 +276,34 @@ class Recipe(Section):
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
-    def _adapter_fits(self) -> "Recipe":
-        problem = adapter_problem(self)
-        if problem:
-            raise ValueError(problem)
+    def _sections_fit(self) -> "Recipe":
+        for problem in (adapter_problem(self), distill_problem(self)):
+            if problem:
+                raise ValueError(problem)
         return self
 
     @property
+    def samples_completions(self) -> bool:
+        """Whether a step rolls out: `rl` says how. SFT's completions are the gold answers."""
+        return self.method != "sft"
+
+    @property
+    def group_size(self) -> int:
+        """G, completions per prompt."""
+        return self.distill.group_size if self.distill else self.rl.group_size if self.samples_completions else 1
+
+    @property
     def steps(self) -> int:
-        return self.rl.steps if self.method == "grpo" else self.sft.steps
+        return self.rl.steps if self.samples_completions else self.sft.steps
 
     @property
     def temperature(self) -> float:
         """Of the log-probs that are trained."""
-        return self.rl.temperature if self.method == "grpo" else 1.0
+        return self.rl.temperature if self.samples_completions else 1.0
 
     @property
     def samples_per_step(self) -> int:
-        return self.rl.groups_per_step if self.method == "grpo" else self.sft.samples_per_step
+        return self.rl.groups_per_step if self.samples_completions else self.sft.samples_per_step
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -1,8 +1,8 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
+T = TypeVar("T")
 SIDE_FILES = (
     "preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "generation_config.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
@@ -46,10 +47,16 @@ class Policy(nn.Module):
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
         recurrent.enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        if family.deepstack_layers < len(self.language_model.layers):
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token. The loss that
+        # balances experts, where it is asked for, counts every token in every layer.
+        balanced = bool(getattr(self.text_config, "output_router_logits", False))
+        if family.deepstack_layers < len(self.language_model.layers) and not balanced:
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
+
+    def forward(self, compute: "Callable[[Policy], T]") -> T:
+        """`compute(self)` as one forward pass: what spreads this module over processes gathers its weights for it."""
+        return compute(self)
 
     @property
     def device(self) -> torch.device:
@@ -181,6 +188,10 @@ class Policy(nn.Module):
             tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
             raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
         return ids
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of the plain model, an adapter merged in and parts of other processes gathered, one by one."""
+        return ((f"model.{name}", tensor) for name, tensor in plain_weights(self.model))
 
     def save(self, directory: Path, *, write: bool = True) -> None:
         """Write a plain Hugging Face directory that `from_pretrained` opens, an adapter merged in.

@@ -42,9 +42,9 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Se
             _say(f"{name}: {len(pool.faults)} set aside, the first: {pool.faults[0].reason}")
     threads, cores = torch.get_num_threads(), os.cpu_count()
     _say(f"processes: {world.size} on {world.device.type}, {threads} threads each, {cores} cores on this machine")
-    if recipe.method == "grpo":
+    if recipe.samples_completions:
         _say(
-            f"a step: {rl.groups_per_step} groups of {rl.group_size} completions of at most {rl.max_new_tokens} "
+            f"a step: {rl.groups_per_step} groups of {recipe.group_size} completions of at most {rl.max_new_tokens} "
             f"tokens; passes of {recipe.packing.train_tokens} tokens (reeltune plan RECIPE tells the memory)"
         )
     if first_step:

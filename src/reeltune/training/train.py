@@ -16,11 +16,12 @@ from reeltune.build import (
     build_policy,
     build_reader,
     model_directory,
-    to_device,
+    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
+from reeltune.distributed.shard import check_parallel
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.judges import Judge
@@ -35,6 +36,7 @@ from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.training import announce
 from reeltune.training.checkpoint import checkpoint_state, load_optimizer, resumable_weights
+from reeltune.training.distill import Distill, build_teacher, require_teacher
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
@@ -81,7 +83,7 @@ def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry
         checked = check(recipe, world, resume=resume, fork=fork)
         if world.is_main:
             announce.warn_of_rounding(recipe)
-            if recipe.method == "grpo":
+            if recipe.samples_completions:
                 announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
             announce.opening(recipe, checked.data, world, checked.start.step, checked.start.notes)
         try:
@@ -96,6 +98,7 @@ def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry
 def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | None = None) -> Checked:
     """Everything but the weights. InputError for what is wrong; nothing is written."""
     share_of(recipe.samples_per_step, world, what="samples per step (rl.groups_per_step or sft.samples_per_step)")
+    check_parallel(recipe.parallel, world)
     # The digests of a checkpoint are checked once, not by every process.
     [start] = world.gather([find_start(recipe, resume=resume, fork=fork)] if world.is_main else [])
     check_trackers(recipe.run.trackers)
@@ -107,6 +110,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
         require_bitsandbytes()
+    if recipe.distill:
+        require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
     if world.is_main:
         check_identity(recipe, data.samples, start)
@@ -122,7 +127,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = to_device(build_policy(recipe, weights, self_check=world.device.type == "cpu"), world.device)
+    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -198,24 +203,22 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
 def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
+    judge = checked.judge if needs_judge(checked.rewards) else None
+    faults = RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl")
+    if recipe.method == "distill":
+        config = recipe.rl.model_copy(update={"group_size": recipe.group_size})
+        teacher = build_teacher(recipe, learner.policy)
+        return Distill(source, engine, learner, checked.rewards, config, judge=judge, faults=faults, teacher=teacher)
     reference = None
     if recipe.rl.kl > 0 and recipe.adapter:
         # No second model: this one as it began.
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).to(learner.policy.device).requires_grad_(False)
+        reference = build_policy(recipe, self_check=False).requires_grad_(False)
+        reference = place(reference, recipe, learner.world)
         reference.eval()
-    return GRPO(
-        source,
-        engine,
-        learner,
-        checked.rewards,
-        recipe.rl,
-        judge=checked.judge if needs_judge(checked.rewards) else None,
-        reference=reference,
-        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
-    )
+    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
