@@ -4,6 +4,7 @@ A damaged file is *counted* when reading or decoding it is a VideoError. It is *
 frames (or to another number of them) without one. Crashes and hangs of the decoder are VideoErrors too, and told apart.
 """
 
+import os
 import random
 import time
 from collections import Counter
@@ -36,9 +37,9 @@ HEALTHY = 200
 
 
 def media(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
-    end = time.monotonic() + seconds
     whole = Row("media", "healthy files, none refused")
     originals = _originals(scratch, seed, whole)
+    end = time.monotonic() + seconds
     rows = {kind: Row("media", kind) for kind in KINDS}
     rng = random.Random(seed)
     contain = Row("media", "decoder crashes and hangs contained")
@@ -136,6 +137,7 @@ def _originals(scratch: Path, seed: int, row: Row) -> dict[Path, np.ndarray]:
 
 def _write(path: Path, encoder: str, pixels: str, seed: int) -> None:
     """A textured background that moves, with a bright square that moves otherwise."""
+    os.environ["SVT_LOG"] = "1"  # it tells its settings otherwise
     rng = np.random.default_rng(seed)
     height, width = (144, 176) if encoder == "h263" else (120, 160)
     ground = rng.integers(0, 256, (height // 8 + 10, width // 8 + 20, 3), np.uint8).repeat(8, 0).repeat(8, 1)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from faults.media import media
 from faults.table import BEGIN, END, Row, write_table
 

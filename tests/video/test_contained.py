@@ -129,6 +129,15 @@ def test_lost_packets_of_a_transport_stream_are_found(tmp_path: Path, remux: Rem
         contained.index_video(path)
 
 
+def test_joined_transport_streams_and_one_that_begins_within_a_packet_are_whole(tmp_path: Path, remux: Remux) -> None:
+    path = remux(noise(tmp_path / "whole.mp4"), tmp_path / "a.ts", "mpegts")
+    data = path.read_bytes()
+    count = contained.index_video(path).packet_count
+    for name, joined in (("joined.ts", data + data), ("late.ts", data[100:])):
+        (tmp_path / name).write_bytes(joined)
+        assert contained.index_video(tmp_path / name).packet_count >= count
+
+
 def test_a_picture_is_no_video(tmp_path: Path) -> None:
     from PIL import Image
 

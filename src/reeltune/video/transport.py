@@ -17,11 +17,13 @@ SYNC = 0x47
 
 def refuse_lost_packets(path: Path, pid: int, fix: str) -> None:
     """VideoError for a transport stream that is cut within a packet, or from which packets of stream `pid` are lost."""
-    data = np.memmap(path, np.uint8, mode="r")
-    layout = next(((size, at) for size, at in SIZES if _is_layout(data, size, at)), None)
-    if layout is None:
-        raise VideoError(f"{path}: damaged: not a transport stream from its first packet on. {fix}.")
-    size, at = layout
+    data: np.ndarray = np.memmap(path, np.uint8, mode="r")
+    # A recording may begin within a packet.
+    layouts = ((start, size, at) for size, at in SIZES for start in range(size) if _fits(data, start + at, size))
+    start, size, at = next(layouts, (0, 0, 0))
+    if not size:
+        raise VideoError(f"{path}: damaged: no transport stream at its beginning. {fix}.")
+    data = data[start:]
     if len(data) % size:
         raise VideoError(f"{path}: truncated within a packet ({len(data)} bytes are no multiple of {size}). {fix}.")
     packets = data.reshape(-1, size)[:, at : at + PACKET]
@@ -32,12 +34,14 @@ def refuse_lost_packets(path: Path, pid: int, fix: str) -> None:
     mine = mine[mine[:, 3] & 0x10 > 0]  # the counter counts packets with a payload
     counter = mine[:, 3].astype(int) & 0x0F
     steps = np.diff(counter) % 16
-    announced = (mine[1:, 3] & 0x20 > 0) & (mine[1:, 4] > 0) & (mine[1:, 5] & 0x80 > 0)
+    flags = np.where((mine[1:, 3] & 0x20 > 0) & (mine[1:, 4] > 0), mine[1:, 5], 0)
+    # Streams that were put one behind the other count anew, from a picture on that needs none before it.
+    announced = (flags & 0x80 > 0) | ((flags & 0x40 > 0) & (mine[1:, 1] & 0x40 > 0))
     jumps = int(((steps > 1) & ~announced).sum())
     if jumps:
         raise VideoError(f"{path}: damaged: packets are lost at {jumps} places of its picture. {fix}.")
 
 
-def _is_layout(data: np.ndarray, size: int, at: int) -> bool:
-    begins = data[at : at + 5 * size : size]
-    return len(begins) > 0 and bool((begins == SYNC).all())
+def _fits(data: np.ndarray, start: int, size: int) -> bool:
+    begins = data[start : start + 5 * size : size]
+    return len(begins) > 1 and bool((begins == SYNC).all())
