@@ -21,6 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.lock import locked
+
+    with locked(args.output, name="-o"):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from reeltune.build import build_answerer, load_tasks, model_directory
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree

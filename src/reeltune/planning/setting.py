@@ -18,7 +18,7 @@ def adapter_weights(recipe: Recipe, architecture: Architecture) -> int:
 
 
 def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> Setting:
-    model, grpo = recipe.model, recipe.method == "grpo"
+    model = recipe.model
     adapter, parallel = recipe.adapter, recipe.parallel
     sharded = parallel.shard == "full" and devices.count > 1
     precision: Precision = "float32"
@@ -30,8 +30,8 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         method=recipe.method,
         devices=devices.count,
         groups=recipe.samples_per_step,
-        group_size=recipe.rl.group_size if grpo else 1,
-        max_new_tokens=recipe.rl.max_new_tokens if grpo else recipe.eval.max_new_tokens,
+        group_size=recipe.group_size,
+        max_new_tokens=recipe.rl.max_new_tokens if recipe.samples_completions else recipe.eval.max_new_tokens,
         train_tokens=recipe.packing.train_tokens,
         rollout_tokens=recipe.packing.rollout_tokens,
         weight_bytes=4 if model.dtype == "float32" else 2,
@@ -39,7 +39,7 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         checkpointing=model.gradient_checkpointing,
         tower_trains=not model.freeze_vision or (adapter is not None and adapter.targets in ("vision", "all")),
         trained=trained_weights(recipe, architecture),
-        reference=grpo and recipe.rl.kl > 0,
+        reference=recipe.distill is not None or (recipe.method == "grpo" and recipe.rl.kl > 0),
         rank=adapter.rank if adapter else 0,
         adapter_weights=adapter_weights(recipe, architecture),
         quantized=adapter is not None and adapter.quantize == "nf4",

@@ -30,6 +30,7 @@ class InputReader:
         self.policy = policy
         self.mode: Mode = mode
         self.system = system
+        self.timeout_s = video.timeout_s
         self.sampling = frame_sampling(video, policy.family)
         self.pixels = policy.family.frame_size or pixel_budget(video)
         self.special_tokens = special_tokens(policy.tokenizer, policy.family)
@@ -54,7 +55,7 @@ class InputReader:
     def ask(self, text: str, video: Path) -> Prompt:
         """One user turn about a video: VideoError when it cannot be used."""
         factor = self.policy.family.factor
-        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames)
+        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames, timeout_s=self.timeout_s)
         return self.policy.prompt(text, clip, system=self.system)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
