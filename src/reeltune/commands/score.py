@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
     )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="also read and average as this published protocol does: lmms-eval, ..."
+    )
     add_judge_arguments(parser)
 
 
@@ -48,6 +51,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"reeltune: {notice}", file=sys.stderr)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
+    if args.protocol:
+        from reeltune.evaluation.predictions import read_predictions
+        from reeltune.protocols.beside import beside, protocol_of
+        from reeltune.tasks import load_usable
+
+        samples = load_usable(args.samples).samples
+        numbers = beside(protocol_of(samples, args.protocol), samples, read_predictions(args.predictions))
+        print(f"\n{numbers.text()}")
+        result["protocol"] = numbers.record()
     if args.judge:
         judged = judge_predictions(args)
         print(f"\n{judged.table}")
