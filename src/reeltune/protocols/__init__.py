@@ -34,6 +34,7 @@ READERS: Registry[Credit] = Registry(
         "lmms-charades": "reeltune.protocols.times:lmms_charades_iou",
         "lmms-timelens": "reeltune.protocols.times:lmms_timelens_iou",
         "lmms-vsibench": "reeltune.protocols.numbers:lmms_vsibench",
+        "own-iou": "reeltune.protocols.times:own_iou",
         "videochat-r1": "reeltune.protocols.times:videochat_r1_iou",
         "vlmevalkit-mvbench": "reeltune.protocols.letters:vlmevalkit_mvbench",
         "vlmevalkit-video-mme": "reeltune.protocols.letters:vlmevalkit_video_mme",
@@ -43,7 +44,7 @@ AGGREGATES: Registry[Aggregate] = Registry(
     "aggregation",
     {
         name: f"reeltune.protocols.aggregates:{name}"
-        for name in ("grounding", "mean", "mean_of_answered", "video_mme_v2", "vsibench")
+        for name in ("grounding", "grounding_by_video", "mean", "mean_of_answered", "video_mme_v2", "vsibench")
     },
 )
 

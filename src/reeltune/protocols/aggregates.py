@@ -29,6 +29,18 @@ def grounding(samples: Sequence[Any], texts: Texts, credits: Credits) -> dict[st
     return found | {f"r@{t}": 100 * fmean(float(credit >= t) for credit in credits) for t in (0.3, 0.5, 0.7)}
 
 
+def grounding_by_video(samples: Sequence[Any], texts: Texts, credits: Credits) -> dict[str, float]:
+    """mIoU and P@0.5: the mean over videos of the means over a video's questions."""
+    videos: defaultdict[str, list[float]] = defaultdict(list)
+    for sample, credit in zip(samples, credits, strict=True):
+        videos[str(sample.video)].append(credit)
+    return {
+        "miou": 100 * fmean(fmean(own) for own in videos.values()),
+        "p@0.5": 100 * fmean(fmean(float(credit >= 0.5) for credit in own) for own in videos.values()),
+        "videos": float(len(videos)),
+    }
+
+
 def vsibench(samples: Sequence[Any], texts: Texts, credits: Credits) -> dict[str, float]:
     """The mean over kinds; the three levels of relative direction are one kind first."""
     kinds: defaultdict[str, list[float]] = defaultdict(list)

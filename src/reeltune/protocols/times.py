@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reeltune.tasks import get_task
+
 Pair = tuple[float, float]
 
 _N = r"\d+(?:\.\d+)?"
@@ -85,6 +87,12 @@ def lmms_timelens_iou(text: str, sample: Any) -> float:
 def videochat_r1_iou(text: str, sample: Any) -> float:
     """Reversed answers are not put in order: their overlap with anything is 0."""
     return _iou(videochat_r1(text), sample)
+
+
+def own_iou(text: str, sample: Any) -> float:
+    """As the sample's task reads it and scores it."""
+    task = get_task(sample.task)
+    return float(task.scores(sample, task.parse(sample, text).value)["miou"])
 
 
 def _iou(found: Pair | None, sample: Any) -> float:

@@ -127,6 +127,7 @@ def test_nextgqa_official(tmp_path: Path) -> None:
     assert found.counts == {"questions without an annotated span: left out": 1}
 
 
+CHOICE = "multiple_choice"
 BOX = [0.1, 0.1, 0.3, 0.3]
 
 
@@ -215,6 +216,17 @@ def test_tempcompass(tmp_path: Path) -> None:
     ((sample,), _) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": [question]}}))
     assert (sample.id, sample.question, sample.options) == ("12_reverse_action_0", "What?", ("run", "jump"))
     assert sample.target == "B" and sample.meta == {"type": "action"}
+    pair = "Which description fits?\nCaption A: It runs: fast.\nCaption B: It jumps."
+    others = [
+        {"question": "Does it run?", "answer": "no"},
+        {"question": pair, "answer": "Caption B: It jumps."},
+        {"question": pair.replace("Caption A", "Option 1").replace("Caption B", "Option 2"), "answer": "Option 1"},
+        {"question": "Write a caption.", "answer": "run", "mc_question": "?", "mc_answer": "A"},
+    ]
+    (found, report) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": others}}))
+    assert [(s.task, s.target) for s in found] == [("classification", "no"), (CHOICE, "B"), (CHOICE, "A")]
+    assert found[1].options == ("It runs: fast.", "It jumps.") and found[2].options == found[1].options
+    assert report.counts == {"tasks of captioning: left out": 1}
 
 
 def test_mmvu(tmp_path: Path) -> None:
@@ -227,9 +239,10 @@ def test_mmvu(tmp_path: Path) -> None:
         "choices": {"A": "x", "B": "y", "C": ""},
         "answer": "B",
     }
-    ((sample,), found) = imported("mmvu", dump(tmp_path, [entry, {**entry, "question_type": "open-ended"}]))
+    other = {**entry, "id": "validation_2", "question_type": "open-ended", "answer": "a wave"}
+    ((sample, opened), _) = imported("mmvu", dump(tmp_path, [entry, other]))
     assert (sample.video, sample.options, sample.target) == ("../videos/Art/0.mp4", ("x", "y"), "B")
-    assert found.counts == {"open questions: left out": 1}
+    assert (opened.task, opened.question, opened.target) == ("open_ended", "?", "a wave")
 
 
 def test_perception_test(tmp_path: Path) -> None:
