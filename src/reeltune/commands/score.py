@@ -27,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
     )
     parser.add_argument(
+        "--label-noise",
+        type=Path,
+        metavar="FILE",
+        help="with several completions an id: write here the gold answers that none reaches while others agree",
+    )
+    parser.add_argument(
         "--protocol", metavar="NAME", help="also read and average as this published protocol does: lmms-eval, ..."
     )
     add_judge_arguments(parser)
@@ -53,6 +59,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"reeltune: {notice}", file=sys.stderr)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
+    if args.label_noise:
+        from reeltune.evaluation.label_noise import as_rows, label_noise, summary
+        from reeltune.evaluation.peers import read_answers
+        from reeltune.tasks import load_usable
+
+        samples = load_usable(args.samples).samples
+        suspects = label_noise(samples, read_answers(args.predictions, samples))
+        write_jsonl(args.label_noise, as_rows(suspects))
+        print(f"\n{summary(suspects, len(samples))}\n  all of them, worst first: {args.label_noise}")
     if args.protocol:
         from reeltune.evaluation.peers import read_answers
         from reeltune.protocols.beside import beside, protocol_of

@@ -10,6 +10,7 @@ from typing import Any
 
 from reeltune.data.tables import first_entry, read_table
 from reeltune.errors import InputError
+from reeltune.evaluation.label_noise import run_rollouts
 from reeltune.evaluation.predictions import read_predictions
 from reeltune.sample import Sample
 
@@ -29,8 +30,10 @@ def is_from_a_peer(path: Path) -> bool:
 
 
 def read_answers(path: Path | str, samples: Sequence[Sample]) -> dict[str, list[str]]:
-    """Completions by id: of a file of ours, or of one that lmms-eval or VLMEvalKit wrote."""
+    """Completions by id: of a file of ours, of one that lmms-eval or VLMEvalKit wrote, or of a GRPO run's rollouts."""
     path = Path(path)
+    if path.is_dir():
+        return run_rollouts(path)
     return read_from_a_peer(path, samples)[0] if is_from_a_peer(path) else read_predictions(path)
 
 

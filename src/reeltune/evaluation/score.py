@@ -42,6 +42,7 @@ def score(
     `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
     them. Raises InputError for files that cannot be read.
     """
+    from reeltune.evaluation.label_noise import run_rollouts
     from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
     from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
     from reeltune.tasks import load_samples, load_usable
@@ -53,7 +54,10 @@ def score(
     samples = loaded.samples
     notices = [f"set aside: {reason}" for reason in reasons.values()]
     truncated: Mapping[str, float] | None = None
-    if is_from_a_peer(Path(predictions_path)):
+    if Path(predictions_path).is_dir():
+        predictions = run_rollouts(Path(predictions_path))
+        notices.append(f"{predictions_path}: all completions of the run, the model changing meanwhile")
+    elif is_from_a_peer(Path(predictions_path)):
         predictions, how = read_from_a_peer(Path(predictions_path), samples)
         notices.append(how)
     else:
