@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
     from reeltune.data.sources import Pool
     from reeltune.protocols import Protocol
     from reeltune.sample import Sample
@@ -32,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from reeltune.build import build_answerer, load_tasks, model_directory
-    from reeltune.config.recipe import parse_recipe
-    from reeltune.config.tree import load_tree
+    from reeltune.build import build_answerer, model_directory
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings
@@ -46,16 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.rollout.reader import autocast
 
     path = _samples(args)
-    fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
-    tree = load_tree(args.recipe, fixed)
-    tree.setdefault("method", "sft")
-    load_tasks(parse_recipe(tree, where=str(args.recipe or "reeltune eval")))
-    protocol = _protocol(args, path)
-    settings = [f"{name}={value}" for name, value in protocol.settings.items()] if protocol else []
-    tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
-    tree.setdefault("method", "sft")
-    recipe = parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
-    load_tasks(recipe)
+    recipe, protocol = _recipe(args, path)
     pool = load_source(path, recipe.toyworld).require(recipe.video.max_broken_share)
     samples = pool.samples
     claim_evaluation(args.output, recipe, model_directory(recipe), samples, protocol=_identity(protocol))
@@ -117,6 +107,24 @@ def _samples(args: argparse.Namespace) -> str:
     for text, count in imported.counts.items():
         print(f"reeltune: {count} {text}", file=sys.stderr)
     return str(output)
+
+
+def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | None]":
+    """The settings: the recipe's, over them the protocol's, over them the command line's."""
+    from reeltune.build import load_tasks
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
+
+    def with_settings(settings: list[str]) -> "Recipe":
+        fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
+        tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
+        tree.setdefault("method", "sft")
+        return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
+
+    load_tasks(with_settings([]))
+    protocol = _protocol(args, path)
+    recipe = with_settings([f"{name}={value}" for name, value in protocol.settings.items()] if protocol else [])
+    return recipe, protocol
 
 
 def _protocol(args: argparse.Namespace, path: str) -> "Protocol | None":
