@@ -90,6 +90,7 @@ def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None"
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree
     from reeltune.data.sources import resolve_model
+    from reeltune.models.loading import base_directory
     from reeltune.rollout.prompts import PromptCheck
 
     fixed = [f"model.path={args.model}", f"data.train={args.samples}"]
@@ -97,4 +98,4 @@ def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None"
     tree.setdefault("method", "sft")
     recipe = parse_recipe(tree, where=str(args.recipe or "reeltune data check"))
     model = resolve_model(recipe.model.path, recipe.toyworld)
-    return PromptCheck(model, recipe.video, mode=recipe.data.mode, system=recipe.data.system).length
+    return PromptCheck(base_directory(model), recipe.video, mode=recipe.data.mode, system=recipe.data.system).length

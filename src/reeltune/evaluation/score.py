@@ -118,7 +118,7 @@ def _score_task(
     rows = []
     for index, sample in enumerate(samples):
         texts = predictions.get(sample.id, ())
-        parsed = [task.parse(sample, text) for text in texts] or missing
+        parsed = [task.read(sample, text) for text in texts] or missing
         own: dict[str, float] = {}
         for answer in parsed:
             for name, value in task.scores(sample, answer.value).items():

@@ -189,7 +189,7 @@ def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) ->
         "id": sample.id,
         "task": sample.task,
         "source": sample.source,
-        "unparsed": sum(task.parse(sample, text).value is None for text in rollout.texts),
+        "unparsed": sum(task.read(sample, text).value is None for text in rollout.texts),
         "truncated": int(rollout.truncated.sum()),
         "lengths": rollout.completions.lengths,
         "prompt": digest(task.prompt(sample, recipe.data.mode)),

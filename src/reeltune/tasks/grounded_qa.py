@@ -12,19 +12,26 @@ from pydantic import model_validator
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-from reeltune.tasks.choices import read_letter
-from reeltune.tasks.multiple_choice import (
-    OPTION_COLUMNS,
-    QUESTION_COLUMNS,
+from reeltune.tasks.choices import (
     Options,
     check_letter,
     option_baselines,
     option_thought,
     question_text,
+    read_letter,
 )
-from reeltune.tasks.numbers import TIE
+from reeltune.tasks.multiple_choice import OPTION_COLUMNS, QUESTION_COLUMNS
 from reeltune.tasks.pictures import options_picture, timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou_and_iop, pair_text, read_spans
+from reeltune.tasks.spans import (
+    Span,
+    SpansField,
+    best_fixed_span,
+    check_within,
+    iou_and_iop,
+    pair_text,
+    reaches,
+    read_spans,
+)
 
 
 @dataclass(frozen=True)
@@ -123,11 +130,11 @@ def _span_scores(evidence: Sequence[Span], sample: GroundedQASample, right: bool
     official_iou, official_iop = best_single(evidence, sample.evidence)
     scores = {"miou": found, "iop": precision, "nextgqa.miop": official_iop, "nextgqa.miou": official_iou}
     for threshold in (0.3, 0.5):
-        scores[f"nextgqa.iop@{threshold}"] = float(official_iop >= threshold - TIE)
-        scores[f"nextgqa.iou@{threshold}"] = float(official_iou >= threshold - TIE)
+        scores[f"nextgqa.iop@{threshold}"] = float(reaches(official_iop, threshold))
+        scores[f"nextgqa.iou@{threshold}"] = float(reaches(official_iou, threshold))
     if right is not None:
-        scores["acc@gqa"] = float(right and precision >= 0.5 - TIE)
-        scores["nextgqa.acc@gqa"] = float(right and official_iop >= 0.5 - TIE)
+        scores["acc@gqa"] = float(right and reaches(precision, 0.5))
+        scores["nextgqa.acc@gqa"] = float(right and reaches(official_iop, 0.5))
     return scores
 
 

@@ -9,7 +9,7 @@ from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, read_spans, span_text
+from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, reaches, read_spans, span_text
 
 Spans = tuple[Span, ...]
 
@@ -65,9 +65,9 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
         found = iou(value or (), sample.target)
         return {
             "miou": found,
-            "r@0.3": float(found >= 0.3),
-            "r@0.5": float(found >= 0.5),
-            "r@0.7": float(found >= 0.7),
+            "r@0.3": float(reaches(found, 0.3)),
+            "r@0.5": float(reaches(found, 0.5)),
+            "r@0.7": float(reaches(found, 0.7)),
         }
 
     def trivial_scores(

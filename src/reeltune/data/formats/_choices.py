@@ -58,7 +58,7 @@ def option_text(option: Any) -> str:
 
 
 def stated_letter(answer: Any, options: Sequence[str]) -> str:
-    """As `letter_of`, for files that answer by letter: "C" is the third option, also where another's text is "C"."""
+    """As `letter_of`, for files that answer by letter: "C" is the third option, even if another one's text is "C"."""
     text = str(answer).strip().strip("()").upper()
     return text if len(text) == 1 and text in LETTERS[: len(options)] else letter_of(answer, options)
 
