@@ -48,7 +48,7 @@ def label_noise(samples: Sequence[Sample], answers: Mapping[str, Sequence[str]])
 
 def _suspect(sample: Sample, texts: Sequence[str]) -> Suspect | None:
     task = get_task(sample.task)
-    values = [task.parse(sample, text).value for text in texts]
+    values = [task.read(sample, text).value for text in texts]
     best = max(_content(task, sample, value) for value in values)
     if best >= CLOSE:
         return None

@@ -78,7 +78,7 @@ def beside(protocol: Protocol, samples: Sequence[Sample], answers: Mapping[str, 
     own_scores: dict[str, list[float]] = {}
     for sample, text in zip(samples, texts, strict=True):
         task = get_task(sample.task)
-        scores = task.scores(sample, task.parse(sample, text).value if text is not None else None)
+        scores = task.scores(sample, task.read(sample, text).value if text is not None else None)
         name = next(each for each in ("mra", "accuracy", "miou", *scores) if each in scores)
         own_scores.setdefault(f"{sample.task}, {name}", []).append(scores[name])
         theirs = protocol.credit(sample, text or "")

@@ -92,7 +92,7 @@ def videochat_r1_iou(text: str, sample: Any) -> float:
 def own_iou(text: str, sample: Any) -> float:
     """As the sample's task reads it and scores it."""
     task = get_task(sample.task)
-    return float(task.scores(sample, task.parse(sample, text).value)["miou"])
+    return float(task.scores(sample, task.read(sample, text).value)["miou"])
 
 
 def _iou(found: Pair | None, sample: Any) -> float:
