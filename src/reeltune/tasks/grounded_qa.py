@@ -27,6 +27,7 @@ from reeltune.tasks.spans import (
     best_fixed_span,
     check_within,
     iou_and_iop,
+    near_miss_rewards,
     pair_text,
     reaches,
     read_spans,
@@ -62,6 +63,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     sample_type = GroundedQASample
     blocks = ("glue",)
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
+    further = ("giou", "w1")
 
     def prompt(self, sample: GroundedQASample, mode: Mode) -> str:
         question = question_text(sample.question, sample.options)
@@ -89,7 +91,10 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
         self, sample: GroundedQASample, value: GroundedAnswer | None, options: RewardOptions
     ) -> dict[str, float | None]:
         found = self.scores(sample, value)
-        return {"accuracy": found["accuracy"], "iou": options.overlap(found["miou"])}
+        evidence = (value.evidence if value else None) or ()
+        near = near_miss_rewards(evidence, sample.evidence, sample.duration) if options.further else {}
+        further: dict[str, float | None] = {name: near[name] for name in options.further}
+        return {"accuracy": found["accuracy"], "iou": options.overlap(found["miou"]), **further}
 
     def scores(self, sample: GroundedQASample, value: GroundedAnswer | None) -> dict[str, float]:
         evidence = (value.evidence if value else None) or ()
