@@ -101,7 +101,7 @@ def layers_of(path: Path) -> int:
 def held_out(recipe: Recipe) -> list[Sample]:
     sources = [{"path": f"toyworld:held_out/{task}"} for task in TASKS]
     tree = {"method": "sft", "model": {"path": "x"}, "data": {"train": sources}}
-    found = load_sources(parse_recipe(tree, where="held out").data.train, recipe.toyworld)
+    found = load_sources(parse_recipe(tree, where="held out").data.train, recipe.toyworld).sources
     return [sample for source in found for sample in source]
 
 

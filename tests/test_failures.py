@@ -61,6 +61,36 @@ def test_a_full_disk_under_a_run(tmp_path: Path, small_disk: Path) -> None:
     assert "make room, then go on" in told and re.search("No space left|os error 28", told)
 
 
+@pytest.fixture
+def read_only(tmp_path: Path) -> "Path":
+    """A folder that cannot be written: by its permissions, or, since those do not bind root, by its file system."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield folder  # type: ignore[misc]
+        folder.chmod(0o755)
+        return
+    mount = shutil.which("mount")
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True).returncode
+    ):
+        pytest.skip("root may write any folder, and mounting a read-only one is not allowed here")
+    yield folder  # type: ignore[misc]
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_read_only_folder_is_named_before_the_weights_are_read(read_only: Path, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"Read-only|denied"):
+        (read_only / "probe").write_text("")
+    small = (f"toyworld.dir={tmp_path / 'toy'}", "toyworld.train_videos=2", "toyworld.held_out_videos=1")
+    told = message(reeltune("train", str(TOY), f"run.dir={read_only / 'runs' / 'one'}", *small, "model.path=nowhere"))
+    assert "cannot be written" in told and str(read_only) in told and "give a folder that can" in told
+    told = message(reeltune("recipes", "copy", "toy/grpo", str(read_only)))
+    assert str(read_only) in told
+
+
 def test_safetensors_on_a_full_disk(small_disk: Path) -> None:
     import torch
     from safetensors.torch import save_file

@@ -66,7 +66,7 @@ def test_the_folder_travels_with_a_sample_but_is_no_field(tmp_path: Path) -> Non
         (GROUNDING | {"duration": 0}, ["'duration'", "0", "greater than 0"]),
         (GROUNDING | {"duration": "10"}, ["'duration'", "'10'"]),
         (GROUNDING | {"query": "  "}, ["'query'", "'  '"]),
-        (GROUNDING | {"id": 3}, ["id 3", "'id'", "string"]),
+        (GROUNDING | {"id": 3.5}, ["id 3.5", "'id'", "string"]),
         (GROUNDING | {"durations": 3}, ["'durations'", "did you mean 'duration'"]),
         ({k: v for k, v in GROUNDING.items() if k != "query"}, ["'query'", "missing"]),
         (GROUNDING | {"task": "temporal_groundin"}, ["did you mean 'temporal_grounding'", "multiple_choice"]),

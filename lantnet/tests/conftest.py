@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 from lantnet.generated.pairs import Pair, Recipe, speckled_pair
-from lantnet.methods.default import DefaultRecipe, NetworkStage, TrainingStage
-from lantnet.methods.recipes import RECIPES
+from lantnet.methods.learning import Recipe as Method
+from lantnet.methods.networks import PixelNetwork
+from lantnet.methods.recipes import DEFAULT, RECIPES
+from lantnet.methods.training import Training
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "sar"
 
@@ -22,11 +24,10 @@ def one_core() -> None:
 
 
 @pytest.fixture
-def quick_default(monkeypatch: pytest.MonkeyPatch) -> DefaultRecipe:
+def quick_default(monkeypatch: pytest.MonkeyPatch) -> Method:
     """The default recipe with one small network and few steps: its flow, in a second."""
-    recipe = replace(
-        DefaultRecipe(), network=NetworkStage(width=8), training=TrainingStage(members=1, steps=40, crops=128)
-    )
+    training = Training(members=1, steps=40, unchanged=64, changed=64)
+    recipe = replace(DEFAULT, network=PixelNetwork(width=8), training=training)
     monkeypatch.setitem(RECIPES, "default", recipe)
     return recipe
 

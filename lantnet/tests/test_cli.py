@@ -43,7 +43,8 @@ def test_geotiff_in_and_out(fields: Pair, tmp_path: Path, capsys: pytest.Capture
     out = tmp_path / "out"
     assert main(["detect", before, after, "-o", str(out), "--min-area", "20000", "--tile", "64"]) == 0
     names = ["changes.geojson", "changes.gpkg", "direction.tif", "mask.tif", "probability.tif", "quicklook.png"]
-    assert sorted(path.name for path in out.iterdir()) == [*names, "report.json"]
+    styles = [f"{name}.qml" for name in ("changes", "direction", "mask", "probability")]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*names, *styles, "item.json", "report.json"])
     arrays = {}
     for name in ("mask", "probability", "direction"):
         with rasterio.open(out / f"{name}.tif") as dataset:
@@ -56,12 +57,13 @@ def test_geotiff_in_and_out(fields: Pair, tmp_path: Path, capsys: pytest.Capture
     np.testing.assert_allclose(arrays["probability"], expected.probability, atol=1e-5)
     report = json.loads((out / "report.json").read_text())
     changed = int(expected.mask.sum())
-    assert report["result"]["changed_area_m2"] == 400 * changed
+    area = 400 / 0.9996**2  # on the central meridian of UTM
+    assert report["result"]["changed_area_m2"] == pytest.approx(area * changed, rel=1e-4)
     assert (report["options"]["seed"], report["smallest_region_pixels"]) == (0, 50)
     assert {"torch", "numpy", "lantnet"} <= report["versions"].keys()
     assert report["learning"]["pre_labels"]["changed"] > 0
     layer = pyogrio.raw.read(out / "changes.gpkg", columns=["area_m2"], read_geometry=False)
-    assert layer[3][0].sum() == pytest.approx(400 * changed)
+    assert layer[3][0].sum() == pytest.approx(area * changed, rel=1e-4)
     printed = capsys.readouterr().out
     assert "power (detected)" in printed
     assert "hold no data" in printed

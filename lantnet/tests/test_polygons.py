@@ -31,11 +31,10 @@ RING[0, 0] = NO_DATA
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.uint8, (7, 8), elements=st.sampled_from([0, BRIGHTER, DARKER, NO_DATA])))
 def test_polygons_drawn_again_give_the_map(direction: np.ndarray) -> None:
-    codes = {"brighter": BRIGHTER, "darker": DARKER}
     found = list(polygons(direction))
     assert sum(polygon.pixels for polygon in found) == np.isin(direction, [BRIGHTER, DARKER]).sum()
     if found:
-        shapes = [({"type": "Polygon", "coordinates": p.rings}, codes[p.direction]) for p in found]
+        shapes = [({"type": "Polygon", "coordinates": p.rings}, p.code) for p in found]
         drawn = rasterize(shapes, out_shape=direction.shape, dtype="uint8")
         assert (drawn == np.where(direction == NO_DATA, 0, direction)).all()
 
@@ -50,7 +49,7 @@ def written(folder: Path, direction: np.ndarray, placed: Georeference | None, *,
             with rasterio.open(folder / f"{name}.tif", "w", **profile) as dataset:
                 dataset.write(values.astype(np.uint8), 1)
         source = folder / "direction.tif"
-    count = write_polygons(folder, source, placed)
+    count, _ = write_polygons(folder, source, placed)
     features = json.loads((folder / "changes.geojson").read_text())["features"]
     assert len(features) == count
     return features
@@ -61,8 +60,10 @@ def test_areas_and_places_of_a_projected_scene(tmp_path: Path, raster: bool) -> 
     features = written(tmp_path, RING, UTM, raster=raster)
     by_direction = {feature["properties"]["direction"]: feature for feature in features}
     ring, dot = by_direction["brighter"], by_direction["darker"]
-    assert (ring["properties"]["pixels"], ring["properties"]["area_m2"]) == (44, 4400)
-    assert (dot["properties"]["pixels"], dot["properties"]["area_m2"]) == (1, 100)
+    assert (ring["properties"]["pixels"], dot["properties"]["pixels"]) == (44, 1)
+    # On the central meridian a metre of UTM is 1/.9996 m.
+    assert ring["properties"]["area_m2"] == pytest.approx(4400 / 0.9996**2, rel=1e-6)
+    assert dot["properties"]["area_m2"] == pytest.approx(100 / 0.9996**2, rel=1e-6)
     assert len(ring["geometry"]["coordinates"]) == 2
     longitude, latitude = ring["geometry"]["coordinates"][0][0]
     assert 9.0 < longitude < 9.01

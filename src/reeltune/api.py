@@ -11,10 +11,11 @@ print(groups[0].texts[0], groups[0].rewards.total)
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -35,7 +36,7 @@ from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
-from reeltune.training.checkpoint import list_checkpoints
+from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.schedule import Schedule, make_schedule
 from reeltune.training.train import train as run
 from reeltune.video.quarantine import Quarantine
@@ -60,7 +61,9 @@ class Model:
         """
         prompts = [self.reader.prompt(each) for each in samples]
         seeds = [derive_seed(self.recipe.seed, "rollout", step, each.id) for each in samples]
-        rows = zip(samples, prompts, self.reader.encode(prompts), seeds, strict=True)
+        with self._autocast():
+            features = self.reader.encode(prompts)
+        rows = zip(samples, prompts, features, seeds, strict=True)
         return [Group(sample=a, prompt=b, features=c, seed=d) for a, b, c, d in rows]
 
     def sample(
@@ -74,24 +77,37 @@ class Model:
         chosen = {name: getattr(rl, name) for name in ("temperature", "top_p", "top_k", "max_new_tokens")} | settings
         params = SamplingParams(**chosen, banned=tuple(self.policy.banned.tolist()))
         groups = self.groups(samples, step=step)
-        found = self.engine.generate([group.request for group in groups], count or rl.group_size, params)
+        with self._autocast():
+            found = self.engine.generate([group.request for group in groups], count or rl.group_size, params)
         for group, rollout in zip(groups, found, strict=True):
             group.fill(rollout)
         return groups
 
     def log_probs(self, groups: Sequence[Group]) -> list[Tensor]:
         """[G, C] of each group's completion tokens, with gradient, each prompt computed once; 0 at padding."""
-        return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
+        with self._autocast():
+            return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
 
     def ask(self, video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
         """The greedy answer to a question about a video file. Raises VideoError for one that cannot be used."""
         prompt = self.reader.ask(question, Path(video))
-        [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
+        with self._autocast():
+            [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
         return found.text
 
     def close(self) -> None:
-        """Give back what the engine holds, such as a server."""
+        """Give back what the engine holds, such as a server. `with rt.load(...) as model:` does it at the end."""
         self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """What training, evaluation and rollouts under the recipe compute in: optim.precision."""
+        return autocast(self.policy.device, self.recipe.optim.precision)
 
     def save(self, directory: str | Path) -> None:
         """Write a plain Hugging Face directory."""
@@ -132,10 +148,13 @@ def _no_overrides(source: object, overrides: Sequence[str]) -> None:
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
-    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks."""
+    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks.
+
+    InputError where one cannot be used: `reeltune.train` and `evaluate` set a few aside and count them.
+    """
     for each in tasks:
         load_task_file(each)
-    return load_source(str(path), toyworld or ToyworldConfig())
+    return load_source(str(path), toyworld or ToyworldConfig()).require(0.0).samples
 
 
 def schedule(recipe: Recipe, sizes: Sequence[int]) -> Schedule:
@@ -159,7 +178,7 @@ def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) 
     _no_overrides(source, overrides)
     if not run(own, resume=resume):
         raise KeyboardInterrupt(f"the run was stopped; go on with resume=True ({own.run.dir})")
-    return list_checkpoints(Path(own.run.dir) / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(Path(own.run.dir) / "checkpoints")[-1])
 
 
 def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: Judge | None = None) -> Metrics:
@@ -168,11 +187,14 @@ def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: J
     with tempfile.TemporaryDirectory() as folder:
         quarantine = Quarantine(Path(folder) / "quarantine.jsonl", own.recipe.video.max_broken_share)
         limit = own.recipe.eval.max_new_tokens
-        with autocast(own.policy.device, own.recipe.optim.precision):
+        with own._autocast(), nullcontext() if own is model else closing(own):
             found = answer_all(own.reader, own.engine, samples, max_new_tokens=limit, quarantine=quarantine)
     return metrics_by_task(samples, found, judge)
 
 
 def ask(model: "Model | str | Path", video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
     """The greedy answer of a model to a question about a video file."""
-    return (model if isinstance(model, Model) else load(model)).ask(video, question, max_new_tokens=max_new_tokens)
+    if isinstance(model, Model):
+        return model.ask(video, question, max_new_tokens=max_new_tokens)
+    with load(model) as own:
+        return own.ask(video, question, max_new_tokens=max_new_tokens)

@@ -7,10 +7,21 @@ from pathlib import Path
 import torch
 
 from reeltune.config.recipe import Recipe
-from reeltune.data.sources import load_source, load_sources, resolve_model
+from reeltune.data.sources import Pool, load_source, load_sources, resolve_model
+from reeltune.distributed.shard import gathered, shard
 from reeltune.distributed.world import ALONE, World
+from reeltune.models.adapter import install, merge
+from reeltune.models.adapter_folder import (
+    AdapterFolder,
+    fill,
+    open_folder,
+    put_in_place,
+    require_settings,
+)
+from reeltune.models.loading import is_adapter
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.self_check import check_against_stock
+from reeltune.models.weights import INITIAL
 from reeltune.registry import Registry
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.hf import HFEngine
@@ -32,23 +43,36 @@ ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
 
 @dataclass(frozen=True)
 class Data:
-    """The samples of each source, in order, and those to evaluate on."""
+    """What is trained on and what is evaluated on, each with its faults."""
 
-    sources: list[list[Sample]]
-    held_out: list[Sample]
+    train: Pool
+    evaluated: Pool
+
+    @property
+    def sources(self) -> list[list[Sample]]:
+        return self.train.sources
 
     @property
     def samples(self) -> list[Sample]:
-        return [sample for source in self.sources for sample in source]
+        return self.train.samples
+
+    @property
+    def held_out(self) -> list[Sample]:
+        return self.evaluated.samples
 
 
 def build_data(recipe: Recipe, world: World = ALONE) -> Data:
-    """Read data.train and, where the run evaluates, eval.data; the recipe's own tasks first."""
+    """Read data.train and, where the run evaluates, eval.data; the recipe's own tasks first.
+
+    InputError when more than video.max_broken_share of either cannot be used.
+    """
     load_tasks(recipe)
     with world.main_first():
-        sources = load_sources(recipe.data.train, recipe.toyworld)
-        held_out = load_source(recipe.eval.data, recipe.toyworld) if recipe.eval.data and recipe.eval.every else []
-    return Data(sources, held_out)
+        train = load_sources(recipe.data.train, recipe.toyworld)
+        evaluates = recipe.eval.data and recipe.eval.every
+        held_out = load_source(str(recipe.eval.data), recipe.toyworld) if evaluates else Pool([], [], [])
+    share = recipe.video.max_broken_share
+    return Data(train.require(share), held_out.require(share))
 
 
 def load_tasks(recipe: Recipe) -> None:
@@ -63,21 +87,42 @@ def model_directory(recipe: Recipe) -> Path:
 def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool = True) -> Policy:
     """The recipe's model, or the one at `path` with the recipe's settings; what the recipe freezes is frozen.
 
-    `self_check`: see `load_policy`.
+    Either may be an adapter's folder. With an adapter in the recipe, that one goes on from it; without, it is merged
+    into its base. `self_check`: see `load_policy`.
     """
     model = recipe.model
+    start = model_directory(recipe)
+    folder = _adapter_folder(recipe, path or start, base=None if is_adapter(start) else start)
     policy = load_policy(
-        path or model_directory(recipe),
+        folder.base if folder else path or start,
         dtype=DTYPES[model.dtype],
         attention=model.attention,
         gradient_checkpointing=model.gradient_checkpointing,
-        mixture_of_depths=model.mixture_of_depths,
+        mixture_of_depths=(folder and folder.mixture_of_depths) or model.mixture_of_depths,
         family=model.family,
+        quantize=recipe.adapter is not None and recipe.adapter.quantize == "nf4",
         self_check=self_check,
     )
-    if model.freeze_vision:
-        policy.freeze_vision(projector=model.freeze_vision != "tower")
+    if recipe.adapter is None:
+        if folder:
+            put_in_place(policy, folder)
+            merge(policy)
+        policy.freeze(model.freeze)
+        return policy
+    install(policy, recipe.adapter, projector="projector" not in model.freeze, seed=recipe.seed)
+    if folder:
+        require_settings(folder, policy)
+        fill(policy, folder)
+    if recipe.method == "grpo" and recipe.rl.kl > 0 and (initial := _adapter_folder(recipe, start)):
+        # The model that the run began with is then no adapter at all, but this one.
+        put_in_place(policy, initial, name=INITIAL, trains=False)
     return policy
+
+
+def _adapter_folder(recipe: Recipe, path: Path, base: Path | None = None) -> AdapterFolder | None:
+    if not is_adapter(path):
+        return None
+    return open_folder(path, Path(recipe.model.base) if recipe.model.base else base)
 
 
 def to_device(policy: Policy, device: torch.device) -> Policy:
@@ -85,6 +130,17 @@ def to_device(policy: Policy, device: torch.device) -> Policy:
     policy.to(device)
     if device.type != "cpu":
         check_against_stock(policy)
+    return policy
+
+
+def place(policy: Policy, recipe: Recipe, world: World) -> Policy:
+    """Move a policy to where it trains: whole, or spread over the processes."""
+    if recipe.parallel.shard == "none":
+        return to_device(policy, world.device)
+    shard(policy, recipe.parallel, world)
+    if world.device.type != "cpu":
+        with gathered(policy):
+            check_against_stock(policy)
     return policy
 
 
@@ -98,7 +154,7 @@ def build_engine(policy: Policy, recipe: Recipe, *, version: int = 0) -> Rollout
     engine = ENGINES.get(recipe.rollout.engine)(policy, recipe)
     try:
         engine.start()
-        engine.sync(policy.named_parameters, version)
+        engine.sync(policy.named_weights, version)
     except BaseException:
         engine.close()
         raise
@@ -119,5 +175,5 @@ def build_answerer(recipe: Recipe, path: Path | None = None, *, freeze: bool = T
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     policy = to_device(build_policy(recipe, path, self_check=device.type == "cpu"), device)
     if freeze:
-        policy.freeze_vision()
+        policy.requires_grad_(False)
     return Answerer(policy, build_reader(policy, recipe), build_engine(policy, recipe))

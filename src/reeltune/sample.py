@@ -1,24 +1,56 @@
 """The sample record: JSON Lines in, typed and validated out.
 
 A task adds its own fields by subclassing `Sample` in its one file; this module knows no task. It reads, names
-what is wrong with file, line, id, field, value and rule, and never drops or repairs a row.
+what is wrong with file, line, id, field, value and rule, and never repairs a row. `read_usable` sets faulty lines aside
+and gives them back as faults; `read_samples` stops at the first.
 """
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from reeltune.errors import InputError
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 """Text that is not blank."""
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
-"""A time in the source video: a finite number, not negative."""
-Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+
+
+def clock_seconds(text: str) -> float | None:
+    """Seconds of a clock time: m:ss or h:mm:ss, with a point or (as in subtitles) a comma before decimals.
+
+    >>> clock_seconds("1:02.5"), clock_seconds("01:00:00,250"), clock_seconds("1:75"), clock_seconds("62.5")
+    (62.5, 3600.25, None, None)
+    """
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None
+    hours, minutes, seconds = int(match[1] or 0), int(match[2]), float(match[3].replace(",", "."))
+    return 3600 * hours + 60 * minutes + seconds if seconds < 60 and (minutes < 60 or not match[1]) else None
+
+
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d{1,6})?)")
+
+
+def _from_clock(value: object) -> object:
+    found = clock_seconds(value) if isinstance(value, str) else None
+    return value if found is None else found
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[Text, BeforeValidator(_as_text)]
+"""Text; an integer is taken as text."""
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0), BeforeValidator(_from_clock)]
+"""A time in the source video: a finite number of seconds, not negative, or a clock time such as "1:02.5"."""
+Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0), BeforeValidator(_from_clock)]
 """The length of the source video in seconds."""
 
 
@@ -27,7 +59,7 @@ class Sample(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Text
+    id: Id
     task: Text
     video: Text
     source: Text | None = None
@@ -35,11 +67,76 @@ class Sample(BaseModel):
 
     # Not a pydantic private attribute: those cost more than all checks of a row together.
     _folder: ClassVar[Path] = Path()
+    _where: ClassVar[str] = ""
 
     @property
     def video_path(self) -> Path:
         """Where the video stands: `video` resolved against the samples file (or the working folder)."""
         return (self._folder / self.video).absolute()
+
+    @property
+    def where(self) -> str:
+        """ "FILE, line 3", or "" of a sample that no file holds."""
+        return self._where
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A sample that cannot be used, and why: what check, training, evaluation and selection set aside.
+
+    id: the sample's; of a line that makes no sample "FILE, line 3". reason: names file, line and id.
+    line: only of a line that makes no sample.
+    """
+
+    id: str
+    video: str
+    reason: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The samples of a file that keep the contract, in order, and the faults of all else."""
+
+    samples: list[Sample]
+    faults: list[Fault]
+
+
+def read_usable(path: Path | str, types: Mapping[str, type[Sample]]) -> Loaded:
+    """The samples of one JSON Lines file; lines that break a rule are its faults, a second use of an id too.
+
+    InputError only where the file cannot be read, or no line of it is a JSON object.
+    """
+    path = Path(path)
+    samples: list[Sample] = []
+    faults: list[Fault] = []
+    lines: dict[str, int] = {}
+    is_other = True
+    for line, text in filled_lines(path):
+        row: dict[str, Any] = {}
+        try:
+            row = _json_object(text, path, line)
+            is_other = False
+            sample = to_sample(row, types, path=path, line=line)
+            if sample.id in lines:
+                raise InputError(_used_twice(sample, lines[sample.id]))
+        except InputError as error:
+            faults.append(Fault(f"{path}, line {line}", str(row.get("video", "")), str(error), line))
+            continue
+        lines[sample.id] = line
+        samples.append(sample)
+    if is_other and faults:
+        raise InputError(faults[0].reason)
+    if not samples and not faults:
+        raise InputError(f"{path}: the file holds no sample; write one JSON object per line")
+    return Loaded(samples, faults)
+
+
+def _used_twice(sample: Sample, first: int) -> str:
+    return (
+        f"{sample.where}, id {sample.id!r}: this id was used before, in line {first}; every sample needs an id of "
+        "its own"
+    )
 
 
 def read_samples(path: Path | str, types: Mapping[str, type[Sample]]) -> list[Sample]:
@@ -48,31 +145,26 @@ def read_samples(path: Path | str, types: Mapping[str, type[Sample]]) -> list[Sa
     `types` maps a task's name to its sample type. InputError at the first line that breaks a rule, at a
     second use of an id, and for a file without a sample.
     """
-    path = Path(path)
-    samples: list[Sample] = []
-    lines: dict[str, int] = {}
-    for line, row in read_rows(path):
-        sample = to_sample(row, types, path=path, line=line)
-        if sample.id in lines:
-            raise InputError(
-                f"{path}, line {line}, id {sample.id!r}: this id was used before, in line "
-                f"{lines[sample.id]}; every sample needs an id of its own"
-            )
-        lines[sample.id] = line
-        samples.append(sample)
-    if not samples:
-        raise InputError(f"{path}: the file holds no sample; write one JSON object per line")
-    return samples
+    loaded = read_usable(path, types)
+    if loaded.faults:
+        raise InputError(loaded.faults[0].reason)
+    return loaded.samples
 
 
 def read_rows(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number from 1, object) of every line that is not blank. InputError for all but JSON objects."""
     path = Path(path)
+    for line, text in filled_lines(path):
+        yield line, _json_object(text, path, line)
+
+
+def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, text) of every line that is not blank. InputError for what cannot be read as text."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
-                    yield line, _json_object(text, path, line)
+                    yield line, text
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the path of a .jsonl file") from error
     except UnicodeDecodeError as error:
@@ -98,7 +190,21 @@ def to_sample(
     except ValidationError as error:
         raise InputError(f"{where}, {_explain(error, types[task], row)}") from None
     sample.__dict__["_folder"] = path.parent
+    sample.__dict__["_where"] = f"{path}, line {line}"
     return sample
+
+
+def missing_videos(samples: Iterable[Sample]) -> list[Fault]:
+    """A fault for each sample whose video is not on disk."""
+    there: dict[Path, bool] = {}
+    faults = []
+    for sample in samples:
+        path = sample.video_path
+        if path not in there:
+            there[path] = path.exists()
+        if not there[path]:
+            faults.append(Fault(sample.id, sample.video, f"{sample.where}, id {sample.id!r}: there is no file {path}"))
+    return faults
 
 
 def require_videos(samples: Iterable[Sample]) -> None:

@@ -27,11 +27,11 @@ def test_one_id_is_one_sample(tmp_path: Path) -> None:
 def test_a_file_may_be_given_twice(tmp_path: Path) -> None:
     """With other weights at other steps: a curriculum."""
     source = write(tmp_path / "one.jsonl", "Which?")
-    assert [len(samples) for samples in load_sources([source, source], ToyworldConfig())] == [1, 1]
+    assert [len(samples) for samples in load_sources([source, source], ToyworldConfig()).sources] == [1, 1]
 
 
 def test_toyworlds_samples_of_several_tasks_meet_in_one_run(tmp_path: Path) -> None:
     settings = ToyworldConfig(dir=str(tmp_path), train_videos=3, held_out_videos=2)
     specs = ["train/multiple_choice", "train/multiple_choice/colour", "train/temporal_grounding", "held_out/captioning"]
     found = load_sources([Source(path=f"toyworld:{spec}") for spec in specs], settings)
-    assert [len(samples) for samples in found] == [3, 3, 3, 2]
+    assert [len(samples) for samples in found.sources] == [3, 3, 3, 2]

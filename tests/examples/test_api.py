@@ -52,3 +52,23 @@ def test_overrides_change_a_mapping_and_leave_its_other_keys() -> None:
     assert (recipe.rl.group_size, recipe.rl.kl, recipe.rl.steps, recipe.data.mode) == (4, 0.1, 5, "think")
     with pytest.raises(rt.InputError, match="a Recipe is taken as it is"):
         rt.load(recipe, "rl.steps=6")
+
+
+def test_a_model_computes_in_the_precision_of_its_recipe_and_is_closed() -> None:
+    """Rollout and log-probs of a bf16 recipe are bf16's, as in training, and agree as closely as there."""
+    toy = ("toyworld:base", "video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "toyworld.train_videos=1")
+    found = {}
+    for precision in ("float32", "bf16"):
+        recipe = rt.recipe({"model": {"path": toy[0]}}, *toy[1:], f"optim.precision={precision}")
+        with rt.load(recipe) as model:
+            closed: list[bool] = []
+            model.engine.close = lambda closed=closed: closed.append(True)  # type: ignore[method-assign, misc]
+            samples = rt.samples("toyworld:train/temporal_grounding/visible", toyworld=recipe.toyworld)
+            groups = model.sample(samples[:1], 2, max_new_tokens=8)
+            [log_probs] = model.log_probs(groups)
+        assert closed == [True]
+        kept = groups[0].log_probs
+        assert (log_probs.detach() - kept).abs().max() < (1e-4 if precision == "float32" else 0.1)
+        found[precision] = groups[0].features.tokens.float()
+    difference = (found["bf16"] - found["float32"]).abs().max()
+    assert 0 < difference < 0.5

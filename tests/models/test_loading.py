@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.models.families.generated import build, class_of
+from transformers import GenerationConfig
 
 from reeltune.errors import InputError
 from reeltune.models.loading import check_weight_files
@@ -170,3 +171,15 @@ def test_a_file_of_weights_of_another_model_is_not_taken(tmp_path: Path) -> None
     found = message(one)
     assert "missing" in found
     assert "unexpected" in found
+
+
+def test_generation_settings_that_transformers_calls_invalid_are_kept(model: Path, tmp_path: Path) -> None:
+    """Published folders hold a temperature without sampling: a run must not end with a model it cannot save."""
+    file = model / "generation_config.json"
+    settings = json.loads(file.read_text()) | {"do_sample": False, "temperature": 0.1}
+    with pytest.raises(ValueError, match="GenerationConfig is invalid"):
+        GenerationConfig(**settings).save_pretrained(tmp_path / "refused")
+    file.write_text(json.dumps(settings))
+    load_policy(model).save(tmp_path / "saved")
+    assert settings.items() <= json.loads((tmp_path / "saved" / "generation_config.json").read_text()).items()
+    load_policy(tmp_path / "saved")

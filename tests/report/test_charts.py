@@ -48,7 +48,7 @@ def test_number_text(value: float, wanted: str) -> None:
     assert number_text(value) == wanted
 
 
-def test_running_mean_is_the_mean_of_the_neighbours() -> None:
+def test_running_mean_is_the_mean_of_the_neighbors() -> None:
     points = [(step, float(value)) for step, value in enumerate([1, 2, 6, 3])]
     assert running_mean(points, 3) == [(0, 1.5), (1, 3.0), (2, 11 / 3), (3, 4.5)]
     assert running_mean(points, 1) == points

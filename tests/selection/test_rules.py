@@ -123,7 +123,7 @@ def test_a_full_quota_leaves_room_for_others(row: Any) -> None:
     assert Counter(d.id[0] for d in decisions if d.kept) == {"a": 2, "b": 8}
 
 
-@pytest.mark.parametrize("text", ["task", "task=3", "colour:red=3", "task:x=-1", "task:=3", "task:x=3.5"])
+@pytest.mark.parametrize("text", ["task", "task=3", "color:red=3", "task:x=-1", "task:=3", "task:x=3.5"])
 def test_a_quota_in_another_form_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="a quota looks like"):
         parse_quota(text)

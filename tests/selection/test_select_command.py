@@ -241,7 +241,7 @@ def test_an_id_of_two_sources_is_refused(bench: Any, capsys: Any) -> None:
 def test_nothing_kept_is_said_and_an_old_choice_does_not_stay(bench: Any, capsys: Any) -> None:
     assert bench.select(*WIDE, "select.tasks=[vowels]") == 0
     assert bench.select("--min-std", "1", "select.tasks=[vowels]") == 2
-    assert "no sample can teach by these thresholds" in capsys.readouterr().err
+    assert "no sample is informative by these thresholds" in capsys.readouterr().err
     assert not (bench.folder / "out" / "samples.jsonl").exists()
     assert {row["kept"] for row in bench.rows("out", "decisions.jsonl")} == {False}
 

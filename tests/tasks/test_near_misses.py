@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reeltune.errors import InputError
 from reeltune.rewards.weights import reward_of
 from reeltune.sample import to_sample
 from reeltune.tasks import get_task, sample_types
@@ -71,11 +72,15 @@ def test_vectors(predicted: list[Span], truth: list[Span], giou: float, w1: floa
 
 def test_a_near_miss_pays_more_than_a_far_one_where_iou_pays_neither() -> None:
     truth = [(40.0, 50.0)]
-    found = [near_miss_rewards([(start, start + 10.0)], truth, 100.0) for start in (40, 45, 52, 60, 75, 90)]
+    found = [
+        near_miss_rewards(["giou", "w1"], [(start, start + 10.0)], truth, 100.0) for start in (40, 45, 52, 60, 75, 90)
+    ]
     for name in ("giou", "w1"):
         values = [each[name] for each in found]
         assert values[0] == 1.0 and values == sorted(values, reverse=True)
-        assert len(set(values[:4])) == 4
+        assert len(set(values[:4])) == 4  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="needs the video's duration"):
+        near_miss_rewards(["w1"], [(0.0, 1.0)], truth, None)
 
 
 def test_many_spans_take_no_long_time() -> None:

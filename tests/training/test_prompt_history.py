@@ -19,7 +19,7 @@ rewards = st.lists(st.floats(0, 2), max_size=6)
 
 
 def history(seen: dict[str, int], **settings: float) -> PromptHistory:
-    """A history in which each prompt was silent so many times in a row."""
+    """A history in which each prompt was zero_variance so many times in a row."""
     made = PromptHistory(SkippingConfig(**settings), seed=7)  # type: ignore[arg-type]
     for name, times in seen.items():
         for _ in range(times):
@@ -28,7 +28,7 @@ def history(seen: dict[str, int], **settings: float) -> PromptHistory:
 
 
 @pytest.mark.parametrize(
-    ("values", "silent"),
+    ("values", "zero_variance"),
     [
         ([], False),
         ([1.0], False),
@@ -38,8 +38,8 @@ def history(seen: dict[str, int], **settings: float) -> PromptHistory:
         ([0.0, 0.2], False),
     ],
 )
-def test_silence(values: list[float], silent: bool) -> None:
-    assert is_zero_variance(values, 0.05) == silent
+def test_silence(values: list[float], zero_variance: bool) -> None:
+    assert is_zero_variance(values, 0.05) == zero_variance
     assert is_zero_variance(values) == (len(values) > 1 and len(set(values)) < 2)
 
 
@@ -54,7 +54,7 @@ def test_a_signal_ends_the_silence() -> None:
     known.observe("a", [0.0, 1.0, 0.5])
     assert known.skip_probability("a") == 0.0
     trace = known.traces["a"]
-    assert (trace.groups, trace.silent, trace.mean, trace.std) == (6, 0, 0.5, stdev([0.0, 1.0, 0.5]))
+    assert (trace.groups, trace.zero_variance, trace.mean, trace.std) == (6, 0, 0.5, stdev([0.0, 1.0, 0.5]))
 
 
 def test_a_judge_that_does_not_answer_makes_no_prompt_silent() -> None:
@@ -62,7 +62,7 @@ def test_a_judge_that_does_not_answer_makes_no_prompt_silent() -> None:
     for name in "ab":
         for rewards_left in ([], [0.5]):
             known.observe(name, rewards_left)
-    assert (known.traces["a"].silent, known.traces["b"].silent) == (2, 0)
+    assert (known.traces["a"].zero_variance, known.traces["b"].zero_variance) == (2, 0)
     assert known.traces["a"].groups == 4
 
 
@@ -102,10 +102,10 @@ def test_without_a_history_the_schedule_is_drawn() -> None:
 
 
 def test_skipped_prompts_make_room_for_others() -> None:
-    schedule, silent = draws(), {f"s{number}": 20 for number in range(30)}
+    schedule, zero_variance = draws(), {f"s{number}": 20 for number in range(30)}
     skipped = asked = 0
     for step in range(30):
-        draw = StepDraw(step, schedule, POOL, history(silent, least=0.1))
+        draw = StepDraw(step, schedule, POOL, history(zero_variance, least=0.1))
         picks = draw.first()
         assert [pick.place for pick in picks] == list(range(8))
         assert len({pick.index for pick in picks}) == 8
@@ -120,7 +120,7 @@ def test_skipped_prompts_make_room_for_others() -> None:
             "rollouts_saved": 4 * draw.skipped,
         }
     assert skipped > 0.6 * 8 * 30 * 0.75
-    # Ten prompts teach, thirty are silent and asked a tenth as often.
+    # Ten prompts teach, thirty are zero_variance and asked a tenth as often.
     assert 0 < asked < 0.5 * 8 * 30
 
 

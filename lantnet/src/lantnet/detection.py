@@ -1,23 +1,32 @@
 """From two images to the maps of change: the one flow behind the command and the Python function."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from lantnet.errors import InputError
-from lantnet.methods.levels import RATIO_HALO, log_ratio
+from lantnet.execution.executors import Executor, Serial
+from lantnet.methods.calibration import RATIO_HALO, log_ratio
+from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
-from lantnet.scene.bands import Band
+from lantnet.scene.areas import middle_area
+from lantnet.scene.border import mask_frame
+from lantnet.scene.examination import examine
+from lantnet.scene.georeference import check_same_grid
+from lantnet.scene.plan import Plan
 from lantnet.scene.scale import Scale
-from lantnet.scene.scene import Scene, open_scene
-from lantnet.scene.windows import Window
+from lantnet.scene.scene import Scene, View, open_scene
+from lantnet.scene.source import Source
+from lantnet.scene.windows import Window, tiles
+from lantnet.types import Float32, Labels
 
 
 @dataclass(frozen=True)
@@ -87,54 +96,121 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a run found out besides its maps."""
+    """What a run found out besides its maps. `shift`: nepers that the dates differ by without change."""
 
     scene: Scene
+    shift: float
     smallest: int
     counts: dict[str, int]
     record: dict[str, Any]
+    checks: dict[str, Any]
     notes: list[str]
     seconds: dict[str, float]
 
 
-def detect_bands(before: Band, after: Band, maps: Maps, options: Options, progress: Progress) -> Outcome:
-    """Fill `maps` (of the size of the bands) with probability and direction of change."""
+def detect_sources(
+    pairs: Sequence[tuple[Source, Source]],
+    maps: Maps,
+    options: Options,
+    progress: Progress,
+    executor: Executor | None = None,
+    folder: Path | None = None,
+) -> Outcome:
+    """Fill `maps` (of the size of the images) with probability and direction of change.
+
+    pairs: both dates, one pair a polarisation. What any of them calls changed is changed, in the direction of the one
+    that is surest; each has its part of the rate of false alarms. folder: for files that later passes and other
+    processes read; an executor that works apart needs one.
+    """
     start = time.perf_counter()
-    scene = open_scene(before, after, scale=options.scale, tile=options.tile, track=progress.track)
-    smallest = smallest_region(scene, options)
-    context = Context(options.seed, options.tile, progress.track, progress.steps, options.false_alarm)
-    model = recipe_named(options.recipe).learn(scene, context)
-    counts = {"brighter": 0, "darker": 0, "no_data": 0}
-    _map(scene, model, maps, context)
+    executor = executor or Serial()
+    if executor.apart:
+        if folder is None:
+            raise ValueError("work in other processes needs a folder that they see")
+        pairs = [(before.portable(folder), after.portable(folder)) for before, after in pairs]
+    plan = Plan(options.tile, executor, progress.track, folder)
+    scenes = [
+        open_scene(*pair, scale=options.scale, tile=options.tile, track=progress.track, executor=executor)
+        for pair in pairs
+    ]
+    for scene in scenes[1:]:
+        check_same_grid(scenes[0].before, scene.before)
+    doubts: list[str] = []
+    checks: dict[str, Any] = {}
+    for scene in reversed(scenes):
+        mask_frame(scene, progress.track)
+        checks, found_doubts = examine(scene)
+        doubts += found_doubts
+    smallest = smallest_region(scenes[0], options)
+    recipe = recipe_named(options.recipe)
+    context = Context(options.seed, plan, progress.steps, _rate(options, len(pairs)))
+    learned = [(scene, recipe.learn(scene, context)) for scene in scenes]
+    work = MapOf(learned[0][1], tuple(learned[1:]))
+    for window, (probability, draft) in plan.each(scenes[0], work, halo=work.halo, name="map"):
+        maps.put(window, probability, draft)
     clean(maps, threshold=options.threshold, smallest=smallest, track=progress.track)
-    for window in context.windows(scene, "counts"):
+    counts = {"brighter": 0, "darker": 0, "no_data": 0}
+    for window in progress.track(tiles(scenes[0].height, scenes[0].width, options.tile), "counts"):
         found = np.bincount(maps.direction(window).ravel(), minlength=256)
         for name, value in (("brighter", BRIGHTER), ("darker", DARKER), ("no_data", NO_DATA)):
             counts[name] += int(found[value])
     progress.seconds["total"] = round(time.perf_counter() - start, 3)
-    notes = [*scene.notes, *_judge(scene, counts), *model.record.get("notes", [])]
-    return Outcome(scene, smallest, counts, model.record, notes, progress.seconds)
+    notes = [*(note for scene in scenes for note in scene.notes), *doubts, *_judge(scenes[0], counts)]
+    notes += [note for _, model in learned for note in model.record.get("notes", [])]
+    record = learned[0][1].record
+    if len(learned) > 1:
+        record = {scene.before.channel or scene.before.name: model.record for scene, model in learned}
+    return Outcome(
+        scenes[0], learned[0][1].shift, smallest, counts, record, checks, list(dict.fromkeys(notes)), progress.seconds
+    )
+
+
+def _rate(options: Options, channels: int) -> float | None:
+    """The rate of false alarms of one of several polarisations, so that all together keep to what was asked."""
+    if channels == 1 or options.recipe == "paper":
+        return options.false_alarm
+    return (options.false_alarm or LevelLabels.false_alarm) / channels
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """Probability and draft direction of a window, by a model; `others`: scenes of further polarisations on the same
+    grid with their models."""
+
+    model: Model
+    others: tuple[tuple[Scene, Model], ...] = ()
+
+    @property
+    def halo(self) -> int:
+        return max(RATIO_HALO, self.model.halo, *(model.halo for _, model in self.others))
+
+    def __call__(self, view: View, window: Window, outer: Window) -> tuple[Float32, Labels]:
+        probability, draft = self._one(self.model, view, window, outer)
+        for scene, model in self.others:
+            other, direction = self._one(model, scene.read(outer), window, outer)
+            surer = np.isnan(probability) | (other > probability)
+            draft = np.where(surer, direction, draft)
+            probability = np.fmax(probability, other)
+        return probability, draft
+
+    def _one(self, model: Model, view: View, window: Window, outer: Window) -> tuple[Float32, Labels]:
+        valid = window.cut(view.valid, outer)
+        probability = window.cut(model.probability(view.before, view.after), outer)
+        ratio = window.cut(log_ratio(view.before, view.after), outer) - np.float32(model.shift)
+        return np.where(valid, probability, np.float32(np.nan)), draft_direction(ratio, valid)
 
 
 def smallest_region(scene: Scene, options: Options) -> int:
     """Pixels of the smallest region that is kept."""
     if options.min_area is None:
         return options.min_pixels
-    area = scene.georeference.pixel_area(scene.height, scene.width) if scene.georeference else None
+    area = middle_area(scene.height, scene.width, scene.georeference) if scene.georeference else None
     if area is None:
         raise InputError(
             "a smallest area in square metres needs images with a coordinate system; these have none. "
             "Give it in pixels (--min-pixels)."
         )
     return max(1, int(np.ceil(options.min_area / area - 1e-9)))
-
-
-def _map(scene: Scene, model: Model, maps: Maps, context: Context) -> None:
-    for window, outer, view in context.walk(scene, max(model.halo, RATIO_HALO), "map"):
-        valid = window.cut(view.valid, outer)
-        probability = window.cut(model.probability(view.before, view.after), outer)
-        ratio = window.cut(log_ratio(view.before, view.after), outer) - np.float32(model.shift)
-        maps.put(window, np.where(valid, probability, np.float32(np.nan)), draft_direction(ratio, valid))
 
 
 def _judge(scene: Scene, counts: dict[str, int]) -> list[str]:

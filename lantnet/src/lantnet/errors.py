@@ -1,4 +1,4 @@
-"""The one error a user can mend. The command line prints it as one message and exits with code 2."""
+"""The one error a user can fix. The command line prints it as one message and exits with code 2."""
 
 
 class InputError(Exception):

@@ -4,6 +4,7 @@ Importing this module imports nothing heavy: the command line reads its argument
 """
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Check samples: the contract, videos, texts, duplicates, leaks, balance, gold answers, and with --model the "
         "length of prompts, by the model's tokenizer and without its weights. Exit code 0: no error, "
-        "or a fixed copy was written; 1: errors found; 2: the file cannot be read."
+        "or none is left in the fixed copy; 1: errors found; 2: the file cannot be read."
     )
     parser.add_argument("samples", type=Path, help="samples.jsonl")
-    parser.add_argument("--fix", type=Path, metavar="OUT", help="write a fixed copy, and OUT.fixes.txt")
+    parser.add_argument(
+        "--fix",
+        type=Path,
+        metavar="OUT",
+        help="write a copy with what can be repaired, without what cannot be used, and OUT.fixes.txt",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every finding here; - prints it alone")
     parser.add_argument(
         "--decode",
         action="store_true",
@@ -41,25 +48,35 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.data.findings import check_samples
     from reeltune.data.fix import fix_samples
     from reeltune.data.overview import overview_svg, overview_text
-    from reeltune.files import write_text
+    from reeltune.files import write_json, write_text
     from reeltune.tasks import load_task_file
 
     for path in args.task_file:
         load_task_file(path)
     counter = _prompt_length(args)
     report = check_samples(args.samples, decode=args.decode, against=args.against, prompt_length=counter)
-    print(report.text())
+    found = report.as_json()
+    say = (lambda text: None) if args.json == Path("-") else print
+    say(report.text())
     if not args.decode:
-        print("videos were not opened for this; --decode looks for damage, late starts and variable frame rates")
+        say("videos were not opened for this; --decode looks for damage, late starts and variable frame rates")
     if report.samples:
-        print(overview_text(report.samples))
+        say(overview_text(report.samples))
     if args.picture and report.samples:
         write_text(args.picture, overview_svg(report.samples))
-        print(f"picture: {args.picture}")
-    if not args.fix:
-        return 1 if report.errors else 0
-    print(fix_samples(args.samples, args.fix).text(args.fix))
-    return 0
+        say(f"picture: {args.picture}")
+    if args.fix:
+        fixed = fix_samples(args.samples, args.fix, decode=args.decode)
+        say(fixed.text(args.fix))
+        report = check_samples(args.fix, against=args.against, prompt_length=counter)
+        say(report.text())
+        found["fixed"] = {"kept": fixed.kept, "dropped": fixed.dropped, "changes": fixed.counts, **report.as_json()}
+    found["clean"] = not report.errors
+    if args.json == Path("-"):
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    elif args.json:
+        write_json(args.json, found)
+    return 1 if report.errors else 0
 
 
 def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None":
@@ -73,6 +90,7 @@ def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None"
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree
     from reeltune.data.sources import resolve_model
+    from reeltune.models.loading import base_directory
     from reeltune.rollout.prompts import PromptCheck
 
     fixed = [f"model.path={args.model}", f"data.train={args.samples}"]
@@ -80,4 +98,4 @@ def _prompt_length(args: argparse.Namespace) -> "Callable[[Sample], int] | None"
     tree.setdefault("method", "sft")
     recipe = parse_recipe(tree, where=str(args.recipe or "reeltune data check"))
     model = resolve_model(recipe.model.path, recipe.toyworld)
-    return PromptCheck(model, recipe.video, mode=recipe.data.mode, system=recipe.data.system).length
+    return PromptCheck(base_directory(model), recipe.video, mode=recipe.data.mode, system=recipe.data.system).length

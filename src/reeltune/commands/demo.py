@@ -6,6 +6,7 @@ Every stage leaves its result on disk; after Ctrl-C or a kill the same command g
 import argparse
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     }
     recipe = recipes["grpo"]
     _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
-    train = load_source(recipe.data.train[0].path, recipe.toyworld)
-    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld)]
+    train = load_source(recipe.data.train[0].path, recipe.toyworld).samples
+    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld).samples]
     results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):
@@ -109,9 +110,9 @@ def _trained(recipe: "Recipe") -> bool:
 
 
 def _last_model(run_dir: Path) -> Path:
-    from reeltune.training.checkpoint import list_checkpoints
+    from reeltune.training.checkpoint import list_checkpoints, trained_model
 
-    return list_checkpoints(run_dir / "checkpoints")[-1] / "model"
+    return trained_model(list_checkpoints(run_dir / "checkpoints")[-1])
 
 
 def _training_seconds(run_dir: Path) -> float:
@@ -132,11 +133,12 @@ def _evaluated(
     answerer = build_answerer(recipe, model)
     limit = recipe.eval.max_new_tokens
     answers: list[Answer | None] = []
-    for task in dict.fromkeys(sample.task for sample in samples):
-        own = [sample for sample in samples if sample.task == task]
-        folder = directory / "predictions" / name / task
-        found = predict(answerer.reader, answerer.engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
-        answers += [found.get(sample.id) for sample in own]
+    with closing(answerer.engine) as engine:
+        for task in dict.fromkeys(sample.task for sample in samples):
+            own = [sample for sample in samples if sample.task == task]
+            folder = directory / "predictions" / name / task
+            found = predict(answerer.reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+            answers += [found.get(sample.id) for sample in own]
     metrics = metrics_by_task(samples, answers)
     grounding = metrics["temporal_grounding"]
     return {

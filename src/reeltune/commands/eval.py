@@ -29,16 +29,18 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.evaluation.runner import predict, warnings
     from reeltune.evaluation.score import score_answers
     from reeltune.evaluation.score_table import score_table
-    from reeltune.files import write_json
+    from reeltune.files import write_json, write_jsonl
     from reeltune.provenance import claim_evaluation
     from reeltune.rollout.reader import autocast
+    from reeltune.video.quarantine import Quarantine
 
     fixed = [f"model.path={args.model}", f"data.train={args.samples}", f"run.dir={args.output}"]
     tree = load_tree(args.recipe, [*fixed, *args.overrides])
     tree.setdefault("method", "sft")
     recipe = parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
     load_tasks(recipe)
-    samples = load_source(args.samples, recipe.toyworld)
+    pool = load_source(args.samples, recipe.toyworld).require(recipe.video.max_broken_share)
+    samples = pool.samples
     claim_evaluation(args.output, recipe, model_directory(recipe), samples)
     answerer = build_answerer(recipe)
     with closing(answerer.engine), autocast(answerer.policy.device, recipe.optim.precision):
@@ -50,17 +52,30 @@ def run(args: argparse.Namespace) -> int:
             max_new_tokens=recipe.eval.max_new_tokens,
             batch_size=args.batch_size,
             max_broken_share=recipe.video.max_broken_share,
+            faults=pool.faults,
         )
     texts = {name: [each.text] for name, each in answers.items()}
-    found = score_answers(samples, texts, truncated={name: float(each.truncated) for name, each in answers.items()})
+    truncated = {name: float(each.truncated) for name, each in answers.items()}
+    found = score_answers(samples, texts, truncated=truncated, keep_samples=True)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
+    set_aside = Quarantine(args.output / "quarantine.jsonl", 1.0)
+    if len(set_aside):
+        result["set_aside"] = len(set_aside)
+        print(
+            f"reeltune: {len(set_aside)} set aside ({len(pool.lines)} of them lines that make no sample; the others "
+            f"count as wrong): {set_aside.path}",
+            file=sys.stderr,
+        )
     judged = judge_answers(samples, texts, recipe.judge, args.output)
     if judged:
         print(f"\n{judged.table}")
         result |= {task: result[task] | values for task, values in judged.metrics.items()}
         result["judge"] = judged.record
     write_json(args.output / "scores.json", result)
+    for row in found.per_sample:
+        row |= judged.per_sample.get(row["id"], {}) if judged else {}
+    write_jsonl(args.output / "per_sample.jsonl", found.per_sample)
     for text in warnings(found.metrics, max_new_tokens=recipe.eval.max_new_tokens):
         print(f"reeltune: WARNING: {text}", file=sys.stderr)
     return 0

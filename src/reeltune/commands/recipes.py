@@ -1,12 +1,10 @@
 """`reeltune recipes list|show|copy`: the recipes that come with the package."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
+from reeltune.config.shipped import is_recipe, locate, shipped
 from reeltune.errors import InputError
-
-FOLDER = Path(__file__).parents[1] / "recipes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.action == "list":
-        names = [(path.relative_to(FOLDER).with_suffix("").as_posix(), path) for path in _all()]
-        width = max((len(name) for name, _ in names), default=0)
-        for name, path in names:
+        recipes = {name: path for name, path in shipped().items() if is_recipe(path)}
+        width = max(map(len, recipes), default=0)
+        for name, path in recipes.items():
             print(f"{name:<{width}}  {_purpose(path)}")
         return 0
     path = _find(args.name)
@@ -34,13 +32,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _all() -> Iterator[Path]:
-    """The recipes, without the plan files beside them, which only `reeltune plan` takes."""
-    for path in sorted(FOLDER.glob("*/*.yaml")):
-        if any(line.startswith("method:") for line in path.read_text(encoding="utf-8").splitlines()):
-            yield path
-
-
 def _purpose(path: Path) -> str:
     """The first line of the comment that a recipe begins with."""
     first = path.read_text(encoding="utf-8").partition("\n")[0]
@@ -48,13 +39,10 @@ def _purpose(path: Path) -> str:
 
 
 def _find(name: str) -> Path:
-    from reeltune.sample import nearest
-
-    paths = {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in _all()}
-    wanted = name.removesuffix(".yaml")
-    if wanted not in paths:
-        raise InputError(f"there is no recipe {name!r}{nearest(wanted, paths)} (reeltune recipes list)")
-    return paths[wanted]
+    path = locate(Path(name))
+    if path not in shipped().values():
+        raise InputError(f"{name!r} is a file, not the name of a shipped recipe (reeltune recipes list)")
+    return path
 
 
 def _copy(path: Path, target: Path) -> Path:

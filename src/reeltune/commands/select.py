@@ -1,4 +1,4 @@
-"""`reeltune select`: ask the model, keep what can teach. Imports nothing heavy before it runs."""
+"""`reeltune select`: ask the model, keep what is informative. Imports nothing heavy before it runs."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Ask the recipe's model several times about every sample of data.train and keep the samples that can teach: "
+        "Ask the recipe's model several times about every sample of data.train and keep the informative samples: "
         "DIR/stats.jsonl, samples.jsonl, decisions.jsonl, report.html. After Ctrl-C or a kill the same command goes "
         "on. --merge puts shards together; --from chooses again without asking."
     )
@@ -79,8 +79,8 @@ def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", ori
     print(page)
     if not kept:
         raise InputError(
-            f"no sample can teach by these thresholds; {directory / 'decisions.jsonl'} says why. Lower --min-std or "
-            "--min-level, or ask more often (select.repeats)"
+            f"no sample is informative at these thresholds; {directory / 'decisions.jsonl'} says why. Lower --min-std "
+            "or --min-level, or ask more often (select.repeats)"
         )
     print(directory / "samples.jsonl")
     return 0

@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
+from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
 
@@ -17,17 +20,28 @@ class Section(BaseModel):
 
 
 class ModelConfig(Section):
-    path: str = Field(description="A Hugging Face directory, or toyworld:base, or toyworld:new (untrained).")
+    path: str = Field(
+        description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
+    )
+    base: str | None = Field(None, description="Of an adapter: its base model; none: where adapter_config.json says.")
     dtype: Literal["float32", "bfloat16"] = "float32"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    freeze_vision: bool | Literal["tower"] = Field(
-        True, description="true: each video is encoded once per run, not per step; tower: the projector trains."
+    freeze: Freeze = Field(
+        ("vision", "projector"),
+        description="Parts that do not train. With both of these each video is encoded once per run, not per step.",
     )
     gradient_checkpointing: bool = False
     family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
     mixture_of_depths: MixtureOfDepthsConfig | None = Field(
         None, description="p-MoD: vision tokens skip layers; {} is the published form."
     )
+
+    @property
+    def freeze_vision(self) -> bool | Literal["tower"]:
+        """Whether the tower is frozen; "tower" where its projector trains."""
+        if "vision" not in self.freeze:
+            return False
+        return True if "projector" in self.freeze else "tower"
 
 
 class Source(Section):
@@ -185,6 +199,9 @@ class SFTConfig(Section):
 
 class OptimConfig(Section):
     lr: float = Field(1e-6, gt=0)
+    lr_of: dict[TrainedPart, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Parts with a rate of their own: vision, projector, language, adapter, routers."
+    )
     warmup_steps: int = Field(0, ge=0)
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     final_lr_share: float = Field(0.0, ge=0, le=1, description="lr at the last step as a share of lr.")
@@ -203,6 +220,9 @@ class PackingConfig(Section):
 class CheckpointConfig(Section):
     every: int = Field(100, ge=0, description="Steps between checkpoints; 0: at the end only.")
     keep: int = Field(2, ge=1, description="Older checkpoints are removed.")
+    export: Literal["adapter", "merged"] = Field(
+        "adapter", description="With an adapter: merged also writes model/, the base with the adapter in it."
+    )
 
 
 class EvalConfig(Section):
@@ -233,9 +253,10 @@ class RunConfig(Section):
 
 
 class Recipe(Section):
-    method: Literal["grpo", "sft"]
+    method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig
+    adapter: AdapterConfig | None = Field(None, description="LoRA; {} is rank 16 in the language model.")
     data: DataConfig
     video: VideoConfig = VideoConfig()
     rewards: RewardConfig = RewardConfig()
@@ -244,7 +265,9 @@ class Recipe(Section):
     rl: RLConfig = RLConfig()
     watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
+    distill: DistillConfig | None = Field(None, description="The teacher of method distill.")
     optim: OptimConfig = OptimConfig()
+    parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     eval: EvalConfig = EvalConfig()
@@ -252,18 +275,35 @@ class Recipe(Section):
     toyworld: ToyworldConfig = ToyworldConfig()
     run: RunConfig = RunConfig()
 
+    @model_validator(mode="after")
+    def _sections_fit(self) -> "Recipe":
+        for problem in (adapter_problem(self), distill_problem(self)):
+            if problem:
+                raise ValueError(problem)
+        return self
+
+    @property
+    def samples_completions(self) -> bool:
+        """Whether a step rolls out: `rl` says how. SFT's completions are the gold answers."""
+        return self.method != "sft"
+
+    @property
+    def group_size(self) -> int:
+        """G, completions per prompt."""
+        return self.distill.group_size if self.distill else self.rl.group_size if self.samples_completions else 1
+
     @property
     def steps(self) -> int:
-        return self.rl.steps if self.method == "grpo" else self.sft.steps
+        return self.rl.steps if self.samples_completions else self.sft.steps
 
     @property
     def temperature(self) -> float:
         """Of the log-probs that are trained."""
-        return self.rl.temperature if self.method == "grpo" else 1.0
+        return self.rl.temperature if self.samples_completions else 1.0
 
     @property
     def samples_per_step(self) -> int:
-        return self.rl.groups_per_step if self.method == "grpo" else self.sft.samples_per_step
+        return self.rl.groups_per_step if self.samples_completions else self.sft.samples_per_step
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -11,16 +11,20 @@ from typing import Any
 
 import yaml
 
+from reeltune.config.shipped import locate
 from reeltune.errors import InputError
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
 MAX_NODES = 200_000
+MAX_BASES = 8
 """Mappings, lists and values, each counted as often as aliases repeat it."""
 
 RENAMED = {
+    "model.freeze_vision": "model.freeze",
     "rewards.generalised_iou": "rewards.generalized_iou",
     "rl.skipping.max_replaced": "rl.skipping.max_resampled",
+    "rewards.captioning": "rewards.options.captioning",
 }
 """Keys of earlier versions: read as the new key, with a note."""
 
@@ -30,16 +34,51 @@ log = logging.getLogger(__name__)
 def load_tree(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The recipe as plain mappings, with the overrides in it, not yet checked; no path: overrides alone.
 
+    `path`: a file, or the name of a shipped recipe. `extends: RECIPE` in a file takes all that stands in another one,
+    beside the file or shipped, and what the file itself says goes over it: mappings key by key, else the whole value.
+
     Raises:
-        InputError: the file is missing, unreadable, too large or no YAML mapping; an override is broken.
+        InputError: the file is missing, unreadable, too large or no YAML mapping; an override is broken; recipes
+            extend each other in a circle.
     """
-    tree = {} if path is None else read_yaml(path)
-    if not isinstance(tree, dict):
-        raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
+    tree = {} if path is None else _extended(locate(path), ())
     for override in overrides:
         apply_override(tree, override)
     rename(tree)
     return tree
+
+
+def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The file over the one that it extends; `above`: those that extend it, the first of them first."""
+    if path.resolve() in above or len(above) > MAX_BASES:
+        chain = " -> ".join(str(each) for each in (*above, path))
+        raise InputError(f"recipe {path}: extends must end in at most {MAX_BASES} files; this goes on: {chain}")
+    tree = read_yaml(path)
+    if not isinstance(tree, dict):
+        raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
+    if "extends" not in tree:
+        return tree
+    base = tree.pop("extends")
+    if not isinstance(base, str) or not base:
+        raise InputError(f"recipe {path}: extends={base!r} must be one path or the name of a shipped recipe")
+    beside = path.parent / base
+    try:
+        found = beside if beside.exists() else locate(Path(base))
+    except InputError as error:
+        raise InputError(f"recipe {path}: extends={base!r}: {error}") from None
+    below = _extended(found, (*above, path.resolve()))
+    for each in (below, tree):
+        rename(each)
+    return _over(below, tree)
+
+
+def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`own` over `base`: mappings key by key, every other value whole."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = base.get(key)
+        merged[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def read_yaml(path: Path, *, what: str = "recipe") -> Any:

@@ -1,7 +1,7 @@
 """What is wrong with a samples file, all of it, not only the first line that breaks a rule."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reeltune.data.formats import import_command
-from reeltune.data.repair import SPAN_FIELDS
 from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
 from reeltune.errors import InputError, SampleError, VideoError
 from reeltune.progress import track
-from reeltune.sample import Sample, read_rows, to_sample
-from reeltune.tasks import TASKS, get_task, load_samples
+from reeltune.sample import Sample, missing_videos
+from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
 
@@ -25,8 +24,6 @@ DURATION_TOLERANCE = 1.0
 """Seconds by which a sample's duration may differ from its file's: annotations cut to whole seconds (ours)."""
 LATE_TOLERANCE = 0.1
 """Seconds by which pictures may start after their file does: as much as public annotations are rounded (ours)."""
-DECODED_FRAMES = 4
-"""Frames of each video that `--decode` decodes, evenly spaced, first and last included."""
 SHOWN = 5
 
 
@@ -49,6 +46,11 @@ class Report:
                 lines += [f"    ... and {len(places) - SHOWN} more"] if len(places) > SHOWN else []
         return "\n".join(lines if len(lines) > 1 else [*lines, "no errors, no warnings"])
 
+    def as_json(self) -> dict[str, Any]:
+        """Every place, not only the first."""
+        counts = {"rows": self.rows, "samples": len(self.samples)}
+        return {"file": str(self.path), **counts, "errors": dict(self.errors), "warnings": dict(self.warnings)}
+
 
 def check_samples(
     path: Path,
@@ -67,12 +69,10 @@ def check_samples(
             f"from which its video paths start: {command}"
         )
     report = Report(path)
-    lines = _read(report)
-    if not report.rows:
-        raise InputError(f"{path}: the file holds no sample; write one JSON object per line")
+    _read(report)
     for sample in report.samples:
         _check_sample(sample, report)
-    _check_repeats(report, lines)
+    _check_repeats(report)
     _check_videos(report)
     if decode:
         _check_decoding(report)
@@ -83,34 +83,19 @@ def check_samples(
     return report
 
 
-def _read(report: Report) -> dict[str, int]:
-    """Fill in the samples that keep the contract; returns the line of each id."""
-    types = {name: task.sample_type for name, task in TASKS.items()}
-    lines: dict[str, int] = {}
-    for line, row in read_rows(report.path):
-        report.rows += 1
-        try:
-            sample = to_sample(row, types, path=report.path, line=line)
-        except InputError as error:
-            report.errors["the contract is broken"].append(str(error).removeprefix(f"{report.path}, "))
-            continue
-        if sample.id in lines:
-            report.errors["ids used twice"].append(f"line {line}, id {sample.id!r}: first in line {lines[sample.id]}")
-            continue
-        lines[sample.id] = line
-        report.samples.append(sample)
-    return lines
-
-
-def spans_of(sample: Sample) -> tuple[tuple[float, float], ...]:
-    """The true spans of a sample, none for a task without spans."""
-    spans: tuple[tuple[float, float], ...] = getattr(sample, SPAN_FIELDS.get(sample.task, ""), ())
-    return spans
+def _read(report: Report) -> None:
+    """Fill in the samples that keep the contract, as a run would have them."""
+    loaded = load_usable(report.path)
+    report.samples = loaded.samples
+    report.rows = len(loaded.samples) + len(loaded.faults)
+    for fault in loaded.faults:
+        kind = "ids used twice" if "used before" in fault.reason else "the contract is broken"
+        report.errors[kind].append(fault.reason.removeprefix(f"{report.path}, "))
 
 
 def _check_sample(sample: Sample, report: Report) -> None:
     duration: float | None = getattr(sample, "duration", None)
-    for start, end in spans_of(sample):
+    for start, end in get_task(sample.task).spans(sample):
         if duration is not None and end > duration + PAST_DURATION_TOLERANCE:
             report.errors["spans end after the video (declared in meta.past_duration)"].append(
                 f"id {sample.id!r}: [{start:g}, {end:g}] of {duration:g} s"
@@ -134,7 +119,7 @@ def _check_sample(sample: Sample, report: Report) -> None:
         )
 
 
-def _check_repeats(report: Report, lines: Mapping[str, int]) -> None:
+def _check_repeats(report: Report) -> None:
     """The same question about the same video, with the same answer or another one."""
     groups: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)
     for sample in report.samples:
@@ -144,7 +129,7 @@ def _check_repeats(report: Report, lines: Mapping[str, int]) -> None:
         if len(group) > 1:
             golds = {get_task(sample.task).gold(sample, "direct") for sample in group}
             kind = "questions repeat each other" if len(golds) == 1 else "equal questions with different answers"
-            places = ", ".join(f"{sample.id!r} (line {lines[sample.id]})" for sample in group)
+            places = ", ".join(f"{sample.id!r} ({sample.where.rpartition(', ')[2]})" for sample in group)
             report.warnings[kind].append(f"ids {places}")
 
 
@@ -156,16 +141,15 @@ def _by_video(samples: Iterable[Sample]) -> dict[Path, list[Sample]]:
 
 
 def _check_videos(report: Report) -> None:
-    for path, samples in _by_video(report.samples).items():
-        if not path.exists():
-            report.errors["videos are missing"].append(f"{path} ({len(samples)} sample(s), first {samples[0].id!r})")
+    for fault in missing_videos(report.samples):
+        report.errors["videos are missing"].append(fault.reason)
 
 
 def _check_decoding(report: Report) -> None:
     groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
     for path, samples in track(groups.items(), "decoding", unit="video"):
         try:
-            index = _decoded(path)
+            index = decoded(path)
         except VideoError as error:
             report.errors["videos cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
             continue
@@ -201,14 +185,15 @@ def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> No
             report.errors["prompts that the model cannot take"].append(str(error))
 
 
-def _decoded(path: Path) -> "VideoIndex":
-    """The index of a video, some of whose frames were decoded."""
+def decoded(path: Path) -> "VideoIndex":
+    """The index of a video whose frames were decoded as a run does by default. VideoError where they cannot be."""
     from reeltune.video.decode import decode_frames
     from reeltune.video.index import index_video
+    from reeltune.video.sampling import FrameSampling, frame_count, frame_indices
 
     index = index_video(path)
-    last = len(index.times) - 1
-    wanted = [round(step * last / (DECODED_FRAMES - 1)) for step in range(DECODED_FRAMES)]
+    total = len(index.times)
+    wanted = frame_indices(total, frame_count(total, index.fps, FrameSampling()))
     decode_frames(index, wanted, lambda frame: frame[:1, :1])
     return index
 
@@ -220,7 +205,7 @@ def _check_duration(sample: Sample, length: float, report: Report) -> None:
             f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.video}"
         )
     late = [time for time in getattr(sample, "times", ()) if time > length + PAST_DURATION_TOLERANCE]
-    late += [end for _, end in spans_of(sample) if end > length + DURATION_TOLERANCE]
+    late += [end for _, end in get_task(sample.task).spans(sample) if end > length + DURATION_TOLERANCE]
     if late:
         report.errors["times lie after the end of the file"].append(
             f"id {sample.id!r}: {', '.join(f'{time:g}' for time in late)} s, the file ends at {length:g} s"

@@ -1,17 +1,20 @@
-"""A fixed copy of a samples file, with a list of every change."""
+"""A fixed copy of a samples file: what can be is repaired, what cannot be used is dropped, every change is listed."""
 
+import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reeltune.data.findings import decoded
 from reeltune.data.import_ import IdRegister
 from reeltune.data.repair import repair
-from reeltune.errors import InputError
+from reeltune.errors import InputError, VideoError
 from reeltune.files import write_jsonl, write_text
-from reeltune.sample import read_rows, to_sample
-from reeltune.tasks import TASKS
+from reeltune.sample import filled_lines, to_sample
+from reeltune.tasks import get_task, sample_types
 
 
 @dataclass(frozen=True)
@@ -22,45 +25,49 @@ class Fixed:
     dropped: int
     changes: list[str]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Kind of change -> how often."""
+        return dict(Counter(change.partition(": ")[2].partition(" (")[0] for change in self.changes))
+
     def text(self, path: Path) -> str:
-        kinds = Counter(change.partition(": ")[2].partition(" (")[0] for change in self.changes)
         lines = [
             f"{path}: {self.kept} samples written, {self.dropped} dropped; every change is in {changes_path(path)}"
         ]
-        return "\n".join(lines + [f"  {count} {kind}" for kind, count in kinds.items()])
+        return "\n".join(lines + [f"  {count} {kind}" for kind, count in self.counts.items()])
 
 
 def changes_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixes.txt")
 
 
-def fix_samples(source: Path, output: Path) -> Fixed:
+def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
     """Fix what can be fixed, drop what cannot, write `output` and its list of changes.
 
-    Spans are cut or dropped, boxes cut, letters cleaned, repeated ids get a suffix, repeated rows go. Video paths
-    are rewritten for the folder of `output`. InputError when nothing is left, or when output is the source.
+    Types, clock times, spans, boxes, letters and ids are repaired. Rows that still break the contract, repeat another,
+    or whose video is missing or (with `decode`) cannot be decoded are dropped. Video paths are rewritten for the folder
+    of `output`. InputError when nothing is left, or when output is the source.
     """
     if source.resolve() == output.resolve():
         raise InputError(f"--fix {output}: give another file than the samples themselves, which stay as they are")
     changes: list[str] = []
     rows: list[dict[str, Any]] = []
     ids, counts = IdRegister(), Counter[str]()
+    videos = _Videos(decode)
     seen = 0
-    for line, row in read_rows(source):
+    for where, row in _rows(source, changes):
         seen += 1
-        where = f"line {line}, id {row.get('id')!r}"
-        fixed = _mended(row, where, changes)
+        fixed = _mended(row, source, where, changes, videos) if row is not None else None
         if fixed is None:
             continue
         if ids.repeats(fixed):
             changes.append(f"{where}: repeats an earlier row: dropped")
             continue
         name = ids.unique(str(fixed["id"]), counts)
-        if name != fixed["id"]:
+        if name != str(fixed["id"]):
             changes.append(f"{where}: an id used before: now {name!r}")
-            fixed["id"] = name
         moved = (source.parent / fixed["video"]).absolute()
-        fixed["video"] = Path(os.path.relpath(moved, output.parent.absolute())).as_posix()
+        fixed |= {"id": name, "video": Path(os.path.relpath(moved, output.parent.absolute())).as_posix()}
         rows.append(fixed)
     if not rows:
         raise InputError(f"{source}: no row can be fixed; nothing was written")
@@ -69,17 +76,66 @@ def fix_samples(source: Path, output: Path) -> Fixed:
     return Fixed(len(rows), seen - len(rows), changes)
 
 
-def _mended(row: dict[str, Any], where: str, changes: list[str]) -> dict[str, Any] | None:
+def _rows(source: Path, changes: list[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """(where, row) of every line; None of one that is no JSON object."""
+    for line, text in filled_lines(source):
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError):
+            row = None
+        where = f"line {line}, id {row.get('id') if isinstance(row, dict) else None!r}"
+        if isinstance(row, dict):
+            yield where, row
+        else:
+            changes.append(f"{where}: no JSON object: dropped")
+            yield where, None
+
+
+def _mended(
+    row: dict[str, Any], source: Path, where: str, changes: list[str], videos: "_Videos"
+) -> dict[str, Any] | None:
+    fault = videos.fault((source.parent / str(row.get("video", ""))).absolute())
+    if fault:
+        changes.append(f"{where}: {fault}: dropped")
+        return None
     fixed = repair(row, lambda text: changes.append(f"{where}: {text}"), past_duration="clip")
     if fixed is None:
         return None
     meta = fixed.get("meta")
     if isinstance(meta, dict) and "past_duration" in meta:
         fixed["meta"] = {key: value for key, value in meta.items() if key != "past_duration"}
+    if fixed.get("id") is None:
+        fixed["id"] = where.partition(",")[0].replace("line", "row")
+        changes.append(f"{where}: no id: now {fixed['id']!r}")
     try:
-        sample = to_sample(fixed, {name: task.sample_type for name, task in TASKS.items()})
-        TASKS[sample.task].validate(sample)
+        sample = to_sample(fixed, sample_types())
+        get_task(sample.task).validate(sample)
     except InputError as error:
         changes.append(f"{where}: cannot be fixed: dropped ({str(error).partition(', field ')[2] or error})")
         return None
     return fixed
+
+
+class _Videos:
+    """What is wrong with a video, looked at once each."""
+
+    def __init__(self, decode: bool) -> None:
+        self.decode = decode
+        self._faults: dict[Path, str] = {}
+
+    def fault(self, path: Path) -> str:
+        """In words with the place in brackets; "" for a video that is there and, if asked for, decodes."""
+        if path not in self._faults:
+            self._faults[path] = self._look(path)
+        return self._faults[path]
+
+    def _look(self, path: Path) -> str:
+        if not path.exists():
+            return f"its video is missing ({path})"
+        if not self.decode:
+            return ""
+        try:
+            decoded(path)
+        except VideoError as error:
+            return f"its video cannot be decoded ({error})"
+        return ""

@@ -1,22 +1,29 @@
-"""Repairs that public annotation files need, each named. Import and check use the same ones.
+"""Repairs that annotation files need, each named. Import, `init` and `data check --fix` use the same ones.
 
-A repair changes a row only where the contract refuses it: spans are dropped or cut, boxes cut, letters cleaned.
-What cannot be fixed makes the row unusable, and the reason says so. Nothing is guessed.
+A repair changes a row only where the contract refuses it: numbers written as text, clock times, one span without its
+outer list, letters in another form, spans and boxes past the edge. Which field is of which kind the task declares
+(`Task.fields`). What cannot be fixed makes the row unusable, and the reason says so. Nothing is guessed.
 """
 
+import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from reeltune.tasks.choices import LETTERS
-from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
+from reeltune.answers.final_answer import Block
+from reeltune.sample import clock_seconds
+from reeltune.tasks import TASKS
+from reeltune.tasks.choices import LETTERS, normalized
+from reeltune.tasks.spans import PAST_DURATION_TOLERANCE, read_spans
 
 Row = dict[str, Any]
 PastDuration = Literal["keep", "clip", "drop"]
 Note = Callable[[str], None]
 
-SPAN_FIELDS = {"temporal_grounding": "target", "grounded_qa": "evidence"}
-LETTER_TASKS = ("multiple_choice", "grounded_qa")
+
+class Unusable(Exception):
+    """Nothing usable is left of a row; the message is its count's name."""
 
 
 def repair(row: Mapping[str, Any], note: Note, *, past_duration: PastDuration = "clip") -> Row | None:
@@ -26,30 +33,88 @@ def repair(row: Mapping[str, Any], note: Note, *, past_duration: PastDuration = 
     `keep` leaves them and declares it in `meta.past_duration` (published scores are computed with them).
     """
     fixed = dict(row)
-    task = fixed.get("task")
-    field = SPAN_FIELDS.get(task) if isinstance(task, str) else None
-    if field and isinstance(fixed.get(field), list | tuple) and _is_number(fixed.get("duration")):
-        spans, past = _repair_spans(fixed[field], float(fixed["duration"]), note, past_duration)
-        if not spans:
-            note("samples without a usable span: dropped")
-            return None
-        fixed[field] = spans
-        if past:
-            fixed["meta"] = {**(fixed.get("meta") or {}), "past_duration": True}
-    if task in LETTER_TASKS:
-        fixed["target"] = _repair_letter(fixed.get("target"), note)
-        if _past_options(fixed):
-            note("letters past the options: sample dropped")
-            return None
-    return _repair_boxes(fixed, note) if task == "object_tracking" else fixed
+    task = TASKS.get(str(fixed.get("task")))
+    if task is None:
+        return fixed  # the contract names it
+    _repair_types(fixed, note)
+    _move_unknown(fixed, set(task.sample_type.model_fields), note)
+    try:
+        for field, kind in task.fields.items():
+            if kind == "spans":
+                _repair_spans(fixed, field, note, past_duration)
+            elif field in fixed:
+                REPAIRS[kind](fixed, field, note)
+    except Unusable as reason:
+        note(str(reason))
+        return None
+    return fixed
 
 
-def _repair_spans(
+def _repair_types(row: Row, note: Note) -> None:
+    if isinstance(row.get("id"), float) and row["id"].is_integer():
+        row["id"] = str(int(row["id"]))
+        note("ids that are numbers: written as text")
+    if "duration" in row:
+        row["duration"] = _seconds(row["duration"], note)
+
+
+def _move_unknown(row: Row, known: set[str], note: Note) -> None:
+    for name in [name for name in row if name not in known]:
+        row["meta"] = {**(row.get("meta") or {}), name: row.pop(name)}
+        note("fields that the task does not have: moved to meta")
+
+
+def _seconds(value: Any, note: Note) -> Any:
+    """A number of seconds where the text says one: "12.5", "12.5 s", "1:02.5". Anything else comes back as it is."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(?:s|secs?|seconds?)?\s*", value)
+    found = float(match[1]) if match else clock_seconds(value)
+    if found is None:
+        return value
+    note("times written as text: read as seconds")
+    return found
+
+
+def _repair_spans(row: Row, field: str, note: Note, past_duration: PastDuration) -> None:
+    value = _listed(row.get(field), note)
+    duration = row.get("duration")
+    if not isinstance(value, list | tuple):
+        return
+    if len(value) == 2 and not any(isinstance(part, list | tuple) for part in value):
+        note("one span without its outer list: put into one")
+        value = [value]
+    spans = [[_seconds(part, note) for part in s] if isinstance(s, list | tuple) else s for s in value]
+    limit = float(duration) if duration is not None and is_number(duration) else math.inf
+    kept, past = _usable_spans(spans, limit, note, past_duration)
+    if not kept:
+        raise Unusable("samples without a usable span: dropped")
+    row[field] = kept
+    if past:
+        row["meta"] = {**(row.get("meta") or {}), "past_duration": True}
+
+
+def _listed(value: Any, note: Note) -> Any:
+    """A list that was written as text: JSON, or a span in words such as "2 to 5" and "0:02 - 0:05"."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        spans, _ = read_spans(Block(value, tagged=True))
+        found = [list(span) for span in spans] if spans else value
+    if isinstance(found, list):
+        note("spans written as text: read")
+        return found
+    return value
+
+
+def _usable_spans(
     spans: Any, duration: float, note: Note, past_duration: PastDuration
 ) -> tuple[list[list[float]], bool]:
     kept, past = [], False
     for span in spans:
-        if not (isinstance(span, list | tuple) and len(span) == 2 and all(map(_is_number, span))):
+        if not (isinstance(span, list | tuple) and len(span) == 2 and all(map(is_number, span))):
             note("spans that are no pair of finite numbers: dropped")
             continue
         start, end = span
@@ -74,41 +139,73 @@ def _repair_spans(
     return kept, past
 
 
-def _repair_letter(target: Any, note: Note) -> Any:
+def _repair_letter(row: Row, field: str, note: Note) -> None:
+    """A letter in another form, or the text of one option."""
+    target, options = row[field], row.get("options")
     text = str(target).strip().strip("()[].").upper() if isinstance(target, str) else ""
-    if len(text) == 1 and text in LETTERS and text != target:
-        note("letters in another form: written as A, B, ...")
-        return text
-    return target
+    if len(text) == 1 and text in LETTERS:
+        if text != target:
+            note("letters in another form: written as A, B, ...")
+            row[field] = text
+        if isinstance(options, list | tuple) and text in LETTERS[len(options) :]:
+            raise Unusable("letters past the options: sample dropped")
+    elif isinstance(target, str) and isinstance(options, list | tuple):
+        texts = [normalized(str(option)) for option in options]
+        if texts.count(normalized(target)) == 1 and len(texts) <= len(LETTERS):
+            note("answers that are the text of an option: written as its letter")
+            row[field] = LETTERS[texts.index(normalized(target))]
 
 
-def _past_options(row: Row) -> bool:
-    target, options = row.get("target"), row.get("options")
-    if not isinstance(target, str) or len(target) != 1 or not isinstance(options, list | tuple):
-        return False
-    return target in LETTERS[len(options) :]
+def _repair_label(row: Row, field: str, note: Note) -> None:
+    labels, target = row.get("labels"), row[field]
+    if not isinstance(labels, list | tuple) or target in labels or not isinstance(target, str):
+        return
+    same = [label for label in labels if isinstance(label, str) and normalized(label) == normalized(target)]
+    if len(same) == 1:
+        note("labels in another form: written as in `labels`")
+        row[field] = same[0]
 
 
-def _repair_boxes(row: Row, note: Note) -> Row | None:
-    try:
-        row["start_box"] = _cut_box(row["start_box"], note)
-        row["target"] = [_cut_box(box, note) for box in row["target"]]
-    except (KeyError, TypeError):
-        return row  # not boxes at all: the contract names it
-    if any(box[2] <= box[0] or box[3] <= box[1] for box in [row["start_box"], *row["target"]]):
-        note("boxes without an area inside the picture: sample dropped")
-        return None
-    return row
+def _repair_number(row: Row, field: str, note: Note) -> None:
+    if isinstance(row[field], str) and re.fullmatch(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?\s*", row[field]):
+        note("numbers written as text: read")
+        row[field] = float(row[field])
+
+
+def _repair_box(row: Row, field: str, note: Note) -> None:
+    if _is_box(row[field]):
+        row[field] = _cut_box(row[field], note)
+
+
+def _repair_boxes(row: Row, field: str, note: Note) -> None:
+    if isinstance(row[field], list | tuple) and all(map(_is_box, row[field])):
+        row[field] = [_cut_box(box, note) for box in row[field]]
+
+
+def _is_box(value: Any) -> bool:
+    """Anything else is no box at all, and the contract names it."""
+    return isinstance(value, list | tuple) and len(value) == 4 and all(map(is_number, value))
 
 
 def _cut_box(box: Any, note: Note) -> list[float]:
-    if len(box) != 4 or not all(map(_is_number, box)):
-        raise TypeError
     cut = [min(1.0, max(0.0, value)) for value in box]
     if cut != list(box):
         note("boxes that reach past the picture: cut")
+    if cut[2] <= cut[0] or cut[3] <= cut[1]:
+        raise Unusable("boxes without an area inside the picture: sample dropped")
     return cut
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """A finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+REPAIRS: Mapping[str, Callable[[Row, str, Note], None]] = {
+    "letter": _repair_letter,
+    "label": _repair_label,
+    "number": _repair_number,
+    "box": _repair_box,
+    "boxes": _repair_boxes,
+}
+"""By the kind of a field; spans are repaired beside them, as they need the duration."""

@@ -1,43 +1,75 @@
 """Where a recipe's data and models come from: paths, or `toyworld:...` made on demand."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reeltune.config.recipe import Source, ToyworldConfig
 from reeltune.errors import InputError
-from reeltune.sample import Sample, require_videos
-from reeltune.tasks import load_samples
+from reeltune.sample import Fault, Sample, missing_videos
+from reeltune.tasks import load_usable
+from reeltune.video.quarantine import require_share
 
 TOYWORLD = "toyworld:"
 
 
-def load_source(path: str, toyworld: ToyworldConfig) -> list[Sample]:
-    """The samples of a file, or of `toyworld:SPLIT/TASK` (train or held_out; a task or a kind of it), or of a lesson.
+@dataclass(frozen=True)
+class Pool:
+    """The samples of some sources that keep the contract, and what is wrong with the others and with some of these.
 
-    Raises InputError for a broken file and for missing videos.
+    The one law for faulty samples, in training, evaluation and selection: named by file, line and id, set aside,
+    counted, and bounded by one share. `lines`: of lines that make no sample; `missing`: of samples without a video.
+    What shows only later, when a video is decoded or a prompt made, goes the same way: into the `Quarantine` that took
+    `faults`.
+    """
+
+    sources: list[list[Sample]]
+    lines: list[Fault]
+    missing: list[Fault]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for source in self.sources for sample in source]
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [*self.lines, *self.missing]
+
+    def require(self, max_share: float) -> "Pool":
+        """Itself; InputError when more than this share of it has a fault."""
+        reasons = {fault.id: fault.reason for fault in self.faults}
+        require_share(reasons, len({sample.id for sample in self.samples}) + len(self.lines), max_share)
+        return self
+
+
+def load_source(path: str, toyworld: ToyworldConfig) -> Pool:
+    """A file, or `toyworld:SPLIT/TASK` (train or held_out; a task or a kind of it), or a lesson.
+
+    Raises InputError for a file that cannot be read.
     """
     file = toyworld_samples(path, toyworld) if path.startswith(TOYWORLD) else Path(path)
-    samples = load_samples(file)
-    require_videos(samples)
-    return samples
+    loaded = load_usable(file)
+    return Pool([loaded.samples], loaded.faults, missing_videos(loaded.samples))
 
 
-def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> list[list[Sample]]:
+def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> Pool:
     """The samples of each source. Raises InputError also where two different samples have one id.
 
     Rollouts, quarantine and the history of prompts know a sample by its id. One file may be given twice.
     """
-    found = [load_source(source.path, toyworld) for source in sources]
+    pools = [load_source(source.path, toyworld) for source in sources]
     known: dict[str, tuple[Sample, str]] = {}
-    for source, samples in zip(sources, found, strict=True):
-        for sample in samples:
+    for source, pool in zip(sources, pools, strict=True):
+        for sample in pool.samples:
             other, path = known.setdefault(sample.id, (sample, source.path))
             if other != sample:
                 raise InputError(
                     f"samples of one run need different ids; {sample.id!r} is one sample in {path} and another in "
                     f"{source.path}. Rename the ids of one of the two files"
                 )
-    return found
+    lines = {fault.id: fault for pool in pools for fault in pool.lines}
+    missing = {fault.id: fault for pool in pools for fault in pool.missing}
+    return Pool([pool.samples for pool in pools], list(lines.values()), list(missing.values()))
 
 
 def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:

@@ -17,6 +17,7 @@ def read_predictions(path: Path | str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line, row in read_rows(path):
         name, text = row.get("id"), row.get("text")
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name  # as in samples
         if not isinstance(name, str) or not isinstance(text, str):
             field, value = ("id", name) if not isinstance(name, str) else ("text", text)
             raise InputError(

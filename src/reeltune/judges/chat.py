@@ -1,6 +1,7 @@
 """A judge that is a chat model: asked over the network (`openai`), or replayed from its transcript (`recorded`)."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -215,13 +216,12 @@ def _collect(futures: "list[Future[Any]]", progress: Progress | None) -> None:
 
 def openai_judge(config: "JudgeConfig") -> OpenAIJudge:
     """The judge of an endpoint. InputError for a key that the environment lacks."""
-    if config.api_key_env and not os.environ.get(config.api_key_env):
-        raise InputError(f"judge.api_key_env={config.api_key_env!r}: the environment has no such variable; set it")
+    key = _key(config.api_key_env) if config.api_key_env is not None else None
     assert config.base_url is not None and config.model is not None  # JudgeConfig's own rule
     endpoint = Endpoint(
         config.base_url,
         ModelSettings(config.model, config.temperature, config.max_tokens),
-        key=os.environ[config.api_key_env] if config.api_key_env else None,
+        key=key,
         timeout_s=config.timeout_s,
         attempts=config.attempts,
         backoff_s=config.backoff_s,
@@ -234,6 +234,18 @@ def openai_judge(config: "JudgeConfig") -> OpenAIJudge:
         replies=config.replies,
         max_failures=config.max_failures,
     )
+
+
+def _key(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise InputError(
+            "judge.api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what it holds is "
+            "none and is not repeated here: if it is the key itself, take it out of the recipe"
+        )
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise InputError(f"judge.api_key_env={name!r}: the environment has no such variable, or an empty one; set it")
+    return key
 
 
 def recorded_judge(config: "JudgeConfig") -> RecordedJudge:

@@ -1,21 +1,32 @@
 """One request to an OpenAI-compatible chat endpoint (vLLM, SGLang, a vendor), with retries.
 
-Standard library only: judging is bound by the server, not by the client. Requests do not stream. What passes (429,
-5xx, time-outs, broken connections, bodies cut off or malformed) is tried again with growing, jittered pauses, as
-`Retry-After` asks; what does not (a wrong key, no such model or path, a redirect) is an InputError at once. Redirects
-are not followed: they would carry the key elsewhere.
+httpx2 sends, tenacity tries again. What passes (429, 5xx, time-outs, broken connections, bodies cut off or malformed)
+is tried again with growing, jittered pauses, as `Retry-After` asks; what does not (a wrong key, no such model or path,
+a redirect) is an InputError at once. Redirects are not followed: they would carry the key elsewhere.
+
+One deadline holds for the whole of a request, from the look-up of the host's name to the last byte of the body, of an
+error's too: the request runs as a task, and the deadline cancels it wherever it stands.
 """
 
-import http.client
+import asyncio
 import json
-import random
+import logging
+import math
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from urllib.parse import quote
+
+import httpx2
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
 
 from reeltune.errors import InputError
 from reeltune.judges.prompts import Message
@@ -24,7 +35,12 @@ from reeltune.judges.transcript import ModelSettings
 FATAL = {301, 302, 303, 307, 308, 401, 403, 404, 405}
 PASSING = {408, 409, 425, 429}
 LONGEST_PAUSE = 60.0
-LARGEST_REPLY = 16 * 2**20
+LARGEST_REPLY = 4 * 2**20
+LARGEST_ERROR = 4096
+MOST_TOKENS = 10**8
+"""What no single reply costs; a count above it is a fault of the server."""
+SECRET_LENGTH = 8
+"""Shorter keys are placeholders ("EMPTY", "none"), which honest replies may hold."""
 
 
 class Unanswered(Exception):
@@ -49,9 +65,31 @@ class Reply:
     completion_tokens: int
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
+class Key:
+    """A secret without white space around it. It goes into the header of a request, and nowhere else."""
+
+    def __init__(self, secret: str, name: str = "the key") -> None:
+        """`name` stands for the key in messages. InputError, without the key, for what no header can hold."""
+        self._secret = secret.strip()
+        if not self._secret or not all("!" <= character <= "~" for character in self._secret):
+            raise InputError(f"{name} must be one word of printable ASCII characters; it is empty or holds others")
+        forms = {self._secret, json.dumps(self._secret)[1:-1], self._secret.replace("/", r"\/"), quote(self._secret)}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __repr__(self) -> str:
+        return "(key)"
+
+    @property
+    def header(self) -> str:
+        return f"Bearer {self._secret}"
+
+    def cleaned(self, text: str, *, reply: bool = False) -> str:
+        """`text` without the key, in the forms in which a server may echo it."""
+        if reply and len(self._secret) < SECRET_LENGTH:
+            return text
+        for form in self._forms:
+            text = text.replace(form, "(key)")
+        return text
 
 
 class Endpoint:
@@ -67,17 +105,14 @@ class Endpoint:
         attempts: int = 6,
         backoff_s: float = 1.0,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")) or "@" in base_url:
-            raise InputError(
-                f"judge.base_url must look like http://HOST:PORT/v1, without a user or key in it; got {base_url!r}"
-            )
+        check_address(base_url)
         self.url = base_url.rstrip("/") + "/chat/completions"
         self.settings = settings
         self.timeout_s = timeout_s
         self.attempts = attempts
-        self.backoff_s = backoff_s
-        self._key = key
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._growing = wait_exponential_jitter(initial=backoff_s, max=LONGEST_PAUSE, jitter=backoff_s)
+        self._key = Key(key) if key is not None else None
+        self._requests = _Requests()
 
     def complete(
         self, messages: Sequence[Message], *, on_retry: Callable[[], None], stop: threading.Event | None = None
@@ -87,19 +122,24 @@ class Endpoint:
         `stop` ends the pauses early: the request under way is finished, none follows.
         """
         stop = stop or threading.Event()
-        for attempt in range(1, self.attempts + 1):
-            try:
-                return self._once(messages)
-            except _Retry as error:
-                if attempt == self.attempts or stop.is_set():
-                    raise Unanswered(f"{error} ({attempt} attempts)", refused=error.refused) from None
-                on_retry()
-                stop.wait(self._pause(attempt, error.after))
-        raise AssertionError("attempts is at least 1")
+        retrying = Retrying(
+            retry=retry_if_exception_type(_Retry),
+            stop=stop_after_attempt(self.attempts) | stop_when_event_set(stop),
+            wait=self._pause,
+            sleep=sleep_using_event(stop),
+            before_sleep=lambda state: on_retry(),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, messages)
+        except _Retry as error:
+            tried = retrying.statistics["attempt_number"]
+            raise Unanswered(f"{error} ({tried} attempts)", refused=error.refused) from None
 
-    def _pause(self, attempt: int, after: float | None) -> float:
-        grown = self.backoff_s * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)
-        return min(LONGEST_PAUSE, max(grown, after or 0.0))
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.after if isinstance(error, _Retry) else None
+        return min(LONGEST_PAUSE, max(float(self._growing(state)), asked or 0.0))
 
     def _once(self, messages: Sequence[Message]) -> Reply:
         settings = self.settings
@@ -110,69 +150,131 @@ class Endpoint:
             "max_tokens": settings.max_tokens,
             "stream": False,
         }
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        request = urllib.request.Request(self.url, json.dumps(body).encode("utf-8"), headers, method="POST")
-        deadline = time.monotonic() + self.timeout_s
+            headers["Authorization"] = self._key.header
         try:
-            with self._opener.open(request, timeout=self.timeout_s) as response:
-                return _reply(_read(response, deadline))
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error) from None
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            refused = isinstance(reason, ConnectionRefusedError) or type(reason).__name__ == "gaierror"
-            raise _Retry(f"{self.url}: {type(reason).__name__}: {reason}", refused=refused) from None
+            response = self._requests.post(self.url, json.dumps(body).encode(), headers, self.timeout_s)
+        except TimeoutError:
+            raise _Retry(f"{self.url}: no whole answer within judge.timeout_s={self.timeout_s:g} seconds") from None
+        except httpx2.HTTPError as error:
+            refused = isinstance(error, httpx2.ConnectError)
+            raise _Retry(
+                self._cleaned(f"{self.url}: {type(error).__name__}: {error or 'the server hung up'}"), refused=refused
+            ) from None
+        if response.status != 200:
+            raise self._refusal(response)
+        return self._reply(response)
 
-    def _refusal(self, error: urllib.error.HTTPError) -> Exception:
-        with error:
-            try:
-                said = error.read(2000).decode("utf-8", "replace").strip()
-            except (OSError, http.client.HTTPException):
-                said = ""
-        text = f"{self.url} answered {error.code} {error.reason}: {said[:300]}"
-        if self._key:
-            text = text.replace(self._key, "(key)")
-        if error.code in FATAL:
+    def _refusal(self, response: "Response") -> Exception:
+        # The key goes before the text is shortened: half a key is one too many.
+        said = self._cleaned(response.body.decode("utf-8", "replace")).strip()[:300]
+        text = f"{self.url} answered {response.status}: {said}"
+        if response.status in FATAL:
             return InputError(f"the judge refuses: {text}; check judge.base_url, judge.model and judge.api_key_env")
-        if error.code in PASSING or error.code >= 500:
-            return _Retry(text, after=_seconds(error.headers.get("Retry-After")))
+        if response.status in PASSING or response.status >= 500:
+            return _Retry(text, after=_seconds(response.retry_after))
         return Unanswered(text)
 
-
-def _read(response: IO[bytes], deadline: float) -> bytes:
-    """The whole body. Raises _Retry when it trickles past the deadline, IncompleteRead when it is cut off."""
-    parts, size = [], 0
-    read = getattr(response, "read1", response.read)
-    while part := read(65536):
-        parts.append(part)
-        size += len(part)
-        if time.monotonic() > deadline:
-            raise _Retry("the reply did not end before the time-out")
-        if size > LARGEST_REPLY:
+    def _reply(self, response: "Response") -> Reply:
+        if response.cut:
             raise _Retry(f"the reply is larger than {LARGEST_REPLY} bytes")
-    length = getattr(response, "headers", {}).get("Content-Length")
-    if length is not None and length.isdigit() and size < int(length):
-        raise http.client.IncompleteRead(b"", int(length) - size)
-    return b"".join(parts)
+        try:
+            answer = json.loads(response.body)
+            text = answer["choices"][0]["message"]["content"]
+            usage = answer.get("usage") or {}
+            if not isinstance(text, str):
+                raise TypeError(f"the content is a {type(text).__name__}")
+            text.encode()  # half a surrogate pair is no text; it could not be written down
+            counts = (_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            said = self._cleaned(f"{type(error).__name__}: {error}): {response.body.decode('utf-8', 'replace')}")
+            raise _Retry(f"malformed reply ({said[:300]}") from None
+        return Reply(self._key.cleaned(text, reply=True) if self._key else text, *counts)
+
+    def _cleaned(self, text: str) -> str:
+        return self._key.cleaned(text) if self._key else text
 
 
-def _reply(body: bytes) -> Reply:
+@dataclass(frozen=True)
+class Response:
+    """`cut`: the body went on past what is read of one."""
+
+    status: int
+    retry_after: str | None
+    body: bytes
+    cut: bool
+
+
+class _Requests:
+    """Requests of any thread, all under way in one event loop, whose tasks a deadline can cancel at any point."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: httpx2.AsyncClient | None = None
+        # What a server answers may hold the key, and httpcore notes headers at level DEBUG.
+        for name in ("httpx2", "httpcore2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
+        """TimeoutError past the deadline, an HTTPError for a connection that fails."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="judge-requests", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(self._post(url, body, headers, timeout_s), self._loop).result()
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
+        if self._client is None:
+            # Our deadline is the only one, and who asks limits how many ask at a time.
+            self._client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(), follow_redirects=False)
+        async with (
+            asyncio.timeout(timeout_s),
+            self._client.stream("POST", url, content=body, headers=headers) as response,
+        ):
+            most = LARGEST_REPLY if response.status_code == 200 else LARGEST_ERROR
+            parts, size = [], 0
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    break
+            whole = b"".join(parts)[:most]
+            return Response(response.status_code, response.headers.get("Retry-After"), whole, size > most)
+
+
+def check_address(base_url: str) -> None:
+    """InputError for an address that is none or holds more than one: what may be a secret in it is not repeated."""
+    rule = "judge.base_url must look like http://HOST:PORT/v1, without a user, key or query in it"
+    if any(sign in base_url for sign in "@?#") or not base_url.isprintable():
+        raise InputError(f"{rule}; give the key by judge.api_key_env")
+    if not base_url.startswith(("http://", "https://")):
+        raise InputError(f"{rule}; got {base_url!r}")
     try:
-        answer = json.loads(body)
-        text = answer["choices"][0]["message"]["content"]
-        usage = answer.get("usage") or {}
-        if not isinstance(text, str):
-            raise TypeError(f"the content is {text!r}")
-        return Reply(text, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise _Retry(f"malformed reply ({type(error).__name__}: {error}): {body[:200]!r}") from None
+        host = httpx2.URL(base_url).host
+    except httpx2.InvalidURL as error:
+        raise InputError(f"{rule}; got {base_url!r} ({error})") from None
+    if not host:
+        raise InputError(f"{rule}; got {base_url!r}")
+
+
+def _tokens(usage: object, name: str) -> int:
+    """0 where the server does not say. ValueError for what is no count of tokens."""
+    if not isinstance(usage, dict):
+        raise TypeError(f"the usage is a {type(usage).__name__}")
+    count = usage.get(name)
+    if count is None:
+        return 0
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_TOKENS:
+        raise ValueError(f"usage.{name} is no count of tokens")
+    return count
 
 
 def _seconds(value: str | None) -> float | None:
     """`Retry-After` in seconds; the date form is left to our own pauses."""
     try:
-        return float(value) if value is not None else None
+        seconds = float(value) if value is not None else math.nan
     except ValueError:
         return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -155,13 +155,19 @@ def literal(reply: str) -> Any:
     fenced = re.fullmatch(r"```\w*\s*\n(.*)\n\s*```", text, re.DOTALL)
     text = fenced[1].strip() if fenced else text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text)
+        value = _parsed(text)
+        # NaN, half a surrogate pair and integers of thousands of digits can be parsed, but not written down.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise BadReply(f"expected JSON, got {_short(text)}") from None
+    return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return ast.literal_eval(text)
 
 
 def _label(row: Any) -> Label:

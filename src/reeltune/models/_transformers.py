@@ -6,6 +6,7 @@ model is loaded, by `reeltune.models.self_check`.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,18 +20,24 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, eager_attention_forward
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5GatedDeltaNet
+from transformers.models.qwen3_5_moe.modeling_qwen3_5_moe import Qwen3_5MoeGatedDeltaNet
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
+from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE as SMOLVLM_CHAT_TEMPLATE
 
 from reeltune.errors import InputError
 
 __all__ = [
     "CACHE",
+    "SMOLVLM_CHAT_TEMPLATE",
     "Cache",
     "DynamicLayer",
     "LlamaDecoderLayer",
     "Qwen2VLDecoderLayer",
     "Qwen2_5_VLDecoderLayer",
     "Qwen3VLTextDecoderLayer",
+    "Qwen3_5GatedDeltaNet",
+    "Qwen3_5MoeGatedDeltaNet",
 ]
 
 TESTED = "5.19 to 5.24"
@@ -172,6 +179,105 @@ def flash_on_cpu_backward(
     """Gradients to query, key and value, of the softmax whose output and sums are given."""
     to_query, to_key, to_value = _flash_backward(gradient, query, key, value, output, sums, 0.0, causal, scale=scale)
     return to_query, to_key, to_value
+
+
+def has_flash_on_cuda(query: Tensor) -> bool:
+    """Whether the flash kernels below take tensors like `query` [..., D] on its device."""
+    if query.device.type != "cuda" or torch.version.hip or query.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    size = query.shape[-1]
+    return size % 8 == 0 and size <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
+def flash_on_cuda(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_offsets: Tensor,
+    key_offsets: Tensor,
+    longest_query: int,
+    longest_key: int,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Sequences one after the other, [tokens, heads, D], from offsets to offsets (int32): output and sums [H, tokens].
+
+    `longest_query` and `longest_key` are bounds. A bound of 1 would take the kernel's own way of decoding, whose sums
+    come in another order of heads and sequences (read in its source): 2 keeps it out.
+    """
+    output, sums, *_ = torch.ops.aten._flash_attention_forward(
+        query, key, value, query_offsets, key_offsets, max(longest_query, 2), longest_key, 0.0, causal, False,
+        scale=scale,
+    )  # fmt: skip
+    return output, sums
+
+
+def flash_on_cuda_backward(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    output: Tensor,
+    sums: Tensor,
+    query_offsets: Tensor,
+    key_offsets: Tensor,
+    longest_query: int,
+    longest_key: int,
+    *,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients to query, key and value, of the softmax whose output and sums are given."""
+    # Without dropout nothing reads the random state.
+    state, unused = (torch.empty(size, dtype=torch.uint64, device=query.device) for size in ((2,), ()))
+    to_query, to_key, to_value = torch.ops.aten._flash_attention_backward(
+        gradient.contiguous(), query, key, value, output.contiguous(), sums.contiguous(), query_offsets, key_offsets,
+        max(longest_query, 2), longest_key, 0.0, causal, state, unused, scale=scale,
+    )  # fmt: skip
+    return to_query, to_key, to_value
+
+
+# Gated delta nets: flash-linear-attention's kernels where that package is installed, transformers' torch code otherwise
+
+
+def short_convolution(net: Any, inputs: Tensor) -> Tensor:
+    """The causal convolution of a gated delta net with its activation, [R, L, X] -> [R, L, X]."""
+    convolve = _beside(net, "causal_conv1d_fn", inputs.device)
+    weight, bias = net.conv1d.weight.squeeze(1), net.conv1d.bias
+    output: Tensor = convolve(inputs.transpose(1, 2), weight, bias, activation=net.activation)
+    return output.transpose(1, 2)
+
+
+def delta_rule(
+    net: Any, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, beta: Tensor, matrix: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Outputs [R, L, V, value size] of rows that start from `matrix` [R, V, key size, value size], and their last one.
+
+    Heads stand in the second place from the right. In float32 also under autocast.
+    """
+    name = "torch_chunk_gated_delta_rule" if query.shape[1] > 1 else "torch_recurrent_gated_delta_rule"
+    with torch.autocast(query.device.type, enabled=False):
+        output, last = _beside(net, name, query.device)(
+            query,
+            key,
+            value,
+            g=decay,
+            beta=beta,
+            initial_state=matrix,
+            output_final_state=True,
+            use_qk_l2norm_in_kernel=True,
+        )
+    return output, last
+
+
+def _beside(net: Any, name: str, device: torch.device) -> Any:
+    """The function `name` of the file that the stock class of `net` stands in; on a CPU without what is put around it
+    to call a GPU's kernels."""
+    for base in type(net).__mro__:
+        if (found := getattr(sys.modules[base.__module__], name, None)) is not None:
+            return inspect.unwrap(found) if device.type == "cpu" else found
+    raise InputError(f"{type(net).__name__} has no {name} beside it with {versions()}; install a tested version")
 
 
 # Activation checkpointing, "gradient checkpointing" before transformers 5.24

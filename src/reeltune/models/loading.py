@@ -1,5 +1,6 @@
 """Weights from a directory: all of them, of the right shape, whole and finite, or one message that says what is not."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -8,14 +9,33 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from reeltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
+ADAPTER_SETTINGS = "adapter_config.json"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder holds an adapter in peft's format, and no model."""
+    return (path / ADAPTER_SETTINGS).is_file() and not (path / "config.json").is_file()
+
+
+def base_directory(path: Path) -> Path:
+    """Where the configuration and the tokenizer of a model stand: an adapter's are its base's."""
+    if not is_adapter(path):
+        return path
+    try:
+        settings = json.loads((path / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
+        return Path(settings["base_model_name_or_path"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path / ADAPTER_SETTINGS}: it names no base model ({error}); copy the folder again"
+        ) from error
 
 
 def check_directory(path: Path) -> None:
@@ -51,12 +71,8 @@ def check_weight_files(path: Path) -> None:
 
 
 def _no_model(path: Path) -> str:
-    if (path / "adapter_config.json").is_file():
-        return (
-            f"{path} is a PEFT adapter, not a model. Merge it into its base: load the base model, then "
-            "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(DIR), copy the base's "
-            "tokenizer and processor files there, and give DIR"
-        )
+    if is_adapter(path):
+        return f"{path} is an adapter, not a model: give its base, or merge it first: reeltune merge {path} -o DIR"
     if not path.exists() and HUB_NAME.fullmatch(str(path)):
         return (
             f"model.path must be a local directory, and there is no {str(path)!r} here. If it is a name on the "
@@ -73,6 +89,29 @@ def check_attention(attention: str) -> None:
             "model.attention=flash_attention_2 needs a GPU and the package flash-attn, which is not usable here: "
             "pip install flash-attn --no-build-isolation, or set model.attention=sdpa"
         )
+
+
+def require_bitsandbytes() -> None:
+    """InputError where the library of 4-bit weights is missing."""
+    try:
+        importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        raise InputError(
+            "adapter.quantize=nf4 needs the package bitsandbytes, which is not usable here "
+            f"({error}): pip install 'reeltune[quantize]', or set adapter.quantize=none"
+        ) from None
+
+
+def nf4(dtype: torch.dtype) -> Any:
+    """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), the head and tower not."""
+    require_bitsandbytes()
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=["lm_head", "visual", "vision_tower", "multi_modal_projector"],
+    )
 
 
 def open_config(path: Path) -> Any:

@@ -1,25 +1,33 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from reeltune.config.adapter import Part, TrainedPart
 from reeltune.errors import InputError
 from reeltune.models._transformers import is_checkpointing
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt
 from reeltune.models.families.base import Family
 from reeltune.models.families.patches import project_patches_by_matrix
 from reeltune.models.mixture_of_depths.install import is_routed
+from reeltune.models.shared_prefix import recurrent
 from reeltune.models.shared_prefix.attention import SharedAttention, enable
 from reeltune.models.shared_prefix.last_layer import narrow
 from reeltune.models.types import Prompt, VideoFeatures
+from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
-PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+T = TypeVar("T")
+SIDE_FILES = (
+    "preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "generation_config.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "chat_template.json",
+)  # fmt: skip
+"""What a model directory holds beside weights, config.json and the vocabulary."""
 
 
 class Policy(nn.Module):
@@ -28,6 +36,9 @@ class Policy(nn.Module):
     def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
         super().__init__()
         self.source = source
+        # Held, not copied from `source` later: that may be a checkpoint which is pruned while its run goes on.
+        names = {*SIDE_FILES, *getattr(tokenizer, "vocab_files_names", {}).values()}
+        self.side_files = {name: (source / name).read_bytes() for name in sorted(names) if (source / name).is_file()}
         self.model: Any = model
         self.tokenizer = tokenizer
         self.family = family
@@ -35,10 +46,17 @@ class Policy(nn.Module):
         self.banned: Tensor
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        if family.deepstack_layers < len(self.language_model.layers):
+        recurrent.enable(self.language_model)
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token. The loss that
+        # balances experts, where it is asked for, counts every token in every layer.
+        balanced = bool(getattr(self.text_config, "output_router_logits", False))
+        if family.deepstack_layers < len(self.language_model.layers) and not balanced:
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
+
+    def forward(self, compute: "Callable[[Policy], T]") -> T:
+        """`compute(self)` as one forward pass: what spreads this module over processes gathers its weights for it."""
+        return compute(self)
 
     @property
     def device(self) -> torch.device:
@@ -79,10 +97,29 @@ class Policy(nn.Module):
 
     def freeze_vision(self, *, projector: bool = True) -> None:
         """Freeze the tower, and the projector too unless it is to train."""
+        self.freeze(("vision", "projector") if projector else ("vision",))
+
+    def freeze(self, parts: Sequence[Part]) -> None:
+        """Let these parts of the model not train, and all others."""
+        self.requires_grad_("language" not in parts)
         for module in self.family.vision_modules(self.model):
-            module.requires_grad_(False)
+            module.requires_grad_("vision" not in parts)
         for module in self.family.projector(self.model):
-            module.requires_grad_(not projector)
+            module.requires_grad_("projector" not in parts)
+
+    def trained(self) -> list[tuple[str, nn.Parameter, TrainedPart]]:
+        """Every parameter that trains, with its name and the part of the model that it belongs to."""
+        projector = {id(each) for module in self.family.projector(self.model) for each in module.parameters()}
+        tower = {id(each) for module in self.family.vision_modules(self.model) for each in module.parameters()}
+
+        def part(name: str, parameter: nn.Parameter) -> TrainedPart:
+            if ".lora_" in name:
+                return "adapter"
+            if ".router." in name:
+                return "routers"
+            return "projector" if id(parameter) in projector else "vision" if id(parameter) in tower else "language"
+
+        return [(name, each, part(name, each)) for name, each in self.named_parameters() if each.requires_grad]
 
     def embed(self, ids: Tensor) -> Tensor:
         embeddings: Tensor = self.model.get_input_embeddings()(ids)
@@ -152,13 +189,32 @@ class Policy(nn.Module):
             raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
         return ids
 
-    def save(self, directory: Path) -> None:
-        """Write a plain Hugging Face directory that `from_pretrained` opens."""
-        self.model.save_pretrained(directory)
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of the plain model, an adapter merged in and parts of other processes gathered, one by one."""
+        return ((f"model.{name}", tensor) for name, tensor in plain_weights(self.model))
+
+    def save(self, directory: Path, *, write: bool = True) -> None:
+        """Write a plain Hugging Face directory that `from_pretrained` opens, an adapter merged in.
+
+        With sharded weights every process calls it, and one of them writes.
+        """
+        weights = {}
+        for name, tensor in plain_weights(self.model):
+            if write:
+                weights[name] = tensor.cpu()
+        if not write:
+            return
+        self.model.save_pretrained(directory, state_dict=weights)
+        self.save_processor(directory)
+
+    def save_processor(self, directory: Path) -> None:
+        """Write what turns videos and texts into a model's inputs and its outputs into text: all but the weights.
+
+        Files that the model was opened with come out byte for byte, however often it is saved and opened again.
+        """
         self.tokenizer.save_pretrained(directory)
-        for name in PROCESSOR_FILES:
-            if (self.source / name).is_file():
-                shutil.copyfile(self.source / name, directory / name)
+        for name, content in self.side_files.items():
+            (directory / name).write_bytes(content)
 
 
 def _banned(head: Any, tokenizer: Any, family: Family) -> Tensor:

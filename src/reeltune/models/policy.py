@@ -1,6 +1,7 @@
 """Opening a model directory: every weight from the file, the right family, checked against the stock model."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from reeltune.models.loading import (
     check_attention,
     check_directory,
     check_weight_files,
+    nf4,
     open_config,
     open_tokenizer,
     refuse_not_finite,
@@ -31,11 +33,13 @@ def load_policy(
     gradient_checkpointing: bool = False,
     mixture_of_depths: MixtureOfDepthsConfig | None = None,
     family: str | None = None,
+    quantize: bool = False,
     self_check: bool = True,
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
     `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
+    `quantize`: the linear layers of the language model in 4 bits, to train an adapter over; they cannot train.
     `self_check` compares our forward passes with the stock model's on a few random tokens; leave it out only where
     the same directory was opened before in this process, such as for a reference.
 
@@ -48,14 +52,17 @@ def load_policy(
     check_attention(attention)
     config = open_config(path)
     adapter = make_family(config, path, family)
-    check_weight_files(path)
-    model = open_routed(path, config, mixture_of_depths, dtype=dtype, attn_implementation=attention)
-    refuse_not_finite(path, model)
     adapter.refuse_inseparable(config.get_text_config(), path)
+    check_weight_files(path)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
+    if quantize:
+        options["quantization_config"] = nf4(dtype)
+    model = open_routed(path, config, mixture_of_depths, **options)
+    refuse_not_finite(path, model)
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
-    if not getattr(tokenizer, "chat_template", None):
+    if not (adapter.chat_template or getattr(tokenizer, "chat_template", None)):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
     policy = Policy(model, tokenizer, adapter, path)
     if self_check:

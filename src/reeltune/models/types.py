@@ -5,6 +5,7 @@ Shape letters: P prompt tokens, C completion tokens, G completions per group, N 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -84,15 +85,32 @@ class Completions:
         return [int(length) for length in self.mask.sum(1)]
 
 
+class KeysValues(NamedTuple):
+    """What a prompt leaves in an attention layer: `keys` and `values` [K, P, D]; of a windowed layer P is at most the
+    window, of a routed one the tokens that it kept."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class Recurrent(NamedTuple):
+    """What a prompt leaves in a gated delta net: the convolution's last inputs, `tail` [X, kernel - 1], and the
+    recurrent `matrix` [heads, key size, value size], float32. Of several prompts or rows, with a first dimension."""
+
+    tail: Tensor
+    matrix: Tensor
+
+
+LayerState = KeysValues | Recurrent
+
+
 @dataclass(frozen=True)
 class PromptState:
-    """What a language model made of one prompt: `layers`, keys and values [K, P, D] of each layer, and `last` [H], the
-    hidden state of its last token. In the graph where it was made with gradient: then it can be used for one update.
-
-    Of a routed model each layer has its own P.
+    """What a language model made of one prompt: the state of each of its `layers`, and `last` [H], the hidden state of
+    its last token. In the graph where it was made with gradient: then it can be used for one update.
     """
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
+    layers: tuple[LayerState, ...]
     last: Tensor
 
 

@@ -1,4 +1,4 @@
-"""Line charts as SVG text: axes, lines, dashed levels, a legend. Colours are CSS variables of the page.
+"""Line charts as SVG text: axes, lines, dashed levels, a legend. Colors are CSS variables of the page.
 
 A plotting library would bring a heavy dependency and pictures that know nothing of the page's light and dark.
 """
@@ -20,11 +20,11 @@ NICE_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Series:
-    """One line. `colour` names a CSS variable without its dashes; `dash` sets lines apart without colour."""
+    """One line. `color` names a CSS variable without its dashes; `dash` sets lines apart without color."""
 
     name: str
     points: Sequence[Point]
-    colour: str = "ink"
+    color: str = "ink"
     dash: str = ""
     marks: bool = False
     """Draw every point: for the few points of evaluations."""
@@ -38,7 +38,7 @@ class Level:
 
     name: str
     value: float
-    colour: str = "muted"
+    color: str = "muted"
 
 
 def line_chart(
@@ -176,22 +176,22 @@ def _level(frame: _Frame, level: Level, number: int) -> str:
     baseline = y - 4 if y > TOP + 8 else y + 13
     return (
         f'<line class="level" x1="{frame.left:.1f}" x2="{frame.width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
-        f'style="stroke:var(--{level.colour})"/>'
+        f'style="stroke:var(--{level.color})"/>'
         f'<text x="{x:.1f}" y="{baseline:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
     )
 
 
 def _line(frame: _Frame, series: Series) -> str:
-    colour = f"var(--{series.colour})"
+    color = f"var(--{series.color})"
     window = smoothing_window(len(series.points)) if series.smooth else 1
     parts = []
     if window > 1:
-        parts.append(_path(frame, series.points, f"stroke:{colour};opacity:.28;stroke-width:1"))
+        parts.append(_path(frame, series.points, f"stroke:{color};opacity:.28;stroke-width:1"))
     dash = f";stroke-dasharray:{series.dash}" if series.dash else ""
-    parts.append(_path(frame, running_mean(series.points, window), f"stroke:{colour}{dash}"))
+    parts.append(_path(frame, running_mean(series.points, window), f"stroke:{color}{dash}"))
     marked = series.points if series.marks or len(series.points) == 1 else ()
     parts += [
-        f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="3.2" style="fill:{colour}">'
+        f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="3.2" style="fill:{color}">'
         f"<title>{escape(series.name)}, {number_text(x)}: {y:.4g}</title></circle>"
         for x, y in marked
     ]
@@ -207,7 +207,7 @@ def _legend(series: Sequence[Series], last_values: bool) -> str:
     items = []
     for each in series:
         last = f" <b>{number_text(_last(each))}</b>" if last_values else ""
-        items.append(f"<li>{_swatch(each.colour, each.dash)}{escape(each.name)}{last}</li>")
+        items.append(f"<li>{_swatch(each.color, each.dash)}{escape(each.name)}{last}</li>")
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
@@ -217,8 +217,8 @@ def _last(series: Series) -> float:
     return running_mean(series.points, window)[-1][1]
 
 
-def _swatch(colour: str, dash: str) -> str:
-    style = f"stroke:var(--{colour})" + (f";stroke-dasharray:{dash}" if dash else "")
+def _swatch(color: str, dash: str) -> str:
+    style = f"stroke:var(--{color})" + (f";stroke-dasharray:{dash}" if dash else "")
     return f'<svg class="swatch" viewBox="0 0 18 8" aria-hidden="true"><path d="M0 4H18" style="{style}"/></svg>'
 
 

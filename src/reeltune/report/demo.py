@@ -32,7 +32,7 @@ TASK_IN_WORDS = (
     "mIoU is the mean overlap (intersection over union) of the answered and the true span."
 )
 SIMULATION = (
-    "Toyworld is a simulation: generated clips of coloured shapes with exact ground truth, and a small model "
+    "Toyworld is a simulation: generated clips of colored shapes with exact ground truth, and a small model "
     "made for them. The page shows that the training works, not how a large model does on real video."
 )
 
@@ -98,8 +98,8 @@ def _learning(demo: Demo) -> str:
     if grpo:
         rewards.append(Series("reward", grpo.values("reward"), "grpo", smooth=True))
         rewards += [
-            Series(name, grpo.values(f"temporal_grounding/{name}"), colour, dash, smooth=True)
-            for name, colour, dash in (("format", "muted", "2 3"), ("iou", "truth", "7 4"))
+            Series(name, grpo.values(f"temporal_grounding/{name}"), color, dash, smooth=True)
+            for name, color, dash in (("format", "muted", "2 3"), ("iou", "truth", "7 4"))
         ]
     levels = [
         Level(NAMES[name].lower(), value)
@@ -210,7 +210,7 @@ def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
     )
     return (
         f'<article class="card watch"><div class="screen pixelated">{video_tag(sample.video_path)}</div>'
-        f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration, rows)}"
+        f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration or max(end for _, end in sample.target), rows)}"
         f'{f"<ul class=muted>{unread}</ul>" if unread else ""}<p class="id">{text(sample.id)}</p></div></article>'
     )
 

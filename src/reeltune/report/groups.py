@@ -57,10 +57,10 @@ def _completions(group: Group, texts: Sequence[str], sample: Sample | None) -> s
 
 
 def _advantage(value: float, largest: float) -> str:
-    """Blue above the group's mean, orange below, stronger the farther; the sign says it without colour."""
+    """Blue above the group's mean, orange below, stronger the farther; the sign says it without color."""
     share = abs(value) / largest
-    colour = "up" if value > 0 else "down"
-    style = f"background:color-mix(in srgb, var(--{colour}) {60 * share:.0f}%, transparent)"
+    color = "up" if value > 0 else "down"
+    style = f"background:color-mix(in srgb, var(--{color}) {60 * share:.0f}%, transparent)"
     return f'<span class="advantage" style="{style}">{f"{value:+.2f}" if round(value, 2) else "0"}</span>'
 
 

@@ -16,7 +16,7 @@ from reeltune.tasks import TASKS
 GROUPS_SHOWN = 3
 VIDEO_BYTES = 2_000_000
 QUARANTINE_SHOWN = 10
-COLOURS = ("grpo", "truth", "sft", "violet", "muted")
+COLORS = ("grpo", "truth", "sft", "violet", "muted")
 DASHES = ("", "7 4", "2 3", "10 3 2 3", "4 2")
 SHOWN_WARNINGS = 5
 NOT_SKILLS = ("n", "unparsed")
@@ -113,11 +113,12 @@ def _recipe_facts(run: RunFiles) -> list[tuple[str, object]]:
         ("Learning rate", get("optim", "lr")),
         ("Seed", get("seed")),
     ]
-    if run.method == "grpo":
-        groups, size = get("rl", "groups_per_step"), get("rl", "group_size")
+    if run.method != "sft":
+        groups, size = get("rl", "groups_per_step"), get("distill", "group_size") or get("rl", "group_size")
         if groups and size:
             found.append(("Groups of a step", f"{groups} prompts × {size} completions"))
-        found.append(("Loss form", get("rl", "loss")))
+        distills = run.method == "distill"
+        found.append(("Teacher", get("distill", "teacher")) if distills else ("Loss form", get("rl", "loss")))
     return found
 
 
@@ -152,7 +153,7 @@ def _progress(run: RunFiles) -> str:
     tasks = list(dict.fromkeys(key.split("/")[0] for key in run.names() if "/" in key))
     charts = []
     if run.values("reward"):
-        lines = [Series("all tasks", run.values("reward"), COLOURS[0], smooth=True)]
+        lines = [Series("all tasks", run.values("reward"), COLORS[0], smooth=True)]
         charts.append(line_chart(lines, title="Reward", note=_SMOOTHED))
     for task in tasks:
         keys = [key for key in run.names() if key.startswith(f"{task}/") and key.split("/")[-1] not in HEALTH]
@@ -171,7 +172,7 @@ def _lines(run: RunFiles, keys: Sequence[str], **options: bool) -> list[Series]:
         Series(
             metric_name(key.split("/")[-1]),
             run.values(key),
-            COLOURS[i % len(COLOURS)],
+            COLORS[i % len(COLORS)],
             DASHES[i % len(DASHES)],
             **options,
         )

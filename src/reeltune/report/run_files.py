@@ -149,7 +149,7 @@ def _source(path: str, recipe: Recipe, problems: list[str]) -> list[Sample]:
     try:
         if path.startswith(TOYWORLD) and not (file := toyworld_file(path, recipe.toyworld)).exists():
             raise InputError(f"there is no {file}; run this where the run was started")
-        return load_source(path, recipe.toyworld)
+        return load_source(path, recipe.toyworld).samples
     except InputError as error:
         problems.append(f"The samples of {path} cannot be shown: {error}")
         return []

@@ -13,7 +13,7 @@ class SpanRow:
 
     name: str
     spans: Sequence[Span] | None
-    colour: str
+    color: str
     note: str = ""
 
 
@@ -33,7 +33,7 @@ def _row(duration: float, row: SpanRow) -> str:
         inside = '<em class="unread">no readable answer</em>'
         spoken = "no readable answer"
     else:
-        inside = "".join(_bar(duration, span, row.colour) for span in row.spans)
+        inside = "".join(_bar(duration, span, row.color) for span in row.spans)
         spoken = ", ".join(f"{span_text(span)} seconds" for span in row.spans)
     return (
         f'<div class="row"><span class="name">{text(row.name)}</span>'
@@ -42,12 +42,12 @@ def _row(duration: float, row: SpanRow) -> str:
     )
 
 
-def _bar(duration: float, span: Span, colour: str) -> str:
+def _bar(duration: float, span: Span, color: str) -> str:
     start, end = (min(max(value, 0.0), duration) for value in span)
     past = ' <b class="past" title="goes on after the end of the video">▸</b>' if span[1] > duration + 0.05 else ""
     left, width = 100 * start / duration, 100 * (end - start) / duration
     return (
-        f'<span class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:var(--{colour})" '
+        f'<span class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:var(--{color})" '
         f'title="{text(span_text(span))} s"></span>{past}'
     )
 

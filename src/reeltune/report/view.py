@@ -68,7 +68,7 @@ def _body(files: RunFiles, chosen: dict[int, list[Group]]) -> str:
     cards = []
     for position, (step, number) in enumerate(keys):
         group = chosen[step][number]
-        links = _neighbours(keys, position)
+        links = _neighbors(keys, position)
         card = group_card(group, samples, video_bytes=VIDEO_BYTES)
         cards.append(
             f'<section class="group" id="{_anchor(step, number)}"><div class="bar-line"><h2>Step {step}, group '
@@ -108,7 +108,7 @@ def _chooser(chosen: dict[int, list[Group]]) -> str:
     return f'<nav class="chooser" aria-label="Steps and groups">{"".join(rows)}</nav>'
 
 
-def _neighbours(keys: Sequence[tuple[int, int]], position: int) -> str:
+def _neighbors(keys: Sequence[tuple[int, int]], position: int) -> str:
     before = keys[position - 1] if position else None
     after = keys[position + 1] if position + 1 < len(keys) else None
     back = f'<a rel="prev" href="#{_anchor(*before)}">← previous</a>' if before else ""

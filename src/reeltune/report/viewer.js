@@ -1,4 +1,4 @@
-// The shown group's video plays; arrow keys go to the neighbouring group. Everything else is links and CSS.
+// The shown group's video plays; arrow keys go to the neighboring group. Everything else is links and CSS.
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const chooser = document.querySelector(".chooser");
 const shown = () => document.getElementById(location.hash.slice(1)) || document.querySelector(".group");

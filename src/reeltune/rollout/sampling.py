@@ -25,7 +25,7 @@ def draw(log_probs: Tensor, uniforms: Tensor, params: SamplingParams) -> Tensor:
 def truncate(probs: Tensor, *, top_k: int, top_p: float) -> Tensor:
     """Set to 0 what lies outside the `top_k` likeliest tokens or the smallest set of mass `top_p`.
 
-    [R, V] -> [R, V], not renormalised. The likeliest token always stays.
+    [R, V] -> [R, V], not renormalized. The likeliest token always stays.
     """
     if 0 < top_k < probs.shape[-1]:
         threshold = probs.topk(top_k, dim=-1).values[:, -1:]

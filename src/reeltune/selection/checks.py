@@ -23,7 +23,7 @@ def against_recipe(recipe: Recipe, stats: Sequence[SampleStats], path: Path) -> 
 
     InputError when they have no sample in common.
     """
-    pool = load_pool(recipe)
+    pool, _ = load_pool(recipe)
     identity = identify(recipe, pool, Shard())
     problems = []
     if {each.model for each in stats} != {identity.model} or {each.sampling for each in stats} != {identity.sampling}:

@@ -1,4 +1,4 @@
-"""Histograms as SVG text, in the colours of the report pages."""
+"""Histograms as SVG text, in the colors of the report pages."""
 
 from collections.abc import Sequence
 from html import escape
@@ -44,8 +44,8 @@ def histogram(
         bars = (("good", low, bottom - low * scale), ("base", high, bottom - (low + high) * scale))
         rectangles = "".join(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{count * scale:.1f}" '
-            f'style="fill:var(--{colour})"/>'
-            for colour, count, y in bars
+            f'style="fill:var(--{color})"/>'
+            for color, count, y in bars
             if count
         )
         parts.append(f"<g><title>{said}</title>{rectangles}</g>")

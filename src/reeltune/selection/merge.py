@@ -28,7 +28,7 @@ def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
     for directory in _in_order(identities):
         own, broken = _read_shard(directory, identities[directory])
         rows += [row.model_copy(update={"sample": _moved(row, directory, output)}) for row in own]
-        quarantined += broken
+        quarantined += [row for row in broken if row not in quarantined]
     whole = replace(identities[directories[0]], start=0, stop=identities[directories[0]].pool_size)
     claim(output, whole)
     if quarantined:
@@ -66,7 +66,8 @@ def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats],
     quarantined = [row for _, row in read_rows(path)] if path.exists() else []
     ids = {row.id for row in rows}
     broken = [row for row in quarantined if row["id"] not in ids]
-    expected, found = identity.stop - identity.start, len(rows) + len(broken)
+    own = [row for row in broken if "line" not in row]  # a line that makes no sample is in no shard's part of the pool
+    expected, found = identity.stop - identity.start, len(rows) + len(own)
     outside = [row.index for row in rows if not identity.start <= row.index < identity.stop]
     if found != expected or outside:
         raise InputError(

@@ -21,7 +21,7 @@ EXAMPLES = 3
 STDS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 LEVELS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 ASKED = ("query", "question", "instruction", "object")
-COLOURS = ("grpo", "sft", "truth", "violet", "base")
+COLORS = ("grpo", "sft", "truth", "violet", "base")
 MEANING = {
     "all wrong": "no answer was right: nothing to reinforce",
     "all right": "every answer was right: nothing left to learn",
@@ -62,7 +62,7 @@ def _header(rows: Sequence[Row], options: Options, broken: int) -> str:
         ("answers per sample", ", ".join(map(str, repeats))),
         ("right or wrong", "0 < passes < K"),
         ("measured", f"std ≥ {options.min_std:g} and {options.level} ≥ {options.min_level:g}"),
-        ("size", "all that can teach" if options.size is None else f"at most {options.size}, by rank"),
+        ("size", "all informative ones" if options.size is None else f"at most {options.size}, by rank"),
         ("quotas", ", ".join(map(str, options.quotas)) or "none"),
         ("model", ", ".join(sorted({each.model for each, _ in rows}))),
         ("sampling", ", ".join(sorted({each.sampling for each, _ in rows}))),
@@ -87,7 +87,7 @@ def _kinds(rows: Sequence[Row]) -> str:
     return section(
         "What was found",
         table(["Class", *map(text, tasks), "Samples", "Kept"], lines),
-        table(["Can teach, but left out", "Samples"], left_out) if left_out else "",
+        table(["Informative, but left out", "Samples"], left_out) if left_out else "",
         lead="Classes of the answers' scores: the content alone, without the reward for the format.",
     )
 
@@ -154,19 +154,19 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
         for std in stds
     ]
     curves = [
-        Series(task, _curve([each for each in measured if each.task == task], options), COLOURS[number % len(COLOURS)])
+        Series(task, _curve([each for each in measured if each.task == task], options), COLORS[number % len(COLORS)])
         for number, task in enumerate(sorted({each.task for each in measured}))
     ]
     chart = line_chart(
         curves,
-        title="Samples that can teach",
+        title="Informative samples",
         note=f"{options.level} ≥ {options.min_level:g}",
         x_label="least std",
         levels=[Level("size", options.size)] if options.size else [],
     )
     return section(
         "Other thresholds",
-        table(["Samples that can teach", *(f"{options.level} ≥ {level:g}" for level in levels)], cells),
+        table(["Informative samples", *(f"{options.level} ≥ {level:g}" for level in levels)], cells),
         f'<div class="charts">{chart}</div>',
         lead="Measured scores only, before size and quotas. Choose again with reeltune select --from stats.jsonl.",
     )

@@ -1,4 +1,4 @@
-"""Which samples can teach, and which of them are kept: pure functions of the statistics.
+"""Which samples are informative, and which of them are kept: pure functions of the statistics.
 
 - Discrete rewards (right or wrong): kept where 0 < passes < K.
 - Continuous rewards (an overlap): kept where std >= s and the mean or the maximum >= m.

@@ -15,7 +15,7 @@ import torch
 from reeltune.build import build_answerer, load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_sources
-from reeltune.errors import InputError, VideoError
+from reeltune.errors import InputError, SampleError
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
@@ -26,7 +26,7 @@ from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
 from reeltune.rollout.reader import InputReader, autocast
-from reeltune.sample import Sample, nearest
+from reeltune.sample import Fault, Sample, nearest
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
@@ -54,10 +54,12 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(number), int(count))
 
 
-def load_pool(recipe: Recipe) -> list[Sample]:
-    """All samples of data.train whose task is asked for. InputError for an id that two sources use."""
+def load_pool(recipe: Recipe) -> tuple[list[Sample], list[Fault]]:
+    """All samples of data.train whose task is asked for, and the lines that make none. InputError for an id that two
+    sources use, and when more than video.max_broken_share cannot be used."""
     load_tasks(recipe)
-    samples = [sample for source in load_sources(recipe.data.train, recipe.toyworld) for sample in source]
+    loaded = load_sources(recipe.data.train, recipe.toyworld).require(recipe.video.max_broken_share)
+    samples = loaded.samples
     tasks = {sample.task for sample in samples}
     for name in recipe.select.tasks:
         if name not in tasks:
@@ -68,7 +70,7 @@ def load_pool(recipe: Recipe) -> list[Sample]:
         if sample.id in seen:
             raise InputError(f"data.train: two sources have a sample with the id {sample.id!r}; give each its own")
         seen.add(sample.id)
-    return pool
+    return pool, loaded.lines
 
 
 def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
@@ -96,10 +98,12 @@ def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) ->
     Writes DIRECTORY/stats.jsonl, identity.json and, where videos cannot be used, quarantine.jsonl. Raises
     InputError when the directory holds statistics of something else.
     """
-    pool = load_pool(recipe)
+    pool, lines = load_pool(recipe)
     identity = identify(recipe, pool, shard or Shard())
     identities.claim(directory, identity)
     quarantine = Quarantine(directory / "quarantine.jsonl", recipe.video.max_broken_share)
+    if identity.start == 0:  # the lines are in no shard's part of the pool: the first shard names them
+        quarantine.take(lines)
     file = StatsFile(directory / FILE, quarantine)
     ids = [sample.id for sample in pool]
     todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)
@@ -160,8 +164,8 @@ def _prompts(
         sample = pool[index]
         try:
             yield index, reader.prompt(sample)
-        except VideoError as error:
-            file.quarantine.add(sample.id, sample.video, str(error))
+        except SampleError as error:
+            file.quarantine.set_aside(sample, error)
             file.quarantine.check(size)
 
 

@@ -13,10 +13,10 @@ from reeltune.errors import InputError
 from reeltune.registry import Registry, load_module, load_object
 
 if TYPE_CHECKING:
-    from reeltune.sample import Sample
+    from reeltune.sample import Loaded, Sample
     from reeltune.tasks.base import Task
 
-__all__ = ["TASKS", "get_task", "load_module", "load_samples", "load_task_file", "sample_types"]
+__all__ = ["TASKS", "get_task", "load_module", "load_samples", "load_task_file", "load_usable", "sample_types"]
 
 _registry: "Registry[Task[Any, Any]]" = Registry(
     "task",
@@ -26,7 +26,9 @@ _registry: "Registry[Task[Any, Any]]" = Registry(
         "grounded_qa": "reeltune.tasks.grounded_qa:TASK",
         "instruction": "reeltune.tasks.instruction:TASK",
         "multiple_choice": "reeltune.tasks.multiple_choice:TASK",
+        "numeric": "reeltune.tasks.numeric:TASK",
         "object_tracking": "reeltune.tasks.object_tracking:TASK",
+        "open_ended": "reeltune.tasks.open_ended:TASK",
         "temporal_grounding": "reeltune.tasks.temporal_grounding:TASK",
     },
 )
@@ -65,6 +67,13 @@ def load_samples(path: Path | str) -> "list[Sample]":
     from reeltune.sample import read_samples
 
     return read_samples(path, sample_types())
+
+
+def load_usable(path: Path | str) -> "Loaded":
+    """As `load_samples`, but lines that break the contract are faults beside the samples. See `sample.read_usable`."""
+    from reeltune.sample import read_usable
+
+    return read_usable(path, sample_types())
 
 
 def load_task_file(spec: Path | str) -> "Task[Any, Any]":

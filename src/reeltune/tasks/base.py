@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -28,6 +28,8 @@ S = TypeVar("S", bound=Sample)
 A = TypeVar("A")
 Components = dict[str, float | None]
 """Reward component -> value in 0..1; None: it does not apply."""
+
+FieldKind = Literal["spans", "letter", "label", "number", "box", "boxes"]
 
 FULL = 0.99
 """A reward component this high is full: gold answers are written with two decimals (our choice)."""
@@ -72,6 +74,12 @@ class Task(ABC, Generic[S, A]):
     """Reward component -> weight where a recipe gives none; a component of weight 0 is known, but not scored."""
     further: ClassVar[tuple[str, ...]] = ()
     """Components that exist only where a recipe gives them a weight; `options.further` names them."""
+    fields: ClassVar[Mapping[str, FieldKind]] = {}
+    """What its answers and their like are, by field: import, `init` and `data check --fix` know how to read and repair
+    each kind, whatever the task."""
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field of text -> what columns of tables with it are usually called, best first. `init` tries every task that
+    declares some; fields of a kind (`fields`) have their usual names by their kind."""
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""
@@ -123,6 +131,10 @@ class Task(ABC, Generic[S, A]):
         """
         usual = most_common([self.gold(sample, self.modes[0]) for sample in fit_on or samples])
         return {"majority_answer": [self.scores(sample, self.parse(sample, usual).value) for sample in samples]}
+
+    def spans(self, sample: S) -> tuple[tuple[float, float], ...]:
+        """The true spans of a sample, in seconds; none for a task without spans."""
+        return next((getattr(sample, field) for field, kind in self.fields.items() if kind == "spans"), ())
 
     def picture(self, sample: S, answers: Mapping[str, A | None]) -> str:
         """An SVG or HTML snippet: the truth and the answers by name, None meaning unreadable."""

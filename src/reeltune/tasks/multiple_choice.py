@@ -19,6 +19,10 @@ from reeltune.tasks.choices import (
 )
 from reeltune.tasks.pictures import options_picture
 
+QUESTION_COLUMNS = ("question", "problem", "prompt", "query", "q", "instruction")
+OPTION_COLUMNS = ("options", "choices", "candidates", "option", "choice", "answers", "candidate", "opt", "a", "")
+"""One column of lists, or a column an option: option_a, choice1, a0, A, ..."""
+
 
 class MultipleChoiceSample(Sample):
     question: Text
@@ -35,6 +39,8 @@ class MultipleChoiceSample(Sample):
 class MultipleChoice(Task[MultipleChoiceSample, str]):
     name = "multiple_choice"
     sample_type = MultipleChoiceSample
+    fields: ClassVar = {"target": "letter"}
+    columns: ClassVar = {"question": QUESTION_COLUMNS, "options": OPTION_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: MultipleChoiceSample, mode: Mode) -> str:

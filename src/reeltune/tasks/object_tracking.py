@@ -42,6 +42,7 @@ class ObjectTrackingSample(Sample):
 class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
     name = "object_tracking"
     sample_type = ObjectTrackingSample
+    fields: ClassVar = {"start_box": "box", "target": "boxes"}
     default_weights: ClassVar = {"format": 1.0, "overlap": 1.0}
 
     def prompt(self, sample: ObjectTrackingSample, mode: Mode) -> str:

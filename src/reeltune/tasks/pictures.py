@@ -1,6 +1,6 @@
 """Small SVG and HTML pictures of truth and answers for the report.
 
-No script and no outside resource; colours go by class so that the page decides them: .truth, .answer, .right,
+No script and no outside resource; colors go by class so that the page decides them: .truth, .answer, .right,
 .wrong, .axis.
 """
 
@@ -68,10 +68,10 @@ def boxes_picture(times: Sequence[float], truth: Sequence[Box], answers: Mapping
         boxes += [(name, value[index]) for name, value in answers.items() if value is not None]
         for number, (name, box) in enumerate(boxes):
             left, top, right, bottom = (min(1.0, max(0.0, value)) * size for value in box)
-            colour = "#2a9d5c" if number == 0 else f"hsl({(220 + 70 * (number - 1)) % 360} 60% 50%)"
+            color = "#2a9d5c" if number == 0 else f"hsl({(220 + 70 * (number - 1)) % 360} 60% 50%)"
             parts.append(
                 f'<rect x="{x + left:.1f}" y="{top:.1f}" width="{max(0.0, right - left):.1f}" '
-                f'height="{max(0.0, bottom - top):.1f}" fill="none" stroke="{colour}" stroke-width="2">'
+                f'height="{max(0.0, bottom - top):.1f}" fill="none" stroke="{color}" stroke-width="2">'
                 f"<title>{escape(name)}</title></rect>"
             )
         parts.append(f'<text x="{x}" y="{size + 15}">{time:g} s</text>')

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from reeltune.answers.spans import Span, read_spans, read_time
+from reeltune.errors import InputError
 from reeltune.sample import FieldError, Seconds
 
 __all__ = [
@@ -54,13 +55,13 @@ SpansField = Annotated[tuple[SpanField, ...], Field(min_length=1)]
 """A sample's list of [start, end]: at least one, none negative, reversed, empty or infinite."""
 
 
-def check_within(field: str, spans: Iterable[Span], duration: float, meta: Mapping[str, Any]) -> None:
-    """FieldError when a span ends more than the tolerance after the video.
+def check_within(field: str, spans: Iterable[Span], duration: float | None, meta: Mapping[str, Any]) -> None:
+    """FieldError when a span ends more than the tolerance after the video; a duration that is not given is not known.
 
     `meta.past_duration: true` declares that the annotation is so and stays so (`reeltune data import`).
     """
     for start, end in spans:
-        if end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
+        if duration is not None and end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
             raise FieldError(
                 field,
                 f"the span [{start:g}, {end:g}] ends after the video, which lasts {duration:g} s (tolerance "
@@ -161,22 +162,30 @@ def wasserstein(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
     )
 
 
-def near_miss_rewards(predicted: Sequence[Span], truth: Sequence[Span], duration: float) -> dict[str, float]:
+def near_miss_rewards(
+    names: Iterable[str], predicted: Sequence[Span], truth: Sequence[Span], duration: float | None
+) -> dict[str, float | None]:
     """Rewards that pay a near miss more than a far one, each 1 for the truth alone and 0 without a prediction.
 
     giou: (generalized IoU + 1) / 2 times the shorter total length by the longer one. w1: 1 - W1 / W1 of the whole
     video, at least 0. Both scalings are our choice: they keep "the whole video" from earning half of every question.
+    InputError for w1 without a duration.
     """
-    if not merge(predicted):
-        return {"giou": 0.0, "w1": 0.0}
-    lengths = sorted([total(merge(predicted)), total(merge(truth))])
-    whole = wasserstein([(0.0, duration)], truth)
-    exact = iou(predicted, truth)
-    return {
-        "giou": (generalized_iou(predicted, truth) + 1) / 2 * lengths[0] / lengths[1],
-        # A true span that is the whole video: nothing is nearer than that, so only the overlap tells.
-        "w1": max(0.0, 1 - wasserstein(predicted, truth) / whole) if whole > 0.01 * duration else exact,
-    }
+    found: dict[str, float | None] = {}
+    for name in names:
+        if name == "w1" and duration is None:
+            raise InputError("the reward w1 needs the video's duration; `reeltune data check --fix` fills it in")
+        if not merge(predicted):
+            found[name] = 0.0
+        elif name == "giou":
+            short, long = sorted([total(merge(predicted)), total(merge(truth))])
+            found[name] = (generalized_iou(predicted, truth) + 1) / 2 * short / long
+        elif duration is not None:
+            whole = wasserstein([(0.0, duration)], truth)
+            # A true span that is the whole video: nothing is nearer than that, so only the overlap tells.
+            near = whole > 0.01 * duration
+            found[name] = max(0.0, 1 - wasserstein(predicted, truth) / whole) if near else iou(predicted, truth)
+    return found
 
 
 def _shares_before(spans: Sequence[Span], places: Sequence[float]) -> Iterator[float]:
@@ -239,6 +248,8 @@ def best_fixed_span(rows: Sequence[tuple[float, Sequence[Span]]]) -> tuple[float
     earliest, shortest of equals."""
     import numpy as np
 
+    if not rows:
+        return 0.0, 1.0
     merged = [merge(spans) for _, spans in rows]
     width = max(len(spans) for spans in merged)
     truth = np.zeros((2, width, len(rows)))

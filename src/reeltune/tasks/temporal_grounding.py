@@ -24,9 +24,16 @@ from reeltune.tasks.spans import (
 Spans = tuple[Span, ...]
 
 
+QUERY_COLUMNS = (
+    "query", "sentence", "event", "phrase", "moment", "description", "caption", "text", "activity", "action",
+    "question", "problem", "label",
+)  # fmt: skip
+
+
 class TemporalGroundingSample(Sample):
     query: Text
-    duration: Duration
+    duration: Duration | None = None
+    """May be left out: the file knows it. The trivial answers need it."""
     target: SpansField
     """The true spans as [start, end] in seconds."""
 
@@ -39,6 +46,8 @@ class TemporalGroundingSample(Sample):
 class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
+    fields: ClassVar = {"target": "spans"}
+    columns: ClassVar = {"query": QUERY_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
     further = ("giou", "w1")
 
@@ -61,8 +70,7 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     def content_rewards(
         self, sample: TemporalGroundingSample, value: Spans | None, options: RewardOptions
     ) -> dict[str, float | None]:
-        near = near_miss_rewards(value or (), sample.target, sample.duration) if options.further else {}
-        found: dict[str, float | None] = {name: near[name] for name in options.further}
+        found = near_miss_rewards(options.further, value or (), sample.target, sample.duration)
         return {"iou": options.overlap(iou(value or (), sample.target)), **found}
 
     def scores(self, sample: TemporalGroundingSample, value: Spans | None) -> dict[str, float]:
@@ -79,14 +87,18 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
         samples: Sequence[TemporalGroundingSample],
         fit_on: Sequence[TemporalGroundingSample] | None = None,
     ) -> dict[str, list[dict[str, float]]]:
-        start, end = best_fixed_span([(s.duration, s.target) for s in fit_on or samples])
-        return {
-            "whole_video": [self.scores(s, ((0.0, s.duration),)) for s in samples],
-            "best_fixed_span": [self.scores(s, ((start * s.duration, end * s.duration),)) for s in samples],
-        }
+        start, end = best_fixed_span([(s.duration, s.target) for s in fit_on or samples if s.duration])
+        spans = {"whole_video": (0.0, 1.0), "best_fixed_span": (start, end)}
+        return {name: [self._share_scores(s, *share) for s in samples] for name, share in spans.items()}
+
+    def _share_scores(self, sample: TemporalGroundingSample, start: float, end: float) -> dict[str, float]:
+        """Of the span from `start` to `end` in fractions of the duration; nothing where that is not known."""
+        if sample.duration is None:
+            return {}
+        return self.scores(sample, ((start * sample.duration, end * sample.duration),))
 
     def picture(self, sample: TemporalGroundingSample, answers: Mapping[str, Spans | None]) -> str:
-        return timeline_picture(sample.duration, sample.target, answers)
+        return timeline_picture(sample.duration or sample.target[-1][1], sample.target, answers)
 
 
 TASK = TemporalGrounding()

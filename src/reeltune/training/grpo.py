@@ -40,14 +40,14 @@ def advantages(
     count = valid.sum(1, keepdim=True)
     mean = rewards.sum(1, keepdim=True) / count.clamp(min=1)
     centered = (rewards - mean).masked_fill(~valid, 0.0)
-    silent = ~has_signal(rewards, valid)[:, None]
+    zero_variance = ~has_signal(rewards, valid)[:, None]
     if scale == "none":
-        return centered.masked_fill(silent, 0.0)
+        return centered.masked_fill(zero_variance, 0.0)
     if scale == "group":
         std = (centered.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)).sqrt()
     else:
         std = rewards[valid].std() if int(valid.sum()) > 1 else rewards.new_zeros(())
-    return (centered / (std.clamp(min=std_floor) + epsilon)).masked_fill(silent, 0.0)
+    return (centered / (std.clamp(min=std_floor) + epsilon)).masked_fill(zero_variance, 0.0)
 
 
 def step_advantages(

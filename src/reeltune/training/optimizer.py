@@ -1,29 +1,34 @@
 """AdamW and the learning rate: the rate is a function of the step, so there is no scheduler state."""
 
 import math
-from collections.abc import Iterable
 
 import torch
-from torch import nn
 
 from reeltune.config.recipe import OptimConfig
 from reeltune.errors import InputError
+from reeltune.models.policy import Policy
 
 
-def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters that train; norms, biases and other vectors are not decayed."""
-    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-    if not named:
-        raise InputError("no parameter trains: unfreeze a part of the model")
-    groups = [
-        {"params": list(_of_rank(named, matrix=True)), "weight_decay": config.weight_decay},
-        {"params": list(_of_rank(named, matrix=False)), "weight_decay": 0.0},
-    ]
+def make_optimizer(policy: Policy, config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW over the parameters that train; norms, biases and other vectors are not decayed.
+
+    Each part of the model with a rate of its own (`optim.lr_of`) has groups of its own, whose `lr_share` is that rate
+    as a share of `optim.lr`. InputError for a part in which nothing trains.
+    """
+    trained = policy.trained()
+    if not trained:
+        raise InputError("no parameter trains: unfreeze a part of the model (model.freeze)")
+    parts = {part for _, _, part in trained}
+    if idle := sorted(set(config.lr_of) - parts):
+        raise InputError(f"optim.lr_of.{idle[0]}: nothing of it trains; what trains: {', '.join(sorted(parts))}")
+    groups = []
+    for own in (None, *config.lr_of):
+        members = [value for _, value, part in trained if (part if part in config.lr_of else None) == own]
+        share = config.lr_of[own] / config.lr if own else 1.0
+        for matrix, decay in ((True, config.weight_decay), (False, 0.0)):
+            chosen = [value for value in members if (value.ndim >= 2) == matrix]
+            groups.append({"params": chosen, "weight_decay": decay, "lr_share": share})
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps)
-
-
-def _of_rank(named: Iterable[tuple[str, nn.Parameter]], *, matrix: bool) -> Iterable[nn.Parameter]:
-    return (value for _, value in named if (value.ndim >= 2) == matrix)
 
 
 def learning_rate(step: int, steps: int, config: OptimConfig) -> float:

@@ -18,11 +18,11 @@ from reeltune.rollout.engine import derive_seed
 
 @dataclass(frozen=True)
 class Trace:
-    """What is known of one prompt: groups rolled out, how many of the last ones in a row were silent, and the mean
-    and std of the rewards of the last group (None where no completion had one)."""
+    """What is known of one prompt: groups rolled out, how many of the last ones in a row had zero variance, and mean
+    and std of the last group's rewards (None where no completion had one)."""
 
     groups: int
-    silent: int
+    zero_variance: int
     mean: float | None
     std: float | None
 
@@ -36,11 +36,11 @@ class PromptHistory:
     def observe(self, sample_id: str, rewards: Sequence[float]) -> None:
         """Remember a group's rewards, those of its completions that have one."""
         before = self.traces.get(sample_id, Trace(0, 0, None, None))
-        row = before.silent + 1 if is_zero_variance(rewards, self.config.min_std) else 0
+        row = before.zero_variance + 1 if is_zero_variance(rewards, self.config.min_std) else 0
         self.traces[sample_id] = Trace(
             groups=before.groups + 1,
             # A judge that did not answer says nothing about the prompt.
-            silent=row if len(rewards) > 1 else before.silent,
+            zero_variance=row if len(rewards) > 1 else before.zero_variance,
             mean=fmean(rewards) if rewards else None,
             std=stdev(rewards) if len(rewards) > 1 else None,
         )
@@ -48,7 +48,7 @@ class PromptHistory:
     def skip_probability(self, sample_id: str) -> float:
         """1 - explore^n after n zero-variance groups in a row, at most 1 - least; 0 for a new prompt."""
         trace = self.traces.get(sample_id)
-        return 0.0 if trace is None else min(1 - self.config.explore**trace.silent, 1 - self.config.least)
+        return 0.0 if trace is None else min(1 - self.config.explore**trace.zero_variance, 1 - self.config.least)
 
     def skips(self, sample_id: str, *, step: int, slot: int, attempt: int) -> bool:
         """A coin of this probability, the same whenever it is tossed for this draw."""

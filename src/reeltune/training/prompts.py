@@ -180,7 +180,7 @@ class PromptSource:
                 try:
                     return sample, self.reader.prompt(sample)
                 except SampleError as error:
-                    self.quarantine.add(sample.id, sample.video, str(error))
+                    self.quarantine.set_aside(sample, error)
                     self.quarantine.check(len(self.samples))
             index = self.schedule.substitute(self.step, slot.place, attempt)
         raise InputError(f"no readable sample among {MAX_SUBSTITUTES}; see {self.quarantine.path}")

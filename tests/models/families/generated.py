@@ -15,6 +15,8 @@ TEXT = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 4096, "tie_word_embeddings": False,
     "attention_dropout": 0.0, "layer_types": None,
+    "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 16,
+    "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
 }  # fmt: skip
 MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
 VISION = {
@@ -44,6 +46,9 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
     default = AutoConfig.for_model(model_type).to_dict()
     text = _shrunk(default["text_config"], TEXT) | ends | {"vocab_size": len(tokenizer) + extra_rows}
+    if "linear_num_key_heads" in text:  # a hybrid: every kind of layer before and after the other
+        text["layer_types"] = ["linear_attention", "full_attention", "linear_attention", "full_attention"]
+        text["num_hidden_layers"] = 4
     vision = _shrunk(default["vision_config"], VISION)
     config = {"text_config": text, "vision_config": vision, "tie_word_embeddings": False}
     if issubclass(family, FrameFamily):
@@ -55,13 +60,17 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
             vision["hidden_size"] = 32
     config |= {name: tokenizer.convert_tokens_to_ids(token) for name, token in _names(default, family)}
     made = AutoConfig.for_model(model_type, **config)
-    field = "image_token_id" if issubclass(family, FrameFamily) else "video_token_id"
+    field = "video_token_id" if hasattr(made, "video_token_id") else "image_token_id"
+    if "<image>" in family.vision_tokens:
+        made.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
     setattr(made, field, _placeholder(family(made, {}), tokenizer))
     torch.manual_seed(seed)
     model = AutoModelForImageTextToText.from_config(made)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2 and "embed" not in name:
+            if "embed_tokens" in name:  # so that each token matters to what follows
+                parameter.mul_(40.0)
+            elif parameter.ndim >= 2 and "embed" not in name:
                 parameter.mul_(4.0)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lantnet.cli.commands import both_bands
-from lantnet.detection import Options, Progress, detect_bands
+from lantnet.detection import Options, Progress, detect_sources
 from lantnet.errors import InputError
 from lantnet.methods.baselines import BASELINES
 from lantnet.methods.recipes import recipe_named
@@ -18,7 +17,8 @@ from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.metrics import Scores, evaluate
 from lantnet.results.pictures import grey, save_png, sheet, stretch, verdicts
 from lantnet.results.truth import read_truth
-from lantnet.scene.bands import gdal
+from lantnet.scene.names import open_source
+from lantnet.scene.rasters import gdal
 from lantnet.scene.scale import Scale
 from lantnet.scene.scene import View, open_scene
 from lantnet.scene.windows import Window
@@ -43,16 +43,16 @@ class Row:
 
 
 def compare_files(
-    before: Path,
-    after: Path,
-    truth: Path,
+    before: str,
+    after: str,
+    truth: str,
     out: Path | None,
     *,
     recipes: list[str],
     seeds: int,
     min_pixels: int,
     scale: Scale | None,
-    band: int | None,
+    band: int | str | None,
     nodata: float | None,
     progress: bool,
 ) -> str:
@@ -62,7 +62,8 @@ def compare_files(
     for name in recipes:
         recipe_named(name)
     wanted, wanted_valid, remarks = read_truth(truth)
-    with gdal(), both_bands(before, after, band=band, nodata=nodata) as (first, second):
+    first, second = (open_source(name, band=band, nodata=nodata) for name in (before, after))
+    with gdal():
         scene = open_scene(first, second, scale=scale, tile=1024, track=Progress(False).track)
         whole = Window(0, 0, scene.height, scene.width)
         if wanted.shape != (scene.height, scene.width):
@@ -78,7 +79,7 @@ def compare_files(
             for seed in range(seeds):
                 maps = MemoryMaps(scene.height, scene.width)
                 options = Options(recipe=name, seed=seed, scale=scene.scale, min_pixels=min_pixels)
-                detect_bands(first, second, maps, options, Progress(progress))
+                detect_sources([(first, second)], maps, options, Progress(progress))
                 runs.append((maps.directions != UNCHANGED) & (maps.directions != NO_DATA))
             rows.append(Row(name, [evaluate(mask, wanted, valid=valid) for mask in runs], runs[0]))
     if out is not None:

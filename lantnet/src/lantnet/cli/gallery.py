@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lantnet.cli.commands import both_bands
 from lantnet.cli.compare import Row, quick_rows, table
-from lantnet.detection import Options, Outcome, Progress, detect_bands
+from lantnet.detection import Options, Outcome, Progress, detect_sources
 from lantnet.errors import InputError
 from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.results.files import staged
@@ -17,7 +16,9 @@ from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.metrics import evaluate
 from lantnet.results.pictures import Rgb, grey, overlay, save_png, sheet, stretch, verdicts
 from lantnet.results.truth import read_truth
-from lantnet.scene.bands import ArrayBand, Band, gdal
+from lantnet.scene.names import open_source
+from lantnet.scene.rasters import gdal
+from lantnet.scene.source import ArraySource, Source
 from lantnet.scene.windows import Window
 from lantnet.types import Mask
 
@@ -35,8 +36,8 @@ GENERATED = {
 @dataclass(frozen=True)
 class Exhibit:
     name: str
-    before: Band
-    after: Band
+    before: Source
+    after: Source
     truth: Mask | None
 
 
@@ -53,7 +54,7 @@ def write_gallery(out: Path, pairs: Path | None, *, recipe: str, seed: int, prog
 def _generated() -> Iterator[Exhibit]:
     for name, recipe in GENERATED.items():
         pair = speckled_pair(256, 256, recipe)
-        yield Exhibit(name, ArrayBand(pair.before, "before"), ArrayBand(pair.after, "after"), pair.truth)
+        yield Exhibit(name, ArraySource(pair.before, "before"), ArraySource(pair.after, "after"), pair.truth)
 
 
 def _from_folder(folder: Path) -> Iterator[Exhibit]:
@@ -65,8 +66,7 @@ def _from_folder(folder: Path) -> Iterator[Exhibit]:
         if not {"im1", "im2"} <= files.keys():
             raise InputError(f"a pair's folder must hold im1.* and im2.* (and gt.* where known); {directory} does not.")
         truth = read_truth(files["gt"])[0] if "gt" in files else None
-        with both_bands(files["im1"], files["im2"], band=None, nodata=None) as (before, after):
-            yield Exhibit(directory.name, before, after, truth)
+        yield Exhibit(directory.name, open_source(files["im1"]), open_source(files["im2"]), truth)
 
 
 def _section(exhibit: Exhibit, picture: str, folder: Path, options: Options, progress: bool) -> str:
@@ -74,7 +74,7 @@ def _section(exhibit: Exhibit, picture: str, folder: Path, options: Options, pro
     if max(before.height, before.width) > LARGEST:
         raise InputError(f"the gallery shows pairs of up to {LARGEST} pixels a side; {before.name} is larger.")
     maps = MemoryMaps(before.height, before.width)
-    outcome = detect_bands(before, after, maps, options, Progress(progress))
+    outcome = detect_sources([(before, after)], maps, options, Progress(progress))
     view = outcome.scene.read(Window(0, 0, before.height, before.width))
     low, high = stretch(view.before, view.after)
     panels: list[tuple[str, Rgb]] = [

@@ -6,7 +6,7 @@ from typing import Any
 from lantnet.errors import InputError
 from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.results.files import staged
-from lantnet.scene.bands import gdal
+from lantnet.scene.rasters import gdal
 from lantnet.scene.scene import SMALLEST, Track
 from lantnet.scene.windows import tiles
 

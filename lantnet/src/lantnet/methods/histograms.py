@@ -42,49 +42,6 @@ def kittler_illingworth(counts: Int64) -> float:
     return _upper_edge(int(np.argmin(np.where(usable, error, np.inf))) * coarse + coarse - 1)
 
 
-def two_means(counts: Int64, *, start: float, floor: float) -> float:
-    """The threshold half-way between the means of its two sides, found from `start`, never below `floor`."""
-    values = bin_centres()
-    weights = counts.astype(np.float64)
-    threshold = max(start, floor)
-    for _ in range(100):
-        above = values > threshold
-        mass, rest = weights[above].sum(), weights[~above].sum()
-        if not mass or not rest:
-            break
-        means = (weights[above] @ values[above] / mass, weights[~above] @ values[~above] / rest)
-        moved = max(float(sum(means)) / 2, floor)
-        if abs(moved - threshold) < 1e-4:
-            break
-        threshold = moved
-    return threshold
-
-
-def fuzzy_c_means(counts: Int64, clusters: int, *, iterations: int = 150, tolerance: float = 1e-5) -> Float64:
-    """Sorted cluster centres (clusters,) of the values whose histogram is `counts`; fuzzifier m = 2.
-
-    Stops when the memberships of all pixels together move by less than `tolerance` (Frobenius norm).
-    The start is fixed: centres spread over the occupied range (the published start is a fixed random
-    membership per pixel, which a histogram cannot repeat; both end in the same place).
-    """
-    occupied = np.flatnonzero(counts)
-    values = bin_centres()[occupied]
-    weights = counts[occupied].astype(np.float64)
-    spread = (np.arange(clusters) + 0.5) / clusters
-    centres = values[0] + (values[-1] - values[0]) * spread
-    membership = np.zeros((clusters, len(values)))
-    for _ in range(iterations):
-        inverse = 1 / np.maximum((values - centres[:, None]) ** 2, 1e-30)
-        moved = inverse / inverse.sum(axis=0)
-        change = np.sqrt((((moved - membership) ** 2) * weights).sum())
-        membership = moved
-        mass = membership**2 * weights
-        centres = mass @ values / mass.sum(axis=1)
-        if change < tolerance:
-            break
-    return np.sort(centres)
-
-
 def _moments(counts: Float64) -> tuple[Float64, Float64, Float64]:
     """Cumulated share, mean and mean square up to each bin, in units of bins."""
     weight = counts / counts.sum()

@@ -1,9 +1,7 @@
 """What a change is in a scene: the levels that tell it from speckle, robust to how much changed (our choice).
 
-Everything is read from R, the log-ratio of the dates smoothed over a few pixels, its shift taken out:
+Levels are of |R|, R the smoothed log-ratio of the dates without its shift (calibration.py):
 
-* the *shift* is the mode of R over ground that is not clipped black in both dates;
-* the *noise* is the spread of R(x) - R(x + lag): a change adds to it along its border only, however large it is;
 * the *levels* of change: Otsu's threshold of |R|, and the threshold that lies half-way between what is just inside
   and just outside of its own contour. The second looks at a band along borders, where both classes are equally many,
   so it does not depend on the share of change; the first is better for areas a few pixels wide. Members of an
@@ -15,26 +13,17 @@ Rates and limits of this file are for Gaussian noise; tests hold them on gamma s
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 from scipy.stats import norm
 
-from lantnet.methods.histograms import histogram, otsu
+from lantnet.methods.calibration import WIDE_HALO, Calibration
+from lantnet.methods.histograms import otsu
 from lantnet.results.cleanup import erase_small_regions
 from lantnet.types import Float32, Int64, Mask
 
-FINE, WIDE = 1.5, 3.5
-"""Pixels, standard deviation of the two smoothings of the log-ratio."""
-LAGS = {FINE: 8, WIDE: 16}
-"""Pixels after which the smoothed noise is independent."""
-RATIO_HALO = 6
-WIDE_HALO = 14
-CLIPPED = 3.0
-"""Amplitude (of 80 for the median) below which both dates count as clipped black."""
-MODE_WIDTH = 0.05
-"""Nepers over which the histogram of log-ratios is smoothed before its peak is taken."""
 CLEARLY, FEWEST_CLEAR = 1.25, 0.3
 """Of what lies above the threshold this share at least must lie above CLEARLY times the threshold: a change has a
 level of its own, while the tail of a noise dies away."""
@@ -52,118 +41,6 @@ FEWEST_WEAK = 100
 DISC = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4.5
 SMALL_DISC = np.hypot(*np.mgrid[-2:3, -2:3]) <= 2.3
 SQUARE = np.ones((3, 3), dtype=bool)
-_RATIO_TOP, _RATIO_BINS = 8.0, 16000
-_LEVEL_TOP, _LEVEL_BINS = 16.0, 16000
-
-
-def log_ratio(before: Float32, after: Float32, sigma: float = FINE) -> Float32:
-    """ln((after + 1)/(before + 1)) smoothed by a Gaussian of `sigma` pixels, (H, W) in nepers of amplitude."""
-    ratio = np.log((after + 1) / (before + 1))
-    smooth: Float32 = ndimage.gaussian_filter(ratio, sigma, mode="nearest", truncate=4.0)
-    return smooth
-
-
-def lagged(ratio: Float32, valid: Mask, lag: int) -> Float32:
-    """|R(x) - R(x + lag)| along the columns, flat, where both are valid: a sample of noise whatever changed."""
-    both = valid[:, lag:] & valid[:, :-lag]
-    differences: Float32 = np.abs(ratio[:, lag:] - ratio[:, :-lag])[both]
-    return differences
-
-
-@dataclass
-class Statistics:
-    """Histograms of a scene that windows add up: log-ratios, lagged differences, log-amplitudes."""
-
-    ratios: Int64 = field(default_factory=lambda: np.zeros(_RATIO_BINS, dtype=np.int64))
-    clipped: Int64 = field(default_factory=lambda: np.zeros(_RATIO_BINS, dtype=np.int64))
-    lags: dict[float, Int64] = field(
-        default_factory=lambda: {sigma: histogram(np.empty(0, np.float32)) for sigma in LAGS}
-    )
-    levels: Int64 = field(default_factory=lambda: np.zeros(_LEVEL_BINS, dtype=np.int64))
-
-    def add_pixels(self, ratio: Float32, before: Float32, after: Float32) -> None:
-        """Measured pixels, flat: their smoothed log-ratio and the amplitudes of both dates."""
-        index = ((ratio + _RATIO_TOP) * (_RATIO_BINS / (2 * _RATIO_TOP))).astype(np.int64)
-        index = np.clip(index, 0, _RATIO_BINS - 1)
-        dark = (before < CLIPPED) & (after < CLIPPED)
-        self.ratios += np.bincount(index[~dark], minlength=_RATIO_BINS)
-        self.clipped += np.bincount(index[dark], minlength=_RATIO_BINS)
-        for image in (before, after):
-            level = (np.log1p(image) * (_LEVEL_BINS / _LEVEL_TOP)).astype(np.int64)
-            self.levels += np.bincount(np.clip(level, 0, _LEVEL_BINS - 1), minlength=_LEVEL_BINS)
-
-    def add_lags(self, sigma: float, differences: Float32) -> None:
-        self.lags[sigma] += histogram(differences)
-
-    def calibration(self) -> "Calibration":
-        width = 2 * _RATIO_TOP / _RATIO_BINS
-        centres = (np.arange(_RATIO_BINS) + 0.5) * width - _RATIO_TOP
-        total = int(self.ratios.sum() + self.clipped.sum())
-        ratios = self.ratios if self.ratios.sum() > 0.1 * total else self.ratios + self.clipped
-        smooth = ndimage.gaussian_filter1d(ratios.astype(np.float64), MODE_WIDTH / width, mode="constant")
-        shift = float(centres[np.argmax(smooth)])
-        levels = (np.arange(_LEVEL_BINS) + 0.5) * (_LEVEL_TOP / _LEVEL_BINS)
-        mean = float(np.average(levels, weights=self.levels))
-        deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=self.levels)))
-        noise, wide = (_noise(self.lags[sigma]) for sigma in (FINE, WIDE))
-        return Calibration(shift, noise, wide, mean, max(deviation, 1e-3), float(self.clipped.sum() / max(total, 1)))
-
-
-def _noise(counts: Int64) -> float:
-    """Standard deviation of R from the median of its lagged differences (which are wider by the root of 2)."""
-    if not counts.sum():
-        return 0.0
-    middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
-    return (middle + 0.5) * 16.0 / len(counts) * 1.4826 / math.sqrt(2)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """`shift`: nepers that the dates differ by without change. `noise`, `wide_noise`: standard deviation of the
-    log-ratio in its two smoothings. `mean`, `deviation`: of ln(amplitude + 1). `clipped`: share black in both dates."""
-
-    shift: float
-    noise: float
-    wide_noise: float
-    mean: float
-    deviation: float
-    clipped: float
-
-    @property
-    def decibel(self) -> float:
-        return 20 / math.log(10) * self.shift
-
-    @property
-    def looks(self) -> float:
-        """Equivalent looks of both dates, were their speckle independent by pixel and the land without texture.
-
-        The variance of a log-amplitude ratio of L looks is 1/(2 L) (large L); FINE averages 4 pi FINE^2 pixels."""
-        return 1 / (2 * max(self.noise, 1e-3) ** 2 * 4 * math.pi * FINE**2)
-
-    def remarks(self) -> list[str]:
-        """What a user should know about the calibration of the dates."""
-        if abs(self.decibel) < 1:
-            return []
-        word = "brighter" if self.decibel > 0 else "darker"
-        return [
-            f"The second date is {abs(self.decibel):.1f} dB {word} almost everywhere. That counts as calibration, not "
-            "as change, and was taken out; check the calibration of both dates."
-        ]
-
-    def aligned(self, after: Float32) -> Float32:
-        """The second date without the shift."""
-        moved: Float32 = np.maximum((after + 1) * np.float32(math.exp(-self.shift)) - 1, np.float32(0))
-        return moved
-
-    def strength(self, before: Float32, after: Float32, sigma: float = FINE) -> Float32:
-        """|R| of (H, W) amplitudes, nepers."""
-        strength: Float32 = np.abs(log_ratio(before, after, sigma) - np.float32(self.shift))
-        return strength
-
-    def normalised(self, before: Float32, after: Float32) -> Float32:
-        """(2, H, W): ln(amplitude + 1) of the aligned dates, mean 0 and deviation 1 over the scene."""
-        images = np.stack([before, self.aligned(after)])
-        return ((np.log1p(images) - self.mean) / self.deviation).astype(np.float32)
 
 
 def floor_of(noise: float, rate: float) -> float:

@@ -1,4 +1,4 @@
-"""The network and the losses of the default recipe: LANTNet made fully convolutional (our choice of sizes).
+"""The network of the default recipe: LANTNet made fully convolutional (our choice of sizes).
 
 The published network decides 7 x 7 patches one by one; this one gives every pixel of an image its decision from the
 same 7 x 7 pixels in one pass. Layer attention works pixel by pixel, its similarities scaled as in transformers:
@@ -10,39 +10,22 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 LAYERS = 3
 """3 x 3 convolutions, so pixels of context to every side."""
 
 
 @dataclass(frozen=True)
-class NetworkStage:
+class PixelNetwork:
     """width: channels of a layer. attention: "scaled", "published" (unscaled), or "none" (the last layer alone)."""
 
     width: int = 16
     attention: Literal["scaled", "published", "none"] = "scaled"
+    pixels_at_once: int = 32_768
+    """Per forward pass: what lies between the layers then fits the processor's cache, which is 7 times faster."""
 
     def build(self, channels: int) -> nn.Module:
         return PixelLANTNet(channels, self.width, self.attention)
-
-
-@dataclass(frozen=True)
-class LossStage:
-    """cross_entropy: its share; the rest is the mean absolute error, which wrong labels cannot steer.
-    .1 is the published noise-tolerant loss, 1 plain cross-entropy."""
-
-    cross_entropy: float = 0.1
-
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Mean over the pixels (B, H, W) by weight; a batch without weight costs nothing. Targets lie in 0..1."""
-        total = weight.sum().clamp_min(1)
-        entropy = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum") / total
-        if self.cross_entropy >= 1:
-            return entropy
-        probability = logits.sigmoid()
-        wrong = target * (1 - probability) + (1 - target) * probability
-        return self.cross_entropy * entropy + (1 - self.cross_entropy) * (2 * wrong * weight).sum() / total
 
 
 class PixelLANTNet(nn.Module):
@@ -68,25 +51,30 @@ class PixelLANTNet(nn.Module):
         return logits
 
     def _attended(self, layers: list[Tensor]) -> Tensor:
-        """Layer attention of the paper (section II-B) at every pixel: softmax(rowmax(S) - S) R + G."""
-        group = torch.stack(layers, dim=1)
-        weighted = self.weight[:, None, None, None] * group
-        similar = (weighted[:, :, None] * weighted[:, None]).sum(dim=3) / self.scale
-        attention = (similar.amax(dim=2, keepdim=True) - similar).softmax(dim=2)
-        mixed = (attention[:, :, :, None] * weighted[:, None]).sum(dim=2) + group
-        return mixed.flatten(1, 2)
+        """Layer attention of the paper (section II-B) at every pixel: softmax(rowmax(S) - S) R + G.
+
+        Layer by layer, for a stack of all pairs would take most of the training's time."""
+        weighted = [weight * layer for weight, layer in zip(self.weight, layers, strict=True)]
+        mixed = []
+        for own, layer in zip(weighted, layers, strict=True):
+            similar = torch.cat([(own * other).sum(dim=1, keepdim=True) for other in weighted], dim=1) / self.scale
+            attention = (similar.amax(dim=1, keepdim=True) - similar).softmax(dim=1)
+            for number, other in enumerate(weighted):
+                layer = layer + attention[:, number : number + 1] * other
+            mixed.append(layer)
+        return torch.cat(mixed, dim=1)
 
 
 class Ensemble(nn.Module):
-    """The mean of the logits of several networks, each less its own offset."""
+    """The mean of the logits of several networks, each less its own offset, divided by a temperature."""
 
-    def __init__(self, members: list[nn.Module], offsets: list[float]) -> None:
+    def __init__(self, members: list[nn.Module], offsets: list[float], temperature: float) -> None:
         super().__init__()
-        self.members, self.offsets = nn.ModuleList(members), offsets
+        self.members, self.offsets, self.temperature = nn.ModuleList(members), offsets, temperature
 
     def forward(self, images: Tensor) -> Tensor:
         logits = [member(images) - offset for member, offset in zip(self.members, self.offsets, strict=True)]
-        return torch.stack(logits).mean(dim=0)
+        return torch.stack(logits).mean(dim=0) / self.temperature
 
 
 def _middle(layer: Tensor, like: Tensor) -> Tensor:

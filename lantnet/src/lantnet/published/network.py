@@ -1,8 +1,9 @@
-"""The published network: a layer attention network on 7x7 patches, and its noise-tolerant loss."""
+"""The published network: a layer attention network on 7 x 7 patches (arXiv 2208.04481, section II-B)."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 PATCH = 7
 RADIUS = PATCH // 2
@@ -57,14 +58,32 @@ class LANTNet(nn.Module):
         return logits
 
 
-def noise_tolerant_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """.1 * cross-entropy + .9 * mean absolute error of the probabilities (paper, section II-C).
+class PatchByPatch(nn.Module):
+    """A network of 7 x 7 patches on images: (B, C, H, W) -> (B, 1, H - 6, W - 6) logits of change."""
 
-    logits (B, 2), labels (B,) of 0 or 1; a scalar. A wrong label costs at most 2 in the second part,
-    however sure the network is, so single wrong labels do not steer the training.
-    """
-    probability_of_label = logits.softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
-    return 0.1 * F.cross_entropy(logits, labels) + 0.9 * (2 - 2 * probability_of_label).mean()
+    def __init__(self, network: LANTNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        around = images.unfold(2, PATCH, 1).unfold(3, PATCH, 1)
+        batch, channels, height, width = around.shape[:4]
+        patches = around.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, PATCH, PATCH)
+        logits: Tensor = self.network(patches)
+        return (logits[:, 1] - logits[:, 0]).view(batch, 1, height, width)
+
+
+@dataclass(frozen=True)
+class PatchNetwork:
+    """The published network as a stage of a recipe."""
+
+    pixels_at_once: int = 4096
+    """Per forward pass: 4096 x 7 x 7 x 128 channels are 100 MB."""
+
+    def build(self, channels: int) -> nn.Module:
+        if channels != CHANNELS:
+            raise ValueError(f"the published network sees {CHANNELS} channels, not {channels}")
+        return PatchByPatch(LANTNet())
 
 
 def _block(inputs: int, outputs: int, size: int, *, bias: bool = True) -> nn.Sequential:

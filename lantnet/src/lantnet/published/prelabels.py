@@ -1,16 +1,12 @@
-"""Noisy labels without truth: the difference image and its hierarchical fuzzy c-means (arXiv 2208.04481, section II-A).
-
-The clustering sees a histogram only. The difference image has one value a pixel, so the histogram carries
-everything that fuzzy c-means needs, at any scene size, and windows of a scene simply add up.
-"""
+"""Noisy labels without truth: difference image, hierarchical fuzzy c-means (arXiv 2208.04481, section II-A)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lantnet.methods.histograms import bin_centres, fuzzy_c_means
+from lantnet.published.clustering import fuzzy_c_means
 from lantnet.published.srad import srad
-from lantnet.types import Float32, Float64, Int64, Labels
+from lantnet.types import Float32, Float64, Labels
 
 UNCHANGED, UNCERTAIN, CHANGED = 0, 1, 2
 
@@ -38,25 +34,26 @@ class PreLabels:
         return labels
 
 
-def hierarchical_clustering(counts: Int64) -> PreLabels:
-    """Two rounds of fuzzy c-means on the histogram of a difference image.
+def hierarchical_clustering(values: Float32) -> PreLabels:
+    """Two rounds of fuzzy c-means on the pixels (N,) of a difference image, in the order of its rows; NaN is no data.
 
-    Two clusters give T, the size of the smaller one. Five clusters are then walked from the highest mean
-    down, counting pixels: the first is changed, and so are the next while the count stays below T/1.10;
-    uncertain while it stays below 1.25 T (one cluster at least); unchanged after that.
-    Sizes are counted on the histogram's bins: a cluster border inside a bin moves a count by a few pixels.
+    Two clusters give T, the size of the smaller one. Five clusters are then walked from the highest mean down, counting
+    pixels: the first is changed, and so are the next while the count stays below T/1.10; uncertain while it stays below
+    1.25 T (one cluster at least); unchanged after that. An empty cluster counts as the highest (as published: its mean
+    is NaN).
     """
-    values = bin_centres()
-    split = _borders(fuzzy_c_means(counts, 2))
-    upper = int(counts[values >= split[0]].sum())
-    smaller = min(upper, int(counts.sum()) - upper)
+    split = _borders(fuzzy_c_means(values, 2))
+    upper = int((values >= split[0]).sum())
+    smaller = min(upper, int((values < split[0]).sum()))
     low, high = round(smaller / 1.10), round(smaller * 1.25)
-    borders = _borders(fuzzy_c_means(counts, 5))
-    changed_from = unchanged_below = borders[3]
+    bottoms = [float(np.nanmin(values)), *_borders(fuzzy_c_means(values, 5))]
+    counts = [int((values >= bottom).sum()) for bottom in bottoms]
+    sizes = np.diff([*counts[::-1]], prepend=0)
+    walked = [bottom for bottom, size in zip(bottoms[::-1], sizes, strict=True) if size]
+    changed_from = unchanged_below = float(np.nanmax(values)) + 1 if len(walked) < len(bottoms) else walked.pop(0)
     uncertain_seen = False
-    for rank in (3, 2, 1, 0):
-        bottom = borders[rank - 1] if rank else 0.0
-        count = int(counts[values >= bottom].sum())
+    for bottom in walked:
+        count = int((values >= bottom).sum())
         if count < low:
             changed_from = unchanged_below = bottom
         elif count < high or not uncertain_seen:

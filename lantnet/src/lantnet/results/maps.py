@@ -1,15 +1,11 @@
 """The result of a scene while it is being made: probability and direction by window, then the cleaned mask."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lantnet.results.cleanup import find_regions
-from lantnet.scene.georeference import Georeference
 from lantnet.scene.scene import Track
 from lantnet.scene.windows import Window, strips
 from lantnet.types import Float32, Labels, Mask
@@ -59,62 +55,6 @@ class MemoryMaps:
         return self.directions[window.slices]
 
 
-class RasterMaps:
-    """All maps as GeoTIFF files in a folder, so that memory does not grow with the scene.
-
-    A file is written first and read afterwards; the first reading closes it for writing.
-    """
-
-    def __init__(self, folder: Path, height: int, width: int, georeference: Georeference | None) -> None:
-        self.height, self.width = height, width
-        self._folder, self._georeference = folder, georeference
-        self._stack = ExitStack()
-        self._writers: dict[str, Any] = {}
-        self._readers: dict[str, Any] = {}
-
-    def __enter__(self) -> "RasterMaps":
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._stack.close()
-
-    def put(self, window: Window, probability: Float32, draft: Labels) -> None:
-        self._write("probability", "float32", np.nan, window, probability)
-        self._write("draft", "uint8", NO_DATA, window, draft)
-
-    def probability(self, window: Window) -> Float32:
-        return self._read("probability", window)
-
-    def draft(self, window: Window) -> Labels:
-        return self._read("draft", window)
-
-    def put_direction(self, window: Window, direction: Labels) -> None:
-        self._write("direction", "uint8", NO_DATA, window, direction)
-        mask = np.where(direction == NO_DATA, NO_DATA, direction != UNCHANGED).astype(np.uint8)
-        self._write("mask", "uint8", NO_DATA, window, mask)
-
-    def direction(self, window: Window) -> Labels:
-        return self._read("direction", window)
-
-    def finish(self) -> None:
-        """Close what was written and drop the draft."""
-        self._stack.close()
-        (self._folder / "draft.tif").unlink(missing_ok=True)
-
-    def _write(self, name: str, dtype: str, nodata: float, window: Window, values: NDArray[Any]) -> None:
-        if name not in self._writers:
-            writing = _geotiff(self._folder / f"{name}.tif", self, dtype, nodata, self._georeference)
-            self._writers[name] = self._stack.enter_context(writing)
-        self._writers[name].write(values, 1, window=window.slices)
-
-    def _read(self, name: str, window: Window) -> NDArray[Any]:
-        if name not in self._readers:
-            self._writers[name].close()
-            self._readers[name] = self._stack.enter_context(_reading(self._folder / f"{name}.tif"))
-        values: NDArray[Any] = self._readers[name].read(1, window=window.slices)
-        return values
-
-
 def draft_direction(log_ratio: Float32, valid: Mask) -> Labels:
     """BRIGHTER where the smoothed ln(after/before) is above 0, else DARKER; NO_DATA where not valid."""
     direction = np.where(log_ratio > 0, BRIGHTER, DARKER).astype(np.uint8)
@@ -134,23 +74,3 @@ def clean(maps: Maps, *, threshold: float, smallest: int, track: Track) -> None:
         kept = regions.erase_small(number, mask, smallest)
         draft = maps.draft(strip)
         maps.put_direction(strip, np.where(kept | (draft == NO_DATA), draft, UNCHANGED).astype(np.uint8))
-
-
-def _geotiff(path: Path, maps: Maps, dtype: str, nodata: float, placed: Georeference | None) -> Any:
-    import rasterio
-    from rasterio.transform import Affine
-
-    profile: dict[str, Any] = {
-        "driver": "GTiff", "height": maps.height, "width": maps.width, "count": 1, "dtype": dtype,
-        "nodata": nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK,
-        "compress": "deflate", "zlevel": 1, "bigtiff": "if_safer",
-    }  # fmt: skip
-    if placed is not None:
-        profile |= {"crs": placed.crs, "transform": Affine(*placed.transform)}
-    return rasterio.open(path, "w", **profile)
-
-
-def _reading(path: Path) -> Any:
-    import rasterio
-
-    return rasterio.open(path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from lantnet import __version__
 from lantnet.detection import Options, Outcome
+from lantnet.scene.areas import middle_area
 
 
 def run_report(outcome: Outcome, options: Options) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def run_report(outcome: Outcome, options: Options) -> dict[str, Any]:
     scene = outcome.scene
     changed = outcome.counts["brighter"] + outcome.counts["darker"]
     placed = scene.georeference
-    area = placed.pixel_area(scene.height, scene.width) if placed else None
+    area = middle_area(scene.height, scene.width, placed) if placed else None
     return {
         "before": scene.before.name,
         "after": scene.after.name,
@@ -31,6 +32,7 @@ def run_report(outcome: Outcome, options: Options) -> dict[str, Any]:
             "darker_pixels": outcome.counts["darker"],
             "no_data_pixels": outcome.counts["no_data"],
         },
+        "checks": outcome.checks,
         "learning": outcome.record,
         "notes": outcome.notes,
         "seconds": outcome.seconds,

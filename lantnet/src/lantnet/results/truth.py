@@ -6,18 +6,18 @@ import numpy as np
 
 from lantnet.errors import InputError
 from lantnet.results.metrics import Scores, evaluate
-from lantnet.scene.bands import gdal, open_band
+from lantnet.scene.names import open_source
 from lantnet.scene.windows import Window
 from lantnet.types import Mask
 
 
-def read_truth(path: Path, *, band: int | None = None) -> tuple[Mask, Mask, list[str]]:
+def read_truth(path: str | Path, *, band: int | None = None) -> tuple[Mask, Mask, list[str]]:
     """A mask or truth as (changed, valid), both (H, W), and remarks.
 
     0 is unchanged. Where 1 is the greatest value 1 is changed, otherwise everything above 127 is.
     """
-    with gdal(), open_band(path, band=band) as opened:
-        values, valid = opened.read(Window(0, 0, opened.height, opened.width))
+    source = open_source(path, band=band)
+    values, valid = source.read(Window(0, 0, source.height, source.width))
     seen = np.unique(values[valid])
     if not seen.size:
         raise InputError(f"a mask must hold data; {path} has none.")
@@ -33,7 +33,7 @@ def read_truth(path: Path, *, band: int | None = None) -> tuple[Mask, Mask, list
     return values > 127, valid, [remark] if between else []
 
 
-def evaluate_files(mask: Path, truth: Path) -> tuple[Scores, list[str]]:
+def evaluate_files(mask: str | Path, truth: str | Path) -> tuple[Scores, list[str]]:
     """Scores of a mask file against a truth file, on the pixels that hold data in both."""
     found, found_valid, remarks = read_truth(mask)
     wanted, wanted_valid, more = read_truth(truth)

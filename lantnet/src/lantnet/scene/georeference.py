@@ -18,51 +18,21 @@ class Georeference:
         a, b, c, d, e, f = self.transform
         return a * column + b * row + c, d * column + e * row + f
 
-    def pixel_area(self, height: int, width: int) -> float | None:
-        """Square metres of a pixel (for longitude and latitude: of the one in the middle); None without a CRS."""
+    def moved(self, rows: float, columns: float) -> "Georeference":
+        """The grid whose pixels lie `rows` down and `columns` right of these."""
         a, b, _, d, e, _ = self.transform
-        metres = metres_per_unit(self.crs)
-        if metres is not None:
-            return abs(a * e - b * d) * metres**2
-        if self.crs is None:
-            return None
-        row, column = height // 2, width // 2
-        corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
-        return ring_area(equal_area([self.point(*corner) for corner in corners], self.crs))
+        x, y = self.point(columns, rows)
+        return Georeference(self.crs, (a, b, x, d, e, y))
 
 
-def metres_per_unit(crs: str | None) -> float | None:
-    """Of a projected CRS; None for longitude and latitude, or without a CRS."""
-    from rasterio.crs import CRS
+@dataclass(frozen=True)
+class Grid:
+    """Pixels on the ground: where, and how many."""
 
-    if crs is None:
-        return None
-    parsed = CRS.from_wkt(crs)
-    return float(parsed.linear_units_factor[1]) if parsed.is_projected else None
-
-
-def equal_area(points: list[tuple[float, float]], crs: str) -> list[tuple[float, float]]:
-    """Longitude and latitude in the cylindrical equal-area projection EPSG:6933, metres: areas are exact there,
-    and the edges of pixels, being parallels and meridians, stay straight."""
-    from rasterio.warp import transform
-
-    x, y = transform(crs, "EPSG:6933", [point[0] for point in points], [point[1] for point in points])
-    return list(zip(x, y, strict=True))
-
-
-def ring_area(points: list[tuple[float, float]]) -> float:
-    """Area within a ring of corners, by the shoelace formula; the ring may repeat its first corner."""
-    following = points[1:] + points[:1]
-    x0, y0 = points[0]
-    return (
-        abs(
-            sum(
-                (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-                for (x1, y1), (x2, y2) in zip(points, following, strict=True)
-            )
-        )
-        / 2
-    )
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    height: int
+    width: int
 
 
 def georeference_of(dataset: Any, name: str) -> Georeference | None:
@@ -74,8 +44,8 @@ def georeference_of(dataset: Any, name: str) -> Georeference | None:
             "lie on each other. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain "
             "Correction; or pyroSAR; or order an RTC product), then run this again."
         )
-    if not placed and dataset.crs is None:
-        return None
+    if not placed:
+        return None  # also where the file names a system: it does not say where in it
     crs = dataset.crs.to_wkt() if dataset.crs else None
     return Georeference(crs, tuple(dataset.transform)[:6])
 
@@ -138,7 +108,7 @@ def _how_to_align(before: Any) -> str:
     x1, y1 = before.georeference.point(before.width, before.height)
     left, right, bottom, top = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
     return (
-        "Resample the second image to the first: gdalwarp -r bilinear "
+        "Say --align to resample the second image to the first on the fly, or write it: gdalwarp -r bilinear "
         f"-t_srs {_short(before.georeference.crs)} -te {left:.10g} {bottom:.10g} {right:.10g} {top:.10g} "
         f"-ts {before.width} {before.height} AFTER.tif ALIGNED.tif"
     )

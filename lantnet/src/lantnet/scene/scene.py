@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from lantnet.errors import InputError
-from lantnet.scene.bands import Band
+from lantnet.execution.executors import Executor, Serial
+from lantnet.scene.frame import Frame
 from lantnet.scene.georeference import Georeference, check_same_grid
 from lantnet.scene.scale import (
     TYPICAL_AMPLITUDE,
@@ -15,11 +17,14 @@ from lantnet.scene.scale import (
     amplitude,
     amplitude_histogram,
     detect_scale,
+    explained,
+    frames,
     measured,
     median_amplitude,
 )
+from lantnet.scene.source import Source
 from lantnet.scene.windows import Window, tiles
-from lantnet.types import Float32, Mask
+from lantnet.types import Float32, Int64, Mask
 
 SMALLEST = 16
 """Pixels a side: below that the neighbourhoods of the method hold nothing but border."""
@@ -43,15 +48,19 @@ class View:
 class Scene:
     """Reads windows of both images, converted to amplitude times `factor`."""
 
-    before: Band
-    after: Band
+    before: Source
+    after: Source
     scale: Scale
     scale_source: str
     factor: float
     median: float
     """Of the amplitudes of both dates together, times the factor: what stands in for missing pixels."""
     valid_pixels: int
+    framed: tuple[bool, bool] = (False, False)
+    """Whether exactly 0 dB is the frame of the first and of the second image."""
     notes: list[str] = field(default_factory=list)
+    frame: Frame | None = None
+    """Border noise, which counts as no data."""
 
     @property
     def height(self) -> int:
@@ -68,15 +77,21 @@ class Scene:
     def read(self, window: Window) -> View:
         """Amplitudes of a window. Gaps are filled from within FILL pixels, beyond that with the scene's median
         in both dates alike, so that they show no change; ask for FILL pixels of halo more than you need."""
-        (before, here), (after, there) = (self._amplitude(band, window) for band in (self.before, self.after))
+        (before, here), (after, there) = self.amplitudes(window)
         valid = here & there
+        if self.frame is not None:
+            valid &= self.frame.inside(window)
         return View(self._filled(before, valid), self._filled(after, valid), valid)
 
-    def _amplitude(self, band: Band, window: Window) -> tuple[Float32, Mask]:
-        values, valid = band.read(window)
-        valid &= measured(values, self.scale)
-        values = np.where(valid, values, np.float32(0))
-        return amplitude(values, self.scale) * np.float32(self.factor), valid
+    def amplitudes(self, window: Window) -> list[tuple[Float32, Mask]]:
+        """Amplitude times the factor and where it was measured, of both dates."""
+        found = []
+        for source, framed in zip((self.before, self.after), self.framed, strict=True):
+            values, valid = source.read(window)
+            valid &= measured(values, self.scale, framed=framed)
+            values = np.where(valid, values, np.float32(0))
+            found.append((amplitude(values, self.scale) * np.float32(self.factor), valid))
+        return found
 
     def _filled(self, values: Float32, valid: Mask) -> Float32:
         if valid.all():
@@ -99,8 +114,10 @@ def _neighbours(values: Float32) -> Float32:
     return total
 
 
-def open_scene(before: Band, after: Band, *, scale: Scale | None, tile: int, track: Track) -> Scene:
-    """Check that two bands can be compared, settle their scale, and survey their values in one or two passes."""
+def open_scene(
+    before: Source, after: Source, *, scale: Scale | None, tile: int, track: Track, executor: Executor | None = None
+) -> Scene:
+    """Check that two images can be compared, settle their scale, and survey their values in one or two passes."""
     check_same_grid(before, after)
     height, width = before.height, before.width
     if min(height, width) < SMALLEST:
@@ -108,51 +125,88 @@ def open_scene(before: Band, after: Band, *, scale: Scale | None, tile: int, tra
             f"images must be at least {SMALLEST} x {SMALLEST} pixels; these are {width} x {height} (width x height)."
         )
     walk = tiles(height, width, tile)
-    source = "declared"
-    if scale is None:
-        scale, source = _detected(before, after, walk, track), "detected"
-    scene = Scene(before, after, scale, source, 1.0, 0.0, 0)
+    executor = executor or Serial()
+    settled = _settled(before, after, scale, walk, track, executor)
+    scene = Scene(before, after, settled.scale, settled.source, 1.0, 0.0, 0, settled.framed, settled.notes)
     counts = np.zeros(1, dtype=np.int64)
-    zeros = [0, 0]
-    for window in track(walk, "survey"):
-        (first, here), (second, there) = (scene._amplitude(band, window) for band in (before, after))
-        valid = here & there
-        scene.valid_pixels += int(valid.sum())
-        counts = counts + amplitude_histogram(first[valid]) + amplitude_histogram(second[valid])
-        zeros[0] += int((valid & (first == 0)).sum())
-        zeros[1] += int((valid & (second == 0)).sum())
+    zeros = np.zeros(2, dtype=np.int64)
+    surveys = executor.each(partial(_survey, scene), walk)
+    for _, (valid_pixels, levels, dark) in zip(track(walk, "survey"), surveys, strict=True):
+        scene.valid_pixels += valid_pixels
+        counts, zeros = counts + levels, zeros + dark
     if not scene.valid_pixels:
         raise InputError(
-            f"no pixel holds data in both {before.name} and {after.name} (scale {scale}). Check the files, the "
+            f"no pixel holds data in both {before.name} and {after.name} (scale {scene.scale}). Check the files, the "
             "nodata value and whether the two overlap."
         )
     scene.median = median_amplitude(counts)
-    if scale is not Scale.EIGHT_BIT and scene.median > 0:
+    if scene.scale is not Scale.EIGHT_BIT and scene.median > 0:
         scene.factor = TYPICAL_AMPLITUDE / scene.median
         scene.median = TYPICAL_AMPLITUDE
     scene.notes += _remarks(scene, zeros)
     return scene
 
 
-def _detected(before: Band, after: Band, walk: list[Window], track: Track) -> Scale:
-    found = []
-    for band in (before, after):
-        look = Look()
-        if band.dtype not in ("uint8", "bool"):
-            for window in track(walk, "scale"):
-                look.add(*band.read(window))
-            if not look.valid:
-                raise InputError(f"{band.name} holds no data: every pixel is nodata or not a finite number.")
-        found.append(detect_scale(band.dtype, look, band.name))
+def _survey(scene: Scene, window: Window) -> tuple[int, Int64, Int64]:
+    """Pixels measured in both dates of a window, their amplitudes' histogram, and how many are 0 in each date."""
+    (first, here), (second, there) = scene.amplitudes(window)
+    valid = here & there
+    dark = np.array([int((valid & (image == 0)).sum()) for image in (first, second)])
+    return int(valid.sum()), amplitude_histogram(first[valid]) + amplitude_histogram(second[valid]), dark
+
+
+@dataclass(frozen=True)
+class _Settled:
+    scale: Scale
+    source: str
+    framed: tuple[bool, bool]
+    notes: list[str]
+
+
+def _settled(
+    before: Source, after: Source, scale: Scale | None, walk: list[Window], track: Track, executor: Executor
+) -> _Settled:
+    """The scale of both images: as said, as their files say, or as their values tell."""
+    pair = (before, after)
+    if scale not in (None, Scale.DECIBEL):
+        return _Settled(scale, "declared", (False, False), [])
+    looks = [_look(source, walk, track, executor) for source in pair]
+    found, notes = [], []
+    for source, look in zip(pair, looks, strict=True):
+        found.append(scale or source.declared or detect_scale(source.dtype, look, source.name))
+        if not scale and not source.declared:
+            notes += explained(found[-1], source.name)
     if found[0] is not found[1]:
         raise InputError(
             f"both images must be on one scale; {before.name} looks like {found[0]}, {after.name} like {found[1]}. "
             "Convert one, or declare the scale of both with --scale."
         )
-    return found[0]
+    for source, look in zip(pair, looks, strict=True):
+        notes += frames(found[0], look, source.name)
+    framed = tuple(found[0] is Scale.DECIBEL and look.framed for look in looks)
+    origin = "declared" if scale else "as the files say" if before.declared and after.declared else "detected"
+    return _Settled(found[0], origin, (framed[0], framed[1]), notes)
 
 
-def _remarks(scene: Scene, zeros: list[int]) -> list[str]:
+def _look(source: Source, walk: list[Window], track: Track, executor: Executor) -> Look:
+    look = Look()
+    if source.dtype in ("uint8", "bool"):
+        return look
+    parts = executor.each(partial(_look_at, source), walk)
+    for _, part in zip(track(walk, "scale"), parts, strict=True):
+        look.join(part)
+    if not look.valid:
+        raise InputError(f"{source.name} holds no data: every pixel is nodata or not a finite number.")
+    return look
+
+
+def _look_at(source: Source, window: Window) -> Look:
+    look = Look()
+    look.add(*source.read(window))
+    return look
+
+
+def _remarks(scene: Scene, zeros: Int64) -> list[str]:
     total = scene.height * scene.width
     notes = []
     if scene.valid_pixels < total:

@@ -14,6 +14,9 @@ from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 from reeltune.video.resize import FrameSize
 
+# The kinds of layers, by transformers' names, whose state of a prompt completions can go on from.
+SERVED_KINDS = frozenset({"full_attention", "linear_attention"})
+
 
 class Family(ABC):
     """Turns a clip into what the tower takes, the text that stands for it, and the positions of the prompt.
@@ -26,6 +29,8 @@ class Family(ABC):
     # What the chat template is given for a video, and the text it writes in its place.
     content_type: ClassVar[str] = "video"
     placeholder: ClassVar[str]
+    # In place of the tokenizer's own chat template, where that does not know videos.
+    chat_template: ClassVar[str | None] = None
     # Tokens that stand for video, by name: never sampled, never in an answer.
     vision_tokens: ClassVar[tuple[str, ...]]
     # Which tokens of a prompt see which. Only "causal" is served today.
@@ -108,10 +113,10 @@ class Family(ABC):
     def refuse_inseparable(self, text_config: Any, path: Path) -> None:
         """InputError for a language model in which attention alone does not keep completions of a prompt apart."""
         kinds = set(getattr(text_config, "layer_types", None) or ["full_attention"])
-        if other := sorted(kinds - {"full_attention"}):
+        if other := sorted(kinds - SERVED_KINDS):
             raise InputError(
-                f"{path}: layers of kind {other} cannot keep completions of a shared prompt apart; only full "
-                "attention can. Use a model with full attention in every layer"
+                f"{path}: layers of kind {other} cannot keep completions of a shared prompt apart; layers of kind "
+                f"{sorted(SERVED_KINDS)} can. Use a model that has no others"
             )
         if self.visibility != "causal":
             raise InputError(f"{path}: {type(self).__name__} has {self.visibility} attention; only causal is served")

@@ -1,7 +1,8 @@
 """Attention of many completions over prompts that stand once in a row, without any mask.
 
 `enable` puts one function in front of a language model's attention. Calls without `shared` go where they went
-before. With it, `shared.attend` decides who sees whom: `RowAttention` and `OverPrompts` here for the learner and the
+before. With it, `shared.attend` decides who sees whom, and `shared.recur` who goes on from which state in layers that
+have a recurrent state instead of keys (`recurrent.py`): `RowAttention` and `OverPrompts` here for the learner and the
 prefill, `Decoder` in `decoding.py` for single tokens. As an argument it passes through stock transformers, and
 through the recomputed layers of gradient checkpointing.
 
@@ -18,15 +19,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
-from reeltune.models._transformers import flash_on_cpu, flash_on_cpu_backward, put_in_front_of_attention
+from reeltune.models._transformers import has_flash_on_cuda, put_in_front_of_attention
+from reeltune.models.shared_prefix.flash_cpu import CPU
+from reeltune.models.shared_prefix.flash_cuda import CUDA
+from reeltune.models.shared_prefix.layout import Padding, spans
+from reeltune.models.shared_prefix.provider import Provider, attend_over_row
+from reeltune.models.shared_prefix.recurrent import RecurrentLayer, Tokens, over_completions, over_prompts
+from reeltune.models.types import KeysValues, LayerState, Recurrent
 
-# For each layer and each prompt: keys and values [K, P, D].
-PromptCache = list[list[tuple[Tensor, Tensor]]]
+# For each layer what each prompt left there.
+PromptCache = list[Sequence[LayerState]]
 
 
 class SharedAttention(Protocol):
+    """One pass over a row: what its tokens go on from in a layer of each kind."""
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """[R, H, L, D], [R, K, L, D] twice -> [R, L, H, D]."""
+        ...
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        """What `layer` makes of the row's tokens, [R, L, value heads, value size]."""
         ...
 
 
@@ -71,22 +84,34 @@ class RowAttention:
     completions: Sequence[Sequence[int]]
 
     def __post_init__(self) -> None:
-        self.prompt_spans = _spans(0, self.prompts)
+        self.prompt_spans = spans(0, self.prompts)
         self.prompt_tokens = sum(self.prompts)
         self.completion_tokens = sum(map(sum, self.completions))
         lengths = [length for group in self.completions for length in group if length]
         self.padding = Padding(lengths) if lengths else None
+        self.memo: dict[Any, Any] = {}
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        if query.device.type == "cpu":
-            output: Tensor = _RowFlash.apply(query, key, value, self, scale)  # type: ignore[no-untyped-call]
-            return output
-        return joined_keys_attention(self, query, key, value, scale)
+        provider = provider_for(query)
+        if provider is None:
+            return joined_keys_attention(self, query, key, value, scale)
+        return attend_over_row(provider, self, query, key, value, scale)
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        return self.recur_from(layer, tokens)[0]
+
+    def recur_from(self, layer: RecurrentLayer, tokens: Tokens) -> tuple[Tensor, list[Recurrent]]:
+        """What `recur` gives, and the state that each prompt leaves."""
+        outputs, states = over_prompts(layer, tokens, self.prompt_spans)
+        if self.padding:
+            own = tokens.at(slice(self.prompt_tokens, None))
+            outputs.append(over_completions(layer, own, states, self.completions, self.padding))
+        return torch.cat(outputs, dim=1), states
 
     def pairs(self, missing: int) -> list[tuple[slice, slice]]:
         """For each prompt that has completions: where its keys stand, and where its completions' queries do."""
-        spans = _spans(self.prompt_tokens - missing, [sum(lengths) for lengths in self.completions])
-        return [pair for pair in zip(self.prompt_spans, spans, strict=True) if pair[1].start < pair[1].stop]
+        queries = spans(self.prompt_tokens - missing, [sum(lengths) for lengths in self.completions])
+        return [pair for pair in zip(self.prompt_spans, queries, strict=True) if pair[1].start < pair[1].stop]
 
     def of_completions(self, row: Tensor) -> Tensor:
         """[1, heads, L, ...] -> the part [heads, tokens, ...] of the completions, which end every row."""
@@ -104,143 +129,54 @@ class RowAttention:
 
 @dataclass
 class Recording:
-    """A row whose `cache` gains the prompts' keys and values of every layer."""
+    """A row whose `cache` gains what the prompts leave in every layer."""
 
     # Kept apart from the row: every layer's graph holds the row, and would hold the keys of the layers after it.
     row: RowAttention
     cache: PromptCache
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        self.cache.append([(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
+        self.cache.append([KeysValues(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
         return self.row.attend(layer, query, key, value, scale)
+
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        output, states = self.row.recur_from(layer, tokens)
+        self.cache.append(states)
+        return output
 
     def without(self, dropped: Sequence[int]) -> "Recording":
         return Recording(self.row.without(dropped), self.cache)
 
 
 class OverPrompts:
-    """A row of completions alone, over prompts whose keys and values of every layer are known, in a graph or not."""
+    """A row of completions alone, over prompts whose state in every layer is known, in a graph or not."""
 
     def __init__(self, prompts: PromptCache, completions: Sequence[Sequence[int]]) -> None:
         self.prompts = prompts
         self.completions = completions
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        prompts = self.prompts[layer]
+        prompts: Any = self.prompts[layer]
         # A routed model keeps other numbers of tokens in each layer.
         row = RowAttention([key.shape[1] for key, _ in prompts], self.completions)
         key = torch.cat([*(key for key, _ in prompts), key[0]], dim=1)[None]
         value = torch.cat([*(value for _, value in prompts), value[0]], dim=1)[None]
         return row.attend(layer, query, key, value, scale)
 
-
-class Padding:
-    """Completions of several lengths, one after the other, as rows of equal width and back."""
-
-    def __init__(self, lengths: Sequence[int]) -> None:
-        self.rows = len(lengths)
-        self.width = max(lengths)
-        self.slots: Tensor | None = None
-        if min(lengths) < self.width:
-            sizes = torch.tensor(lengths)
-            place = torch.arange(self.width)
-            starts = sizes.cumsum(0) - sizes
-            # Filled places repeat the row's last token: causal attention keeps them from everyone before.
-            self.slots = (starts[:, None] + torch.minimum(place, sizes[:, None] - 1)).flatten()
-            self.real = (place < sizes[:, None]).flatten().nonzero()[:, 0]
-
-    def split(self, tokens: Tensor) -> Tensor:
-        """[heads, tokens, ...] -> [R, heads, C, ...]."""
-        if self.slots is not None:
-            tokens = tokens.index_select(1, self.slots.to(tokens.device))
-        rows: Tensor = tokens.unflatten(1, (self.rows, self.width))
-        return rows.transpose(0, 1)
-
-    def join(self, rows: Tensor) -> Tensor:
-        """[R, heads, C, ...] -> [heads, tokens, ...]."""
-        tokens = rows.transpose(0, 1).flatten(1, 2)
-        return tokens if self.slots is None else tokens.index_select(1, self.real.to(tokens.device))
-
-    def without_filled(self, rows: Tensor) -> Tensor:
-        """`rows` [R, heads, C, D] with 0 at the filled places."""
-        if self.slots is None:
-            return rows
-        real = rows.new_zeros(self.rows * self.width).index_fill_(0, self.real.to(rows.device), 1)
-        return rows * real.view(self.rows, 1, self.width, 1)
+    def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
+        states: Any = self.prompts[layer.layer_idx]
+        padding = Padding([length for lengths in self.completions for length in lengths if length])
+        return over_completions(layer, tokens, states, self.completions, padding)
 
 
-class _RowFlash(torch.autograd.Function):
-    """A completion token's softmax runs over its prompt and its own completion: two flash passes, merged.
+def provider_for(query: Tensor) -> Provider | None:
+    """Who computes for tensors like `query` [1, H, L, D]; None: no flash kernel takes them, so `joined_keys_attention`.
 
-    Each pass gives its output and the log of its sum of exponentials; the two sums say how to weigh the outputs.
-    In the backward pass each part is given the merged output and sum, which makes it compute exactly its share
-    of the gradient of the one softmax.
+    That is float32 on a GPU, a head size above 256 or no multiple of 8, a GPU before Ampere, and AMD's.
     """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, row: RowAttention, scale: float) -> Tensor:
-        # The output projection wants heads last: written in that layout at once, `output` is a view, no copy follows.
-        heads_last = query.new_empty(1, query.shape[2], query.shape[1], query.shape[3])
-        output = heads_last.transpose(1, 2)
-        # Logs of sums stay float32 in bfloat16 too: their difference is the share below.
-        sums = query.new_empty(query.shape[:3], dtype=torch.promote_types(query.dtype, torch.float32))
-        missing = row.missing(query, key)
-        # 1. Each prompt over itself, causally. Done already where the row's queries are the completions alone.
-        for span in [] if missing else row.prompt_spans:
-            part = (each[:, :, span] for each in (query, key, value))
-            output[:, :, span], sums[:, :, span] = flash_on_cpu(*part, causal=True, scale=scale)
-        # 2. Each completion over itself, all of them as one batch of rows: completions never see each other.
-        if row.padding:
-            own = (row.padding.split(row.of_completions(each)) for each in (query, key, value))
-            own_output, own_sums = flash_on_cpu(*own, causal=True, scale=scale)
-            row.of_completions(output).copy_(row.padding.join(own_output))
-            row.of_completions(sums).copy_(row.padding.join(own_sums))
-        # 3. All completions of a prompt over that prompt, as one long query: every key is visible, so no mask. Then the
-        #    two softmaxes become the one over both key sets: exp(sum of one - sum of both) is the share of each.
-        for prompt, span in row.pairs(missing):
-            keys = (key[:, :, prompt], value[:, :, prompt])
-            over_prompt, prompt_sums = flash_on_cpu(query[:, :, span], *keys, causal=False, scale=scale)
-            total = torch.logaddexp(prompt_sums, sums[:, :, span])
-            share = (prompt_sums - total).exp()[..., None].to(output.dtype)
-            output[:, :, span] += (over_prompt - output[:, :, span]) * share
-            sums[:, :, span] = total
-        ctx.save_for_backward(query, key, value, heads_last, sums)
-        ctx.row, ctx.scale = row, scale
-        return heads_last
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, heads_last, sums = ctx.saved_tensors
-        row, scale = ctx.row, ctx.scale
-        gradient, output = gradient.transpose(1, 2), heads_last.transpose(1, 2)
-        # Every part is given the merged output and sum, so that each computes its share of one softmax's gradient and
-        # the shares add up. Parts 1 and 2 write, part 3 adds: between them the first two cover every place once.
-        to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
-        missing = row.missing(query, key)
-        if missing:  # no query of the prompts: part 1 is left out, and part 3 adds to zeros
-            for each in (to_key, to_value):
-                each[:, :, : row.prompt_tokens] = 0
-        for span in [] if missing else row.prompt_spans:
-            part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
-            found = flash_on_cpu_backward(*part, causal=True, scale=scale)
-            to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
-        if row.padding:
-            tokens = (gradient, query, key, value, output, sums)
-            own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
-            # Filled places repeat a real token: with a gradient they would count it twice.
-            own_gradient = row.padding.without_filled(own_gradient)
-            found = flash_on_cpu_backward(own_gradient, *own, causal=True, scale=scale)
-            for into, each in zip((to_query, to_key, to_value), found, strict=True):
-                row.of_completions(into).copy_(row.padding.join(each))
-        for prompt, span in row.pairs(missing):
-            keys = (key[:, :, prompt], value[:, :, prompt])
-            rest = (output[:, :, span], sums[:, :, span])
-            tokens = (gradient[:, :, span], query[:, :, span], *keys, *rest)
-            found = flash_on_cpu_backward(*tokens, causal=False, scale=scale)
-            to_query[:, :, span] += found[0]
-            to_key[:, :, prompt] += found[1]
-            to_value[:, :, prompt] += found[2]
-        return to_query, to_key, to_value, None, None
+    if query.device.type == "cpu":
+        return CPU
+    return CUDA if has_flash_on_cuda(query) else None
 
 
 def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
@@ -269,11 +205,3 @@ def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: 
         )
         pieces.append(padding.join(rows)[None])
     return torch.cat(pieces, dim=2).transpose(1, 2)
-
-
-def _spans(start: int, lengths: Sequence[int]) -> list[slice]:
-    spans = []
-    for length in lengths:
-        spans.append(slice(start, start + length))
-        start += length
-    return spans

@@ -15,13 +15,17 @@ from torch.nn import functional
 
 from reeltune.models._transformers import before_forward
 from reeltune.models.shared_prefix.attention import OverPrompts, Recording, RowAttention
+from reeltune.models.types import KeysValues
 
 
 def narrow(language_model: Any) -> None:
     """Let rows under `RowAttention` or `Recording` leave this model's last layer as `wanted` [B + completion tokens].
 
-    A routed model stays as it is: its last layer has few prompt tokens already.
+    A routed model stays as it is: its last layer has few prompt tokens already. So does one whose last layer has a
+    recurrent state, which every token of the prompt makes.
     """
+    if not hasattr(language_model.layers[-1], "self_attn"):
+        return
     before_forward(language_model.layers[-1], _narrow, ["hidden_states", "position_embeddings", "position_ids"])
 
 
@@ -65,18 +69,18 @@ class _Keys:
 
     def __init__(self, row: RowAttention) -> None:
         self.row = row
-        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self.pairs: list[KeysValues] = []
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """[1, H, L, D], [1, K, L, D] twice -> [1, L, H, D] of zeros; `pairs` become [K, P, D] twice for each prompt."""
-        self.pairs = [(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans]
+        self.pairs = [KeysValues(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans]
         return torch.zeros_like(query).transpose(1, 2)
 
 
 class _Ends:
     """A row of the prompts' last tokens and of completions, over the prompts' keys and values."""
 
-    def __init__(self, prompts: list[tuple[Tensor, Tensor]], row: RowAttention) -> None:
+    def __init__(self, prompts: list[KeysValues], row: RowAttention) -> None:
         self.prompts = prompts
         self.row = row
 

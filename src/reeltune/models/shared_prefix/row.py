@@ -1,8 +1,9 @@
 """The log-probs of groups' completions, with gradient, computing each prompt once.
 
 One row holds `[prompt 1 | ... | prompt B | completions of 1 | ... | completions of B]` and nothing else: no padding,
-no mask, no copy of a prompt. `shared_attention.RowAttention` keeps completions apart; every other layer of the
-model sees tokens one by one anyway. The last token of a completion predicts nothing and is left out.
+no mask, no copy of a prompt. `attention.RowAttention` keeps completions apart in what mixes tokens, attention and
+recurrence; everything else sees tokens one by one anyway. The last token of a completion predicts nothing and is left
+out.
 
 Where the rollout kept the prompts in the graph (`Group.state`), the row holds completions alone and goes on from there.
 

@@ -1,0 +1,97 @@
+"""Tables of runs, in Markdown; pure functions of the lines that accuracy.py wrote."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+Run = dict[str, Any]
+REFERENCE = "srad + otsu"
+
+
+def read(path: Path) -> list[Run]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def all_tables(runs: list[Run]) -> str:
+    pairs = sorted({r["pair"] for r in runs})
+    return "\n\n".join([accuracy(runs, pairs), ablation(runs, pairs), leave_one_out(runs, pairs), confidence(runs)])
+
+
+def kappas(runs: list[Run], variant: str, pair: str, seeds: set[int] | None = None) -> list[float]:
+    return [
+        r["kc"] for r in runs if (r["variant"], r["pair"]) == (variant, pair) and (seeds is None or r["seed"] in seeds)
+    ]
+
+
+def row(*cells: object) -> str:
+    return "| " + " | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"
+
+
+def accuracy(runs: list[Run], pairs: list[str]) -> str:
+    """Mean and deviation over the seeds, KC in percent, beside the published recipe and the quick reference."""
+    lines = [row("pair", "default", "std", "seeds", "paper", "seeds", REFERENCE, "seconds"), row(*["---"] * 8)]
+    columns: list[list[float]] = [[], [], []]
+    for pair in pairs:
+        found = [kappas(runs, variant, pair) for variant in ("default", "paper", REFERENCE)]
+        means = [statistics.fmean(values) if values else float("nan") for values in found]
+        seconds = [r["seconds"] for r in runs if r["variant"] == "default" and r["pair"] == pair]
+        deviation = statistics.stdev(found[0]) if len(found[0]) > 1 else float("nan")
+        worst = max(seconds, default=float("nan"))
+        lines.append(row(pair, means[0], deviation, len(found[0]), means[1], len(found[1]), means[2], worst))
+        for column, mean in zip(columns, means, strict=True):
+            column.append(mean)
+    default, paper, reference = (statistics.fmean(column) for column in columns)
+    return "\n".join([*lines, row("mean", default, "", "", paper, "", reference, "")])
+
+
+def ablation(runs: list[Run], pairs: list[str]) -> str:
+    """Every variant against the default on the same pairs and seeds."""
+    lines = [row("variant", *pairs, "mean", "against the default"), row(*["---"] * (len(pairs) + 3))]
+    for variant in dict.fromkeys(r["variant"] for r in runs):
+        seeds = {r["seed"] for r in runs if r["variant"] == variant}
+        means = _means(runs, variant, pairs, None)
+        same = _means(runs, "default", pairs, seeds)
+        if means and same:
+            gain = statistics.fmean(means) - statistics.fmean(same)
+            lines.append(row(variant, *means, statistics.fmean(means), f"{gain:+.2f} ({len(seeds)} seeds)"))
+    return "\n".join(lines)
+
+
+def leave_one_out(runs: list[Run], pairs: list[str]) -> str:
+    """For each pair: the variant that is best on the others with the seeds that all have, and what it gives here."""
+    variants = [v for v in dict.fromkeys(r["variant"] for r in runs if "reliability" in r) if v != "paper"]
+    scores = {v: _means(runs, v, pairs, {0}) for v in variants}
+    scores = {v: means for v, means in scores.items() if means}
+    lines = [row("pair left out", "chosen on the others", "KC here", "default here"), row(*["---"] * 4)]
+    chosen_here, default_here = [], []
+    for number, pair in enumerate(pairs):
+        rest = {v: statistics.fmean(m[:number] + m[number + 1 :]) for v, m in scores.items()}
+        if not rest or "default" not in rest:
+            return ""
+        best = max(rest, key=lambda v: rest[v])
+        chosen_here.append(scores[best][number])
+        default_here.append(scores["default"][number])
+        lines.append(row(pair, best, chosen_here[-1], default_here[-1]))
+    return "\n".join([*lines, row("mean", "", statistics.fmean(chosen_here), statistics.fmean(default_here))])
+
+
+def confidence(runs: list[Run]) -> str:
+    """Of the pixels with a probability in each fifth, how many changed in truth: the default on all pairs and seeds."""
+    bins = [[0, 0] for _ in range(5)]
+    for r in runs:
+        if r["variant"] == "default":
+            for number, (pixels, changed) in enumerate(r["reliability"]):
+                bins[number // 4][0] += pixels
+                bins[number // 4][1] += changed
+    lines = [row("probability", "pixels", "changed in truth"), row(*["---"] * 3)]
+    for number, (pixels, changed) in enumerate(bins):
+        share = changed / pixels if pixels else float("nan")
+        lines.append(row(f"{number / 5:.1f} to {(number + 1) / 5:.1f}", pixels, share))
+    return "\n".join(lines)
+
+
+def _means(runs: list[Run], variant: str, pairs: list[str], seeds: set[int] | None) -> list[float]:
+    """One mean a pair, or none where a pair is missing."""
+    found = [kappas(runs, variant, pair, seeds) for pair in pairs]
+    return [statistics.fmean(values) for values in found] if all(found) else []

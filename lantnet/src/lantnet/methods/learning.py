@@ -1,0 +1,173 @@
+"""A recipe: what the networks see, what they learn from, what they are and how they learn, each a value.
+
+The published method, the default and every row of the ablation are `Recipe`s that differ in values (recipes.py,
+benchmarks/variants.py); this file is the one way from such values to a model of a scene.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+
+from lantnet.methods.calibration import Calibration, calibrate
+from lantnet.methods.networks import Ensemble
+from lantnet.methods.recipe import Context, Model, NoChange
+from lantnet.methods.sampling import draw, gather
+from lantnet.methods.training import RADIUS, LossStage, NetworkStage, Training
+from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
+from lantnet.scene.scene import Scene
+from lantnet.scene.windows import Window
+from lantnet.types import Float32, Labels, Mask
+
+NO_DATA = 255
+NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
+
+
+class InputStage(Protocol):
+    """What the networks see: `images` (channels, H, W) that depend on `halo` pixels around, continued at the border."""
+
+    @property
+    def channels(self) -> int: ...
+    @property
+    def halo(self) -> int: ...
+    @property
+    def border(self) -> Literal["constant", "reflect"]: ...
+    def images(self, before: Float32, after: Float32, calibration: Calibration) -> Float32: ...
+
+
+class Labelling(Protocol):
+    """What was found to be surely changed and unchanged in a scene, from amplitudes (H, W) of both dates.
+
+    empty: nothing stands out. fewest: sure changed pixels below which nothing is learned. shift: nepers that the dates
+    differ by without change. record, notes: for the run report.
+    """
+
+    @property
+    def empty(self) -> bool: ...
+    @property
+    def halo(self) -> int: ...
+    @property
+    def fewest(self) -> int: ...
+    @property
+    def shift(self) -> float: ...
+    @property
+    def record(self) -> dict[str, Any]: ...
+    @property
+    def notes(self) -> list[str]: ...
+
+    def classes(self, before: Float32, after: Float32) -> Labels:
+        """(H, W) of UNCHANGED, UNCERTAIN, CHANGED: where crops are drawn around."""
+
+    def targets(self, before: Float32, after: Float32) -> Float32:
+        """(2 members, H, W): for each member the target, 0 to 1, and its weight."""
+
+    def evidence(self, before: Float32, after: Float32) -> Mask:
+        """(H, W): where a change may be at all."""
+
+
+class LabelStage(Protocol):
+    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> Labelling: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One fixed setting for all scenes."""
+
+    name: str
+    inputs: InputStage
+    labels: LabelStage
+    network: NetworkStage
+    loss: LossStage
+    training: Training
+
+    def learn(self, scene: Scene, context: Context) -> Model:
+        calibration = calibrate(scene, context)
+        labelling = self.labels.measure(scene, context, calibration, self.training.members)
+        notes = [*calibration.remarks(), *labelling.notes]
+        record: dict[str, Any] = {
+            "settings": asdict(self),
+            "calibration": asdict(calibration) | {"shift_db": round(calibration.decibel, 3)},
+            "looks": round(calibration.looks, 2),
+            "notes": notes,
+        } | labelling.record
+        if labelling.empty:
+            return NoChange(record | {"notes": [*notes, NOTHING]})
+        wanted = {UNCHANGED: self.training.unchanged, CHANGED: self.training.changed}
+        chosen = draw(_classes(scene, context, labelling, record), wanted, context.seed, scene.width)
+        record["samples"] = {"unchanged": len(chosen[UNCHANGED]), "changed": len(chosen[CHANGED])}
+        if record["pre_labels"]["changed"] < labelling.fewest or not len(chosen[UNCHANGED]):
+            return NoChange(record | {"notes": [*notes, NOTHING]})
+        index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
+        stacks = self._stacks(scene, context, calibration, labelling)
+        crops = gather(stacks, index, self.training.side // 2 + RADIUS, scene.width, self.inputs.border)
+        sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
+        networks = self.training.ensemble(
+            torch.from_numpy(crops),
+            self.inputs.channels,
+            record["pre_labels"]["changed"] / sure,
+            self.network,
+            self.loss,
+            context,
+        )
+        return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labelling, record)
+
+    def _stacks(
+        self, scene: Scene, context: Context, calibration: Calibration, labelling: Labelling
+    ) -> Iterator[tuple[Window, Window, Float32]]:
+        """What the networks see, then target and weight of every member."""
+        reach = self.training.side // 2 + RADIUS
+        for window, outer, view in context.walk(scene, max(labelling.halo, self.inputs.halo) + reach, "samples"):
+            targets = labelling.targets(view.before, view.after)
+            targets[1::2] *= view.valid
+            images = self.inputs.images(view.before, view.after, calibration)
+            yield window, outer, np.concatenate([images, targets]).astype(np.float32)
+
+
+def _classes(
+    scene: Scene, context: Context, labelling: Labelling, record: dict[str, Any]
+) -> Iterator[tuple[Window, Labels]]:
+    """Sure classes window by window; their counts go into the record."""
+    found = np.zeros(3, dtype=np.int64)
+    for window, outer, view in context.walk(scene, labelling.halo, "labels"):
+        classes = labelling.classes(view.before, view.after)
+        classes[~view.valid] = NO_DATA
+        classes = window.cut(classes, outer)
+        found += np.bincount(classes.ravel(), minlength=256)[:3]
+        yield window, classes
+    names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}
+    record["pre_labels"] = {name: int(found[code]) for name, code in names.items()}
+
+
+@dataclass
+class Learned:
+    """What the networks make of a window, and 0 where the labelling sees no evidence of change."""
+
+    network: Ensemble
+    inputs: InputStage
+    pixels_at_once: int
+    calibration: Calibration
+    labelling: Labelling
+    record: dict[str, Any]
+
+    @property
+    def halo(self) -> int:
+        return max(self.labelling.halo, self.inputs.halo + RADIUS)
+
+    @property
+    def shift(self) -> float:
+        return self.labelling.shift
+
+    def probability(self, before: Float32, after: Float32) -> Float32:
+        """(H, W) of amplitudes (H, W)."""
+        images = self.inputs.images(before, after, self.calibration)
+        padded = np.pad(images, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)), mode=self.inputs.border)
+        height, width = before.shape
+        probability = np.empty((height, width), dtype=np.float32)
+        rows = max(self.pixels_at_once // width, 1)
+        with torch.inference_mode():
+            for top in range(0, height, rows):
+                strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * RADIUS])
+                probability[top : top + rows] = self.network(strip)[0, 0].sigmoid().numpy()
+        return np.where(self.labelling.evidence(before, after), probability, np.float32(0))

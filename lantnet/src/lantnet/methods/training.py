@@ -1,0 +1,113 @@
+"""How the members of an ensemble learn from labelled crops: from the published values to ours."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+
+from lantnet.methods.networks import Ensemble
+from lantnet.methods.recipe import Context
+
+RADIUS = 3
+"""Pixels of context to every side that a network decides from: 7 x 7, as published."""
+
+
+class NetworkStage(Protocol):
+    """`build` gives a network (B, channels, H, W) -> (B, 1, H - 6, W - 6) logits of change."""
+
+    @property
+    def pixels_at_once(self) -> int: ...
+    def build(self, channels: int) -> nn.Module: ...
+
+
+class LossStage(Protocol):
+    """Logits, targets in 0..1 and weights, all (B, H, W) -> a scalar."""
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """unchanged, changed: crops of `side` labelled pixels that are drawn around sure pixels, or all there are.
+    steps: batches a member; 0: as many as `epochs` need. schedule: of the learning rate. turned: batches are turned and
+    mirrored at random. prior: how much of the excess of changed pixels in the crops is taken back from the logits.
+    temperature: what the logits are divided by, so that the probability is one (docs/lantnet.md, Confidence)."""
+
+    unchanged: int = 1024
+    changed: int = 1024
+    side: int = 13
+    members: int = 5
+    steps: int = 110
+    epochs: int = 0
+    batch: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    turned: bool = True
+    prior: float = 0.25
+    temperature: float = 1.0
+
+    def ensemble(
+        self, crops: Tensor, channels: int, changed: float, network: NetworkStage, loss: LossStage, context: Context
+    ) -> Ensemble:
+        """Train every member on its own labels.
+
+        crops: (S, channels + 2 members, side + 6, side + 6): images, then target and weight of each member.
+        changed: share of changed pixels in the scene, among those that are sure.
+        """
+        members: list[nn.Module] = []
+        offsets = []
+        steps = self.steps or self.epochs * -(-len(crops) // self.batch)
+        with torch.random.fork_rng(devices=[]), context.steps(self.members * steps, "training") as done:
+            for member in range(self.members):
+                own = torch.cat([crops[:, :channels], crops[:, channels + 2 * member : channels + 2 * member + 2]], 1)
+                torch.manual_seed(context.seed * 1000 + member)
+                members.append(self._train(own, network.build(channels), loss, steps, done))
+                inner = own[:, channels:, RADIUS:-RADIUS, RADIUS:-RADIUS]
+                in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
+                offsets.append(self.prior * (_log_odds(in_crops) - _log_odds(changed)))
+        return Ensemble(members, offsets, self.temperature).eval()
+
+    def _train(
+        self, crops: Tensor, network: nn.Module, loss: LossStage, steps: int, step_done: Callable[[], object]
+    ) -> nn.Module:
+        optimizer = torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        schedule: LRScheduler
+        if self.schedule == "constant":
+            schedule = ConstantLR(optimizer, factor=1.0, total_iters=steps)
+        else:
+            schedule = OneCycleLR(optimizer, self.learning_rate, total_steps=steps, pct_start=0.15)
+        for chosen in _batches(len(crops), self.batch, steps):
+            batch = crops[chosen]
+            if self.turned:
+                batch = turned(batch, int(torch.randint(8, ())))
+            labels = batch[:, -2:, RADIUS:-RADIUS, RADIUS:-RADIUS]
+            optimizer.zero_grad()
+            loss(network(batch[:, :-2])[:, 0], labels[:, 0], labels[:, 1]).backward()
+            optimizer.step()
+            schedule.step()
+            step_done()
+        return network
+
+
+def turned(batch: Tensor, way: int) -> Tensor:
+    """One of the 8 turns and mirrorings of squares (..., S, S), by number."""
+    batch = batch.flip(-1) if way & 4 else batch
+    return batch.rot90(way & 3, (-2, -1))
+
+
+def _batches(count: int, batch: int, steps: int) -> Iterator[Tensor]:
+    """`steps` batches of indices, pass after pass over `count` crops, each in a random order."""
+    while steps > 0:
+        for chosen in torch.randperm(count).split(batch)[:steps]:
+            yield chosen
+            steps -= 1
+
+
+def _log_odds(share: float) -> float:
+    share = min(max(share, 1e-6), 1 - 1e-6)
+    return math.log(share / (1 - share))

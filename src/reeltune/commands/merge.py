@@ -1,0 +1,40 @@
+"""`reeltune merge`: an adapter and its base as one plain model. Imports nothing heavy before it runs."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Merge a LoRA adapter into its base model and write a plain Hugging Face directory, which transformers and "
+        "vLLM open. The base's own precision is kept; a base that was quantized for training is merged unquantized."
+    )
+    parser.add_argument("adapter", type=Path, help="an adapter's folder, such as RUN/checkpoints/step-000100/adapter")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--base", type=Path, help="where its base model stands now; else as adapter_config.json says")
+    parser.add_argument("--family", help="as model.family, for a base of a family of your own")
+
+
+def run(args: argparse.Namespace) -> int:
+    from reeltune.errors import InputError
+    from reeltune.files import whole_folder
+    from reeltune.models.adapter import merge
+    from reeltune.models.adapter_folder import open_folder, put_in_place
+    from reeltune.models.loading import is_adapter, open_config
+    from reeltune.models.policy import load_policy
+
+    if not is_adapter(args.adapter):
+        raise InputError(f"{args.adapter} is no adapter's folder: there is no adapter_config.json in it")
+    if args.output.exists():
+        raise InputError(f"-o {args.output} exists already; give a folder that is not there yet")
+    folder = open_folder(args.adapter, args.base)
+    dtype = getattr(open_config(folder.base), "dtype", None)
+    options = {} if dtype is None else {"dtype": dtype}
+    routed = folder.mixture_of_depths
+    policy = load_policy(folder.base, mixture_of_depths=routed, family=args.family, self_check=False, **options)
+    put_in_place(policy, folder)
+    merge(policy)
+    with whole_folder(args.output) as directory:
+        policy.save(directory)
+    print(args.output)
+    return 0

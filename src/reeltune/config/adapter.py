@@ -1,0 +1,56 @@
+"""What trains of a model: its parts by name, and a LoRA adapter in place of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Part = Literal["vision", "projector", "language"]
+TrainedPart = Literal["vision", "projector", "language", "adapter", "routers"]
+
+# The values of `model.freeze_vision`, as `model.freeze` was called before.
+_EARLIER: dict[Any, tuple[Part, ...]] = {True: ("vision", "projector"), False: (), "tower": ("vision",)}
+
+
+def _parts(value: Any) -> Any:
+    if isinstance(value, bool | str) and value in _EARLIER:
+        return _EARLIER[value]
+    return (value,) if isinstance(value, str) else value
+
+
+Freeze = Annotated[tuple[Part, ...], BeforeValidator(_parts)]
+
+
+class AdapterConfig(BaseModel):
+    """A LoRA adapter (arXiv 2106.09685): the model is frozen, `rank` new directions of each target layer train."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1, description="The adapter's share is scaled by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="For sft alone: a rollout and its update must be one model.")
+    targets: str | list[str] = Field(
+        "language",
+        description="Linear layers: language, vision, all, a list of ends of names, or a regular expression.",
+    )
+    quantize: Literal["none", "nf4"] = Field("none", description="nf4: the frozen base in 4 bits (QLoRA).")
+
+
+def adapter_problem(recipe: Any) -> str | None:
+    """What of a recipe does not go together with its adapter, or with having none; None: it fits."""
+    adapter: AdapterConfig | None = recipe.adapter
+    if adapter is None:
+        if recipe.checkpoint.export == "merged":
+            return "checkpoint.export=merged goes with an adapter; add one (adapter={}), or drop it"
+        return "optim.lr_of.adapter: there is no adapter" if "adapter" in recipe.optim.lr_of else None
+    if adapter.dropout and recipe.samples_completions:
+        rule = f"{recipe.method} needs 0, for rollout and update to be the same model"
+        return f"adapter.dropout={adapter.dropout}: {rule}"
+    if "vision" not in recipe.model.freeze:
+        return (
+            "an adapter trains in place of the weights: put vision into model.freeze, and to train in the tower set "
+            "adapter.targets to vision or all"
+        )
+    if adapter.quantize != "none" and recipe.checkpoint.export == "merged":
+        return "a quantized base is not merged while it trains: export the adapter, then run reeltune merge"
+    return None
