@@ -37,7 +37,7 @@ def test_lemmas(text: str, expected: tuple[str, ...]) -> None:
         ("boy is hit by girl", "girl hits boy", 6 / 7),
         ("girl is hit by boy", "girl hits boy", 0.0),
         ("is hit by the boy", "hits the boy", 0.0),
-        ("gives the book to the woman", "gives the woman the book", 6 / 7),
+        ("girl boy hits", "girl hits boy", 0.0),
         ("tall and thin", "thin and tall", 1.0),
         ("red", "dark red", 2 / 3),
         ("smiles", "does not smile", 0.0),

@@ -95,7 +95,8 @@ def surplus(own: Sequence[str], other: Sequence[str]) -> int:
 
 
 def roles_swapped(first: str, second: str, own: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two words stand on the other side of a third one: "girl hits boy" and "boy hits girl".
+    """Whether two words stand on the other side of a third one: "girl hits boy" and "boy hits girl"; or nothing tells
+    which side they stand on: "girl boy hits".
 
     A passive turns it around: "boy is hit by girl" is "girl hits boy", and "hit by a boy" is not "hits a boy".
     """
@@ -106,7 +107,7 @@ def roles_swapped(first: str, second: str, own: Sequence[str], other: Sequence[s
     kept = any(a < b < c for a, b, c in _triples(shared))
     if passive:
         return kept or (len(shared) == 2 and not turned)
-    return turned
+    return turned or (len(shared) > 2 and not kept)
 
 
 def same_kind(own: Sequence[str], other: Sequence[str]) -> bool:
