@@ -53,13 +53,13 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text, ("choice", "option", "letter", "selection"))
-    texts = [normalized(plain(option)) for option in options]
+    texts = [_without_article(normalized(plain(option))) for option in options]
     names = LETTERS[: len(options)]
     whole = normalized(text)
     if len(whole) == 1 and whole.upper() in names:
         return whole.upper(), None
     stem = normalized(_LEAD.sub("", text, count=1))
-    for form in (whole, stem):
+    for form in (_without_article(whole), _without_article(stem)):
         if form and texts.count(form) > 1:
             return None, "a text that several options share"
         if form in texts:
@@ -70,6 +70,10 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if values is None:
         return None, "no letter and no option's text" if reason == "nothing that answers" else reason
     return _in_range(str(values[0]), names)
+
+
+def _without_article(text: str) -> str:
+    return re.sub(r"^(?:the|an?) (?=\S)", "", text)
 
 
 def _in_range(letter: str, names: str) -> tuple[str | None, str | None]:
