@@ -162,13 +162,16 @@ class _Texts:
         longest = sorted(self.index, key=len, reverse=True)
         body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
         self.pattern = (
-            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE) if longest else None
+            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:(?:the|an?)\s+)?(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE)
+            if longest
+            else None
         )
 
     def mentions(self, text: str) -> Iterator[tuple[int, int, int]]:
         """(start, end, option)"""
         for match in self.pattern.finditer(text) if self.pattern else ():
-            option = self.index.get(" ".join(match[0].casefold().split()))
+            said = " ".join(match[0].casefold().split())
+            option = self.index.get(said, self.index.get(_without_article(said)))
             if option is not None:
                 yield match.start(), match.end(), option
 
