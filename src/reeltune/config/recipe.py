@@ -132,8 +132,13 @@ class RLConfig(Section):
     clip_low: float = Field(0.2, ge=0)
     clip_high: float = Field(0.2, ge=0)
     kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
-    advantage_scale: Literal["group", "task", "batch", "none"] = Field(
-        "group", description="Whose std the advantage is divided by; task: of all the step's completions of the task."
+    advantage_scale: Literal["group", "task", "moving", "batch", "none"] = Field(
+        "group",
+        description="Whose std divides the advantage; task: of the step's completions of it; moving: over steps.",
+    )
+    advantage_decay: float = Field(0.9, ge=0, lt=1, description="Of the moving average of advantage_scale=moving.")
+    gold_in_group: Literal["never", "unsolved", "always"] = Field(
+        "never", description="The gold completion takes the last one's place; unsolved: where none earns as much."
     )
     advantage_epsilon: float = Field(1e-4, ge=0)
     std_floor: float = Field(0.0, ge=0, description="Least std to divide by: keeps jitter from a full-size gradient.")

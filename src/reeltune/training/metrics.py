@@ -12,16 +12,18 @@ from reeltune.training.grpo import has_signal
 def group_record(group: Group) -> dict[str, Any]:
     """What the metrics need of one group, small enough to be sent between processes."""
     task, rewards = get_task(group.sample.task), group.rewards
+    sampled = len(group.texts) - group.gold  # a gold completion says nothing about the policy
     return {
         "task": group.sample.task,
         "prompt_tokens": len(group.prompt),
-        "rewards": group.reward_values,
-        "components": rewards.components,
+        "gold": group.gold,
+        "rewards": [float(value) for value in rewards.total[:sampled][rewards.valid[:sampled]]],
+        "components": {name: values[:sampled] for name, values in rewards.components.items()},
         "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
-        "unjudged": int((~rewards.valid).sum()),
-        "lengths": group.completions.lengths,
-        "truncated": group.truncated.tolist(),
-        "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
+        "unjudged": int((~rewards.valid[:sampled]).sum()),
+        "lengths": group.completions.lengths[:sampled],
+        "truncated": group.truncated.tolist()[:sampled],
+        "unparsed": [task.read(group.sample, text).value is None for text in group.texts[:sampled]],
     }
 
 
@@ -36,6 +38,7 @@ def stored_rollout(group: Group) -> dict[str, Any]:
         "components": group.rewards.components,
         "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
         "truncated": group.truncated.tolist(),
+        **({"gold": True} if group.gold else {}),
     }
 
 

@@ -26,10 +26,12 @@ from reeltune.rollout.reader import autocast
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.training.faults import name_memory, require_finite
+from reeltune.training.gold import add_gold
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
 from reeltune.training.learner import Learner
 from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
 from reeltune.training.prompts import PromptSource
+from reeltune.training.scales import scale_metrics, updated_scales
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class GRPO:
     reference: Policy | None = None
     faults: RewardFaults | None = None
     checked: bool = False
+    scales: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, step: int) -> StepResult:
         learner, world = self.learner, self.learner.world
@@ -102,6 +105,9 @@ class GRPO:
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
+        metrics |= scale_metrics(self.scales)
+        if self.config.gold_in_group != "never":
+            metrics["groups_with_gold"] = float(sum(record["gold"] for record in records))
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
         if self.faults is not None:
@@ -129,10 +135,12 @@ class GRPO:
             scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
+        if config.gold_in_group != "never":
+            add_gold(groups, config.gold_in_group, self.learner, self.rewards, self.judge, self.faults)
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
-        weigh(groups, self.config, self.learner)
+        weigh(groups, self.config, self.learner, self.scales)
         if self.reference:
             with self.learner.phases("reference"):
                 self._refer(groups)
@@ -183,19 +191,26 @@ def _referred(groups: Sequence[Group]) -> bool:
     return any(group.reference_log_probs is not None for group in groups)
 
 
-def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:
-    """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes."""
+def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: dict[str, float]) -> None:
+    """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes.
+
+    With advantage_scale=moving the `scales` go on by this step.
+    """
     world = learner.world
     rows = world.gather(
         [(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups]
     )
+    rewards, valid, tasks = torch.tensor([r[1] for r in rows]), torch.tensor([r[2] for r in rows]), [r[0] for r in rows]
+    if config.advantage_scale == "moving":
+        scales |= updated_scales(scales, rewards, valid, tasks, decay=config.advantage_decay)
     advantages = step_advantages(
-        torch.tensor([row[1] for row in rows]),
-        torch.tensor([row[2] for row in rows]),
-        [row[0] for row in rows],
+        rewards,
+        valid,
+        tasks,
         scale=config.advantage_scale,
         epsilon=config.advantage_epsilon,
         std_floor=config.std_floor,
+        scales=scales,
     )
     carried = [each.rewards.valid & ~(each.truncated & config.mask_truncated) for each in groups]
     masks = [each.completions.mask & rows[:, None] for each, rows in zip(groups, carried, strict=True)]

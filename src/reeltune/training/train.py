@@ -51,6 +51,7 @@ from reeltune.training.run_directory import (
     open_run,
     require_writable,
 )
+from reeltune.training.scales import restored_scales
 from reeltune.training.schedule import make_schedule
 from reeltune.training.step import GRPO, SFT, Method
 from reeltune.training.watch import Watch
@@ -143,7 +144,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
             held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
-                method=_method(recipe, checked, learner, engine, source),
+                method=_method(recipe, checked, learner, engine, source, start.step),
                 learner=learner,
                 engine=engine,
                 source=source,
@@ -200,7 +201,9 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
     return from_state(recipe.rl.skipping, state, seed=recipe.seed)
 
 
-def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
+def _method(
+    recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource, step: int
+) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
     judge = checked.judge if needs_judge(checked.rewards) else None
@@ -216,7 +219,9 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
         reference = build_on(learner.world, recipe, frozen=True)
-    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
+    method = GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
+    method.scales.update(restored_scales(read_jsonl(Path(recipe.run.dir) / "metrics.jsonl"), step))
+    return method
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
