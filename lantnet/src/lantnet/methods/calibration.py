@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from lantnet.methods.recipe import Context
-from lantnet.scene.scene import Scene
+from lantnet.scene.scene import Scene, View
 from lantnet.scene.windows import Window
 from lantnet.types import Float32, Int64, Mask
 
@@ -71,6 +71,14 @@ class Statistics:
     def add_lags(self, sigma: float, differences: Float32) -> None:
         index = np.clip(differences * (_LAG_BINS / _LAG_TOP), 0, _LAG_BINS - 1).astype(np.int64)
         self.lags[sigma] += np.bincount(index, minlength=_LAG_BINS)
+
+    def join(self, other: "Statistics") -> None:
+        """What another window of the same scene showed."""
+        self.ratios += other.ratios
+        self.clipped += other.clipped
+        self.levels += other.levels
+        for sigma, counts in other.lags.items():
+            self.lags[sigma] += counts
 
     def calibration(self) -> "Calibration":
         width = 2 * _RATIO_TOP / _RATIO_BINS
@@ -146,13 +154,21 @@ class Calibration:
 def calibrate(scene: Scene, context: Context) -> Calibration:
     """One pass over a scene."""
     statistics = Statistics()
-    for window, outer, view in context.walk(scene, WIDE_HALO + max(LAGS.values()), "calibration"):
-        ratio = log_ratio(view.before, view.after)
-        valid = window.cut(view.valid, outer)
-        statistics.add_pixels(*(window.cut(values, outer)[valid] for values in (ratio, view.before, view.after)))
-        for sigma, lag in LAGS.items():
-            # Columns to the right of the window belong to its own pixels' differences.
-            reach = Window(window.top, window.left, window.height, min(window.width + lag, scene.width - window.left))
-            smooth = ratio if sigma == FINE else log_ratio(view.before, view.after, sigma)
-            statistics.add_lags(sigma, lagged(reach.cut(smooth, outer), reach.cut(view.valid, outer), lag))
+    halo = WIDE_HALO + max(LAGS.values())
+    for _, part in context.plan.each(scene, _statistics, halo=halo, name="calibration"):
+        statistics.join(part)
     return statistics.calibration()
+
+
+def _statistics(view: View, window: Window, outer: Window) -> Statistics:
+    """Of one window of a scene."""
+    statistics = Statistics()
+    ratio = log_ratio(view.before, view.after)
+    valid = window.cut(view.valid, outer)
+    statistics.add_pixels(*(window.cut(values, outer)[valid] for values in (ratio, view.before, view.after)))
+    for sigma, lag in LAGS.items():
+        # Columns to the right of the window belong to its own pixels' differences.
+        reach = Window(window.top, window.left, window.height, min(window.width + lag, outer.right - window.left))
+        smooth = ratio if sigma == FINE else log_ratio(view.before, view.after, sigma)
+        statistics.add_lags(sigma, lagged(reach.cut(smooth, outer), reach.cut(view.valid, outer), lag))
+    return statistics

@@ -9,7 +9,8 @@ from lantnet.methods.calibration import Calibration
 from lantnet.methods.inputs import DIFFERENCE_HALO
 from lantnet.methods.recipe import Context
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, PreLabels, difference_image, hierarchical_clustering
-from lantnet.scene.scene import Scene
+from lantnet.scene.scene import Scene, View
+from lantnet.scene.windows import Window
 from lantnet.types import Float32, Labels, Mask
 
 
@@ -19,12 +20,18 @@ class ClusterLabels:
 
     def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Clustered":
         difference = np.full((scene.height, scene.width), np.nan, dtype=np.float32)
-        for window, outer, view in context.walk(scene, DIFFERENCE_HALO, "difference image"):
-            found = np.where(view.valid, difference_image(view.before, view.after), np.float32(np.nan))
-            difference[window.slices] = window.cut(found, outer)
+        for window, found in context.plan.each(scene, _difference, halo=DIFFERENCE_HALO, name="difference image"):
+            difference[window.slices] = found
         if np.nanmin(difference) == np.nanmax(difference):
             return Clustered(None, members)
         return Clustered(hierarchical_clustering(difference.ravel()), members)
+
+
+def _difference(view: View, window: Window, outer: Window) -> Float32:
+    """The difference image of a window, NaN without data."""
+    found = np.where(view.valid, difference_image(view.before, view.after), np.float32(np.nan))
+    cut: Float32 = window.cut(found, outer)
+    return cut
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from lantnet.methods.recipe import Context, Model, NoChange
 from lantnet.methods.sampling import draw, gather
 from lantnet.methods.training import RADIUS, LossStage, NetworkStage, Training
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
-from lantnet.scene.scene import Scene
+from lantnet.scene.scene import Scene, View
 from lantnet.scene.windows import Window
-from lantnet.types import Float32, Labels, Mask
+from lantnet.types import Float32, Int64, Labels, Mask
 
 NO_DATA = 255
 NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
@@ -100,8 +100,14 @@ class Recipe:
         if record["pre_labels"]["changed"] < labelling.fewest or not len(chosen[UNCHANGED]):
             return NoChange(record | {"notes": [*notes, NOTHING]})
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
-        stacks = self._stacks(scene, context, calibration, labelling)
-        crops = gather(stacks, index, self.training.side // 2 + RADIUS, scene.width, self.inputs.border)
+        reach = self.training.side // 2 + RADIUS
+        work = _Crops(self.inputs, labelling, calibration, index, reach, scene.width)
+        crops = np.zeros(
+            (len(index), self.inputs.channels + 2 * self.training.members, *[2 * reach + 1] * 2), np.float32
+        )
+        halo = max(labelling.halo, self.inputs.halo) + reach
+        for _, (inside, found) in context.plan.each(scene, work, halo=halo, name="samples"):
+            crops[inside] = found
         sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
         networks = self.training.ensemble(
             torch.from_numpy(crops),
@@ -113,16 +119,41 @@ class Recipe:
         )
         return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labelling, record)
 
-    def _stacks(
-        self, scene: Scene, context: Context, calibration: Calibration, labelling: Labelling
-    ) -> Iterator[tuple[Window, Window, Float32]]:
-        """What the networks see, then target and weight of every member."""
-        reach = self.training.side // 2 + RADIUS
-        for window, outer, view in context.walk(scene, max(labelling.halo, self.inputs.halo) + reach, "samples"):
-            targets = labelling.targets(view.before, view.after)
-            targets[1::2] *= view.valid
-            images = self.inputs.images(view.before, view.after, calibration)
-            yield window, outer, np.concatenate([images, targets]).astype(np.float32)
+
+@dataclass(frozen=True)
+class _Classes:
+    """Sure classes of a window, NO_DATA where nothing was measured."""
+
+    labelling: Labelling
+
+    def __call__(self, view: View, window: Window, outer: Window) -> Labels:
+        classes = self.labelling.classes(view.before, view.after)
+        classes[~view.valid] = NO_DATA
+        cut: Labels = window.cut(classes, outer)
+        return cut
+
+
+@dataclass(frozen=True)
+class _Crops:
+    """Which of the drawn pixels lie in a window, and around each of them what the networks see, then target and weight
+    of every member."""
+
+    inputs: InputStage
+    labelling: Labelling
+    calibration: Calibration
+    index: Int64
+    reach: int
+    width: int
+
+    def __call__(self, view: View, window: Window, outer: Window) -> tuple[Mask, Float32]:
+        rows, columns = np.divmod(self.index, self.width)
+        inside = (rows >= window.top) & (rows < window.bottom) & (columns >= window.left) & (columns < window.right)
+        targets = self.labelling.targets(view.before, view.after)
+        targets[1::2] *= view.valid
+        images = self.inputs.images(view.before, view.after, self.calibration)
+        stack = np.concatenate([images, targets]).astype(np.float32)
+        found = gather([(window, outer, stack)], self.index[inside], self.reach, self.width, self.inputs.border)
+        return inside, found
 
 
 def _classes(
@@ -130,10 +161,7 @@ def _classes(
 ) -> Iterator[tuple[Window, Labels]]:
     """Sure classes window by window; their counts go into the record."""
     found = np.zeros(3, dtype=np.int64)
-    for window, outer, view in context.walk(scene, labelling.halo, "labels"):
-        classes = labelling.classes(view.before, view.after)
-        classes[~view.valid] = NO_DATA
-        classes = window.cut(classes, outer)
+    for window, classes in context.plan.each(scene, _Classes(labelling), halo=labelling.halo, name="labels"):
         found += np.bincount(classes.ravel(), minlength=256)[:3]
         yield window, classes
     names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}

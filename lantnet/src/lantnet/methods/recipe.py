@@ -1,14 +1,12 @@
 """What a recipe is given, a scene walked in windows, and what it gives back: a model of that scene."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
 from lantnet.scene.plan import Plan
-from lantnet.scene.scene import FILL, Scene, Track, View
-from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32
 
 
@@ -40,17 +38,6 @@ class Context:
     """steps(total, name) is a context manager that gives a function to call after every training step."""
     false_alarm: float | None = None
     """Share of pixels that speckle alone may change; None: the recipe's own."""
-
-    @property
-    def track(self) -> Track:
-        return self.plan.track
-
-    def walk(self, scene: Scene, halo: int, name: str) -> Iterator[tuple[Window, Window, View]]:
-        """Windows of the scene, the larger windows with `halo` pixels of context, and what these show, one by one in
-        this process; what takes long belongs into `plan.each`."""
-        for window in self.track(tiles(scene.height, scene.width, self.plan.tile), name):
-            outer = window.grow(halo + FILL, scene.height, scene.width)
-            yield window, outer, scene.read(outer)
 
 
 @dataclass
