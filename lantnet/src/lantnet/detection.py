@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lantnet.errors import InputError
 from lantnet.execution.executors import Executor, Serial
-from lantnet.methods.calibration import RATIO_HALO, log_ratio
+from lantnet.methods.calibration import RATIO_HALO, ratio_of
 from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
@@ -195,8 +195,8 @@ class MapOf:
 
     def _one(self, model: Model, view: View, window: Window, outer: Window) -> tuple[Float32, Labels]:
         valid = window.cut(view.valid, outer)
-        probability = window.cut(model.probability(view.before, view.after), outer)
-        ratio = window.cut(log_ratio(view.before, view.after), outer) - np.float32(model.shift)
+        probability = window.cut(model.probability(view), outer)
+        ratio = window.cut(ratio_of(view), outer) - np.float32(model.shift)
         return np.where(valid, probability, np.float32(np.nan)), draft_direction(ratio, valid)
 
 

@@ -39,6 +39,16 @@ def log_ratio(before: Float32, after: Float32, sigma: float = FINE) -> Float32:
     return smooth
 
 
+def ratio_name(sigma: float) -> str:
+    return f"log-ratio {sigma:g}"
+
+
+def ratio_of(view: View, sigma: float = FINE) -> Float32:
+    """`log_ratio` of a view: kept, where it was, else computed."""
+    kept = view.kept.get(ratio_name(sigma))
+    return log_ratio(view.before, view.after, sigma) if kept is None else kept
+
+
 def lagged(ratio: Float32, valid: Mask, lag: int) -> Float32:
     """|R(x) - R(x + lag)| along the columns, flat, where both are valid: a sample of noise whatever changed."""
     both = valid[:, lag:] & valid[:, :-lag]
@@ -140,9 +150,9 @@ class Calibration:
         moved: Float32 = np.maximum((after + 1) * np.float32(math.exp(-self.shift)) - 1, np.float32(0))
         return moved
 
-    def strength(self, before: Float32, after: Float32, sigma: float = FINE) -> Float32:
-        """|R| of (H, W) amplitudes, nepers."""
-        strength: Float32 = np.abs(log_ratio(before, after, sigma) - np.float32(self.shift))
+    def strength(self, view: View, sigma: float = FINE) -> Float32:
+        """|R| of a view, (H, W), nepers."""
+        strength: Float32 = np.abs(ratio_of(view, sigma) - np.float32(self.shift))
         return strength
 
     def normalised(self, before: Float32, after: Float32) -> Float32:
@@ -152,23 +162,28 @@ class Calibration:
 
 
 def calibrate(scene: Scene, context: Context) -> Calibration:
-    """One pass over a scene."""
+    """One pass over a scene for its smoothed log-ratios, which are kept, and one for what they add up to."""
     statistics = Statistics()
-    halo = WIDE_HALO + max(LAGS.values())
-    for _, part in context.plan.each(scene, _statistics, halo=halo, name="calibration"):
+    names = [ratio_name(sigma) for sigma in (FINE, WIDE)]
+    context.plan.keep(scene, _ratios, names, halo=WIDE_HALO, name="log-ratio")
+    for _, part in context.plan.each(scene, _statistics, halo=max(LAGS.values()), name="calibration"):
         statistics.join(part)
     return statistics.calibration()
+
+
+def _ratios(view: View, window: Window, outer: Window) -> Float32:
+    """(2, H, W): both smoothings."""
+    return np.stack([window.cut(log_ratio(view.before, view.after, sigma), outer) for sigma in (FINE, WIDE)])
 
 
 def _statistics(view: View, window: Window, outer: Window) -> Statistics:
     """Of one window of a scene."""
     statistics = Statistics()
-    ratio = log_ratio(view.before, view.after)
+    ratio = ratio_of(view)
     valid = window.cut(view.valid, outer)
     statistics.add_pixels(*(window.cut(values, outer)[valid] for values in (ratio, view.before, view.after)))
     for sigma, lag in LAGS.items():
         # Columns to the right of the window belong to its own pixels' differences.
         reach = Window(window.top, window.left, window.height, min(window.width + lag, outer.right - window.left))
-        smooth = ratio if sigma == FINE else log_ratio(view.before, view.after, sigma)
-        statistics.add_lags(sigma, lagged(reach.cut(smooth, outer), reach.cut(view.valid, outer), lag))
+        statistics.add_lags(sigma, lagged(reach.cut(ratio_of(view, sigma), outer), reach.cut(view.valid, outer), lag))
     return statistics

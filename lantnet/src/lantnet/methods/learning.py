@@ -34,7 +34,7 @@ class InputStage(Protocol):
     def halo(self) -> int: ...
     @property
     def border(self) -> Literal["constant", "reflect"]: ...
-    def images(self, before: Float32, after: Float32, calibration: Calibration) -> Float32: ...
+    def images(self, view: View, calibration: Calibration) -> Float32: ...
 
 
 class Labelling(Protocol):
@@ -57,13 +57,13 @@ class Labelling(Protocol):
     @property
     def notes(self) -> list[str]: ...
 
-    def classes(self, before: Float32, after: Float32) -> Labels:
+    def classes(self, view: View) -> Labels:
         """(H, W) of UNCHANGED, UNCERTAIN, CHANGED: where crops are drawn around."""
 
-    def targets(self, before: Float32, after: Float32) -> Float32:
+    def targets(self, view: View) -> Float32:
         """(2 members, H, W): for each member the target, 0 to 1, and its weight."""
 
-    def evidence(self, before: Float32, after: Float32) -> Mask:
+    def evidence(self, view: View) -> Mask:
         """(H, W): where a change may be at all."""
 
 
@@ -127,7 +127,7 @@ class _Classes:
     labelling: Labelling
 
     def __call__(self, view: View, window: Window, outer: Window) -> Labels:
-        classes = self.labelling.classes(view.before, view.after)
+        classes = self.labelling.classes(view)
         classes[~view.valid] = NO_DATA
         cut: Labels = window.cut(classes, outer)
         return cut
@@ -148,9 +148,9 @@ class _Crops:
     def __call__(self, view: View, window: Window, outer: Window) -> tuple[Mask, Float32]:
         rows, columns = np.divmod(self.index, self.width)
         inside = (rows >= window.top) & (rows < window.bottom) & (columns >= window.left) & (columns < window.right)
-        targets = self.labelling.targets(view.before, view.after)
+        targets = self.labelling.targets(view)
         targets[1::2] *= view.valid
-        images = self.inputs.images(view.before, view.after, self.calibration)
+        images = self.inputs.images(view, self.calibration)
         stack = np.concatenate([images, targets]).astype(np.float32)
         found = gather([(window, outer, stack)], self.index[inside], self.reach, self.width, self.inputs.border)
         return inside, found
@@ -187,15 +187,15 @@ class Learned:
     def shift(self) -> float:
         return self.labelling.shift
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        """(H, W) of amplitudes (H, W)."""
-        images = self.inputs.images(before, after, self.calibration)
+    def probability(self, view: View) -> Float32:
+        """(H, W) of a view."""
+        images = self.inputs.images(view, self.calibration)
         padded = np.pad(images, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)), mode=self.inputs.border)
-        height, width = before.shape
+        height, width = view.valid.shape
         probability = np.empty((height, width), dtype=np.float32)
         rows = max(self.pixels_at_once // width, 1)
         with torch.inference_mode():
             for top in range(0, height, rows):
                 strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * RADIUS])
                 probability[top : top + rows] = self.network(strip)[0, 0].sigmoid().numpy()
-        return np.where(self.labelling.evidence(before, after), probability, np.float32(0))
+        return np.where(self.labelling.evidence(view), probability, np.float32(0))

@@ -86,23 +86,23 @@ class Levelled:
     def notes(self) -> list[str]:
         return [WEAK] if self.levels.strong is not None and self.levels.weak is not None else []
 
-    def classes(self, before: Float32, after: Float32) -> Labels:
+    def classes(self, view: View) -> Labels:
         """What the middle member is sure of, (H, W): where crops are drawn around."""
         middle = self.thresholds[len(self.thresholds) // 2]
-        target, weight = member_labels(*self._strength(before, after), self.levels, middle, self.margin)
+        target, weight = member_labels(*self._strength(view), self.levels, middle, self.margin)
         return np.where(weight > 0, np.where(target > 0, CHANGED, UNCHANGED), UNCERTAIN).astype(np.uint8)
 
-    def targets(self, before: Float32, after: Float32) -> Float32:
+    def targets(self, view: View) -> Float32:
         """(2 members, H, W): target and weight of each."""
-        strength = self._strength(before, after)
+        strength = self._strength(view)
         return np.concatenate([member_labels(*strength, self.levels, t, self.margin) for t in self.thresholds])
 
-    def evidence(self, before: Float32, after: Float32) -> Mask:
+    def evidence(self, view: View) -> Mask:
         """Where something stands out from the noise at the chosen rate of false alarms, (H, W)."""
-        return evidence(*self._strength(before, after), self.levels)
+        return evidence(*self._strength(view), self.levels)
 
-    def _strength(self, before: Float32, after: Float32) -> tuple[Float32, Float32]:
-        return self.calibration.strength(before, after, FINE), self.calibration.strength(before, after, WIDE)
+    def _strength(self, view: View) -> tuple[Float32, Float32]:
+        return self.calibration.strength(view, FINE), self.calibration.strength(view, WIDE)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class _Strengths:
         return fine, wide
 
     def _one(self, view: View, window: Window, outer: Window, sigma: float) -> Float32:
-        strength = self.calibration.strength(view.before, view.after, sigma)
+        strength = self.calibration.strength(view, sigma)
         cut: Float32 = window.cut(np.where(view.valid, strength, np.float32(0)), outer)
         return cut
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
+import numpy as np
 
 from lantnet.scene.plan import Plan
+from lantnet.scene.scene import View
 from lantnet.types import Float32
 
 
@@ -24,8 +25,8 @@ class Model(Protocol):
 
     record: dict[str, Any]
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        """Amplitudes (H, W) of both dates -> probability of change (H, W)."""
+    def probability(self, view: View) -> Float32:
+        """Probability of change of every pixel of a view, (H, W)."""
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,5 @@ class NoChange:
     halo: int = 0
     shift: float = 0.0
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        return torch.zeros(before.shape).numpy()
+    def probability(self, view: View) -> Float32:
+        return np.zeros(view.valid.shape, dtype=np.float32)
