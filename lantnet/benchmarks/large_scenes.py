@@ -1,8 +1,8 @@
 """How time and memory grow with a scene and its workers.
 
-    python lantnet/benchmarks/scale.py workers --size 1536     one process against two, alternating: a ratio
-    python lantnet/benchmarks/scale.py memory --size 10000     greatest memory of a run, its workers included
-    python lantnet/benchmarks/scale.py frame                   a Sentinel-1 frame, by arithmetic from a measured run
+    python lantnet/benchmarks/large_scenes.py workers --size 1536     one process against two, alternating: a ratio
+    python lantnet/benchmarks/large_scenes.py memory --size 10000     greatest memory of a run, its workers included
+    python lantnet/benchmarks/large_scenes.py frame                   a Sentinel-1 frame, by arithmetic from a measured run
 
 Each prints one JSON object. Times are seconds of this machine under whatever else it does: read ratios, not times.
 Every process computes on one core (OMP_NUM_THREADS=1 is set for all of them).
