@@ -51,6 +51,12 @@ class Detection:
         maps = {"mask": self.mask, "probability": self.probability, "direction": self.direction}
         return as_dataset(self._source, maps, {"direction": flags, "probability": {"units": "1"}})
 
+    @property
+    def confidence(self) -> Float32:
+        """(H, W): the probability that the mask is right at a pixel, NaN without data. Of the pixels with a confidence
+        near .8 about eight in ten are right; below .5 lie regions that were dropped for their size."""
+        return np.where(self.mask, self.probability, 1 - self.probability).astype(np.float32)
+
 
 def detect(
     before: ArrayLike,

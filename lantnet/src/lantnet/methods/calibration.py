@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
+from scipy.optimize import brentq
+from scipy.special import polygamma
 
 from lantnet.methods.recipe import Context
 from lantnet.scene.scene import Scene, View
 from lantnet.scene.windows import Window
 from lantnet.types import Float32, Int64, Mask
 
-FINE, WIDE = 1.5, 3.5
-"""Pixels, standard deviation of the two smoothings of the log-ratio."""
-LAGS = {FINE: 8, WIDE: 16}
+SINGLE, FINE, WIDE = 0.0, 1.5, 3.5
+"""Pixels, standard deviation of the smoothings of the log-ratio: none, and two."""
+LAGS = {SINGLE: 8, FINE: 8, WIDE: 16}
 """Pixels after which the smoothed noise is independent."""
 RATIO_HALO = 6
 WIDE_HALO = 14
@@ -27,6 +29,8 @@ CLIPPED = 3.0
 """Amplitude (of 80 for the median) below which both dates count as clipped black."""
 MODE_WIDTH = 0.05
 """Nepers over which the histogram of log-ratios is smoothed before its peak is taken."""
+MOST_LOOKS = 1000.0
+"""What images without speckle count as."""
 _RATIO_TOP, _RATIO_BINS = 8.0, 16000
 _LEVEL_TOP, _LEVEL_BINS = 16.0, 16000
 _LAG_TOP, _LAG_BINS = 16.0, 65536
@@ -100,8 +104,9 @@ class Statistics:
         levels = (np.arange(_LEVEL_BINS) + 0.5) * (_LEVEL_TOP / _LEVEL_BINS)
         mean = float(np.average(levels, weights=self.levels))
         deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=self.levels)))
-        noise, wide = (_noise(self.lags[sigma]) for sigma in (FINE, WIDE))
-        return Calibration(shift, noise, wide, mean, max(deviation, 1e-3), float(self.clipped.sum() / max(total, 1)))
+        speckle, noise, wide = (_noise(self.lags[sigma]) for sigma in (SINGLE, FINE, WIDE))
+        clipped = float(self.clipped.sum() / max(total, 1))
+        return Calibration(shift, noise, wide, speckle, mean, max(deviation, 1e-3), clipped)
 
 
 def _noise(counts: Int64) -> float:
@@ -114,12 +119,14 @@ def _noise(counts: Int64) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`shift`: nepers that the dates differ by without change. `noise`, `wide_noise`: standard deviation of the
-    log-ratio in its two smoothings. `mean`, `deviation`: of ln(amplitude + 1). `clipped`: share black in both dates."""
+    """`shift`: nepers that the dates differ by without change. `noise`, `wide_noise`, `speckle`: standard deviation of
+    the log-ratio in its two smoothings and without one. `mean`, `deviation`: of ln(amplitude + 1). `clipped`: share
+    black in both dates."""
 
     shift: float
     noise: float
     wide_noise: float
+    speckle: float
     mean: float
     deviation: float
     clipped: float
@@ -130,10 +137,12 @@ class Calibration:
 
     @property
     def looks(self) -> float:
-        """Equivalent looks of both dates, were their speckle independent by pixel and the land without texture.
-
-        The variance of a log-amplitude ratio of L looks is 1/(2 L) (large L); FINE averages 4 pi FINE^2 pixels."""
-        return 1 / (2 * max(self.noise, 1e-3) ** 2 * 4 * math.pi * FINE**2)
+        """Equivalent looks of single pixels, as if both dates had the same: the variance of the log-ratio of two
+        amplitudes of L looks is psi_1(L) / 2 (psi_1 the trigamma function)."""
+        variance = 2 * self.speckle**2
+        if variance <= float(polygamma(1, MOST_LOOKS)):
+            return MOST_LOOKS
+        return float(brentq(lambda looks: float(polygamma(1, looks)) - variance, 1e-2, MOST_LOOKS))
 
     def remarks(self) -> list[str]:
         """What a user should know about the calibration of the dates."""
