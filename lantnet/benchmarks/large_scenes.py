@@ -2,7 +2,7 @@
 
     python lantnet/benchmarks/large_scenes.py workers --size 1536     one process against two, alternating: a ratio
     python lantnet/benchmarks/large_scenes.py memory --size 10000     greatest memory of a run, its workers included
-    python lantnet/benchmarks/large_scenes.py frame                   a Sentinel-1 frame, by arithmetic from a measured run
+    python lantnet/benchmarks/large_scenes.py frame                   a Sentinel-1 frame, from a smaller run
 
 Each prints one JSON object. Times are seconds of this machine under whatever else it does: read ratios, not times.
 Every process computes on one core (OMP_NUM_THREADS=1 is set for all of them).

@@ -92,7 +92,7 @@ def test_every_executor_gives_the_same_layers_and_maps(
 @pytest.mark.parametrize(
     ("recipe", "module", "name", "passes"),
     [
-        ("default", "lantnet.methods.calibration", "log_ratio", 2),  # in its two smoothings
+        ("default", "lantnet.methods.calibration", "log_ratio", 3),  # in two smoothings and in none
         ("paper", "lantnet.methods.cluster_labels", "difference_image", 1),
     ],
 )
