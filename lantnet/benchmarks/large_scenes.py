@@ -1,6 +1,6 @@
 """How time and memory grow with a scene and its workers.
 
-    python lantnet/benchmarks/large_scenes.py workers --size 1536     one process against two, alternating: a ratio
+    python lantnet/benchmarks/large_scenes.py workers --size 3072     one process against two, alternating: a ratio
     python lantnet/benchmarks/large_scenes.py memory --size 10000     greatest memory of a run, its workers included
     python lantnet/benchmarks/large_scenes.py frame                   a Sentinel-1 frame, from a smaller run
 
@@ -104,7 +104,7 @@ def frame(size: int, tile: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("workers", "memory", "frame"))
-    parser.add_argument("--size", type=int, default=1536)
+    parser.add_argument("--size", type=int, default=2048)
     parser.add_argument("--tile", type=int, default=None, help="default: 384 for workers, else 1024")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
