@@ -120,3 +120,4 @@ def test_members_learn_from_thresholds_between_the_two_measured() -> None:
     thresholds = Levels((0.5, 0.8), None, 0.3).thresholds(5)
     assert thresholds == sorted(thresholds)
     assert (thresholds[0], thresholds[-1]) == (pytest.approx(0.5), pytest.approx(0.8))
+    assert Levels((0.4, 0.9), None, 0.3).thresholds(1) == [pytest.approx(0.6)]
