@@ -146,7 +146,7 @@ def step(options: argparse.Namespace) -> Iterator[Cost]:
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
             recipe: dict[str, dict[str, Any]] = {
-                "model": {"freeze_vision": False},
+                "model": {"freeze": []},
                 "rl": {
                     "steps": 100,
                     "groups_per_step": count,

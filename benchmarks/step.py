@@ -54,7 +54,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     recipe: dict[str, dict[str, Any]] = {
-        "model": {"freeze_vision": False},
+        "model": {"freeze": []},
         "rl": {
             "steps": options.rounds + 2, "groups_per_step": options.prompts, "group_size": options.group_size,
             "max_new_tokens": options.tokens, "kl": 0.0,

@@ -28,7 +28,7 @@ def main() -> None:
     head = harness.start(options)
     verdicts, rows = harness.Verdicts(), []
     recipe: dict[str, dict[str, Any]] = {
-        "model": {"freeze_vision": True},
+        "model": {"freeze": ["vision", "projector"]},
         "video": {"feature_cache_gib": options.memory_gib},
         "rl": {
             "steps": 10_000, "groups_per_step": 4, "group_size": 8, "max_new_tokens": options.tokens, "kl": 0.0,

@@ -8,6 +8,7 @@ import torch
 
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool, load_source, load_sources, resolve_model
+from reeltune.distributed.shard import gathered, shard
 from reeltune.distributed.world import ALONE, World
 from reeltune.models.adapter import install, merge
 from reeltune.models.adapter_folder import (
@@ -132,6 +133,17 @@ def to_device(policy: Policy, device: torch.device) -> Policy:
     return policy
 
 
+def place(policy: Policy, recipe: Recipe, world: World) -> Policy:
+    """Move a policy to where it trains: whole, or spread over the processes."""
+    if recipe.parallel.shard == "none":
+        return to_device(policy, world.device)
+    shard(policy, recipe.parallel, world)
+    if world.device.type != "cpu":
+        with gathered(policy):
+            check_against_stock(policy)
+    return policy
+
+
 def build_reader(policy: Policy, recipe: Recipe) -> InputReader:
     cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
     return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
@@ -142,7 +154,7 @@ def build_engine(policy: Policy, recipe: Recipe, *, version: int = 0) -> Rollout
     engine = ENGINES.get(recipe.rollout.engine)(policy, recipe)
     try:
         engine.start()
-        engine.sync(policy.named_parameters, version)
+        engine.sync(policy.named_weights, version)
     except BaseException:
         engine.close()
         raise

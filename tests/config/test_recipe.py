@@ -20,9 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
     path = write(tmp_path, "method: sft\nmodel: {path: m}\ndata: {train: a.jsonl}\noptim: {lr: 1e-4}\n")
-    recipe = load_recipe(
-        path, ["sft.steps=7", "model.freeze_vision=false", "data.train=[a.jsonl, {path: b, weight: 2}]"]
-    )
+    recipe = load_recipe(path, ["sft.steps=7", "model.freeze=[]", "data.train=[a.jsonl, {path: b, weight: 2}]"])
     assert recipe.steps == 7 and recipe.optim.lr == 1e-4 and not recipe.model.freeze_vision
     assert [(source.path, source.weight) for source in recipe.data.train] == [("a.jsonl", 1.0), ("b", 2.0)]
 
@@ -36,7 +34,7 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"rl": {"group_size": 1}}, r"rl\.group_size=1: .*greater than or equal to 2"),
         ({"rl": {"loss": "dr_grpo"}}, r"rl=.*set rl\.advantage_scale to none"),
         ({"data": {"train": []}}, r"data\.train=\[\]"),
-        ({"method": "ppo"}, r"method='ppo': .*'grpo' or 'sft'"),
+        ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
         ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
     ],

@@ -1,4 +1,4 @@
-"""`reeltune plan SOURCE`: TFLOPs and KV cache of a model's prompts, dense against routed; nothing is loaded."""
+"""`reeltune plan SOURCE`: what a model's prompts cost, and of a recipe whether it fits and how long it takes."""
 
 import argparse
 from dataclasses import asdict
@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reeltune.planning.answer import Answer
     from reeltune.planning.costs import PromptCost
     from reeltune.planning.source import Plan
     from reeltune.planning.step import StepCost
 
-TERA, GIB, MIB = 1e12, 2**30, 2**20
+TERA, MIB = 1e12, 2**20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="a plan file, a recipe, or a model directory")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="of a recipe or a plan file")
+    parser.add_argument("--devices", default="1x80", metavar="NxGB", help="of a recipe: 8x80, 1x24, 2xH100 (1x80)")
     parser.add_argument("--vision", type=int, nargs="+", metavar="N", help="vision tokens of the prompts to plan")
     parser.add_argument("--text", type=int, metavar="N", help="text tokens of each prompt")
     parser.add_argument("--summary", action="store_true", help="leave out the line per decoder layer")
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Raises InputError for a source that cannot be read or planned."""
     from reeltune.files import write_json
+    from reeltune.planning.answer import lines
     from reeltune.planning.source import read_plan
 
     plan = read_plan(args.source, args.overrides)
@@ -38,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(_prompt_lines(plan, dense, routed, published=number == 0 and as_published)))
         if not args.summary:
             print("\n".join(_layer_lines(dense, routed or dense)))
-    step = _step(plan, pairs[0][1] or pairs[0][0])
-    if step:
+    step, found = _step(plan, pairs[0][1] or pairs[0][0]), _answer(plan, pairs[0][1] or pairs[0][0], args.devices)
+    if step and found:
         print()
-        print("\n".join(_step_lines(step)))
+        print("\n".join([*_step_lines(step), "", *lines(found)]))
     if args.json:
-        write_json(args.json, _report(plan, pairs, step))
+        write_json(args.json, _report(plan, pairs, step, found))
     return 0
 
 
@@ -67,6 +70,13 @@ def _step(plan: "Plan", prompt: "PromptCost") -> "StepCost | None":
     from reeltune.planning.step import step_cost
 
     return step_cost(plan.recipe, plan.architecture, prompt) if plan.recipe else None
+
+
+def _answer(plan: "Plan", prompt: "PromptCost", devices: str) -> "Answer | None":
+    from reeltune.planning.hardware import parse_devices
+    from reeltune.planning.recipe import answer_recipe
+
+    return answer_recipe(plan, prompt, parse_devices(devices)) if plan.recipe else None
 
 
 def _heading(plan: "Plan") -> str:
@@ -133,16 +143,15 @@ def _step_lines(step: "StepCost") -> list[str]:
         f"C = {step.completion_tokens}",
         f"  learner tokens, P + G*C per group      {step.learner_tokens}"
         f" (a row per completion: {step.separate_tokens})",
-        f"  weights, gradients, AdamW              {step.state_bytes / GIB:.3f} GiB (weights alone "
-        f"{step.weight_bytes / GIB:.3f})",
-        f"  reference model (rl.kl)                {step.reference_bytes / GIB:.3f} GiB",
-        f"  KV cache of a rollout pass             {step.cache_bytes / GIB:.3f} GiB",
         f"  work                                   {step.flops / TERA:.3f} TFLOPs",
     ]
 
 
 def _report(
-    plan: "Plan", pairs: "list[tuple[PromptCost, PromptCost | None]]", step: "StepCost | None"
+    plan: "Plan",
+    pairs: "list[tuple[PromptCost, PromptCost | None]]",
+    step: "StepCost | None",
+    found: "Answer | None",
 ) -> dict[str, Any]:
     return {
         "name": plan.name,
@@ -159,6 +168,7 @@ def _report(
             for dense, routed in pairs
         ],
         "step": asdict(step) if step else None,
+        "answer": found.report() if found else None,
     }
 
 

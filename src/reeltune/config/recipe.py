@@ -10,6 +10,7 @@ from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_
 from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
 
@@ -266,6 +267,7 @@ class Recipe(Section):
     sft: SFTConfig = SFTConfig()
     distill: DistillConfig | None = Field(None, description="The teacher of method distill.")
     optim: OptimConfig = OptimConfig()
+    parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     eval: EvalConfig = EvalConfig()

@@ -22,6 +22,7 @@ from reeltune.registry import nearest
 if TYPE_CHECKING:
     from peft import LoraConfig
 
+_NUMBER = re.compile(r"(.*?\.)(\d+)(\..*)")
 PEFT_PREFIX = "base_model.model."
 
 
@@ -154,9 +155,13 @@ def target_names(policy: Policy, targets: str | Sequence[str]) -> list[str]:
 
 
 def _pattern(names: Sequence[str]) -> str:
-    """A regular expression that finds these names, whatever the layer's number."""
-    forms = dict.fromkeys(re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(name)) for name in names)
-    return "|".join(forms)
+    """A regular expression that finds these names and no others, each kind of layer once with its numbers."""
+    numbers: dict[str, list[str]] = {}
+    for name in names:
+        found = _NUMBER.fullmatch(name)
+        before, number, after = found.groups() if found else (name, "", "")
+        numbers.setdefault(f"{re.escape(before)}%s{re.escape(after)}", []).append(number)
+    return "|".join(form % f"({'|'.join(each)})" for form, each in numbers.items())
 
 
 def _settings(policy: Policy) -> dict[str, Any]:

@@ -7,6 +7,7 @@ base's weights, and how the base is routed (p-MoD).
 
 import hashlib
 import json
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,8 +100,10 @@ def fill(policy: Policy, folder: AdapterFolder, *, name: str = TRAINED) -> None:
 
 
 def put_in_place(policy: Policy, folder: AdapterFolder, *, name: str = TRAINED, trains: bool = True) -> None:
-    """Put the folder's own adapter into a policy of its base."""
-    inject(policy, folder.settings, name=name, trains=trains)
+    """Put the folder's own adapter into a policy of its base; without the dropout that it was trained with."""
+    settings = copy(folder.settings)
+    settings.lora_dropout = 0.0
+    inject(policy, settings, name=name, trains=trains)
     fill(policy, folder, name=name)
 
 

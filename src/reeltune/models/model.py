@@ -1,9 +1,8 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,13 @@ from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
-PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+T = TypeVar("T")
+SIDE_FILES = (
+    "preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "generation_config.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "chat_template.json",
+)  # fmt: skip
+"""What a model directory holds beside weights, config.json and the vocabulary."""
 
 
 class Policy(nn.Module):
@@ -31,6 +36,9 @@ class Policy(nn.Module):
     def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
         super().__init__()
         self.source = source
+        # Held, not copied from `source` later: that may be a checkpoint which is pruned while its run goes on.
+        names = {*SIDE_FILES, *getattr(tokenizer, "vocab_files_names", {}).values()}
+        self.side_files = {name: (source / name).read_bytes() for name in sorted(names) if (source / name).is_file()}
         self.model: Any = model
         self.tokenizer = tokenizer
         self.family = family
@@ -39,10 +47,16 @@ class Policy(nn.Module):
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
         recurrent.enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        if family.deepstack_layers < len(self.language_model.layers):
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token. The loss that
+        # balances experts, where it is asked for, counts every token in every layer.
+        balanced = bool(getattr(self.text_config, "output_router_logits", False))
+        if family.deepstack_layers < len(self.language_model.layers) and not balanced:
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
+
+    def forward(self, compute: "Callable[[Policy], T]") -> T:
+        """`compute(self)` as one forward pass: what spreads this module over processes gathers its weights for it."""
+        return compute(self)
 
     @property
     def device(self) -> torch.device:
@@ -175,6 +189,10 @@ class Policy(nn.Module):
             raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
         return ids
 
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of the plain model, an adapter merged in and parts of other processes gathered, one by one."""
+        return ((f"model.{name}", tensor) for name, tensor in plain_weights(self.model))
+
     def save(self, directory: Path, *, write: bool = True) -> None:
         """Write a plain Hugging Face directory that `from_pretrained` opens, an adapter merged in.
 
@@ -187,10 +205,16 @@ class Policy(nn.Module):
         if not write:
             return
         self.model.save_pretrained(directory, state_dict=weights)
+        self.save_processor(directory)
+
+    def save_processor(self, directory: Path) -> None:
+        """Write what turns videos and texts into a model's inputs and its outputs into text: all but the weights.
+
+        Files that the model was opened with come out byte for byte, however often it is saved and opened again.
+        """
         self.tokenizer.save_pretrained(directory)
-        for name in PROCESSOR_FILES:
-            if (self.source / name).is_file():
-                shutil.copyfile(self.source / name, directory / name)
+        for name, content in self.side_files.items():
+            (directory / name).write_bytes(content)
 
 
 def _banned(head: Any, tokenizer: Any, family: Family) -> Tensor:

@@ -62,7 +62,7 @@ def load_policy(
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
-    if not getattr(tokenizer, "chat_template", None):
+    if not (adapter.chat_template or getattr(tokenizer, "chat_template", None)):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
     policy = Policy(model, tokenizer, adapter, path)
     if self_check:

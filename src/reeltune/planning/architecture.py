@@ -23,6 +23,7 @@ class Decoder(Sizes):
     head_dim: int = Field(ge=1)
     vocabulary: int = Field(ge=1)
     tied: bool = Field(False, description="The output head is the embedding table.")
+    qk_norm: bool = Field(False, description="Queries and keys are normed by head (Qwen3).")
 
     @property
     def layer_weights(self) -> int:
@@ -106,6 +107,7 @@ def read_architecture(config: Mapping[str, Any], where: str, *, tokens_per_image
 
 def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
     heads = text["num_attention_heads"]
+    kind = str(config.get("model_type", ""))
     return Decoder(
         layers=text["num_hidden_layers"],
         hidden=text["hidden_size"],
@@ -115,6 +117,7 @@ def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
         head_dim=text.get("head_dim") or text["hidden_size"] // heads,
         vocabulary=text["vocab_size"],
         tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
+        qk_norm=kind.startswith("qwen3"),
     )
 
 

@@ -14,6 +14,7 @@ from reeltune.config.tree import apply_override, read_yaml, rename
 from reeltune.data.sources import resolve_model
 from reeltune.errors import InputError
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
+from reeltune.planning.known import KNOWN, known_config
 
 TEXT_TOKENS = 64
 VISION_TOKENS = (1024, 6144, 16384)
@@ -99,16 +100,46 @@ def _from_directory(directory: Path) -> Plan:
 
 def _from_recipe(path: Path, tree: dict[str, Any]) -> Plan:
     recipe = parse_recipe(tree, where=str(path))
-    directory = resolve_model(recipe.model.path, recipe.toyworld)
-    config = _model_config(directory)
+    return plan_recipe(recipe, name=path.stem, beside=path.parent)
+
+
+def plan_recipe(recipe: Recipe, *, name: str, beside: Path | None = None) -> Plan:
+    """The longest prompt of a recipe's model. `beside`: a folder of recipes, one of which may make that model."""
+    where, config = _config_of(recipe, beside)
     vision = config.get("vision_config", {})
     side = vision.get("patch_size", 14) * vision.get("spatial_merge_size", 1)
     tokens = largest_video(recipe.video, side)
     per_image = max(1, tokens // max(1, recipe.video.max_frames // 2))
-    architecture = read_architecture(config, str(directory), tokens_per_image=per_image)
+    architecture = read_architecture(config, where, tokens_per_image=per_image)
     if architecture.vision and "image_size" in vision:  # a tower whose frames all have one size
         tokens = recipe.video.max_frames * architecture.vision.tokens_per_image
-    return Plan(path.stem, architecture, TEXT_TOKENS, (tokens,), recipe.model.mixture_of_depths, recipe=recipe)
+    routing = recipe.model.mixture_of_depths
+    if routing is None and "mixture_of_depths" in config:
+        routing = MixtureOfDepthsConfig.model_validate(config["mixture_of_depths"])
+    return Plan(name, architecture, TEXT_TOKENS, (tokens,), routing, recipe=recipe)
+
+
+def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]]:
+    """Where it stands, and the config of the recipe's model: of its directory, else the published one of that name,
+    else that of the recipe in `beside` that trains it."""
+    spec = "toyworld:base" if recipe.model.path == "toyworld:new" else recipe.model.path
+    directory = resolve_model(spec, recipe.toyworld)
+    if (directory / "config.json").is_file():
+        return str(directory), _model_config(directory)
+    if known := known_config(directory.name):
+        return f"{directory.name} as published", known
+    for other in sorted(beside.glob("*.yaml")) if beside else []:
+        tree = read_yaml(other, what="recipe")
+        if isinstance(tree, dict) and "method" in tree:
+            maker = parse_recipe(tree, where=str(other))
+            if maker.run.dir != recipe.run.dir and Path(maker.run.dir) in directory.parents:
+                where, config = _config_of(maker, beside)
+                routing = maker.model.mixture_of_depths
+                return where, config | ({"mixture_of_depths": routing.model_dump()} if routing else {})
+    raise InputError(
+        f"model.path: {str(directory)!r} has no config.json, and its name is none of {', '.join(KNOWN)}, whose sizes "
+        "are known; give the model's directory"
+    )
 
 
 def largest_video(video: VideoConfig, side: int) -> int:

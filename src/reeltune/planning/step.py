@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from reeltune.config.recipe import Recipe
 from reeltune.planning.architecture import Architecture
 from reeltune.planning.costs import PromptCost
+from reeltune.planning.setting import trained_weights
 
 BYTES = {"float32": 4, "bfloat16": 2}
 
@@ -44,11 +45,7 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
     completions = groups * size * length * token_flops
     forward = groups * prompt.run_flops + completions
     weight_bytes = architecture.weights * value_bytes
-    trained = architecture.weights
-    if recipe.model.freeze_vision and architecture.vision:
-        trained -= architecture.vision.weights
-        if recipe.model.freeze_vision == "tower":
-            trained += architecture.vision.projector_weights
+    trained = trained_weights(recipe, architecture)
     in_pass = max(1, min(groups, recipe.packing.rollout_tokens // (prompt_tokens + size * length)))
     cached_tokens = sum(layer.tokens for layer in prompt.layers) + size * length * decoder.layers
     return StepCost(

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from reeltune.distributed.shard import gathered
 from reeltune.models.logits import policy_logits
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.decoding import Decoder
@@ -39,6 +40,12 @@ class HFEngine:
     @torch.no_grad()
     def generate(
         self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
+    ) -> list[Rollout]:
+        with gathered(self.policy):
+            return self._generate(requests, group_size, params, keep_graph=keep_graph)
+
+    def _generate(
+        self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool
     ) -> list[Rollout]:
         was_training = self.policy.training
         # Gradient checkpointing drops the cache in training mode; a rollout needs it.

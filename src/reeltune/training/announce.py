@@ -27,7 +27,7 @@ def warn_of_rounding(recipe: Recipe) -> None:
         )
 
 
-def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: Sequence[str] = ()) -> None:
+def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Sequence[str] = ()) -> None:
     """What will run: model, data, processes, sizes, place."""
     rl, samples = recipe.rl, data.samples
     tasks = sorted({sample.task for sample in samples})
@@ -49,8 +49,8 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: 
         )
     if first_step:
         _say(f"resumes after step {first_step}")
-    for each in changed:
-        _say(f"changed since the run began: {each}")
+    for each in notes:
+        _say(each)
     _say(f"writes to {recipe.run.dir} ({shutil.disk_usage(existing(Path(recipe.run.dir))).free / 2**30:.1f} GiB free)")
 
 

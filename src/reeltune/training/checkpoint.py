@@ -1,31 +1,41 @@
-"""Checkpoints are whole or absent: written under a temporary name, synced, renamed.
+"""Checkpoints are whole or absent: written under a temporary name, synced, renamed; and say what they consist of.
 
 checkpoints/step-000100/
+  manifest.json           step, run, and a digest of every file: see manifest.py
   model/                  a plain Hugging Face directory, or
   adapter/                the adapter alone, in peft's format; with checkpoint.export: merged beside model/
-  optimizer.safetensors   AdamW's moments, by parameter name
+  optimizer.safetensors   AdamW's moments, by parameter name, or
+  optimizer/              the same in parts, of a sharded run: torch.distributed.checkpoint's, in safetensors
   state.json              the step, and the history of the prompts where rl.skipping is on
 """
 
 import json
 import os
 import re
-import shutil
+import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.tensor import DTensor, distribute_tensor
 
+from reeltune.distributed.shard import is_sharded
+from reeltune.distributed.world import ALONE, World
 from reeltune.errors import InputError
+from reeltune.files import partial_folder, remove_folder, sync_folder, whole_folder
 from reeltune.models.adapter import has_adapter
 from reeltune.models.adapter_folder import save_adapter
 from reeltune.models.policy import Policy
+from reeltune.training.manifest import find_damage, write_manifest
 
 PREFIX = "step-"
-MODEL, ADAPTER = "model", "adapter"
+MODEL, ADAPTER, MOMENTS = "model", "adapter", "optimizer"
 
 
 def save_checkpoint(
@@ -36,40 +46,84 @@ def save_checkpoint(
     *,
     keep: int,
     state: Mapping[str, Any] | None = None,
+    run: str = "",
     merged: bool = False,
+    world: World = ALONE,
 ) -> Path:
-    """Write checkpoint `step` and remove all but the newest `keep`.
+    """Write checkpoint `step` and remove all but the newest `keep`. Every process of the run calls it.
 
-    `state`: what else the run must remember. `merged`: of a model with an adapter, also the base with it merged in.
+    `state`: what else the run must remember; `run`: the digest of the run that it is one of. `merged`: of a model with
+    an adapter, also the base with it merged in.
     """
     target = root / f"{PREFIX}{step:06d}"
-    temporary = root / f".{target.name}.tmp"
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(parents=True)
-    if has_adapter(policy):
-        save_adapter(policy, temporary / ADAPTER)
-    if merged or not has_adapter(policy):
-        policy.save(temporary / MODEL)
-    save_file(optimizer_tensors(policy, optimizer), temporary / "optimizer.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
-    _sync(temporary)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(temporary, target)
-    _sync_folder(root)
-    for old in list_checkpoints(root)[:-keep]:
-        # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under its name.
-        doomed = root / f".{old.name}.old"
-        os.replace(old, doomed)
-        shutil.rmtree(doomed)
+    with whole_folder(target) if world.is_main else nullcontext(partial_folder(target)) as folder:
+        # Sharded weights are gathered by all, and the moments written by all, into the folder that one of them made.
+        world.wait()
+        sharded = is_sharded(policy)
+        if world.is_main or sharded:
+            _write(folder, policy, optimizer, merged=merged, main=world.is_main)
+        world.wait()
+        if world.is_main:
+            (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
+            write_manifest(folder, step=step, run=run)
+    if world.is_main:
+        for old in list_checkpoints(root)[:-keep]:
+            remove_folder(old)
+    world.wait()
     return target
+
+
+def _write(folder: Path, policy: Policy, optimizer: torch.optim.Optimizer, *, merged: bool, main: bool) -> None:
+    """Weights and moments; `main`: whether this process writes what is written once."""
+    if has_adapter(policy):
+        save_adapter(policy, folder / ADAPTER, write=main)
+        if main:
+            policy.save_processor(folder / ADAPTER)
+    if merged or not has_adapter(policy):
+        policy.save(folder / MODEL, write=main)
+    tensors = optimizer_tensors(policy, optimizer)
+    if is_sharded(policy):
+        writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
+        state_dict_saver.save(tensors, storage_writer=writer)
+    else:
+        save_file(tensors, folder / f"{MOMENTS}.safetensors")
 
 
 def list_checkpoints(root: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in root.glob(f"{PREFIX}*") if re.fullmatch(rf"{PREFIX}\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    return sorted(found, key=_numbered)
+
+
+def newest_whole(root: Path, *, run: str | None) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint of the run that nothing is wrong with, and what is wrong with newer ones, in words.
+
+    None when there is none at all. InputError when there are some, and all are damaged.
+    """
+    damages: list[str] = []
+    for checkpoint in reversed(list_checkpoints(root)):
+        damage = find_damage(checkpoint, step=_numbered(checkpoint), run=run)
+        if damage is None:
+            return checkpoint, damages
+        damages.append(f"{checkpoint}: {damage}")
+    if damages:
+        lines = "\n".join(f"  {each}" for each in damages)
+        raise InputError(
+            f"no checkpoint can be used:\n{lines}\nRestore one, or begin a new run: give another run.dir, and as "
+            "model.path the model of a checkpoint whose weights you trust"
+        )
+    return None, []
+
+
+def set_aside_newer(root: Path, step: int) -> None:
+    """Give checkpoints newer than `step` names under which nobody takes them for checkpoints: damaged-step-N."""
+    for checkpoint in list_checkpoints(root):
+        if _numbered(checkpoint) > step:
+            aside = root / f"damaged-{checkpoint.name}"
+            if aside.exists():
+                remove_folder(aside)
+            os.replace(checkpoint, aside)
+            sync_folder(root)
 
 
 def resumable_weights(checkpoint: Path) -> Path:
@@ -82,13 +136,6 @@ def trained_model(checkpoint: Path) -> Path:
     return checkpoint / (MODEL if (checkpoint / MODEL).is_dir() else ADAPTER)
 
 
-def discard_leftovers(root: Path) -> None:
-    """Remove what a killed save or removal left behind."""
-    for pattern in (f".{PREFIX}*.tmp", f".{PREFIX}*.old"):
-        for path in root.glob(pattern):
-            shutil.rmtree(path)
-
-
 def checkpoint_step(checkpoint: Path) -> int:
     return int(checkpoint_state(checkpoint)["step"])
 
@@ -99,46 +146,54 @@ def checkpoint_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as named tensors: PARAMETER::KEY."""
+    """The optimizer's state as named tensors: PARAMETER::KEY; of a sharded policy this process's parts."""
     tensors = {}
     for name, parameter in policy.model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{name}::{key}"] = torch.as_tensor(value).detach().contiguous().cpu()
+            value = torch.as_tensor(value).detach()
+            tensors[f"{name}::{key}"] = value if isinstance(value, DTensor) else value.contiguous().cpu()
     return tensors
 
 
 def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
     """Raises InputError when the checkpoint's state does not fit the parameters that train now."""
-    tensors = load_file(checkpoint / "optimizer.safetensors")
     training: dict[str, nn.Parameter] = {
         name: value for name, value in policy.model.named_parameters() if value.requires_grad
     }
-    saved = {name.split("::")[0] for name in tensors}
+    folder, file = checkpoint / MOMENTS, checkpoint / f"{MOMENTS}.safetensors"
+    reader = HuggingFaceStorageReader(str(folder))
+    whole = load_file(file) if file.exists() else None
+    stored = set(reader.read_metadata().state_dict_metadata if whole is None else whole)
+    saved = {name.split("::")[0] for name in stored}
     if saved and saved != set(training):
         different = sorted(saved ^ set(training))
         raise InputError(
             f"{checkpoint}: the checkpoint trains other parameters than the recipe, for example "
             f"{different[:3]}; resume with the recipe that began the run"
         )
+    # Adam's step count is one number, on the CPU; the moments are shaped and spread as their parameter.
+    tensors = {each: torch.zeros(()) if each.endswith("::step") else _beside(each, training) for each in stored}
+    if whole is None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            state_dict_loader.load(tensors, storage_reader=reader)
+    else:
+        tensors = {each: _like(tensor, whole[each]) for each, tensor in tensors.items()}
     for full_name, value in tensors.items():
         name, key = full_name.split("::")
-        # Adam keeps its step count on the CPU.
-        device = "cpu" if key == "step" else training[name].device
-        optimizer.state[training[name]][key] = value.to(device)
+        optimizer.state[training[name]][key] = value
 
 
-def _sync(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
-        _sync_folder(path)
+def _beside(full_name: str, training: Mapping[str, nn.Parameter]) -> Tensor:
+    return torch.zeros_like(training[full_name.split("::")[0]].detach())
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _like(place: Tensor, value: Tensor) -> Tensor:
+    """`value` where `place` is, and in as many parts."""
+    if isinstance(place, DTensor):
+        return distribute_tensor(value.to(place.device), place.device_mesh, place.placements)
+    return value.to(place.device)
+
+
+def _numbered(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(PREFIX))

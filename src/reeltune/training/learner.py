@@ -1,8 +1,8 @@
 """The learner: log-probs with gradient of groups of completions, and one optimizer step over many passes."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from reeltune.config.recipe import Recipe
+from reeltune.distributed.shard import gathered, is_sharded, spread
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
+from reeltune.models.experts import (
+    load_balancing_coefficient,
+    load_balancing_loss,
+    require_equal_experts,
+    watched,
+)
+from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, pack
 from reeltune.models.types import Group as PromptGroup
+from reeltune.models.weights import whole
+from reeltune.rollout.engine import derive_seed
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import autocast
 from reeltune.training.faults import name_memory, require_finite
@@ -24,17 +34,6 @@ from reeltune.training.optimizer import learning_rate
 Objective = Callable[[Group, Tensor], tuple[Tensor, dict[str, float]]]
 """(group, its log-probs [G, C]) -> (its share of the step's loss, sums to add up for the metrics)."""
 PARITY_TOLERANCE = {"float32": 1e-4, "bf16": 0.25}
-
-
-class LogProbs(nn.Module):
-    """The module that is wrapped for many processes: groups in, log-probs with gradient out."""
-
-    def __init__(self, policy: Policy) -> None:
-        super().__init__()
-        self.policy = policy
-
-    def forward(self, groups: Sequence[PromptGroup], temperature: float) -> list[Tensor]:
-        return group_log_probs(self.policy, groups, temperature=temperature)
 
 
 @dataclass
@@ -47,10 +46,21 @@ class Learner:
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        self.module = self.world.wrap(LogProbs(self.policy))
+        # What every pass goes through: it knows of the other processes.
+        self.sharded = is_sharded(self.policy)
+        self.module = self.policy if self.sharded else self.world.wrap(self.policy)
         self.temperature = self.recipe.temperature
         self.budget = self.recipe.packing.train_tokens
         self.precision = self.recipe.optim.precision
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While prompts are read: a sharded tower that trains is whole, and runs without gradient."""
+        if self.sharded and not self.policy.vision_frozen:
+            with gathered(self.policy), torch.no_grad():
+                yield
+        else:
+            yield
 
     def update(self, step: int, groups: Sequence[Group], objective: Objective) -> dict[str, float]:
         """One optimizer step over the groups of all processes; returns the sums of all of them, `grad_norm` and `lr`.
@@ -61,8 +71,10 @@ class Learner:
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate * parameters.get("lr_share", 1.0)
         self.optimizer.zero_grad()
+        # Dropout, where an adapter has it, depends on the step alone: a resumed run drops the same.
+        torch.manual_seed(derive_seed(self.recipe.seed, "dropout", step, self.world.rank))
         sums = self._accumulate(step, groups, objective)
-        norm = float(nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.optim.max_grad_norm))
+        norm = float(whole(nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.optim.max_grad_norm)))
         if not math.isfinite(norm):
             raise InputError(
                 f"step {step + 1}: the gradient's norm is {norm}; this update was not applied. Lower optim.lr, or look "
@@ -80,14 +92,18 @@ class Learner:
         active = [group for group in groups if group.teaches]
         passes = pack(active, self.budget)
         rounds = max(self.world.gather([len(passes)]))
+        balancing = load_balancing_coefficient(self.policy)
+        everywhere = sum(self.world.gather([len(active)])) if balancing else 1
         sums: list[dict[str, float]] = [{} for _ in active]
+        # A sharded tower that trains runs within the pass: every process then comes by its blocks equally often.
+        encode = self.sharded and not self.policy.vision_frozen
         for number in range(rounds):
             real = number < len(passes)
             members = [active[index] for index in passes[number]] if real else [without_state(groups[0])]
             last = number + 1 == rounds
             with nullcontext() if last else self._unsynchronized(), name_memory(members, step=step, doing="training"):
-                with autocast(self.world.device, self.precision):
-                    log_probs = [each.float() for each in self.module(members, self.temperature)]
+                with autocast(self.world.device, self.precision), watched(self.policy) as routed:
+                    log_probs = [each.float() for each in self.module(self._pass(members, encode=encode))]
                 for group, values in zip(members, log_probs, strict=True):
                     require_finite({"the learner's log-probs": values}, step=step, sample=group.sample.id)
                 # A repeated pass has weight 0: it only takes part in the averaging.
@@ -96,10 +112,15 @@ class Learner:
                     for group, values in zip(members, log_probs, strict=True)
                 ]
                 loss = torch.stack([each for each, _ in losses]).sum()
+                if balancing:
+                    # Its mean over the step's groups: every pass counts by how many of them it holds.
+                    share = load_balancing_loss(routed) * len(members) / everywhere
+                    loss = loss + balancing * share
+                    losses[0][1]["load_balancing"] = float(share.detach())
                 # Gradients are averaged over processes; the loss is a sum over all of them.
                 factor = float(self.world.size if real else 0)
                 # Groups of one video share its features, whose graph a later pass may need again.
-                (loss * factor).backward(retain_graph=not last)
+                (loss * factor).backward(retain_graph=not last and not self.sharded)
             if real:
                 for index, (_, each) in zip(passes[number], losses, strict=True):
                     sums[index] = each
@@ -116,17 +137,35 @@ class Learner:
     def _unsynchronized(self) -> AbstractContextManager[Any]:
         """Gradients of this pass stay here; the last pass averages those of all of them."""
         module: Any = self.module
-        return module.no_sync() if self.world.size > 1 else nullcontext()
+        # In parts they are added up over the processes at once: whole ones would not fit.
+        return module.no_sync() if self.world.size > 1 and not self.sharded else nullcontext()
+
+    def _pass(self, groups: Sequence[Group], *, encode: bool = False) -> Callable[[Policy], list[Tensor]]:
+        """Log-probs of the groups as one pass; with `encode` also their videos' features, each clip once."""
+
+        def compute(policy: Policy) -> list[Tensor]:
+            members: Sequence[PromptGroup] = groups
+            if encode:
+                clips = {clip_key(group.prompt.clip): group.prompt.clip for group in groups}
+                features = dict(zip(clips, policy.encode(list(clips.values())), strict=True))
+                members = [PromptGroup(a.prompt, features[clip_key(a.prompt.clip)], a.completions) for a in groups]
+            return group_log_probs(policy, members, temperature=self.temperature)
+
+        return compute
 
     @torch.no_grad()
     def log_probs(self, groups: Sequence[Group], policy: Policy | None = None) -> list[Tensor]:
         """[G, C] of each group, without gradient, each prompt computed afresh; of this policy or of another."""
+        policy = policy or self.policy
         found: list[Tensor] = [torch.empty(0)] * len(groups)
-        for indices in pack(groups, self.budget):
-            members = [without_state(groups[index]) for index in indices]
-            log_probs = group_log_probs(policy or self.policy, members, temperature=self.temperature)
+        passes = pack(groups, self.budget)
+        # Weights in parts are gathered by all processes together: one with fewer passes repeats its last.
+        missing = max(self.world.gather([len(passes)])) - len(passes) if self.sharded else 0
+        for indices in [*passes, *passes[-1:] * missing]:
+            log_probs = policy(self._pass([without_state(groups[index]) for index in indices]))
             for index, values in zip(indices, log_probs, strict=True):
                 found[index] = values
+        spread(policy)
         return found
 
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
@@ -136,6 +175,8 @@ class Learner:
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)
+            if groups and not self.sharded:
+                require_equal_experts(self.policy, without_state(groups[0]))
         for group, values in zip(groups, found, strict=True):
             require_finite(
                 {"the learner's log-probs": values, "the rollout's log-probs": group.log_probs},

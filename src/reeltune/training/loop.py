@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from reeltune.config.recipe import Recipe
+from reeltune.distributed.shard import gathered
 from reeltune.distributed.world import World
 from reeltune.evaluation.runner import answer_all, metrics_by_task
 from reeltune.judges import Judge
@@ -21,7 +22,7 @@ from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training.checkpoint import save_checkpoint
-from reeltune.training.journal import Journal
+from reeltune.training.journal import Journal, count_lines
 from reeltune.training.learner import Learner
 from reeltune.training.prompts import PromptSource
 from reeltune.training.step import Method
@@ -45,6 +46,7 @@ class Loop:
     run_dir: Path
     first_step: int = 0
     judge: Judge | None = None
+    run_digest: str = ""
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -96,7 +98,7 @@ class Loop:
         world, reader = self._world, self.source.reader
         numbers = range(world.rank, len(self.held_out), world.size)
         mine = [self.held_out[number] for number in numbers]
-        with autocast(world.device, self.recipe.optim.precision):
+        with autocast(world.device, self.recipe.optim.precision), gathered(reader.policy):
             found = answer_all(
                 reader,
                 self.engine,
@@ -118,13 +120,19 @@ class Loop:
         self.journal.timing(step, {"evaluation": time.perf_counter() - started})
 
     def _save(self, step: int) -> None:
-        self._world.wait()
-        if self._is_main:
-            root, keep = self.run_dir / "checkpoints", self.recipe.checkpoint.keep
-            merged = self.recipe.checkpoint.export == "merged"
-            policy, optimizer = self.learner.policy, self.learner.optimizer
-            save_checkpoint(root, step, policy, optimizer, keep=keep, state=self.source.state(), merged=merged)
-        self._world.wait()
+        config, learner = self.recipe.checkpoint, self.learner
+        state = {**self.source.state(), "lines": count_lines(self.run_dir)} if self._is_main else {}
+        save_checkpoint(
+            self.run_dir / "checkpoints",
+            step,
+            learner.policy,
+            learner.optimizer,
+            keep=config.keep,
+            state=state,
+            run=self.run_digest,
+            merged=config.export == "merged",
+            world=self._world,
+        )
 
     @property
     def _world(self) -> World:

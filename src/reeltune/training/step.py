@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from reeltune.config.recipe import RLConfig
+from reeltune.distributed.shard import gathered
 from reeltune.judges.base import Judge
 from reeltune.models.adapter import as_initial
 from reeltune.models.policy import Policy
@@ -64,12 +65,13 @@ class GRPO:
         faults = len(self.faults) if self.faults is not None else 0
         with autocast(world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
-            groups = self.source.next(step)
+            with learner.reading():
+                groups = self.source.next(step)
             keep = self._keeps_prompts(groups)
             self.sample(step, groups, keep_graph=keep)
             # 2. Other prompts in place of groups whose rewards say nothing, where the recipe asks for it.
             replaced: list[Group] = []
-            while (fresh := self.source.resample(groups)) is not None:
+            while (fresh := self._resample(groups)) is not None:
                 for place, group in fresh.items():
                     # Their graphs must not outlive them: only what they were rewarded is still needed.
                     groups[place].state, groups[place].features = None, groups[place].features.detach()
@@ -90,11 +92,11 @@ class GRPO:
             self.checked = True
         # 4. Optimizer steps over all completion tokens.
         for update in range(self.config.updates_per_rollout):
-            if update:
+            if update and not learner.sharded:
                 with autocast(world.device, learner.precision):
                     self.source.renew_features(groups)
             sums = learner.update(step, groups, self.objective(first=update == 0))
-        self.engine.sync(learner.policy.named_parameters, step + 1)
+        self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
@@ -113,7 +115,9 @@ class GRPO:
         )
         with name_memory(groups, step=step, doing="sampling completions"):
             requests = [group.request for group in groups]
-            found = self.engine.generate(requests, config.group_size, params, keep_graph=keep_graph) if groups else []
+            # An engine that computes with weights in parts is called by every process, also by one without groups.
+            asks = bool(groups) or self.learner.sharded
+            found = self.engine.generate(requests, config.group_size, params, keep_graph=keep_graph) if asks else []
         for group, rollout in zip(groups, found, strict=True):
             group.fill(rollout)
             require_finite({"the rollout's log-probs": group.log_probs}, step=step, sample=group.sample.id)
@@ -128,16 +132,20 @@ class GRPO:
         if self.reference:
             self._refer(groups)
 
+    def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
+        with self.learner.reading():
+            return self.source.resample(groups)
+
     def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
         """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
 
         For the whole step, resampled prompts too. One update only: after it the weights are others. All groups within
         one pass: the update alone would hold as much at once, did every group teach. Checkpointing would recompute in
-        the backward pass what this saves.
+        the backward pass what this saves. With weights in parts never: the graph would hold the whole ones.
         """
         longest = self.config.group_size * self.config.max_new_tokens
         tokens = sum(len(group.prompt) + longest for group in groups)
-        once = self.config.updates_per_rollout == 1
+        once = self.config.updates_per_rollout == 1 and not self.learner.sharded
         return once and tokens <= self.learner.budget and not self.learner.policy.gradient_checkpointing
 
     def _refer(self, groups: Sequence[Group]) -> None:
@@ -147,7 +155,7 @@ class GRPO:
         own_tower = not self.learner.policy.vision_frozen
         with as_initial(self.reference):
             if own_tower:
-                with torch.no_grad():
+                with gathered(self.reference), torch.no_grad():
                     videos = self.reference.encode([group.prompt.clip for group in groups])
                 for group, video in zip(groups, videos, strict=True):
                     group.features = video
@@ -237,7 +245,7 @@ class SFT:
 
     def __call__(self, step: int) -> StepResult:
         policy, world = self.learner.policy, self.learner.world
-        with autocast(world.device, self.learner.precision):
+        with autocast(world.device, self.learner.precision), self.learner.reading():
             groups = self.source.next(step)
         for group in groups:
             gold = get_task(group.sample.task).gold(group.sample, self.mode)

@@ -87,7 +87,7 @@ def varlen(name: str, forward: VarlenForward, backward: VarlenBackward) -> Provi
             total = torch.logaddexp(prompt_sums, own_sums)
             share = (prompt_sums - total).exp().T.unsqueeze(-1).to(output.dtype)
             merged += (over_prompt - merged) * share
-            own_sums.copy_(total)
+            sums = torch.cat([sums.narrow(1, 0, first), total], dim=1)
         return output.unsqueeze(0), sums.unsqueeze(0)
 
     def row_backward(

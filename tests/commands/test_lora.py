@@ -1,0 +1,127 @@
+"""LoRA through the commands: train, resume, evaluate, select, merge, train on; and what is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+from reeltune.cli import main
+
+ADAPTER = "adapter={rank: 4}"
+
+
+def reeltune(*words: str | Path, code: int = 0) -> None:
+    """In this process: starting one costs more than what is tested."""
+    assert main([*map(str, words)]) == code
+
+
+def train(workshop: Any, run: str, *settings: str, code: int = 0) -> None:
+    reeltune(*workshop.command(run, "eval.every=0", *settings)[3:], code=code)
+
+
+def adapter_of(workshop: Any, run: str, step: int) -> Path:
+    return workshop.folder / run / "checkpoints" / f"step-{step:06d}" / "adapter"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_train_resume_evaluate_select_merge(workshop: Any) -> None:
+    """GRPO with a reference and a projector that trains; a run that was stopped ends in the same bytes."""
+    settings = (ADAPTER, "rl.kl=0.1", "model.freeze=vision", "optim.lr_of={projector: 1e-4}", "rl.steps=4")
+    train(workshop, "whole", *settings)
+    shutil.copytree(workshop.folder / "whole", workshop.folder / "cut")
+    shutil.rmtree(adapter_of(workshop, "cut", 4).parent)
+    # In a process of its own: nothing but the files may be needed.
+    workshop.train("cut", "eval.every=0", *settings, "--resume")
+    trained = adapter_of(workshop, "whole", 4)
+    assert files(trained) == files(adapter_of(workshop, "cut", 4)) != files(adapter_of(workshop, "whole", 2))
+    optimizers = [adapter_of(workshop, run, 4).parent / "optimizer.safetensors" for run in ("whole", "cut")]
+    assert optimizers[0].read_bytes() == optimizers[1].read_bytes()
+    metrics = workshop.metrics("whole")
+    assert metrics == workshop.metrics("cut")
+    assert metrics[0]["kl"] == 0.0 and metrics[-1]["kl"] > 0, "the reference is the adapter switched off, exactly"
+    assert {path.name for path in trained.parent.iterdir()} == {"adapter", "optimizer.safetensors", "state.json"}
+    size = sum(path.stat().st_size for path in trained.iterdir())
+    assert size < (workshop.model / "model.safetensors").stat().st_size
+    PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(workshop.model), trained)
+
+    merged = workshop.folder / "merged"
+    command = [sys.executable, "-m", "reeltune", "merge", str(trained), "-o", str(merged)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout == f"{merged}\n", done.stderr
+    AutoModelForImageTextToText.from_pretrained(merged)
+    assert AutoTokenizer.from_pretrained(merged).chat_template
+
+    answers = {}
+    for name, model in (("adapter", trained), ("merged", merged), ("base", workshop.model)):
+        folder = workshop.folder / f"eval-{name}"
+        reeltune("eval", model, workshop.samples, "-o", folder, "--recipe", workshop.recipe)
+        answers[name] = (folder / "predictions.jsonl").read_text()
+    assert answers["adapter"] == answers["merged"] != answers["base"]
+    # Every answer is wrong and as good as the other, so that none is kept: the statistics are what is looked at.
+    asked = ("select.repeats=2", "-o", workshop.folder / "select", "--min-std", "0", "--min-level", "0")
+    reeltune("select", workshop.recipe, f"model.path={trained}", *asked)
+    rows = (workshop.folder / "select" / "stats.jsonl").read_text().splitlines()
+    assert len(rows) == 8 and json.loads(rows[0])["sample"]["id"] == "clip-0"
+
+
+def test_merging_what_is_none_or_over_something(workshop: Any, capsys: Any) -> None:
+    reeltune("merge", workshop.model, "-o", workshop.folder / "new", code=2)
+    assert "is no adapter's folder" in capsys.readouterr().err
+    reeltune("merge", workshop.model, "-o", workshop.folder, code=2)
+    assert not (workshop.folder / "new").exists()
+
+
+def test_an_adapter_is_trained_on_or_merged_into_a_full_training(workshop: Any, capsys: Any) -> None:
+    train(workshop, "first", ADAPTER, "method=sft", "sft.steps=2", "adapter.dropout=0.1")
+    first = adapter_of(workshop, "first", 2)
+    # The same adapter goes on, and its first version is the reference.
+    grpo = (f"model.path={first}", "rl.steps=2")
+    train(workshop, "second", ADAPTER, *grpo, "rl.kl=0.1", "checkpoint.export=merged")
+    assert "training goes on with it" in capsys.readouterr().err
+    assert workshop.metrics("second")[0]["kl"] == 0.0 < workshop.metrics("second")[1]["kl"]
+    second = adapter_of(workshop, "second", 2)
+    assert files(second)["adapter_model.safetensors"] != files(first)["adapter_model.safetensors"]
+    base = AutoModelForImageTextToText.from_pretrained(workshop.model)
+    peft = PeftModel.from_pretrained(base, second).merge_and_unload().state_dict()
+    exported = AutoModelForImageTextToText.from_pretrained(second.parent / "model").state_dict()
+    assert max(float((peft[name] - exported[name]).abs().max()) for name in peft) < 1e-5
+
+    train(workshop, "full", *grpo)
+    assert "merged into its base" in capsys.readouterr().err
+    assert (workshop.folder / "full" / "checkpoints" / "step-000002" / "model").is_dir()
+    train(workshop, "full", ADAPTER, *grpo, "--resume", code=2)
+    assert "these settings are not those of" in capsys.readouterr().err
+    train(workshop, "third", "adapter={rank: 8}", *grpo, code=2)
+    assert "adapter.rank=8, but the adapter in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["adapter={targets: [qproj]}"], "adapter.targets='qproj': no linear layer"),
+        (["adapter={quantize: nf4}"], "needs the package bitsandbytes"),
+        (["adapter={dropout: 0.1}"], "adapter.dropout=0.1: grpo needs 0"),
+        (["adapter={}", "model.freeze=[]"], "put vision into model.freeze"),
+        (["checkpoint.export=merged"], "goes with an adapter"),
+        (["adapter={rnk: 4}"], "nearest valid key: adapter.rank"),
+        (["model.freeze=[vision, projector, language]"], "no parameter trains"),
+        (["optim.lr_of={vision: 1e-6}"], "optim.lr_of.vision: nothing of it trains"),
+    ],
+)
+def test_bad_settings_are_one_message(
+    workshop: Any, settings: list[str], message: str, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    train(workshop, "run", *settings, code=2)
+    assert message in capsys.readouterr().err
+    assert not list((workshop.folder / "run").glob("**/*.safetensors"))
+    assert not (workshop.folder / "run" / "metrics.jsonl").exists()
