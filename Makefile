@@ -1,4 +1,4 @@
-# make install | demo | test | test-oldest | test-slow | lint
+# make install | demo | test | test-oldest | test-slow | lint | faults | audit
 #   LATEST=1           the newest versions that pyproject.toml allows, in place of the tested ones (constraints.txt)
 #   TORCH=REQUIREMENT  another PyTorch: torch, torch==2.14.1, or the path of a wheel
 PYTHON ?= python3
@@ -10,7 +10,7 @@ OLDEST := .venv-oldest
 FAST := -n 2 -m 'not slow'
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-oldest test-slow lint
+.PHONY: install demo test test-oldest test-slow lint faults audit
 
 install: $(INSTALLED)
 
@@ -41,9 +41,18 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt '$(TORCH)' --editable '.[test]'
 	touch $@
 
+# An hour of faults; its table goes into docs/reliability.md.
+faults: install
+	$(BIN)/python -m faults --minutes 60 --write
+
+# Known vulnerabilities of the pinned versions; asks a database over the network.
+audit: install
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 lint: install
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks faults
+	$(BIN)/ruff format --check src tests benchmarks faults
 	$(BIN)/mypy
 	cd lantnet && ../$(BIN)/ruff check src tests benchmarks
 	cd lantnet && ../$(BIN)/ruff format --check src tests benchmarks

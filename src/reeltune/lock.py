@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reeltune.errors import InputError
-from reeltune.files import is_at, make_folder, try_lock
+from reeltune.files import discard_leftovers, is_at, make_folder, try_lock
 
 FILE = "lock"
 BEAT = 3.0
@@ -28,13 +28,14 @@ SILENCE = 4 * BEAT
 def locked(directory: Path, *, name: str = "run.dir") -> Iterator[None]:
     """Hold the lock of a directory, which is made for it. InputError while another process holds it.
 
-    `name` says in messages by which setting the directory was given. What was made for the lock and
-    holds nothing else afterwards is removed again.
+    `name` says in messages by which setting the directory was given. What killed writers left in it is removed first;
+    what was made for the lock and holds nothing else afterwards is removed last.
     """
     made = [each for each in (directory, *directory.parents) if not each.exists()]
     make_folder(directory)
     path = directory / FILE
     handle = _take(path, name)
+    discard_leftovers(directory)
     stop = threading.Event()
     beats = threading.Thread(target=_beat, args=(handle, stop), name="lock", daemon=True)
     beats.start()

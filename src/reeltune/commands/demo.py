@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.lock import locked
+
+    with locked(args.dir, name="--dir"):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
     from reeltune.data.sources import load_source, toyworld_samples
     from reeltune.files import write_json

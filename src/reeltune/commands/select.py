@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.lock import locked
+
+    with locked(args.output, name="-o"):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     _check(args)
     options = _options(args)
     origin = args.output

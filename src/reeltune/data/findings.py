@@ -187,8 +187,7 @@ def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> No
 
 def decoded(path: Path) -> "VideoIndex":
     """The index of a video whose frames were decoded as a run does by default. VideoError where they cannot be."""
-    from reeltune.video.decode import decode_frames
-    from reeltune.video.index import index_video
+    from reeltune.video.contained import decode_frames, index_video
     from reeltune.video.sampling import FrameSampling, frame_count, frame_indices
 
     index = index_video(path)

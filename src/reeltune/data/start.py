@@ -81,8 +81,8 @@ class Videos:
 
 
 def _look(path: Path) -> VideoIndex | str:
+    from reeltune.video.contained import index_video
     from reeltune.video.decode import decode_frames
-    from reeltune.video.index import index_video
 
     try:
         index = index_video(path)

@@ -4,7 +4,7 @@ Training and evaluation both read samples here, so they see the same frames, tim
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,10 @@ class InputReader:
     ) -> None:
         self.policy = policy
         self.mode: Mode = mode
+        self.put: Callable[[Sample], str] | None = None
+        """How a question is put where not as its task does: a published protocol's way."""
         self.system = system
+        self.timeout_s = video.timeout_s
         self.sampling = frame_sampling(video, policy.family)
         self.pixels = policy.family.frame_size or pixel_budget(video)
         self.special_tokens = special_tokens(policy.tokenizer, policy.family)
@@ -45,7 +48,7 @@ class InputReader:
         """Raises SampleError when the sample cannot be used: VideoError for its video, else by its id for a text with
         special tokens and for a prompt longer than the model takes.
         """
-        text = get_task(sample.task).prompt(sample, self.mode)
+        text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
         check_text(sample, text, self.special_tokens)
         prompt = self.ask(text, sample.video_path)
         check_length(sample, len(prompt), self.policy.max_positions)
@@ -54,7 +57,7 @@ class InputReader:
     def ask(self, text: str, video: Path) -> Prompt:
         """One user turn about a video: VideoError when it cannot be used."""
         factor = self.policy.family.factor
-        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames)
+        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames, timeout_s=self.timeout_s)
         return self.policy.prompt(text, clip, system=self.system)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reeltune.errors import InputError
-from reeltune.files import write_jsonl
+from reeltune.files import discard_leftovers, write_jsonl
 from reeltune.progress import track
 from reeltune.toyworld.questions import KINDS, ask
 from reeltune.toyworld.world import Scene, WorldSettings, draw_scene, is_held_out, render
@@ -59,6 +59,7 @@ def write_samples(path: Path, plan: Iterable[Asked], *, total: int, label: str) 
     `total` scenes are expected, for the progress bar; ids begin with `label`.
     """
     rows: list[dict[str, Any]] = []
+    discard_leftovers(path.parent)
     for asked in track(plan, f"toyworld {label}", total=total, unit="video"):
         video = write_scene(path.parent / "videos", asked.scene)
         for sample in asked.samples:

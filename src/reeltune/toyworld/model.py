@@ -5,9 +5,6 @@ The classes, the file names and the token names are those of a published Qwen3-V
 second.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,7 @@ from transformers import (
 )
 
 from reeltune.errors import InputError
-from reeltune.files import write_json
+from reeltune.files import whole_folder, write_json
 from reeltune.toyworld.tokenizer import train_tokenizer
 
 
@@ -55,18 +52,11 @@ def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: M
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(config)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
+    with whole_folder(directory) as scratch:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
         generation_config(tokenizer).save_pretrained(scratch)
         write_processor_files(scratch, size)
-        os.chmod(scratch, 0o755)
-        os.rename(scratch, directory)
-    except BaseException:
-        shutil.rmtree(scratch)
-        raise
 
 
 def model_config(tokenizer: PreTrainedTokenizerFast, size: ModelSize) -> Qwen3VLConfig:

@@ -16,7 +16,8 @@ from reeltune.build import model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
-from reeltune.files import discard_leftovers, existing, whole_folder, write_json, write_text
+from reeltune.files import existing, whole_folder, write_json, write_text
+from reeltune.hub import revision_of
 from reeltune.models.policy import Policy
 from reeltune.provenance import IDENTITY_FILE, code_file_digests, pool_digest, sampled_digest
 from reeltune.sample import Sample
@@ -115,9 +116,8 @@ def check_identity(recipe: Recipe, samples: Sequence[Sample], start: Start) -> N
 
 
 def open_run(recipe: Recipe, world: World, start: Start, samples: Sequence[Sample], policy: Policy) -> None:
-    """The main process's first writes: leftovers and damaged checkpoints out of the way, then who this run is."""
+    """The main process's first writes: damaged checkpoints out of the way, then who this run is."""
     run_dir = Path(recipe.run.dir)
-    discard_leftovers(run_dir)
     if start.fork and start.checkpoint:
         begin_fork(start.checkpoint, run_dir, recipe)
     elif start.resume:
@@ -134,6 +134,8 @@ def open_run(recipe: Recipe, world: World, start: Start, samples: Sequence[Sampl
         "reeltune": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "model": recipe.model.path,
+        "model_revision": revision_of(model_directory(recipe)),
         "processes": world.size,
         "device": str(world.device),
         "threads": torch.get_num_threads(),

@@ -14,7 +14,7 @@ from reeltune.video.resize import FrameSize
 from reeltune.video.sampling import FrameSampling, PixelBudget
 
 # Raise this when decoding, resizing or the file layout change what a clip holds.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def clip_key(video_hash: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int) -> str:

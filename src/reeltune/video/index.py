@@ -21,14 +21,22 @@ import av
 import numpy as np
 
 from reeltune.errors import VideoError
+from reeltune.video.transport import refuse_lost_packets
 
 # Containers whose header states how long the file should be. Others estimate it from the bytes there are.
-DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv")
+DECLARING_CONTAINERS = ("mov", "mp4", "matroska", "webm", "flv", "asf")
 MAX_BELIEVABLE_FPS = 1000
 # FFmpeg states a file's start in whole microseconds.
 START_ROUNDING = 2e-6
 # A gap between frames that is so many times the usual one, or less than its inverse, is no jitter of a clock.
 VARIABLE_GAP = 1.5
+# Entropy coders, and the escapes and start codes of the older ones, leave no such run within a packet. MPEG-1 and -2
+# are left out: their streams may be stuffed with zeros.
+NO_ZEROS = (
+    "h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1", "theora",
+    "mpeg4", "h263", "flv", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "mjpeg",
+)  # fmt: skip
+HOLE = bytes(32)
 FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"
 
 
@@ -81,15 +89,18 @@ def index_video(path: Path) -> VideoIndex:
     truncated.
     """
     with open_video(path) as (container, stream):
-        packets = []
+        packets: list[PacketFacts] = []
         end = 0.0
         for packet in packets_of(container):
             if packet.stream.index == stream.index:
+                _refuse_hole(path, stream.codec_context.name, packet, len(packets))
                 packets.append(packet_facts(packet))
             if packet.pts is not None and packet.time_base:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if not packets:
             raise VideoError(f"{path}: the video stream has no frames. {FIX}.")
+        if container.format.name == "mpegts":
+            refuse_lost_packets(path, stream.id, FIX)
         _refuse_truncated(path, container, stream, packets, end)
         return _index(path, container, stream, packets)
 
@@ -134,6 +145,8 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
         # network.
         options = {"protocol_whitelist": "file"}
         with av.open(f"file:{path}", metadata_errors="replace", container_options=options) as container:
+            if container.format.name.endswith("_pipe") or container.format.name in ("image2", "tty"):
+                raise VideoError(f"{path}: a picture or a text ({container.format.name}), not a video. {FIX}.")
             for stream in container.streams.video:
                 if stream.disposition & av.stream.Disposition.attached_pic:
                     continue
@@ -163,6 +176,12 @@ def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[Pac
         there = end - start
         declared = container.duration / av.time_base
         _refuse_short(path, there, declared, max(1.0, 0.05 * declared))
+
+
+def _refuse_hole(path: Path, codec: str, packet: Any, number: int) -> None:
+    """Zeros where a part of the file was never written or fetched. These codecs never write so many in a row."""
+    if codec in NO_ZEROS and HOLE in bytes(packet).rstrip(b"\0"):
+        raise VideoError(f"{path}: damaged: a hole of zeros in packet {number}. {FIX}.")
 
 
 def _refuse_short(path: Path, there: float, declared: float, tolerance: float) -> None:

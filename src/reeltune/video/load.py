@@ -7,8 +7,8 @@ import numpy as np
 from reeltune.errors import InputError, VideoError
 from reeltune.video.cache import FrameCache, clip_key
 from reeltune.video.clip import Clip, video_hash
-from reeltune.video.decode import decode_frames
-from reeltune.video.index import VideoIndex, index_video
+from reeltune.video.contained import TIMEOUT_S, decode_frames, index_video
+from reeltune.video.index import VideoIndex
 from reeltune.video.resize import FrameSize, resize_frame
 from reeltune.video.sampling import (
     FrameSampling,
@@ -21,7 +21,13 @@ from reeltune.video.sampling import (
 
 
 def load_clip(
-    path: Path, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int, cache: FrameCache | None = None
+    path: Path,
+    sampling: FrameSampling,
+    pixels: PixelBudget | FrameSize,
+    factor: int,
+    cache: FrameCache | None = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
 ) -> Clip:
     """The sampled frames of a video, resized within the pixel budget or to one size, with their true times.
 
@@ -29,23 +35,24 @@ def load_clip(
     as the published systems do, evenly from first to last, or by time. Where the frame rate varies, the times of
     frames chosen by number are not evenly spaced, and the clip says so. With a cache, the same content and
     settings are decoded once.
-    Raises VideoError when the file is missing, damaged, truncated or not a video.
+    Raises VideoError when the file is missing, damaged, truncated or not a video, and when FFmpeg takes longer than
+    `timeout_s` to read it or to decode it.
     """
     content = video_hash(path)
     if cache is None:
-        return _decode_clip(path, content, sampling, pixels, factor)
+        return _decode_clip(path, content, sampling, pixels, factor, timeout_s)
     key = clip_key(content, sampling, pixels, factor)
     clip = cache.get(key)
     if clip is None:
-        clip = _decode_clip(path, content, sampling, pixels, factor)
+        clip = _decode_clip(path, content, sampling, pixels, factor, timeout_s)
         cache.put(key, clip)
     return clip
 
 
 def _decode_clip(
-    path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int
+    path: Path, content: str, sampling: FrameSampling, pixels: PixelBudget | FrameSize, factor: int, timeout_s: float
 ) -> Clip:
-    index = index_video(path)
+    index = index_video(path, timeout_s=timeout_s)
     wanted = _chosen(index, sampling)
     size: tuple[int, int] | None = None
 
@@ -60,7 +67,7 @@ def _decode_clip(
                 raise VideoError(f"{path}: {error}") from error
         return resize_frame(frame, *size)
 
-    kept, times = decode_frames(index, wanted, resized)
+    kept, times = decode_frames(index, wanted, resized, timeout_s=timeout_s)
     return Clip(np.stack(kept), times, index.duration, content)
 
 

@@ -41,6 +41,6 @@ def video_duration(annotations: Annotations, video: str) -> float | None:
     path = annotations.find_video(video)
     if path is None:
         return None
-    from reeltune.video.index import index_video
+    from reeltune.video.contained import index_video
 
     return index_video(path).end

@@ -105,7 +105,7 @@ def _video_times(video: Path | None, count: int) -> list[float] | None:
     if video.is_dir():
         frames = len([path for path in video.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")])
         return [index / FPS for index in even_indices(frames, count)] if frames >= count else None
-    from reeltune.video.index import index_video
+    from reeltune.video.contained import index_video
 
     times = index_video(video).times
     return [float(times[index]) for index in even_indices(len(times), count)] if len(times) >= count else None
