@@ -17,6 +17,7 @@ from reeltune.models.policy import load_policy
 from reeltune.video.clip import Clip
 
 CASES = json.loads((Path(__file__).parent / "position_vectors.json").read_text())["cases"]
+VLLM = json.loads((Path(__file__).parent / "vllm_position_vectors.json").read_text())["cases"]
 PATCH, MERGE, TEMPORAL = 4, 2, 2
 
 
@@ -69,6 +70,28 @@ def ids_of(before: int, after: int, between: int, grid: tuple[int, int, int]) ->
     for _ in range(count - 1):
         video += [1] * between + cell
     return torch.tensor([1] * before + video + [1] * after)
+
+
+@pytest.mark.parametrize("case", VLLM, ids=[f"{number}-{case['family']}" for number, case in enumerate(VLLM)])
+def test_positions_are_those_that_vllm_makes(case: dict[str, Any]) -> None:
+    """Stored by scripts/vllm_positions.py, which calls vLLM's own methods."""
+    family = family_of(case["family"], case.get("tokens_per_second", 2))
+    grid, seconds = tuple(case["grid"]), case.get("seconds", 1.0)
+    times = [index * seconds / TEMPORAL for index in range(TEMPORAL * grid[0])]
+    clip = clip_with(grid, times, grid[0] * seconds)
+    assert family.position_ids(torch.tensor(case["ids"]), clip).tolist() == case["positions"]
+
+
+def test_vllms_vectors_tell_time_from_place() -> None:
+    """In some of them time reaches further than rows and columns: text after it goes on where older rules go wrong."""
+
+    def late(case: dict[str, Any]) -> bool:
+        video = [index for index, token in enumerate(case["ids"]) if token == 9]
+        time, *places = ([axis[index] for index in video] for axis in case["positions"])
+        return max(time) > max(max(place) for place in places)
+
+    assert {case["family"] for case in VLLM} == {"qwen2_vl", "qwen2_5_vl", "qwen3_vl"}
+    assert any(late(case) for case in VLLM if case["family"] == "qwen2_5_vl")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
