@@ -7,7 +7,7 @@ could be a list have no reading. Two times are a span when a range word, bracket
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
@@ -94,6 +94,7 @@ _OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
 _OR_AFTER = re.compile(
     r"^\sor\s(?:about\s)?[0-9.]+\s?(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))", re.IGNORECASE
 )
+_ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
 
@@ -112,6 +113,8 @@ def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
     """(spans, None), or (None, why they cannot be read)."""
     if not block.text:
         return None, "no answer"
+    if (asked := _ASKED.fullmatch(block.text)) and float(asked[1]) <= float(asked[2]):
+        return ((float(asked[1]), float(asked[2])),), None
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text)
@@ -288,12 +291,9 @@ def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:
             and re.fullmatch(r"\s{0,3}[a-z]{0,8}\s?[(\[]\s?(?:[a-z.=:~]{1,8}\s){0,3}", gap[:40], re.I)
             and len(gap) <= 40
         ):
-            main = kept[-1]
-            if main.problem and not mention.problem:
-                kept[-1] = Mention(main.start, mention.end, mention.value, None, main.shy, main.leads)
-                continue
-            if mention.problem and not main.problem:
-                kept[-1] = Mention(main.start, mention.end, main.value, None, main.shy, main.leads)
+            clear = [each for each in (kept[-1], mention) if not each.problem]
+            if len(clear) == 1:
+                kept[-1] = replace(kept[-1], end=mention.end, value=clear[0].value, problem=None)
                 continue
         kept.append(mention)
     return kept
