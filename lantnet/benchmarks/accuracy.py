@@ -1,6 +1,6 @@
 """How right the maps are, on real pairs with truth: runs, then tables of them.
 
-    python lantnet/benchmarks/accuracy.py run --pairs DIR [--variants default,paper] [--seeds 5]   one line a run
+    python lantnet/benchmarks/accuracy.py run --pairs DIR [--variants "default;paper"] [--seeds 5]   one line a run
     python lantnet/benchmarks/accuracy.py tables                        accuracy, ablation, leave-one-out, confidence
 
 DIR holds one folder a pair: im1, im2 and gt as BMP, PNG or TIFF. Runs are appended to --runs (benchmarks/runs.jsonl),
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "tables"])
     parser.add_argument("--pairs", type=Path, help="folder of pairs with truth")
     parser.add_argument(
-        "--variants", default=",".join([*BASELINES, *VARIANTS]), help="of variants.py, and quick methods"
+        "--variants", default=";".join([*BASELINES, *VARIANTS]), help="of variants.py, and quick methods"
     )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--runs", type=Path, default=RUNS)
@@ -109,7 +109,7 @@ def main() -> None:
     elif not options.pairs:
         parser.error("--pairs is needed: a folder with one subfolder a pair")
     else:
-        run(list(real_pairs(options.pairs)), options.variants.split(","), options.seeds, options.runs)
+        run(list(real_pairs(options.pairs)), options.variants.split(";"), options.seeds, options.runs)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lantnet.results.maps import MemoryMaps
 from lantnet.scene.layers import FileLayer, MemoryLayer
 from lantnet.scene.plan import Plan
 from lantnet.scene.scene import Scene, View, open_scene
-from lantnet.scene.source import ArraySource, portable
+from lantnet.scene.source import ArraySource
 from lantnet.scene.windows import Window
 from lantnet.types import Float32
 
@@ -72,7 +72,7 @@ def test_every_executor_gives_the_same_layers_and_maps(
     blurred = Plan(32, Serial(), Progress(False).track).layer(scene, Blurred(), channels=2, halo=2, name="blur")
     one, other = MemoryMaps(96, 112), MemoryMaps(96, 112)
     first = detect_sources([holed], one, Options(tile=64), Progress(False))
-    scene.before, scene.after = (portable(source, tmp_path) for source in (scene.before, scene.after))
+    scene.before, scene.after = (source.portable(tmp_path) for source in (scene.before, scene.after))
     with executor(**way) as runs:
         plan = Plan(32, runs, Progress(False).track, tmp_path)
         layer = plan.layer(scene, Blurred(), channels=2, halo=2, name="blur")

@@ -15,11 +15,13 @@ from typing import Any
 
 from reeltune import __version__
 from reeltune.commands import (
+    compare,
     config,
     data_check,
     data_import,
     demo,
     doctor,
+    init,
     merge,
     plan,
     recipes,
@@ -142,13 +144,18 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", type=Path)
     train.add_argument("overrides", nargs="*", metavar="section.key=value")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of run.dir")
+    train.add_argument(
+        "--fork", type=Path, metavar="RUN", help="begin a new run from RUN's newest checkpoint, or this one"
+    )
     train.add_argument("--dry-run", action="store_true", help="check everything but the weights, then stop")
     _add_talk(train)
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
+    _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
@@ -187,7 +194,7 @@ def _train(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     from reeltune.training.train import train
 
-    if train(recipe, resume=args.resume, dry_run=args.dry_run):
+    if train(recipe, resume=args.resume, fork=args.fork, dry_run=args.dry_run):
         return 0
     print(f"reeltune: stopped; go on with the same command and --resume ({recipe.run.dir})", file=sys.stderr)
     return INTERRUPTED

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,3 +256,35 @@ def test_prompts_longer_than_the_model_are_named(tiny_models, tmp_path: Path) ->
     for wrong, message in [(["video.fps=1"], "only with --model"), (["--model", "nowhere"], "config.json")]:
         done = subprocess.run([*command, *wrong], capture_output=True, text=True, check=False)
         assert done.returncode == 2 and message in done.stderr
+
+
+def test_fix_repairs_types_and_drops_what_cannot_be_used(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").write_bytes(b"no video")
+    rows = [
+        GOOD | {"id": 7, "target": [0, "1.5 s"]},
+        GOOD | {"id": "clock", "query": "y", "target": "0:00.5 to 0:01"},
+        GOOD | {"id": "text", "query": "z", "duration": "2.0", "note": "mine"},
+        CHOICE | {"id": "option", "target": "Y."},
+        CHOICE | {"id": None, "question": "?!"},
+        {"id": "n", "task": "numeric", "video": "a.mp4", "question": "How many?", "target": "3"},
+        GOOD | {"id": "undecodable", "video": "b.mp4"},
+        GOOD | {"id": "missing", "video": "c.mp4"},
+        "{",
+    ]
+    source, output = write(tmp_path / "s.jsonl", *rows), tmp_path / "fixed.jsonl"
+    done = run(source, "--fix", output, "--decode", "--json", "-")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["clean"] and found["rows"] == 9, done.stderr
+    assert (found["fixed"]["kept"], found["fixed"]["dropped"]) == (6, 3)
+    changes = found["fixed"]["changes"]
+    for kind in ("its video cannot be decoded", "its video is missing", "no JSON object: dropped", "no id"):
+        assert sum(count for text, count in changes.items() if text.startswith(kind)) == 1, changes
+    samples: list[Any] = list(load_samples(output))
+    assert [s.id for s in samples] == ["7", "clock", "text", "option", "row 5", "n"]
+    assert [s.target for s in samples] == [((0, 1.5),), ((0.5, 1),), ((0, 1),), "B", "A", 3.0]
+    assert samples[2].meta == {"note": "mine"} and samples[2].duration == 2
+    # What is left is clean also by the command's exit code; what cannot be repaired keeps it from being so.
+    assert run(output, "--decode").returncode == 0
+    special = write(tmp_path / "t.jsonl", GOOD | {"query": "<|video_pad|>"})
+    assert run(special, "--fix", tmp_path / "u.jsonl").returncode == 1

@@ -23,7 +23,7 @@ def grounding(name: str, target: list, kind: str | None = None) -> dict:
     return {
         "id": name,
         "task": "temporal_grounding",
-        "video": "a.mp4",
+        "video": f"{name}.mp4",
         "query": "x",
         "duration": 20,
         "target": target,
@@ -35,7 +35,7 @@ def choice(name: str, target: str) -> dict:
     return {
         "id": name,
         "task": "multiple_choice",
-        "video": "a.mp4",
+        "video": f"{name}.mp4",
         "question": "?",
         "options": ["x", "y"],
         "target": target,
@@ -84,7 +84,7 @@ def test_missing_unknown_and_double_ids_are_named_and_counted(samples: Path, tmp
 
 
 def caption(name: str, kind: str, *, subjects: bool) -> dict:
-    row = {"id": name, "task": "captioning", "video": "a.mp4", "caption": "A dog runs.", "meta": {"type": kind}}
+    row = {"id": name, "task": "captioning", "video": f"{name}.mp4", "caption": "A dog runs.", "meta": {"type": kind}}
     return row | ({"subjects": [{"name": "dog", "actions": ["runs"]}]} if subjects else {})
 
 
@@ -117,7 +117,7 @@ def test_baselines_can_be_fitted_elsewhere(samples: Path, tmp_path: Path) -> Non
     [
         ("{", ["line 1", "not JSON"]),
         ('{"id": "a"}', ["line 1", "id 'a'", "'text'"]),
-        ('{"id": 3, "text": "x"}', ["line 1", "'id'", "3"]),
+        ('{"id": 3.5, "text": "x"}', ["line 1", "'id'", "3.5"]),
         ('{"id": "a", "text": null}', ["'text'", "None"]),
         ("", ["holds no prediction"]),
     ],

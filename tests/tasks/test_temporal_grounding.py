@@ -44,7 +44,8 @@ def test_a_target_that_cannot_be_reached_is_an_error() -> None:
         ("<answer>2.0 to 10.0</answer>", "think", {"format": 0, "iou": 5 / 13}),
         ("<think>x</think><answer>5 - 15</answer>", "think", {"format": 1, "iou": 1}),
         ("5 to 15", "direct", {"format": 0, "iou": 1}),
-        ("<answer>10 to 2</answer>", "direct", {"format": 1, "iou": 0}),
+        ("<answer>10 to 2</answer>", "direct", {"format": 0, "iou": 0}),
+        ("<answer>[]</answer>", "direct", {"format": 0, "iou": 0}),
         ("<think><answer>5 to 15</answer></think>", "think", {"format": 0, "iou": 0}),
     ],
 )

@@ -11,10 +11,10 @@ import torch
 
 from reeltune.config.recipe import OptimConfig
 from reeltune.errors import InputError
+from reeltune.files import discard_leftovers
 from reeltune.models.policy import Policy, load_policy
 from reeltune.training.checkpoint import (
     checkpoint_step,
-    discard_leftovers,
     list_checkpoints,
     load_optimizer,
     save_checkpoint,
@@ -68,8 +68,8 @@ def test_only_the_newest_stay(trained: Any, tmp_path: Path) -> None:
 
 def test_leftovers_of_a_kill_are_not_checkpoints(trained: Any, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, 2, *trained, keep=2)
-    (tmp_path / ".step-000004.tmp").mkdir()
-    (tmp_path / ".step-000001.old").mkdir()
+    (tmp_path / ".step-000004.partial").mkdir()
+    (tmp_path / ".step-000001.old.partial").mkdir()
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000002"]
     discard_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000002"]
@@ -148,6 +148,6 @@ def test_learning_rates(schedule: Any) -> None:
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
     (tmp_path / "rollouts").mkdir()
-    (tmp_path / "rollouts" / ".step-000001.jsonl.abc").write_text('{"id": ')
+    (tmp_path / "rollouts" / ".step-000001.jsonl.partial").write_text('{"id": ')
     Journal(tmp_path, resume_step=None)
     assert list((tmp_path / "rollouts").iterdir()) == []

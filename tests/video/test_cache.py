@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reeltune.errors import InputError
+from reeltune.files import try_lock
 from reeltune.video.cache import FrameCache, clip_key
 from reeltune.video.clip import Clip
 from reeltune.video.sampling import VIDEOCHAT_R1, FrameSampling, PixelBudget
@@ -125,6 +126,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
+from reeltune.files import try_lock
 from reeltune.video.cache import FrameCache
 from reeltune.video.clip import Clip
 cache = FrameCache(Path(sys.argv[1]), int(sys.argv[3]))
@@ -159,13 +161,13 @@ def test_a_kill_leaves_no_broken_entry(tmp_path: Path) -> None:
         assert reader.corrupt == 0
 
 
-def test_leftovers_of_a_kill_are_cleared_when_old(tmp_path: Path) -> None:
-    old, young = tmp_path / ".k.clip.abc", tmp_path / ".k.clip.def"
-    old.write_bytes(b"x")
-    young.write_bytes(b"x")
-    os.utime(old, (time.time() - 7200, time.time() - 7200))
-    FrameCache(tmp_path, 10**6)
-    assert not old.exists() and young.exists()
+def test_leftovers_of_a_kill_are_cleared(tmp_path: Path) -> None:
+    dead, alive = tmp_path / ".a.clip.partial", tmp_path / ".b.clip.partial"
+    dead.write_bytes(b"x")
+    with alive.open("wb") as file:
+        assert try_lock(file.fileno())
+        FrameCache(tmp_path, 10**6)
+        assert not dead.exists() and alive.exists()
 
 
 @pytest.mark.parametrize("max_bytes", [10**9, 2_600_000])

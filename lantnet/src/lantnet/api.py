@@ -1,6 +1,8 @@
 """The Python function for arrays."""
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from lantnet.detection import Options, Progress, detect_sources
 from lantnet.errors import InputError
-from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
+from lantnet.execution.executors import executor
+from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.report import run_report
+from lantnet.scene import alignment
 from lantnet.scene.scale import Scale
-from lantnet.scene.source import ArraySource, plain
+from lantnet.scene.source import ArraySource, Source, plain
+from lantnet.scene.xarrays import XarraySource, as_dataset, is_xarray, xarray_source
 from lantnet.types import Float32, Labels, Mask
 
 
@@ -28,6 +33,20 @@ class Detection:
     direction: Labels
     valid: Mask
     report: dict[str, Any]
+    _source: Source = field(repr=False)
+
+    def to_dataset(self) -> Any:
+        """An xarray.Dataset of mask, probability and direction with the coordinates of `before`, where that was a
+        DataArray; flags are described as the CF conventions ask."""
+        if not isinstance(self._source, XarraySource):
+            raise InputError("to_dataset needs coordinates: pass `before` as an xarray.DataArray.")
+        flags = {
+            "flag_values": np.array([UNCHANGED, BRIGHTER, DARKER], dtype=np.uint8),
+            "flag_meanings": "unchanged brighter darker",
+            "_FillValue": np.uint8(NO_DATA),
+        }
+        maps = {"mask": self.mask, "probability": self.probability, "direction": self.direction}
+        return as_dataset(self._source, maps, {"direction": flags, "probability": {"units": "1"}})
 
 
 def detect(
@@ -43,26 +62,39 @@ def detect(
     threshold: float = 0.5,
     tile: int = 1024,
     false_alarm: float | None = None,
+    align: alignment.Alignment | None = None,
+    workers: int = 1,
+    dask: Any = None,
     progress: bool = False,
 ) -> Detection:
     """Find what changed between two co-registered SAR images of one place.
 
-    before, after: (H, W) real numbers on one grid: 8-bit grey levels, amplitude, linear power, or dB; `scale`
-    ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values. Pixels that are
-    NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than `min_pixels`
-    pixels are dropped; `threshold` is the probability above which a pixel counts as changed. The same seed gives
-    the same result; `tile` (pixels) bounds the memory and does not change the result.
+    before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit grey levels, amplitude, linear
+    power, or dB; `scale` ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values.
+    Pixels that are NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than
+    `min_pixels` pixels are dropped; `threshold` is the probability above which a pixel counts as changed. The same seed
+    gives the same result; `tile` (pixels) bounds the memory and does not change the result.
     `false_alarm`: share of pixels that speckle alone may call changed (default recipe; None: .001).
+    align: "measured" moves `after` by the shift that phase correlation finds.
+    workers, dask: processes of this machine, or dask: "threads", "processes", the address of a scheduler, a
+    `distributed.Client`; the result does not depend on them.
     Errors: InputError with what to do about it.
     """
     first = _source(before, "before", valid, nodata)
     second = _source(after, "after", valid, nodata)
+    notes: list[str] = []
+    if align is not None:
+        second, notes = alignment.align(first, second, align)
     maps = MemoryMaps(first.height, first.width)
     options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile, false_alarm)
-    outcome = detect_sources([(first, second)], maps, options, Progress(progress))
+    with executor(workers, dask) as runs, tempfile.TemporaryDirectory(prefix="lantnet-") as folder:
+        kept = Path(folder) if runs.apart else None
+        outcome = detect_sources([(first, second)], maps, options, Progress(progress), runs, kept)
+    outcome.notes[:0] = notes
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)
-    return Detection(mask, maps.probabilities, direction, direction != NO_DATA, run_report(outcome, options))
+    report = run_report(outcome, options)
+    return Detection(mask, maps.probabilities, direction, direction != NO_DATA, report, first)
 
 
 def declared_scale(name: str | None) -> Scale | None:
@@ -71,8 +103,14 @@ def declared_scale(name: str | None) -> Scale | None:
     return None if name is None else Scale(name)
 
 
-def _source(image: ArrayLike, name: str, valid: Mask | None, nodata: float | None) -> ArraySource:
-    values: NDArray[Any] = plain(np.asarray(image), name)
-    if valid is not None and valid.shape != values.shape:
-        raise InputError(f"`valid` must have the shape of the images; it has {valid.shape}, {name} {values.shape}.")
-    return ArraySource(values, name, valid=valid, nodata=nodata)
+def _source(image: ArrayLike, name: str, valid: Mask | None, nodata: float | None) -> Source:
+    if is_xarray(image):
+        source: Source = xarray_source(image, name, valid, nodata)
+    else:
+        values: NDArray[Any] = plain(np.asarray(image), name)
+        source = ArraySource(values, name, valid=valid, nodata=nodata)
+    if valid is not None and valid.shape != (source.height, source.width):
+        raise InputError(
+            f"`valid` must have the shape of the images; it has {valid.shape}, {name} {(source.height, source.width)}."
+        )
+    return source

@@ -18,11 +18,13 @@ from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
 from lantnet.scene.areas import middle_area
+from lantnet.scene.border import mask_frame
+from lantnet.scene.examination import examine
 from lantnet.scene.georeference import check_same_grid
 from lantnet.scene.plan import Plan
 from lantnet.scene.scale import Scale
 from lantnet.scene.scene import Scene, View, open_scene
-from lantnet.scene.source import Source, portable
+from lantnet.scene.source import Source
 from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32, Labels
 
@@ -94,12 +96,14 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a run found out besides its maps."""
+    """What a run found out besides its maps. `shift`: nepers that the dates differ by without change."""
 
     scene: Scene
+    shift: float
     smallest: int
     counts: dict[str, int]
     record: dict[str, Any]
+    checks: dict[str, Any]
     notes: list[str]
     seconds: dict[str, float]
 
@@ -123,7 +127,7 @@ def detect_sources(
     if executor.apart:
         if folder is None:
             raise ValueError("work in other processes needs a folder that they see")
-        pairs = [(portable(before, folder), portable(after, folder)) for before, after in pairs]
+        pairs = [(before.portable(folder), after.portable(folder)) for before, after in pairs]
     plan = Plan(options.tile, executor, progress.track, folder)
     scenes = [
         open_scene(*pair, scale=options.scale, tile=options.tile, track=progress.track, executor=executor)
@@ -131,6 +135,12 @@ def detect_sources(
     ]
     for scene in scenes[1:]:
         check_same_grid(scenes[0].before, scene.before)
+    doubts: list[str] = []
+    checks: dict[str, Any] = {}
+    for scene in reversed(scenes):
+        mask_frame(scene, progress.track)
+        checks, found_doubts = examine(scene)
+        doubts += found_doubts
     smallest = smallest_region(scenes[0], options)
     recipe = recipe_named(options.recipe)
     context = Context(options.seed, plan, progress.steps, _rate(options, len(pairs)))
@@ -145,12 +155,14 @@ def detect_sources(
         for name, value in (("brighter", BRIGHTER), ("darker", DARKER), ("no_data", NO_DATA)):
             counts[name] += int(found[value])
     progress.seconds["total"] = round(time.perf_counter() - start, 3)
-    notes = [*(note for scene in scenes for note in scene.notes), *_judge(scenes[0], counts)]
+    notes = [*(note for scene in scenes for note in scene.notes), *doubts, *_judge(scenes[0], counts)]
     notes += [note for _, model in learned for note in model.record.get("notes", [])]
     record = learned[0][1].record
     if len(learned) > 1:
         record = {scene.before.channel or scene.before.name: model.record for scene, model in learned}
-    return Outcome(scenes[0], smallest, counts, record, list(dict.fromkeys(notes)), progress.seconds)
+    return Outcome(
+        scenes[0], learned[0][1].shift, smallest, counts, record, checks, list(dict.fromkeys(notes)), progress.seconds
+    )
 
 
 def _rate(options: Options, channels: int) -> float | None:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.evaluation.runner import predict, warnings
     from reeltune.evaluation.score import score_answers
     from reeltune.evaluation.score_table import score_table
-    from reeltune.files import write_json
+    from reeltune.files import write_json, write_jsonl
     from reeltune.provenance import claim_evaluation
     from reeltune.rollout.reader import autocast
     from reeltune.video.quarantine import Quarantine
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
             faults=pool.faults,
         )
     texts = {name: [each.text] for name, each in answers.items()}
-    found = score_answers(samples, texts, truncated={name: float(each.truncated) for name, each in answers.items()})
+    truncated = {name: float(each.truncated) for name, each in answers.items()}
+    found = score_answers(samples, texts, truncated=truncated, keep_samples=True)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
     set_aside = Quarantine(args.output / "quarantine.jsonl", 1.0)
@@ -72,6 +73,9 @@ def run(args: argparse.Namespace) -> int:
         result |= {task: result[task] | values for task, values in judged.metrics.items()}
         result["judge"] = judged.record
     write_json(args.output / "scores.json", result)
+    for row in found.per_sample:
+        row |= judged.per_sample.get(row["id"], {}) if judged else {}
+    write_jsonl(args.output / "per_sample.jsonl", found.per_sample)
     for text in warnings(found.metrics, max_new_tokens=recipe.eval.max_new_tokens):
         print(f"reeltune: WARNING: {text}", file=sys.stderr)
     return 0

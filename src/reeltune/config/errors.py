@@ -26,7 +26,9 @@ def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
         return f"{path}={problem['input']!r}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{path}: required, but not given"
-    return f"{path}={problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+    rule = str(problem["msg"]).removeprefix("Value error, ")
+    # A rule over several sections names its keys itself.
+    return f"{path}={problem['input']!r}: {rule}" if path else rule
 
 
 def _keys(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

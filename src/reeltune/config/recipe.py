@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
+from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
-from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, training_problem
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -16,31 +16,6 @@ from reeltune.errors import InputError
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelConfig(Section):
-    path: str = Field(
-        description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
-    )
-    base: str | None = Field(None, description="Of an adapter: its base model; none: where adapter_config.json says.")
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    freeze: Freeze = Field(
-        ("vision", "projector"),
-        description="Parts that do not train. With both of these each video is encoded once per run, not per step.",
-    )
-    gradient_checkpointing: bool = False
-    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
-    mixture_of_depths: MixtureOfDepthsConfig | None = Field(
-        None, description="p-MoD: vision tokens skip layers; {} is the published form."
-    )
-
-    @property
-    def freeze_vision(self) -> bool | Literal["tower"]:
-        """Whether the tower is frozen; "tower" where its projector trains."""
-        if "vision" not in self.freeze:
-            return False
-        return True if "projector" in self.freeze else "tower"
 
 
 class Source(Section):
@@ -208,6 +183,9 @@ class OptimConfig(Section):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
+    moments: Literal["full", "8bit", "host"] = Field(
+        "full", description="AdamW's two: 8bit by bitsandbytes; host: in the host's memory between steps."
+    )
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast, weights stay as loaded.")
 
 
@@ -252,7 +230,7 @@ class RunConfig(Section):
 
 
 class Recipe(Section):
-    method: Literal["grpo", "sft"]
+    method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig
     adapter: AdapterConfig | None = Field(None, description="LoRA; {} is rank 16 in the language model.")
@@ -264,6 +242,7 @@ class Recipe(Section):
     rl: RLConfig = RLConfig()
     watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
+    distill: DistillConfig | None = Field(None, description="The teacher of method distill.")
     optim: OptimConfig = OptimConfig()
     parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()
@@ -274,24 +253,34 @@ class Recipe(Section):
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
-    def _adapter_fits(self) -> "Recipe":
-        problem = adapter_problem(self)
-        if problem:
-            raise ValueError(problem)
+    def _parts_fit(self) -> "Recipe":
+        for problem in (training_problem(self), distill_problem(self)):
+            if problem:
+                raise ValueError(problem)
         return self
 
     @property
+    def samples_completions(self) -> bool:
+        """Whether a step rolls out: `rl` says how. SFT's completions are the gold answers."""
+        return self.method != "sft"
+
+    @property
+    def group_size(self) -> int:
+        """G, completions per prompt."""
+        return self.distill.group_size if self.distill else self.rl.group_size if self.samples_completions else 1
+
+    @property
     def steps(self) -> int:
-        return self.rl.steps if self.method == "grpo" else self.sft.steps
+        return self.rl.steps if self.samples_completions else self.sft.steps
 
     @property
     def temperature(self) -> float:
         """Of the log-probs that are trained."""
-        return self.rl.temperature if self.method == "grpo" else 1.0
+        return self.rl.temperature if self.samples_completions else 1.0
 
     @property
     def samples_per_step(self) -> int:
-        return self.rl.groups_per_step if self.method == "grpo" else self.sft.samples_per_step
+        return self.rl.groups_per_step if self.samples_completions else self.sft.samples_per_step
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

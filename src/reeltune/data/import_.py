@@ -147,6 +147,11 @@ class VideoFinder:
             self._found[name] = self._search(name)
         return self._found[name]
 
+    def all(self) -> list[Path]:
+        """Every video file below the folder, sorted."""
+        files = sorted(self.folder.rglob("*")) if self.folder.is_dir() else []
+        return [path for path in files if path.suffix.lower() in VIDEO_ENDINGS]
+
     def relative(self, name: str, start: Path) -> str:
         """The path to write: of the file that was found, else where it would be expected."""
         import os
@@ -170,9 +175,8 @@ class VideoFinder:
         """Files anywhere below the folder that fit best: by the whole path, else by file name, else without ending."""
         if self._by_stem is None:
             self._by_stem = {}
-            for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else []:
-                if path.suffix.lower() in VIDEO_ENDINGS:
-                    self._by_stem.setdefault(path.stem, []).append(path)
+            for path in self.all():
+                self._by_stem.setdefault(path.stem, []).append(path)
         wanted = Path(name)
         known = name.lower().endswith(VIDEO_ENDINGS)
         stem = self._by_stem.get(wanted.stem if known else wanted.name, [])

@@ -68,14 +68,15 @@ def _by_task(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 def _distributions(samples: Sequence[Sample]) -> dict[str, Bars]:
     found: dict[str, Bars] = {}
-    durations = [float(sample.duration) for sample in samples if hasattr(sample, "duration")]
+    samples_of_known_length = [sample for sample in samples if getattr(sample, "duration", None) is not None]
+    durations = [float(getattr(sample, "duration")) for sample in samples_of_known_length]  # noqa: B009
     if durations:
         middle = statistics.median(durations)
         title = f"duration in seconds: {min(durations):g} to {max(durations):g}, median {middle:g}"
         found[title] = _histogram(durations)
         spans = [
             [(start / duration, end / duration) for start, end in get_task(sample.task).spans(sample)]
-            for sample, duration in zip(samples, durations, strict=True)
+            for sample, duration in zip(samples_of_known_length, durations, strict=True)
         ]
         lengths = [min(1.0, sum(end - start for start, end in own)) for own in spans if own]
         if lengths:

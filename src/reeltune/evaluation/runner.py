@@ -1,7 +1,6 @@
 """Greedy answers of a model to samples: in memory during training, to a file that survives a kill otherwise."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 
 from reeltune.errors import SampleError
-from reeltune.files import whole_lines, write_text
+from reeltune.files import append_lines, discard_leftovers, whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
@@ -107,18 +106,17 @@ def predict(
     quarantine.take(faults)
     todo = [sample for sample in samples if sample.id not in found and sample.id not in quarantine]
     progress = Progress(len(samples), title, unit="sample", initial=len(samples) - len(todo))
-    with progress, path.open("a", encoding="utf-8") as file:
+    with progress:
         for start in range(0, len(todo), batch_size):
             batch = todo[start : start + batch_size]
             prompts = read_prompts(reader, batch, quarantine, total=len(samples))
             readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
             answers = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+            rows = []
             for (sample, _), each in zip(readable, answers, strict=True):
                 found[sample.id] = each
-                row = {"id": sample.id, "text": each.text, "truncated": each.truncated}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+                rows.append({"id": sample.id, "text": each.text, "truncated": each.truncated})
+            append_lines(path, [json.dumps(row, ensure_ascii=False) for row in rows])
             progress.update(len(batch))
     return found
 
@@ -160,9 +158,8 @@ def warnings(metrics: Metrics, *, max_new_tokens: int) -> list[str]:
 def _finished(path: Path) -> dict[str, Answer]:
     """The predictions on disk; a last line cut off by a kill is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return {}
-    lines = whole_lines(path)
+    discard_leftovers(path.parent)
+    lines = whole_lines(path) if path.exists() else []
     write_text(path, "".join(f"{line}\n" for line in lines))
     rows = [json.loads(line) for line in lines]
     return {row["id"]: Answer(row["text"], bool(row.get("truncated"))) for row in rows}

@@ -38,9 +38,9 @@ def score(
     A sample without a prediction is wrong and unparsed, never dropped; one with several counts as their mean.
     A metric is the mean over the samples that it applies to.
     `fit_on` names the samples that fitted baselines learn from (by default those that are scored, which
-    flatters the baseline). `resamples` draws give the 95 % intervals; 0 leaves them out. `keep_samples` fills
-    `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of them. Raises InputError
-    for files that cannot be read.
+    flatters the baseline). `resamples` draws of videos give the 95 % intervals; 0, or a single video, leaves them out.
+    `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
+    them. Raises InputError for files that cannot be read.
     """
     from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
     from reeltune.tasks import load_samples, load_usable
@@ -108,7 +108,7 @@ def _score_task(
     rows = []
     for index, sample in enumerate(samples):
         texts = predictions.get(sample.id, ())
-        parsed = [task.parse(sample, text) for text in texts] or missing
+        parsed = [task.read(sample, text) for text in texts] or missing
         own: dict[str, float] = {}
         for answer in parsed:
             for name, value in task.scores(sample, answer.value).items():
@@ -120,7 +120,8 @@ def _score_task(
             columns[name][index] = value
         if keep:
             found = {name: 100.0 * value for name, value in own.items()}
-            rows.append({"id": sample.id, "task": sample.task, **found, "answers": _shown(parsed)})
+            place = {"id": sample.id, "task": sample.task, "video": str(sample.video)}
+            rows.append({**place, **found, "answers": _shown(parsed)})
     return columns, unparsed, rows
 
 
@@ -147,9 +148,10 @@ def _summary(
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}
     found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
-    if resamples and columns:
+    videos = [str(sample.video) for sample in samples]
+    if resamples and columns and len(set(videos)) > 1:
         matrix = np.column_stack(list(columns.values()))
-        low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed)
+        low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed, clusters=videos)
         for index, name in enumerate(columns):
             found[f"{name}.low"], found[f"{name}.high"] = 100.0 * float(low[index]), 100.0 * float(high[index])
     types = [task.type_of(sample) for sample in samples]

@@ -4,7 +4,6 @@ A line is appended the moment a reply arrives, so a killed run loses no reply an
 only the rest. The same file replays a run without the judge (`judge.kind=recorded`).
 """
 
-import fcntl
 import hashlib
 import json
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
+from reeltune.files import append_lines
 from reeltune.judges.prompts import Message
 
 
@@ -76,7 +76,7 @@ class Transcript:
                 row["rejected"] = rejected
                 self._rejected[prompt_hash] += 1
             if self.path is not None:
-                _append(self.path, json.dumps(row, ensure_ascii=False))
+                append_lines(self.path, [json.dumps(row, ensure_ascii=False)])
 
     def _load(self, path: Path) -> None:
         try:
@@ -93,6 +93,7 @@ class Transcript:
             settings = ModelSettings(row["model"], row["temperature"], row["max_tokens"])
             prompt_hash, reply = row["hash"], row["reply"]
             known = settings.hash_of(row["messages"])
+            str(reply).encode()
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{where}: not a line of a judge's transcript ({error}); give another path") from None
         if known != prompt_hash or not isinstance(reply, str):
@@ -102,22 +103,3 @@ class Transcript:
             self._rejected[prompt_hash] += 1
         else:
             self._replies[prompt_hash] = reply
-
-
-def _append(path: Path, line: str) -> None:
-    """One whole line at the end; what a kill left without its line end is closed off first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        size = file.seek(0, 2)
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                _cut_torn_line(file)
-        file.write(line.encode("utf-8") + b"\n")
-
-
-def _cut_torn_line(file: Any) -> None:
-    file.seek(0)
-    whole = file.read().rpartition(b"\n")
-    file.truncate(len(whole[0]) + len(whole[1]))

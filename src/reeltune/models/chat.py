@@ -14,7 +14,9 @@ def render_prompt(tokenizer: Any, family: Family, text: str, system: str | None)
     messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
     if system:
         messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
-    rendered: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    rendered: str = tokenizer.apply_chat_template(
+        messages, chat_template=family.chat_template, tokenize=False, add_generation_prompt=True
+    )
     if rendered.count(placeholder) != 1:
         raise InputError(
             f"the chat template must write {placeholder} once per video; with one video it wrote it "

@@ -1,6 +1,5 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from reeltune.config.adapter import Part, TrainedPart
+from reeltune.config.model import Part, TrainedPart
 from reeltune.errors import InputError
 from reeltune.models._transformers import is_checkpointing
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt
@@ -23,7 +22,12 @@ from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
 T = TypeVar("T")
-PROCESSOR_FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+SIDE_FILES = (
+    "preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "generation_config.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "chat_template.json",
+)  # fmt: skip
+"""What a model directory holds beside weights, config.json and the vocabulary."""
 
 
 class Policy(nn.Module):
@@ -32,6 +36,9 @@ class Policy(nn.Module):
     def __init__(self, model: nn.Module, tokenizer: Any, family: Family, source: Path) -> None:
         super().__init__()
         self.source = source
+        # Held, not copied from `source` later: that may be a checkpoint which is pruned while its run goes on.
+        names = {*SIDE_FILES, *getattr(tokenizer, "vocab_files_names", {}).values()}
+        self.side_files = {name: (source / name).read_bytes() for name in sorted(names) if (source / name).is_file()}
         self.model: Any = model
         self.tokenizer = tokenizer
         self.family = family
@@ -40,8 +47,10 @@ class Policy(nn.Module):
         self.stop_ids = _stop_ids(model, tokenizer)
         enable(self.language_model)
         recurrent.enable(self.language_model)
-        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token.
-        if family.deepstack_layers < len(self.language_model.layers):
+        # Deepstack adds vision features to what a layer leaves: such a layer must leave every token. The loss that
+        # balances experts, where it is asked for, counts every token in every layer.
+        balanced = bool(getattr(self.text_config, "output_router_logits", False))
+        if family.deepstack_layers < len(self.language_model.layers) and not balanced:
             narrow(self.language_model)
         project_patches_by_matrix(self.vision_tower)
 
@@ -205,10 +214,16 @@ class Policy(nn.Module):
         if not write:
             return
         self.model.save_pretrained(directory, state_dict=weights)
+        self.save_processor(directory)
+
+    def save_processor(self, directory: Path) -> None:
+        """Write what turns videos and texts into a model's inputs and its outputs into text: all but the weights.
+
+        Files that the model was opened with come out byte for byte, however often it is saved and opened again.
+        """
         self.tokenizer.save_pretrained(directory)
-        for name in PROCESSOR_FILES:
-            if (self.source / name).is_file():
-                shutil.copyfile(self.source / name, directory / name)
+        for name, content in self.side_files.items():
+            (directory / name).write_bytes(content)
 
 
 def _banned(head: Any, tokenizer: Any, family: Family) -> Tensor:

@@ -18,7 +18,7 @@ from reeltune.models.loading import (
     open_tokenizer,
     refuse_not_finite,
 )
-from reeltune.models.mixture_of_depths.checkpoint import open_routed
+from reeltune.models.mixture_of_depths.checkpoint import open_routed, routed_without_weights
 from reeltune.models.model import Policy
 from reeltune.models.self_check import check_against_stock
 
@@ -34,12 +34,14 @@ def load_policy(
     mixture_of_depths: MixtureOfDepthsConfig | None = None,
     family: str | None = None,
     quantize: bool = False,
+    empty: bool = False,
     self_check: bool = True,
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
     `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
     `quantize`: the linear layers of the language model in 4 bits, to train an adapter over; they cannot train.
+    `empty`: the same policy, for weights that another process sends.
     `self_check` compares our forward passes with the stock model's on a few random tokens; leave it out only where
     the same directory was opened before in this process, such as for a reference.
 
@@ -57,14 +59,17 @@ def load_policy(
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if quantize:
         options["quantization_config"] = nf4(dtype)
-    model = open_routed(path, config, mixture_of_depths, **options)
-    refuse_not_finite(path, model)
+    if empty:
+        model = routed_without_weights(path, config, mixture_of_depths, **options)
+    else:
+        model = open_routed(path, config, mixture_of_depths, **options)
+        refuse_not_finite(path, model)
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
-    if not getattr(tokenizer, "chat_template", None):
+    if not (adapter.chat_template or getattr(tokenizer, "chat_template", None)):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
     policy = Policy(model, tokenizer, adapter, path)
-    if self_check:
+    if self_check and not empty:
         check_against_stock(policy)
     return policy

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reeltune.errors import InputError
 from reeltune.models._transformers import cached_step, versions
+from reeltune.models.experts import require_equal_experts
 from reeltune.models.logits import policy_logits
 from reeltune.models.mixture_of_depths.install import is_routed
 from reeltune.models.model import Policy
@@ -43,6 +44,7 @@ def check_against_stock(policy: Policy, *, seed: int = 0) -> None:
         shared = group_log_probs(policy, [group])[0]
         _compare(policy, "one row with its prompt once", stock, shared)
         _compare(policy, "a decoding step over the prompt's keys", stock[:, 1], _decoded(policy, group))
+        require_equal_experts(policy, group)
         if is_routed(policy.model):
             # Our rollout never uses transformers' cache; whoever generates with the routed model does.
             _compare(policy, "a step over transformers' cache", stock[:, -1], _cached(policy, group))

@@ -18,7 +18,7 @@ def adapter_weights(recipe: Recipe, architecture: Architecture) -> int:
 
 
 def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> Setting:
-    model, grpo = recipe.model, recipe.method == "grpo"
+    model, grpo = recipe.model, recipe.samples_completions
     adapter, parallel = recipe.adapter, recipe.parallel
     sharded = parallel.shard == "full" and devices.count > 1
     precision: Precision = "float32"
@@ -27,10 +27,10 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
     elif recipe.optim.precision == "bf16":
         precision = "autocast"
     return Setting(
-        method=recipe.method,
+        samples=grpo,
         devices=devices.count,
         groups=recipe.samples_per_step,
-        group_size=recipe.rl.group_size if grpo else 1,
+        group_size=recipe.group_size,
         max_new_tokens=recipe.rl.max_new_tokens if grpo else recipe.eval.max_new_tokens,
         train_tokens=recipe.packing.train_tokens,
         rollout_tokens=recipe.packing.rollout_tokens,
@@ -47,6 +47,7 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         gathered_bytes=2 if parallel.param_dtype == "bfloat16" or model.dtype == "bfloat16" else 4,
         whole=architecture.vision.weights if sharded and architecture.vision and model.freeze_vision else 0,
         offload=parallel.offload,
+        moment_bytes={"full": 8, "8bit": 2, "host": 0}[recipe.optim.moments],
         rollout_elsewhere=recipe.rollout.engine != "hf",
         updates=recipe.rl.updates_per_rollout if grpo else 1,
         qk_norm=architecture.decoder.qk_norm,

@@ -36,9 +36,8 @@ class StepCost:
 
 def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) -> StepCost:
     """`prompt`: the cost of one prompt of the recipe's model, routed if the recipe routes it."""
-    grpo = recipe.method == "grpo"
-    groups, size = recipe.samples_per_step, recipe.rl.group_size if grpo else 1
-    length = recipe.rl.max_new_tokens if grpo else recipe.eval.max_new_tokens
+    groups, size = recipe.samples_per_step, recipe.group_size
+    length = recipe.rl.max_new_tokens if recipe.samples_completions else recipe.eval.max_new_tokens
     prompt_tokens = prompt.text_tokens + prompt.vision_tokens
     value_bytes = BYTES[recipe.model.dtype]
     decoder = architecture.decoder
@@ -56,9 +55,9 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
         completion_tokens=length,
         learner_tokens=groups * (prompt_tokens + size * length),
         separate_tokens=groups * size * (prompt_tokens + length),
-        cache_bytes=in_pass * cached_tokens * decoder.cache_values * value_bytes if grpo else 0,
+        cache_bytes=in_pass * cached_tokens * decoder.cache_values * value_bytes if recipe.samples_completions else 0,
         weight_bytes=weight_bytes,
-        reference_bytes=weight_bytes if grpo and recipe.rl.kl else 0,
+        reference_bytes=weight_bytes if recipe.distill or recipe.rl.kl else 0,
         state_bytes=weight_bytes + 3 * trained * value_bytes,
-        flops=(forward if grpo else 0) + 3 * forward,
+        flops=(forward if recipe.samples_completions else 0) + 3 * forward,
     )

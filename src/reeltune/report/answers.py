@@ -44,7 +44,7 @@ def _card(sample: Sample, texts: dict[str, str], samples: RunSamples) -> str:
     pixelated = " pixelated" if sample.source == "toyworld" else ""
     video = video_tag(sample.video_path, max_bytes=VIDEO_BYTES)
     question = f'<pre class="question">{text(task.prompt(sample, samples.mode), 3000)}</pre>'
-    picture = task.picture(sample, {name: task.parse(sample, said).value for name, said in texts.items()})
+    picture = task.picture(sample, {name: task.read(sample, said).value for name, said in texts.items()})
     return (
         f'<article class="card"><h3>{text(sample.id)} <small class="muted">{text(sample.task)}</small></h3>'
         f'<div class="watch asked"><div class="screen{pixelated}">{video}</div>'

@@ -210,7 +210,7 @@ def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
     )
     return (
         f'<article class="card watch"><div class="screen pixelated">{video_tag(sample.video_path)}</div>'
-        f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration, rows)}"
+        f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration or max(end for _, end in sample.target), rows)}"
         f'{f"<ul class=muted>{unread}</ul>" if unread else ""}<p class="id">{text(sample.id)}</p></div></article>'
     )
 

@@ -92,7 +92,7 @@ def _answers(samples: Sequence[TemporalGroundingSample], predictions: Mapping[st
     for sample in samples:
         texts = predictions.get(sample.id)
         text = texts[0] if texts else None
-        parsed = task.parse(sample, text) if text is not None else Parsed(None, "no prediction")
+        parsed = task.read(sample, text) if text is not None else Parsed(None, "no prediction")
         found[sample.id] = Answer(parsed.value, parsed.reason, iou(parsed.value or (), sample.target), text)
     return found
 

@@ -34,7 +34,7 @@ def group_card(group: Group, samples: RunSamples, *, video_bytes: int) -> str:
 def _picture(sample: Sample, texts: Sequence[str]) -> str:
     """What every completion answers, as the task draws it against the truth."""
     task = get_task(sample.task)
-    answers = {str(number): task.parse(sample, each).value for number, each in enumerate(texts, start=1)}
+    answers = {str(number): task.read(sample, each).value for number, each in enumerate(texts, start=1)}
     return task.picture(sample, answers)
 
 
@@ -71,7 +71,7 @@ def _component(value: float | None) -> str:
 def _remarks(completion: str, truncated: bool, sample: Sample | None) -> str:
     remarks = ["cut off at the length limit"] if truncated else []
     if sample is not None:
-        parsed = get_task(sample.task).parse(sample, completion)
+        parsed = get_task(sample.task).read(sample, completion)
         if parsed.reason is not None:
             remarks.append(f"no readable answer: {parsed.reason}")
     return f'<p class="remark">{text("; ".join(remarks))}</p>' if remarks else ""

@@ -113,11 +113,12 @@ def _recipe_facts(run: RunFiles) -> list[tuple[str, object]]:
         ("Learning rate", get("optim", "lr")),
         ("Seed", get("seed")),
     ]
-    if run.method == "grpo":
-        groups, size = get("rl", "groups_per_step"), get("rl", "group_size")
+    if run.method != "sft":
+        groups, size = get("rl", "groups_per_step"), get("distill", "group_size") or get("rl", "group_size")
         if groups and size:
             found.append(("Groups of a step", f"{groups} prompts × {size} completions"))
-        found.append(("Loss form", get("rl", "loss")))
+        distills = run.method == "distill"
+        found.append(("Teacher", get("distill", "teacher")) if distills else ("Loss form", get("rl", "loss")))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reeltune.errors import InputError
+from reeltune.files import append_lines
 from reeltune.sample import shown
 
 PRINTED = 3
@@ -45,10 +46,7 @@ class RewardFaults:
             more = "; further ones are counted only" if len(self) == PRINTED else ""
             print(f"reeltune: {fault}: the completion is left out of its group{more}", file=sys.stderr)
         if self.file:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            # One write call in append mode: lines of two processes never mix.
-            with self.file.open("ab", buffering=0) as file:
-                file.write((json.dumps(asdict(fault), ensure_ascii=False) + "\n").encode())
+            append_lines(self.file, [json.dumps(asdict(fault), ensure_ascii=False)])
 
     def check(self) -> None:
         """InputError when more than `max_share` of the calls raised: judged from the first step on where all did, or

@@ -23,7 +23,7 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     """
     if recipe.judge.kind != "none":
         JUDGES.get(recipe.judge.kind)  # a misspelt one is told even where nobody asks it
-    wanted = recipe.method == "grpo" and needs_judge(rewards)
+    wanted = recipe.samples_completions and needs_judge(rewards)
     if wanted and recipe.judge.kind == "none":
         task, reward = next((name, each.judged[0]) for name, each in rewards.items() if each.judged)
         raise InputError(
@@ -42,7 +42,7 @@ def announce_cost(
     recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]
 ) -> None:
     """Print what the rewards of a GRPO run may cost at most. InputError above judge.budget_tokens."""
-    if judge is None or recipe.method != "grpo":
+    if judge is None or not recipe.samples_completions:
         return
     cost = training_cost(recipe, judge, rewards, samples)
     if not cost.calls:
@@ -64,7 +64,7 @@ def training_cost(recipe: Recipe, judge: Judge, rewards: Mapping[str, Reward], s
         for task, sample in first.items()
     ]
     one = max(each, key=lambda cost: (cost.tokens, cost.calls + cost.free), default=Cost())
-    count = recipe.steps * recipe.rl.groups_per_step * recipe.rl.group_size
+    count = recipe.steps * recipe.rl.groups_per_step * recipe.group_size
     return replace(
         one,
         calls=(one.calls + one.free) * count,

@@ -153,7 +153,7 @@ def _add_functions(
     for index, (reward, sample, group) in enumerate(zip(own, samples, texts, strict=True)):
         if not reward.functions:
             continue
-        answers = [reward.task.parse(sample, text) for text in group]
+        answers = [reward.task.read(sample, text) for text in group]
         prompt = reward.task.prompt(sample, reward.mode)
         for name, function in reward.functions.items():
             step = 1 if function.form == "completion" else len(group)

@@ -43,7 +43,7 @@ class Reward:
     def __call__(self, sample: Sample, text: str) -> tuple[float | None, Components]:
         """(weighted sum, all components) of one completion, without what a judge would add."""
         components = self.task.rewards(sample, text, self.mode, self.options)
-        parsed = self.task.parse(sample, text)
+        parsed = self.task.read(sample, text)
         components |= {name: function(sample, parsed, text) for name, function in self.functions.items()}
         return weighted_sum(components, self.weights, sample), components
 

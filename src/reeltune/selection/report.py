@@ -213,7 +213,7 @@ def _picture(stats: SampleStats) -> str:
         return f"{head}<p>{text(stats.sample, 600)}</p>"
     try:
         sample = task.sample_type.model_validate(stats.sample)
-        answers = {name: task.parse(sample, answer).value for name, answer in _answers(stats)}
+        answers = {name: task.read(sample, answer).value for name, answer in _answers(stats)}
         return f"{head}{task.picture(sample, answers)}"
     except (InputError, ValueError) as error:
         return f"{head}{notice(f'This sample cannot be shown: {error}')}"

@@ -102,7 +102,8 @@ def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) ->
     identity = identify(recipe, pool, shard or Shard())
     identities.claim(directory, identity)
     quarantine = Quarantine(directory / "quarantine.jsonl", recipe.video.max_broken_share)
-    quarantine.take(lines)
+    if identity.start == 0:  # the lines are in no shard's part of the pool: the first shard names them
+        quarantine.take(lines)
     file = StatsFile(directory / FILE, quarantine)
     ids = [sample.id for sample in pool]
     todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)
@@ -188,7 +189,7 @@ def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) ->
         "id": sample.id,
         "task": sample.task,
         "source": sample.source,
-        "unparsed": sum(task.parse(sample, text).value is None for text in rollout.texts),
+        "unparsed": sum(task.read(sample, text).value is None for text in rollout.texts),
         "truncated": int(rollout.truncated.sum()),
         "lengths": rollout.completions.lengths,
         "prompt": digest(task.prompt(sample, recipe.data.mode)),

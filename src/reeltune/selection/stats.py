@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError
-from reeltune.files import whole_lines, write_text
+from reeltune.files import append_lines, whole_lines, write_text
 from reeltune.sample import read_rows
 from reeltune.video.quarantine import Quarantine
 
@@ -177,10 +177,7 @@ class StatsFile:
             ) from error
 
     def append(self, rows: Sequence[SampleStats]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+        append_lines(self.path, [json.dumps(row.model_dump(), ensure_ascii=False) for row in rows])
 
 
 def rebased(sample: Mapping[str, Any], video: Path, folder: Path) -> dict[str, Any]:

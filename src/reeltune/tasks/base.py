@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel
 
 from reeltune.answers.final_answer import Mode, has_format, request, wrap
+from reeltune.answers.limits import within
 from reeltune.errors import InputError
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.rounds import Judgment, ask_together, first_questions
@@ -72,6 +73,9 @@ class Task(ABC, Generic[S, A]):
     fields: ClassVar[Mapping[str, FieldKind]] = {}
     """What its answers and their like are, by field: import, `init` and `data check --fix` know how to read and repair
     each kind, whatever the task."""
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Field of text -> what columns of tables with it are usually called, best first. `init` tries every task that
+    declares some; fields of a kind (`fields`) have their usual names by their kind."""
     modes: ClassVar[tuple[Mode, ...]] = ("think", "direct")
     blocks: ClassVar[tuple[str, ...]] = ()
     """Tags that must follow the answer block in a well-formed completion."""
@@ -139,7 +143,7 @@ class Task(ABC, Generic[S, A]):
         return str(kind) if kind is not None else None
 
     def format_reward(self, sample: S, text: str, mode: Mode) -> float:
-        """1 for exactly the asked shape, else 0."""
+        """1 for exactly the asked shape, else 0; `rewards` gives 0 where the content cannot be read (our choice)."""
         return float(has_format(text, mode, self.blocks))
 
     # ---- What a judge gives ----
@@ -194,11 +198,18 @@ class Task(ABC, Generic[S, A]):
 
     # ---- What follows ----
 
+    def read(self, sample: S, text: str) -> Parsed[A]:
+        """`parse` under a deadline: what takes too long counts as unreadable."""
+        return within(lambda: self.parse(sample, text), late=lambda reason: Parsed[A](None, reason))
+
     def rewards(self, sample: S, text: str, mode: Mode, options: RewardOptions | None = None) -> Components:
         """All components of one completion that need no judge, unweighted; None: does not apply."""
         options = options or RewardOptions()
-        found: Components = {"format": self.format_reward(sample, text, mode)}
-        found.update(self.content_rewards(sample, self.parse(sample, text).value, options))
+        parsed = self.read(sample, text)
+        # The shape alone would pay for an answer that says nothing, such as <answer>[]</answer>.
+        shape = self.format_reward(sample, text, mode) if parsed.reason is None else 0.0
+        found: Components = {"format": shape}
+        found.update(self.content_rewards(sample, parsed.value, options))
         if options.length_bounds:
             low, high = options.length_bounds
             found["length"] = float(low <= len(text) <= high)
@@ -207,7 +218,7 @@ class Task(ABC, Generic[S, A]):
     def metrics(self, samples: Sequence[S], texts: Sequence[str | None]) -> dict[str, float]:
         """Percentages over all samples; a missing text counts as wrong and as unparsed. `n` is a count."""
         parsed = [
-            self.parse(s, text) if text is not None else Parsed[A](None, "missing")
+            self.read(s, text) if text is not None else Parsed[A](None, "missing")
             for s, text in zip(samples, texts, strict=True)
         ]
         found = percent([self.scores(s, p.value) for s, p in zip(samples, parsed, strict=True)])

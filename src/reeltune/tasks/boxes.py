@@ -1,16 +1,13 @@
-"""Boxes: geometry and the reader of written answers."""
+"""Boxes: sample fields and geometry. What models write is read in `answers.boxes`."""
 
-import math
-import re
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from reeltune.answers.final_answer import Block
-from reeltune.tasks.spans import MAX_CHARACTERS
+from reeltune.answers.boxes import Box, read_boxes
 
-Box = tuple[float, float, float, float]
+__all__ = ["Box", "BoxField", "area", "box_text", "boxes_text", "generalized_iou", "iou", "overlaps", "read_boxes"]
 
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 
@@ -70,26 +67,3 @@ def box_text(box: Box) -> str:
 
 def boxes_text(boxes: Sequence[Box]) -> str:
     return "[" + ", ".join(box_text(box) for box in boxes) + "]"
-
-
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
-_BOX = re.compile(rf"[\[({{]\s*({_NUMBER})" + rf"\s*[,;\s]\s*({_NUMBER})" * 3 + r"\s*,?\s*[\])}]", re.IGNORECASE)
-
-
-def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | None]:
-    """(boxes, None), or (None, why they cannot be read). There must be exactly `count` of them: which one is
-    missing cannot be known. A box may lie outside the picture or have no area; then it overlaps little or nothing.
-    """
-    if not block.text:
-        return None, "no answer"
-    if len(block.text) > MAX_CHARACTERS:
-        return None, f"an answer of {len(block.text)} characters"
-    boxes = []
-    for match in _BOX.finditer(block.text):
-        x0, y0, x1, y1 = (float(group) for group in match.groups())
-        if not all(math.isfinite(value) for value in (x0, y0, x1, y1)):
-            return None, "a coordinate that is no finite number"
-        boxes.append((x0, y0, x1, y1))
-    if len(boxes) != count:
-        return None, f"{len(boxes)} boxes where {count} were asked for"
-    return tuple(boxes), None

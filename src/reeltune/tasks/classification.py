@@ -13,7 +13,7 @@ from reeltune.tasks.pictures import texts_picture
 
 
 class ClassificationSample(Sample):
-    question: Text
+    question: Text = "Which label fits the video?"
     labels: Annotated[tuple[Text, ...], Field(min_length=2)]
     target: Text
     """One of the labels."""
@@ -32,6 +32,7 @@ class Classification(Task[ClassificationSample, str]):
     name = "classification"
     sample_type = ClassificationSample
     fields: ClassVar = {"target": "label"}
+    columns: ClassVar = {"question": ("question", "instruction", "prompt")}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: ClassificationSample, mode: Mode) -> str:

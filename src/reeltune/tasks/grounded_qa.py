@@ -12,16 +12,26 @@ from pydantic import model_validator
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
-from reeltune.tasks.choices import read_letter
-from reeltune.tasks.multiple_choice import (
+from reeltune.tasks.choices import (
     Options,
     check_letter,
     option_baselines,
     option_thought,
     question_text,
+    read_letter,
 )
+from reeltune.tasks.multiple_choice import OPTION_COLUMNS, QUESTION_COLUMNS
 from reeltune.tasks.pictures import options_picture, timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou_and_iop, pair_text, read_spans
+from reeltune.tasks.spans import (
+    Span,
+    SpansField,
+    best_fixed_span,
+    check_within,
+    iou_and_iop,
+    pair_text,
+    reaches,
+    read_spans,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class GroundedAnswer:
 class GroundedQASample(Sample):
     question: Text
     options: Options
-    duration: Duration
+    duration: Duration | None = None
+    """May be left out: the file knows it. The trivial answers need it."""
     target: Text
     """The letter of the right option."""
     evidence: SpansField
@@ -52,6 +63,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     name = "grounded_qa"
     sample_type = GroundedQASample
     fields: ClassVar = {"target": "letter", "evidence": "spans"}
+    columns: ClassVar = {"question": QUESTION_COLUMNS, "options": OPTION_COLUMNS}
     blocks = ("glue",)
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
 
@@ -80,28 +92,23 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     def content_rewards(
         self, sample: GroundedQASample, value: GroundedAnswer | None, options: RewardOptions
     ) -> dict[str, float | None]:
-        found = self.scores(sample, value)
-        return {"accuracy": found["accuracy"], "iou": options.overlap(found["miou"])}
+        right = value is not None and value.letter == sample.target
+        evidence = (value.evidence if value else None) or ()
+        return {"accuracy": float(right), "iou": options.overlap(iou_and_iop(evidence, sample.evidence)[0])}
 
     def scores(self, sample: GroundedQASample, value: GroundedAnswer | None) -> dict[str, float]:
         evidence = (value.evidence if value else None) or ()
         right = value is not None and value.letter == sample.target
-        found, precision = iou_and_iop(evidence, sample.evidence)
-        return {
-            "accuracy": float(right),
-            "miou": found,
-            "iop": precision,
-            "acc@gqa": float(right and precision >= 0.5),
-        }
+        return {"accuracy": float(right), **_span_scores(evidence, sample, right)}
 
     def trivial_scores(
         self, samples: Sequence[GroundedQASample], fit_on: Sequence[GroundedQASample] | None = None
     ) -> dict[str, list[dict[str, float]]]:
         fitted = fit_on or samples
-        start, end = best_fixed_span([(s.duration, s.evidence) for s in fitted])
+        start, end = best_fixed_span([(s.duration, s.evidence) for s in fitted if s.duration])
         return {
-            "whole_video": [_span_scores((0.0, s.duration), s) for s in samples],
-            "best_fixed_span": [_span_scores((start * s.duration, end * s.duration), s) for s in samples],
+            "whole_video": [_share_scores(s, 0.0, 1.0) for s in samples],
+            "best_fixed_span": [_share_scores(s, start, end) for s in samples],
             **option_baselines([(s.target, len(s.options)) for s in samples], [s.target for s in fitted]),
         }
 
@@ -109,13 +116,46 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
         letters = {name: value.letter if value else None for name, value in answers.items()}
         spans = {name: value.evidence if value else None for name, value in answers.items()}
         return options_picture(sample.options, sample.target, letters) + timeline_picture(
-            sample.duration, sample.evidence, spans
+            sample.duration or sample.evidence[-1][1], sample.evidence, spans
         )
 
 
-def _span_scores(span: Span, sample: GroundedQASample) -> dict[str, float]:
-    found, precision = iou_and_iop((span,), sample.evidence)
-    return {"miou": found, "iop": precision}
+def _span_scores(evidence: Sequence[Span], sample: GroundedQASample, right: bool | None = None) -> dict[str, float]:
+    """`miou`, `iop` and `acc@gqa` of the sets of spans, and NExT-GQA's own columns, `nextgqa.*`.
+
+    The official script takes one predicted span, here the hull of what was answered, and for each measure the best
+    single true span (arXiv 2309.01327, section 4; its figures are IoP and IoU, each at 0.3 and 0.5, and Acc@GQA).
+    """
+    found, precision = iou_and_iop(evidence, sample.evidence)
+    official_iou, official_iop = best_single(evidence, sample.evidence)
+    scores = {"miou": found, "iop": precision, "nextgqa.miop": official_iop, "nextgqa.miou": official_iou}
+    for threshold in (0.3, 0.5):
+        scores[f"nextgqa.iop@{threshold}"] = float(reaches(official_iop, threshold))
+        scores[f"nextgqa.iou@{threshold}"] = float(reaches(official_iou, threshold))
+    if right is not None:
+        scores["acc@gqa"] = float(right and reaches(precision, 0.5))
+        scores["nextgqa.acc@gqa"] = float(right and reaches(official_iop, 0.5))
+    return scores
+
+
+def best_single(predicted: Sequence[Span], truth: Sequence[Span]) -> tuple[float, float]:
+    """(IoU, IoP) of the hull of the prediction, each with the true span that is best for it; 0 without a prediction.
+
+    >>> best_single([(0.0, 10.0)], [(0.0, 5.0), (8.0, 20.0)])
+    (0.5, 0.5)
+    """
+    if not predicted:
+        return 0.0, 0.0
+    hull = [(min(start for start, _ in predicted), max(end for _, end in predicted))]
+    each = [iou_and_iop(hull, [span]) for span in truth]
+    return max(found for found, _ in each), max(precision for _, precision in each)
+
+
+def _share_scores(sample: GroundedQASample, start: float, end: float) -> dict[str, float]:
+    """Of the span from `start` to `end` in fractions of the duration; nothing where that is not known."""
+    if sample.duration is None:
+        return {}
+    return _span_scores([(start * sample.duration, end * sample.duration)], sample)
 
 
 TASK = GroundedQA()

@@ -26,6 +26,7 @@ class Numeric(Task[NumericSample, float]):
     name = "numeric"
     sample_type = NumericSample
     fields: ClassVar = {"target": "number"}
+    columns: ClassVar = {"question": ("question", "problem", "prompt", "query", "q", "instruction")}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: NumericSample, mode: Mode) -> str:

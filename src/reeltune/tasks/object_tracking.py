@@ -11,7 +11,7 @@ from reeltune.sample import FieldError, Sample, Seconds, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.boxes import Box, BoxField, box_text, boxes_text, overlaps, read_boxes
 from reeltune.tasks.pictures import boxes_picture
-from reeltune.tasks.spans import seconds_text
+from reeltune.tasks.spans import reaches, seconds_text
 
 Boxes = tuple[Box, ...]
 
@@ -79,8 +79,8 @@ class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
         passed = sum(bisect_left(CURVE, value) for value in found)
         return {
             "mean_overlap": mean,
-            "success@0.5": float(mean >= 0.5),
-            "success@0.7": float(mean >= 0.7),
+            "success@0.5": float(reaches(mean, 0.5)),
+            "success@0.7": float(reaches(mean, 0.7)),
             "success_auc": passed / len(found) / len(CURVE),
         }
 

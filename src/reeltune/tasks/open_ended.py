@@ -23,6 +23,21 @@ class OpenEndedSample(Sample):
 class OpenEnded(Task[OpenEndedSample, str]):
     name = "open_ended"
     sample_type = OpenEndedSample
+    columns: ClassVar = {
+        "question": ("question", "problem", "prompt", "query", "q", "instruction"),
+        "target": (
+            "answer",
+            "target",
+            "response",
+            "reference",
+            "ground_truth",
+            "gt",
+            "gold",
+            "solution",
+            "output",
+            "a",
+        ),
+    }
     default_weights: ClassVar = {"format": 1.0, "correct": 1.0}
     judged = ("correct",)
 

@@ -7,9 +7,9 @@ No script and no outside resource; colors go by class so that the page decides t
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from reeltune.tasks.boxes import Box
-from reeltune.tasks.choices import LETTERS
-from reeltune.tasks.spans import Span
+from reeltune.answers.boxes import Box
+from reeltune.answers.choices import LETTERS
+from reeltune.answers.spans import Span
 
 _STYLE = (
     "<style>.truth{fill:#2a9d5c}.answer{fill:#3b6fd4}.axis{stroke:#8888;stroke-width:1}"

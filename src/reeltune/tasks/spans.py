@@ -1,24 +1,44 @@
-"""Time spans, whole: sample fields, geometry, the reader of written answers, trivial baselines.
+"""Time spans: sample fields, geometry, trivial baselines. What models write is read in `answers.spans`.
 
 A span is (start, end) in seconds. Sets of spans are compared as sets of points: overlapping and touching
 spans are merged first (VideoChat-R1's evidence IoU, arXiv 2504.06958; for one span a side it is the plain
 temporal IoU).
 """
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from reeltune.answers.final_answer import Block
+from reeltune.answers.spans import Span, read_spans, read_time
 from reeltune.sample import FieldError, Seconds
+
+__all__ = [
+    "PAST_DURATION_TOLERANCE",
+    "TIE",
+    "Span",
+    "SpanField",
+    "SpansField",
+    "best_fixed_span",
+    "check_within",
+    "iou",
+    "iou_and_iop",
+    "merge",
+    "overlap",
+    "pair_text",
+    "reaches",
+    "read_spans",
+    "read_time",
+    "seconds_text",
+    "span_text",
+    "total",
+]  # fmt: skip
 
 PAST_DURATION_TOLERANCE = 0.1
 """Seconds a span may end after the video: public files round to tenths (our choice)."""
 
-Span = tuple[float, float]
+TIE = 1e-9
+"""An overlap this little below a threshold reaches it: R@t at exact ties, whatever floating point makes of them."""
 
 
 def _ordered(span: Span) -> Span:
@@ -32,13 +52,13 @@ SpansField = Annotated[tuple[SpanField, ...], Field(min_length=1)]
 """A sample's list of [start, end]: at least one, none negative, reversed, empty or infinite."""
 
 
-def check_within(field: str, spans: Iterable[Span], duration: float, meta: Mapping[str, Any]) -> None:
-    """FieldError when a span ends more than the tolerance after the video.
+def check_within(field: str, spans: Iterable[Span], duration: float | None, meta: Mapping[str, Any]) -> None:
+    """FieldError when a span ends more than the tolerance after the video; a duration that is not given is not known.
 
     `meta.past_duration: true` declares that the annotation is so and stays so (`reeltune data import`).
     """
     for start, end in spans:
-        if end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
+        if duration is not None and end > duration + PAST_DURATION_TOLERANCE and not meta.get("past_duration"):
             raise FieldError(
                 field,
                 f"the span [{start:g}, {end:g}] ends after the video, which lasts {duration:g} s (tolerance "
@@ -98,6 +118,15 @@ def iou_and_iop(predicted: Sequence[Span], truth: Sequence[Span]) -> tuple[float
     return (shared / union if union > 0 else 0.0), (shared / length if length > 0 else 0.0)
 
 
+def reaches(value: float, threshold: float) -> bool:
+    """Whether an overlap is at least the threshold, ties included.
+
+    >>> reaches(0.1 + 0.2 - 1e-16, 0.3), reaches(0.299, 0.3)
+    (True, False)
+    """
+    return value >= threshold - TIE
+
+
 def _plain(spans: Sequence[Span]) -> bool:
     """One span that needs no merging: by far the most frequent case."""
     return len(spans) == 1 and spans[0][0] < spans[0][1]
@@ -131,91 +160,6 @@ def _end_texts(span: Span) -> tuple[str, str]:
     return start, end
 
 
-_SIGN = r"(?<![\w.)\]%])-"
-_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?"
-_UNIT = r"(?:\s*(?:seconds?|secs?|s)\b)?"
-_CLOCK = r"\d+(?::\d+){1,2}(?:\.\d+)?"
-_MINUTES = r"\d+\s*(?:minutes?|mins?|m)(?![a-z])\s*(?:and\s*)?(?:\d+(?:\.\d+)?\s*(?:seconds?|secs?|s)\b)?"
-_TIME = rf"(?:(?:{_SIGN})?(?:{_CLOCK}|{_MINUTES}|{_NUMBER}{_UNIT}))"
-
-_GAP = r"[\"'\s:=]{0,12}"
-_START = rf"\bstart\w*{_GAP}(?:(?:time|at|from|is|around|about|approximately|second|the)\b{_GAP}){{0,4}}"
-_END = _START.replace("start", "end")
-_KEYED = re.compile(rf"{_START}({_TIME})[^<>]{{0,60}}?{_END}({_TIME})", re.IGNORECASE)
-_PAIR = re.compile(rf"[\[(]\s*[\"']?({_TIME})[\"']?\s*[,;]\s*[\"']?({_TIME})[\"']?\s*[\])]", re.IGNORECASE)
-_RANGE = re.compile(
-    rf"(?<![\d.:])({_TIME})\s*(?:-+>?|–|—|→|~|to|and|until|till|through)\s*(?:the\s+)?({_TIME})",
-    re.IGNORECASE,
-)
-_SINGLE = re.compile(_TIME, re.IGNORECASE)
-
-MAX_CHARACTERS = 20_000
-"""Longer answer texts are not read: no answer is that long, and reading time stays bounded."""
-
-
-def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
-    """(spans, None), or (None, why they cannot be read)."""
-    text = block.text
-    if not text:
-        return None, "no answer"
-    if len(text) > MAX_CHARACTERS:
-        return None, f"an answer of {len(text)} characters"
-    if re.search(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", text, re.IGNORECASE):
-        return None, "a time that is no finite number"
-    pairs = _pairs(text, prose=not block.tagged)
-    if not pairs:
-        return None, "no start and end"
-    spans = []
-    for start_text, end_text in pairs:
-        start, end = read_time(start_text), read_time(end_text)
-        problem = _problem(start, end)
-        if problem:
-            return None, f"{problem}: {start_text} to {end_text}"[:120]
-        spans.append((start, end))
-    return tuple(dict.fromkeys(spans)), None
-
-
-def read_time(text: str) -> float:
-    """One time in seconds; NaN when its fields are out of range (`1:75`).
-
-    >>> read_time("00:05"), read_time("1m30s"), read_time("7.5 seconds")
-    (5.0, 90.0, 7.5)
-    """
-    text = text.strip().lower()
-    if ":" in text:
-        *left, last = text.lstrip("-").split(":")
-        fields = [float(field) for field in (*left, last)]
-        if any(field >= 60 for field in fields[1:]):
-            return math.nan
-        value = 0.0
-        for field in fields:
-            value = value * 60 + field
-        return -value if text.startswith("-") else value
-    minutes = re.match(r"(-?\d+)\s*m", text)
-    if minutes:
-        rest = re.search(r"\d+(?:\.\d+)?(?=\s*s)", text[minutes.end() :])
-        return float(minutes[1]) * 60 + (float(rest[0]) if rest else 0.0)
-    number = re.match(rf"-?{_NUMBER}", text)
-    return float(number[0]) if number else math.nan
-
-
-def _pairs(text: str, *, prose: bool) -> list[tuple[str, str]]:
-    for pattern in (_KEYED, _PAIR, _RANGE):
-        found = [(match[1], match[2]) for match in pattern.finditer(text)]
-        if found:
-            return found
-    singles = [match[0] for match in _SINGLE.finditer(text)]
-    return [(singles[0], singles[1])] if len(singles) == 2 and not prose else []
-
-
-def _problem(start: float, end: float) -> str | None:
-    if not (math.isfinite(start) and math.isfinite(end)):
-        return "a time that is no finite number"
-    if start < 0 or end < 0:
-        return "a negative time"
-    return "a reversed span" if end < start else None
-
-
 GRID = 20
 """The fixed span starts and ends on twentieths of the duration (our choice)."""
 
@@ -225,6 +169,8 @@ def best_fixed_span(rows: Sequence[tuple[float, Sequence[Span]]]) -> tuple[float
     earliest, shortest of equals."""
     import numpy as np
 
+    if not rows:
+        return 0.0, 1.0
     merged = [merge(spans) for _, spans in rows]
     width = max(len(spans) for spans in merged)
     truth = np.zeros((2, width, len(rows)))

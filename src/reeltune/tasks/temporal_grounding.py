@@ -9,14 +9,21 @@ from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, read_spans, span_text
+from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, reaches, read_spans, span_text
 
 Spans = tuple[Span, ...]
 
 
+QUERY_COLUMNS = (
+    "query", "sentence", "event", "phrase", "moment", "description", "caption", "text", "activity", "action",
+    "question", "problem", "label",
+)  # fmt: skip
+
+
 class TemporalGroundingSample(Sample):
     query: Text
-    duration: Duration
+    duration: Duration | None = None
+    """May be left out: the file knows it. The trivial answers need it."""
     target: SpansField
     """The true spans as [start, end] in seconds."""
 
@@ -30,6 +37,7 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
     fields: ClassVar = {"target": "spans"}
+    columns: ClassVar = {"query": QUERY_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
@@ -57,9 +65,9 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
         found = iou(value or (), sample.target)
         return {
             "miou": found,
-            "r@0.3": float(found >= 0.3),
-            "r@0.5": float(found >= 0.5),
-            "r@0.7": float(found >= 0.7),
+            "r@0.3": float(reaches(found, 0.3)),
+            "r@0.5": float(reaches(found, 0.5)),
+            "r@0.7": float(reaches(found, 0.7)),
         }
 
     def trivial_scores(
@@ -67,14 +75,18 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
         samples: Sequence[TemporalGroundingSample],
         fit_on: Sequence[TemporalGroundingSample] | None = None,
     ) -> dict[str, list[dict[str, float]]]:
-        start, end = best_fixed_span([(s.duration, s.target) for s in fit_on or samples])
-        return {
-            "whole_video": [self.scores(s, ((0.0, s.duration),)) for s in samples],
-            "best_fixed_span": [self.scores(s, ((start * s.duration, end * s.duration),)) for s in samples],
-        }
+        start, end = best_fixed_span([(s.duration, s.target) for s in fit_on or samples if s.duration])
+        spans = {"whole_video": (0.0, 1.0), "best_fixed_span": (start, end)}
+        return {name: [self._share_scores(s, *share) for s in samples] for name, share in spans.items()}
+
+    def _share_scores(self, sample: TemporalGroundingSample, start: float, end: float) -> dict[str, float]:
+        """Of the span from `start` to `end` in fractions of the duration; nothing where that is not known."""
+        if sample.duration is None:
+            return {}
+        return self.scores(sample, ((start * sample.duration, end * sample.duration),))
 
     def picture(self, sample: TemporalGroundingSample, answers: Mapping[str, Spans | None]) -> str:
-        return timeline_picture(sample.duration, sample.target, answers)
+        return timeline_picture(sample.duration or sample.target[-1][1], sample.target, answers)
 
 
 TASK = TemporalGrounding()

@@ -34,9 +34,8 @@ def warn_of_rounding(recipe: Recipe) -> None:
         )
 
 
-def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: Sequence[str] = ()) -> None:
+def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Sequence[str] = ()) -> None:
     """What will run: model, data, processes, sizes, place; whether it fits."""
-    warn_of_rounding(recipe)
     rl, samples = recipe.rl, data.samples
     tasks = sorted({sample.task for sample in samples})
     size = sum(file.stat().st_size for file in model_directory(recipe).glob("*.safetensors"))
@@ -50,15 +49,15 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, changed: 
             _say(f"{name}: {len(pool.faults)} set aside, the first: {pool.faults[0].reason}")
     threads, cores = torch.get_num_threads(), os.cpu_count()
     _say(f"processes: {world.size} on {world.device.type}, {threads} threads each, {cores} cores on this machine")
-    if recipe.method == "grpo":
+    if recipe.samples_completions:
         _say(
-            f"a step: {rl.groups_per_step} groups of {rl.group_size} completions of at most {rl.max_new_tokens} "
+            f"a step: {rl.groups_per_step} groups of {recipe.group_size} completions of at most {rl.max_new_tokens} "
             f"tokens; passes of {recipe.packing.train_tokens} tokens"
         )
     if first_step:
         _say(f"resumes after step {first_step}")
-    for each in changed:
-        _say(f"changed since the run began: {each}")
+    for each in notes:
+        _say(each)
     _say(f"writes to {recipe.run.dir} ({shutil.disk_usage(existing(Path(recipe.run.dir))).free / 2**30:.1f} GiB free)")
     plan(recipe, world)
 

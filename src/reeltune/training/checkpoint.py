@@ -1,6 +1,7 @@
-"""Checkpoints are whole or absent: written under a temporary name, synced, renamed.
+"""Checkpoints are whole or absent: written under a temporary name, synced, renamed; and say what they consist of.
 
 checkpoints/step-000100/
+  manifest.json           step, run, and a digest of every file: see manifest.py
   model/                  a plain Hugging Face directory, or
   adapter/                the adapter alone, in peft's format; with checkpoint.export: merged beside model/
   optimizer.safetensors   AdamW's moments, by parameter name, or
@@ -11,9 +12,9 @@ checkpoints/step-000100/
 import json
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from reeltune.distributed.shard import is_sharded
 from reeltune.distributed.world import ALONE, World
 from reeltune.errors import InputError
+from reeltune.files import partial_folder, remove_folder, sync_folder, whole_folder
 from reeltune.models.adapter import has_adapter
 from reeltune.models.adapter_folder import save_adapter
 from reeltune.models.policy import Policy
+from reeltune.training.manifest import find_damage, write_manifest
 
 PREFIX = "step-"
 MODEL, ADAPTER, MOMENTS = "model", "adapter", "optimizer"
@@ -43,59 +46,84 @@ def save_checkpoint(
     *,
     keep: int,
     state: Mapping[str, Any] | None = None,
+    run: str = "",
     merged: bool = False,
     world: World = ALONE,
 ) -> Path:
     """Write checkpoint `step` and remove all but the newest `keep`. Every process of the run calls it.
 
-    `state`: what else the run must remember. `merged`: of a model with an adapter, also the base with it merged in.
+    `state`: what else the run must remember; `run`: the digest of the run that it is one of. `merged`: of a model with
+    an adapter, also the base with it merged in.
     """
     target = root / f"{PREFIX}{step:06d}"
-    temporary = root / f".{target.name}.tmp"
+    with whole_folder(target) if world.is_main else nullcontext(partial_folder(target)) as folder:
+        # Sharded weights are gathered by all, and the moments written by all, into the folder that one of them made.
+        world.wait()
+        sharded = is_sharded(policy)
+        if world.is_main or sharded:
+            _write(folder, policy, optimizer, merged=merged, main=world.is_main)
+        world.wait()
+        if world.is_main:
+            (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
+            write_manifest(folder, step=step, run=run)
     if world.is_main:
-        if temporary.exists():
-            shutil.rmtree(temporary)
-        temporary.mkdir(parents=True)
-    world.wait()
-    sharded = is_sharded(policy)
-    if world.is_main or sharded:
-        if has_adapter(policy):
-            save_adapter(policy, temporary / ADAPTER, write=world.is_main)
-        if merged or not has_adapter(policy):
-            policy.save(temporary / MODEL, write=world.is_main)
-        tensors = optimizer_tensors(policy, optimizer)
-        if sharded:
-            writer = HuggingFaceStorageWriter(str(temporary / MOMENTS), save_distributed=True)
-            state_dict_saver.save(tensors, storage_writer=writer)
-        else:
-            save_file(tensors, temporary / f"{MOMENTS}.safetensors")
-    world.wait()
-    if world.is_main:
-        _finish(temporary, target, {"step": step, **(state or {})}, keep)
+        for old in list_checkpoints(root)[:-keep]:
+            remove_folder(old)
     world.wait()
     return target
 
 
-def _finish(temporary: Path, target: Path, state: Mapping[str, Any], keep: int) -> None:
-    """Give a checkpoint that all have written its name, and remove the oldest."""
-    root = target.parent
-    (temporary / "state.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
-    _sync(temporary)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(temporary, target)
-    _sync_folder(root)
-    for old in list_checkpoints(root)[:-keep]:
-        # Renamed first: a kill in the middle of the removal must not leave half a checkpoint under its name.
-        doomed = root / f".{old.name}.old"
-        os.replace(old, doomed)
-        shutil.rmtree(doomed)
+def _write(folder: Path, policy: Policy, optimizer: torch.optim.Optimizer, *, merged: bool, main: bool) -> None:
+    """Weights and moments; `main`: whether this process writes what is written once."""
+    if has_adapter(policy):
+        save_adapter(policy, folder / ADAPTER, write=main)
+        if main:
+            policy.save_processor(folder / ADAPTER)
+    if merged or not has_adapter(policy):
+        policy.save(folder / MODEL, write=main)
+    tensors = optimizer_tensors(policy, optimizer)
+    if is_sharded(policy):
+        writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
+        state_dict_saver.save(tensors, storage_writer=writer)
+    else:
+        save_file(tensors, folder / f"{MOMENTS}.safetensors")
 
 
 def list_checkpoints(root: Path) -> list[Path]:
     """Whole checkpoints, oldest first."""
     found = [path for path in root.glob(f"{PREFIX}*") if re.fullmatch(rf"{PREFIX}\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    return sorted(found, key=_numbered)
+
+
+def newest_whole(root: Path, *, run: str | None) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint of the run that nothing is wrong with, and what is wrong with newer ones, in words.
+
+    None when there is none at all. InputError when there are some, and all are damaged.
+    """
+    damages: list[str] = []
+    for checkpoint in reversed(list_checkpoints(root)):
+        damage = find_damage(checkpoint, step=_numbered(checkpoint), run=run)
+        if damage is None:
+            return checkpoint, damages
+        damages.append(f"{checkpoint}: {damage}")
+    if damages:
+        lines = "\n".join(f"  {each}" for each in damages)
+        raise InputError(
+            f"no checkpoint can be used:\n{lines}\nRestore one, or begin a new run: give another run.dir, and as "
+            "model.path the model of a checkpoint whose weights you trust"
+        )
+    return None, []
+
+
+def set_aside_newer(root: Path, step: int) -> None:
+    """Give checkpoints newer than `step` names under which nobody takes them for checkpoints: damaged-step-N."""
+    for checkpoint in list_checkpoints(root):
+        if _numbered(checkpoint) > step:
+            aside = root / f"damaged-{checkpoint.name}"
+            if aside.exists():
+                remove_folder(aside)
+            os.replace(checkpoint, aside)
+            sync_folder(root)
 
 
 def resumable_weights(checkpoint: Path) -> Path:
@@ -106,13 +134,6 @@ def resumable_weights(checkpoint: Path) -> Path:
 def trained_model(checkpoint: Path) -> Path:
     """What to evaluate, train on or serve: the plain directory where there is one, else the adapter."""
     return checkpoint / (MODEL if (checkpoint / MODEL).is_dir() else ADAPTER)
-
-
-def discard_leftovers(root: Path) -> None:
-    """Remove what a killed save or removal left behind."""
-    for pattern in (f".{PREFIX}*.tmp", f".{PREFIX}*.old"):
-        for path in root.glob(pattern):
-            shutil.rmtree(path)
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -129,7 +150,8 @@ def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[
     tensors = {}
     for name, parameter in policy.model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
-            value = torch.as_tensor(value).detach()
+            # All parameters share the tables of 8-bit moments; in a file each has its own.
+            value = torch.as_tensor(value).detach().clone() if "qmap" in key else torch.as_tensor(value).detach()
             tensors[f"{name}::{key}"] = value if isinstance(value, DTensor) else value.contiguous().cpu()
     return tensors
 
@@ -160,7 +182,9 @@ def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Opti
         tensors = {each: _like(tensor, whole[each]) for each, tensor in tensors.items()}
     for full_name, value in tensors.items():
         name, key = full_name.split("::")
-        optimizer.state[training[name]][key] = value
+        # bitsandbytes counts its steps in a plain number.
+        counts = key == "step" and not isinstance(optimizer, torch.optim.AdamW)
+        optimizer.state[training[name]][key] = int(value) if counts else value
 
 
 def _beside(full_name: str, training: Mapping[str, nn.Parameter]) -> Tensor:
@@ -174,18 +198,5 @@ def _like(place: Tensor, value: Tensor) -> Tensor:
     return value.to(place.device)
 
 
-def _sync(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
-        _sync_folder(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _numbered(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix(PREFIX))

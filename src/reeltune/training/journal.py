@@ -6,7 +6,6 @@ was never stopped; wall-clock times stand apart in `timings.jsonl`.
 
 import importlib.util
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
-from reeltune.files import whole_lines, write_jsonl, write_text
+from reeltune.files import append_lines, discard_leftovers, whole_lines, write_jsonl, write_text
+
+# Files to which every process appends what it meets.
+SHARED = ("quarantine.jsonl", "quarantine-eval.jsonl", "reward-faults.jsonl")
 
 
 class Journal:
-    """Appends to a run directory; on resume first forgets every line after the checkpoint's step."""
+    """Appends to a run directory; on resume first forgets every line after the checkpoint's step, all at step 0."""
 
     def __init__(self, run: Path, *, resume_step: int | None, trackers: Sequence[str] = ()) -> None:
         self.run = run
         run.mkdir(parents=True, exist_ok=True)
-        for folder in (run, run / "rollouts", run / "answers"):
-            for leftover in folder.glob(".*.jsonl.*"):  # of a write that a kill cut off
-                leftover.unlink()
+        discard_leftovers(run)
         for name in ("metrics.jsonl", "timings.jsonl", "watch.jsonl"):
             _truncate(run / name, resume_step)
         for path in run.glob("*/step-*.jsonl"):
@@ -111,18 +111,47 @@ def _tracker(name: str, run: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a journal; a last line cut off by a kill is not there yet."""
-    return [json.loads(line) for line in whole_lines(path)] if path.exists() else []
+    """The whole lines of a journal; a last line cut off by a kill is not there yet.
+
+    InputError for a line that is none, or whose step is no step.
+    """
+    return [_row(path, number, line) for number, line in enumerate(_lines(path), start=1)]
+
+
+def count_lines(run: Path) -> dict[str, int]:
+    """How long the files that several processes append to are now; a checkpoint remembers it."""
+    return {name: len(_lines(run / name)) for name in SHARED}
+
+
+def cut_lines(run: Path, counts: Mapping[str, int]) -> None:
+    """Bring them back to what they were at a checkpoint: what comes after it is found again, and counted again."""
+    for name in SHARED:
+        if (run / name).exists():
+            kept = _lines(run / name)[: counts.get(name, 0)]
+            write_text(run / name, "".join(f"{line}\n" for line in kept)) if kept else (run / name).unlink()
 
 
 def _truncate(path: Path, step: int | None) -> None:
     if path.exists():
-        kept = [] if step is None else [line for line in whole_lines(path) if json.loads(line)["step"] <= step]
+        lines = _lines(path)
+        kept = [line for number, line in enumerate(lines, 1) if step and _row(path, number, line)["step"] <= step]
         write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_lines(path, [json.dumps(row, allow_nan=False)])
+
+
+def _lines(path: Path) -> list[str]:
+    return whole_lines(path) if path.exists() else []
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        step = row["step"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}, line {number}: not a line of a journal ({error!r}); restore the file") from None
+    if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        raise InputError(f"{path}, line {number}: a step is an integer from 0 on; got {step!r}; restore the file")
+    return row

@@ -14,6 +14,12 @@ from reeltune.config.recipe import Recipe
 from reeltune.distributed.shard import gathered, is_sharded, spread
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
+from reeltune.models.experts import (
+    load_balancing_coefficient,
+    load_balancing_loss,
+    require_equal_experts,
+    watched,
+)
 from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, pack
@@ -89,6 +95,8 @@ class Learner:
         active = [group for group in groups if group.teaches]
         passes = pack(active, self.budget)
         rounds = max(self.world.gather([len(passes)]))
+        balancing = load_balancing_coefficient(self.policy)
+        everywhere = sum(self.world.gather([len(active)])) if balancing else 1
         sums: list[dict[str, float]] = [{} for _ in active]
         # A sharded tower that trains runs within the pass: every process then comes by its blocks equally often.
         encode = self.sharded and not self.policy.vision_frozen
@@ -97,7 +105,7 @@ class Learner:
             members = [active[index] for index in passes[number]] if real else [without_state(groups[0])]
             last = number + 1 == rounds
             with nullcontext() if last else self._unsynchronized(), name_memory(members, step=step, doing="training"):
-                with autocast(self.world.device, self.precision):
+                with autocast(self.world.device, self.precision), watched(self.policy) as routed:
                     log_probs = [each.float() for each in self.module(self._pass(members, encode=encode))]
                 for group, values in zip(members, log_probs, strict=True):
                     require_finite({"the learner's log-probs": values}, step=step, sample=group.sample.id)
@@ -107,6 +115,11 @@ class Learner:
                     for group, values in zip(members, log_probs, strict=True)
                 ]
                 loss = torch.stack([each for each, _ in losses]).sum()
+                if balancing:
+                    # Its mean over the step's groups: every pass counts by how many of them it holds.
+                    share = load_balancing_loss(routed) * len(members) / everywhere
+                    loss = loss + balancing * share
+                    losses[0][1]["load_balancing"] = float(share.detach())
                 # Gradients are averaged over processes; the loss is a sum over all of them.
                 factor = float(self.world.size if real else 0)
                 # Groups of one video share its features, whose graph a later pass may need again.
@@ -161,10 +174,13 @@ class Learner:
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
-        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[self.precision]
+        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
+        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[rounded]
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)
+            if groups and not self.sharded:
+                require_equal_experts(self.policy, without_state(groups[0]))
         for group, values in zip(groups, found, strict=True):
             require_finite(
                 {"the learner's log-probs": values, "the rollout's log-probs": group.log_probs},

@@ -23,7 +23,7 @@ from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training import announce
 from reeltune.training.checkpoint import save_checkpoint
-from reeltune.training.journal import Journal
+from reeltune.training.journal import Journal, count_lines
 from reeltune.training.learner import Learner
 from reeltune.training.phases import Heartbeat
 from reeltune.training.prompts import PromptSource
@@ -48,6 +48,7 @@ class Loop:
     run_dir: Path
     first_step: int = 0
     judge: Judge | None = None
+    run_digest: str = ""
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -134,10 +135,18 @@ class Loop:
         self.journal.timing(step, {"evaluation": time.perf_counter() - started})
 
     def _save(self, step: int) -> None:
-        root, config, learner = self.run_dir / "checkpoints", self.recipe.checkpoint, self.learner
-        options: dict[str, Any] = {"keep": config.keep, "merged": config.export == "merged"}
+        config, learner = self.recipe.checkpoint, self.learner
+        state = {**self.source.state(), "lines": count_lines(self.run_dir)} if self._is_main else {}
         save_checkpoint(
-            root, step, learner.policy, learner.optimizer, state=self.source.state(), world=self._world, **options
+            self.run_dir / "checkpoints",
+            step,
+            learner.policy,
+            learner.optimizer,
+            keep=config.keep,
+            state=state,
+            run=self.run_digest,
+            merged=config.export == "merged",
+            world=self._world,
         )
 
     @property

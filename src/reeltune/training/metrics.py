@@ -21,7 +21,7 @@ def group_record(group: Group) -> dict[str, Any]:
         "unjudged": int((~rewards.valid).sum()),
         "lengths": group.completions.lengths,
         "truncated": group.truncated.tolist(),
-        "unparsed": [task.parse(group.sample, text).value is None for text in group.texts],
+        "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
     }
 
 
@@ -62,7 +62,7 @@ def grpo_metrics(
         metrics["unjudged"] = sum(record["unjudged"] for record in records) / len(lengths)
     if referred:
         metrics["kl"] = sums.get("kl", 0.0) / tokens
-    return metrics | _reward_metrics(records)
+    return metrics | _balance(sums) | _reward_metrics(records)
 
 
 def sft_metrics(lengths: Sequence[int], sums: Mapping[str, float]) -> dict[str, float]:
@@ -72,7 +72,14 @@ def sft_metrics(lengths: Sequence[int], sums: Mapping[str, float]) -> dict[str, 
         "completion_tokens": sum(lengths) / len(lengths),
         "grad_norm": sums["grad_norm"],
         "lr": sums["lr"],
+        **_balance(sums),
     }
+
+
+def _balance(sums: Mapping[str, float]) -> dict[str, float]:
+    """How evenly a mixture of experts uses them, where its config asks for that loss; even use gives the number of
+    experts per token."""
+    return {name: sums[name] for name in ("load_balancing",) if name in sums}
 
 
 def _reward_metrics(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:

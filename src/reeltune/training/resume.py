@@ -1,5 +1,10 @@
-"""What a resumed run may change: nothing that decides what the steps compute."""
+"""What a resumed run may change: nothing that decides what the steps compute. A fork may change that, and is a new run.
 
+RUN/config.yaml and RUN/identity.json say what the run began with: its settings, and digests of what these name.
+"""
+
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +14,12 @@ import yaml
 from reeltune.config.recipe import Recipe, parse_recipe
 from reeltune.config.tree import rename
 from reeltune.errors import InputError
+from reeltune.files import whole_folder, write_json
+from reeltune.provenance import IDENTITY_FILE, changes, digest
+from reeltune.training.checkpoint import checkpoint_step, list_checkpoints, newest_whole
+from reeltune.training.manifest import find_damage, write_manifest
 
+CONFIG = "config.yaml"
 ABSENT = "(not set)"
 MAY_CHANGE = (
     "run", "checkpoint", "eval", "select", "watch", "judge", "packing", "rl.steps", "sft.steps", "rl.parity_tolerance",
@@ -22,30 +32,93 @@ MAY_CHANGE = (
 
 def require_same_run(run_dir: Path, recipe: Recipe) -> list[str]:
     """The settings that differ from the run's own and may, in words. InputError listing those that may not."""
-    path = run_dir / "config.yaml"
+    differing = differences(run_dir, recipe)
+    refused = [line for name, line in differing.items() if not _may_change(name)]
+    if refused:
+        lines = "\n".join(f"  {line}" for line in refused)
+        raise InputError(
+            f"--resume: these settings are not those of {run_dir}:\n{lines}\nGo on with the recipe that began the run, "
+            f"or begin a new run from its newest checkpoint: --fork {run_dir} with another run.dir"
+        )
+    return list(differing.values())
+
+
+def differences(run_dir: Path, recipe: Recipe) -> dict[str, str]:
+    """name -> "name: value of the run, now value of the recipe", of every setting that differs."""
+    before = _settings(run_dir)
+    if before is None:
+        return {}
+    # A key that an older release did not write had the value that is the default now.
+    earlier = parse_recipe(before, where=str(run_dir / CONFIG))
+    known, wanted = _leaves(earlier.model_dump(mode="json")), _leaves(recipe.model_dump(mode="json"))
+    names = dict.fromkeys([*wanted, *known])
+    known, wanted = ({name: tree.get(name, ABSENT) for name in names} for tree in (known, wanted))
+    return {name: f"{name}: {known[name]!r}, now {wanted[name]!r}" for name in names if known[name] != wanted[name]}
+
+
+def _settings(run_dir: Path) -> dict[str, Any] | None:
+    path = run_dir / CONFIG
     if not path.exists():
-        return []
+        return None
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML ({error}): it was damaged; restore it, or begin a new run.dir") from None
     if not isinstance(before, dict):
         raise InputError(f"{path} is not a recipe: it was damaged; restore it, or begin a new run.dir")
     rename(before)
-    # A key that an older release did not write had the value that is the default now.
-    earlier = parse_recipe(before, where=str(path))
-    known, wanted = _leaves(earlier.model_dump(mode="json")), _leaves(recipe.model_dump(mode="json"))
-    names = dict.fromkeys([*wanted, *known])
-    known, wanted = ({name: tree.get(name, ABSENT) for name in names} for tree in (known, wanted))
-    differing = [name for name in names if known[name] != wanted[name]]
-    refused = [name for name in differing if not _may_change(name)]
-    if refused:
-        lines = "\n".join(f"  {name}: {known[name]!r}, now {wanted[name]!r}" for name in refused)
+    return before
+
+
+def run_digest(settings: Mapping[str, Any]) -> str:
+    """Names a run by the settings that it began with; where it stands does not count, so that it may be moved."""
+    return digest({name: value for name, value in settings.items() if name != "run"})
+
+
+def digest_of_run(run_dir: Path, recipe: Recipe) -> str:
+    """Of config.yaml, which holds the recipe where it is still to be written."""
+    return run_digest(_settings(run_dir) or recipe.model_dump(mode="json"))
+
+
+def require_same_inputs(run_dir: Path, identity: Mapping[str, Any]) -> None:
+    """InputError when samples, model or code files of the run are others than when it began."""
+    path = run_dir / IDENTITY_FILE
+    if not path.exists():
+        return
+    try:
+        lines = changes(json.loads(path.read_text(encoding="utf-8")), identity)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path}: not the identity of a run ({error}); restore it, or begin a new run.dir") from None
+    if lines:
         raise InputError(
-            f"--resume: these settings are not those of {run_dir}:\n{lines}\nGo on with the recipe that began the run, "
-            "or begin a new one: give another run.dir, and model.path of its checkpoint"
+            f"--resume: the recipe is that of {run_dir}, but what it names has changed since:\n  "
+            + "\n  ".join(lines)
+            + f"\nRestore it, or begin a new run from the newest checkpoint: --fork {run_dir} with another run.dir"
         )
-    return [f"{name}: {known[name]!r}, now {wanted[name]!r}" for name in differing]
+
+
+def find_fork(source: Path) -> Path:
+    """The checkpoint that `source` is, or the newest whole one of the run that it is. InputError when it is neither."""
+    if (source / "state.json").is_file():
+        damage = find_damage(source, step=checkpoint_step(source), run=None)
+        if damage:
+            raise InputError(f"--fork {source}: {damage}")
+        return source
+    if not list_checkpoints(source / "checkpoints"):
+        raise InputError(f"--fork {source}: no checkpoint and no run that has one; give RUN or RUN/checkpoints/step-N")
+    found, _ = newest_whole(source / "checkpoints", run=None)
+    assert found is not None  # there are some
+    return found
+
+
+def begin_fork(checkpoint: Path, run_dir: Path, recipe: Recipe) -> None:
+    """Make the checkpoint one of the new run, which is then whole by itself. fork.json says where it came from."""
+    parent, step = checkpoint.parent.parent, checkpoint_step(checkpoint)
+    with whole_folder(run_dir / "checkpoints" / checkpoint.name) as folder:
+        shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+        write_manifest(folder, step=step, run=run_digest(recipe.model_dump(mode="json")))
+    changed = list(differences(parent, recipe).values())
+    write_json(run_dir / "fork.json", {"run": str(parent), "step": step, "changed": changed})
 
 
 def _may_change(name: str) -> bool:

@@ -78,11 +78,8 @@ class GRPO:
                     replaced.append(groups[place])
                     groups[place] = group
                 self.sample(step, list(fresh.values()), keep_graph=keep)
-            # 3. Advantages [B, G] and each token's share of the loss [B, G, C].
-            weigh(groups, self.config, learner)
-            if self.reference:
-                with learner.phases("reference"):
-                    self._refer(groups)
+            # 3. What each token is to learn: advantages [B, G] and its share of the loss [B, G, C].
+            self.signal(groups)
         for group in groups:
             tensors = {
                 "rewards": group.rewards.total,
@@ -99,12 +96,12 @@ class GRPO:
                 with autocast(world.device, learner.precision):
                     self.source.renew_features(groups)
             with learner.phases("update"):
-                sums = learner.update(step, groups, self._objective(first=update == 0))
+                sums = learner.update(step, groups, self.objective(first=update == 0))
         with learner.phases("publishing weights"):
             self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
-        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=self.config.kl > 0)
+        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
         if self.faults is not None:
@@ -132,6 +129,13 @@ class GRPO:
             scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
+
+    def signal(self, groups: Sequence[Group]) -> None:
+        """Compare each group's rewards; with a reference, the initial model's log-probs too."""
+        weigh(groups, self.config, self.learner)
+        if self.reference:
+            with self.learner.phases("reference"):
+                self._refer(groups)
 
     def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
         with self.learner.phases("videos and prompts"), self.learner.reading():
@@ -164,7 +168,7 @@ class GRPO:
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 
-    def _objective(self, *, first: bool) -> Any:
+    def objective(self, *, first: bool) -> Any:
         loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -173,6 +177,10 @@ class GRPO:
             return group_loss(group, log_probs, loss, clip, kl_weight=self.config.kl)
 
         return objective
+
+
+def _referred(groups: Sequence[Group]) -> bool:
+    return any(group.reference_log_probs is not None for group in groups)
 
 
 def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:

@@ -4,27 +4,18 @@ All that is cheap is checked first: keys, paths, samples, rewards, trackers, tha
 the weights are loaded, and only then the run directory is begun.
 """
 
-import platform
-import tempfile
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-import torch
-import yaml
-
-from reeltune import __version__
 from reeltune.build import (
     ENGINES,
     Data,
     build_data,
     build_engine,
-    build_policy,
+    build_on,
     build_reader,
     model_directory,
-    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
@@ -32,8 +23,8 @@ from reeltune.distributed import world as processes
 from reeltune.distributed.shard import check_parallel
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
-from reeltune.files import existing, write_json, write_text
 from reeltune.judges import Judge
+from reeltune.lock import locked
 from reeltune.models.loading import require_bitsandbytes
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
@@ -43,83 +34,72 @@ from reeltune.rewards.score import needs_judge, recipe_rewards
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.training import announce
-from reeltune.training.checkpoint import (
-    checkpoint_state,
-    checkpoint_step,
-    discard_leftovers,
-    list_checkpoints,
-    load_optimizer,
-    resumable_weights,
-)
+from reeltune.training.checkpoint import checkpoint_state, load_optimizer, resumable_weights
+from reeltune.training.distill import Distill, build_teacher, require_teacher
 from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, check_trackers, read_jsonl
 from reeltune.training.learner import Learner
-from reeltune.training.lock import locked
 from reeltune.training.loop import Loop
 from reeltune.training.optimizer import make_optimizer
 from reeltune.training.prompt_history import PromptHistory, from_state
 from reeltune.training.prompts import PromptSource
-from reeltune.training.resume import require_same_run
+from reeltune.training.resume import digest_of_run
+from reeltune.training.run_directory import (
+    Start,
+    check_identity,
+    find_start,
+    open_run,
+    require_writable,
+)
 from reeltune.training.schedule import make_schedule
 from reeltune.training.step import GRPO, SFT, Method
 from reeltune.training.watch import Watch
 from reeltune.video.quarantine import Quarantine
-
-PACKAGES = ("torch", "transformers", "av", "numpy")
 
 
 @dataclass(frozen=True)
 class Checked:
     """What a run needs beside the weights, read and found sound."""
 
-    checkpoint: Path | None
+    start: Start
     data: Data
     rewards: dict[str, Reward]
     judge: Judge | None
-    changed: list[str]
-    """Settings that a resumed run changes, in words."""
-
-    @property
-    def first_step(self) -> int:
-        return checkpoint_step(self.checkpoint) if self.checkpoint else 0
 
 
-def train(recipe: Recipe, *, resume: bool = False, dry_run: bool = False) -> bool:
+def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry_run: bool = False) -> bool:
     """Run a recipe in its run directory. False when Ctrl-C ended it; it can be resumed then.
 
+    `fork`: a checkpoint, or a run, whose newest one this new run begins from.
     Raises InputError for anything the user can fix, before the run directory is touched where possible.
     """
     world = processes.join()
     processes.seed_everything(recipe.seed)
-    checked = check(recipe, world, resume=resume)
-    if world.is_main:
-        if recipe.method == "grpo":
-            announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
-        announce.opening(recipe, checked.data, world, checked.first_step, checked.changed)
-    if dry_run:
-        processes.leave()
-        return True
     run_dir = Path(recipe.run.dir)
-    with locked(run_dir) if world.is_main else nullcontext():
+    require_writable(run_dir, must_exist=resume)
+    # Held from here on: what is found out about the directory stays true.
+    with locked(run_dir) if world.is_main and not dry_run else nullcontext():
+        checked = check(recipe, world, resume=resume, fork=fork)
+        if world.is_main:
+            announce.warn_of_rounding(recipe)
+            if recipe.samples_completions:
+                announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
+            announce.opening(recipe, checked.data, world, checked.start.step, checked.start.notes)
         try:
-            if world.is_main and resume and _checkpoint(run_dir, resume=True) != checked.checkpoint:
-                raise InputError(f"run.dir={str(run_dir)!r}: another run went on with it meanwhile; start again")
-            finished = _run(recipe, checked, world)
+            finished = dry_run or _run(recipe, checked, world)
         finally:
-            if world.is_main and (run_dir / "config.yaml").exists():
+            if world.is_main and not dry_run and (run_dir / "config.yaml").exists():
                 write_judge_record(run_dir, checked.judge)
     processes.leave()
     return finished
 
 
-def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
+def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | None = None) -> Checked:
     """Everything but the weights. InputError for what is wrong; nothing is written."""
-    run_dir = Path(recipe.run.dir)
     share_of(recipe.samples_per_step, world, what="samples per step (rl.groups_per_step or sft.samples_per_step)")
     check_parallel(recipe.parallel, world)
-    checkpoint = _checkpoint(run_dir, resume=resume)
-    changed = require_same_run(run_dir, recipe) if resume else []
-    require_writable(run_dir)
+    # The digests of a checkpoint are checked once, not by every process.
+    [start] = world.gather([find_start(recipe, resume=resume, fork=fork)] if world.is_main else [])
     check_trackers(recipe.run.trackers)
     with world.main_first():
         directory = model_directory(recipe)
@@ -128,28 +108,37 @@ def check(recipe: Recipe, world: World, *, resume: bool = False) -> Checked:
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
-        require_bitsandbytes()
+        require_bitsandbytes("adapter.quantize=nf4")
+    if recipe.optim.moments == "8bit":
+        require_bitsandbytes("optim.moments=8bit")
+    if recipe.distill:
+        require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
+    if world.is_main:
+        check_identity(recipe, data.samples, start)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
     if recipe.method == "grpo":
         loss = LOSSES.get(recipe.rl.loss)
         if not loss.divides_by_std and recipe.rl.advantage_scale != "none":
             raise InputError(f"rl.loss={recipe.rl.loss} divides by no std: set rl.advantage_scale to none")
-    return Checked(checkpoint, data, rewards, recipe_judge(recipe, rewards), changed)
+    return Checked(start, data, rewards, recipe_judge(recipe, rewards))
 
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
-    run_dir, checkpoint = Path(recipe.run.dir), checked.checkpoint
+    run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
+    policy = build_on(world, recipe, weights)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
     learner = Learner(policy, optimizer, world, recipe)
-    engine = build_engine(policy, recipe, version=checked.first_step)
+    engine = build_engine(policy, recipe, version=start.step)
     try:
-        journal = _open_run(run_dir, recipe, world, resume_step=checked.first_step if checkpoint else None)
+        if world.is_main:
+            open_run(recipe, world, start, checked.data.samples, policy)
+        world.wait()
+        journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
         try:
             source = _source(recipe, checked, policy, world)
             held_out = checked.data.evaluated
@@ -161,11 +150,12 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
                 source=source,
                 held_out=held_out.samples,
                 eval_quarantine=_quarantine(recipe, "quarantine-eval.jsonl", held_out, world),
-                watch=_watch(recipe, run_dir, checked.first_step),
+                watch=_watch(recipe, run_dir, start.step),
                 journal=journal,
                 run_dir=run_dir,
-                first_step=checked.first_step,
+                first_step=start.step,
                 judge=checked.judge,
+                run_digest=digest_of_run(run_dir, recipe),
             )
             finished = loop.run()
             if world.is_main:
@@ -194,7 +184,7 @@ def _source(recipe: Recipe, checked: Checked, policy: Policy, world: World) -> P
         _quarantine(recipe, "quarantine.jsonl", checked.data.train, world),
         world,
         seed=recipe.seed,
-        history=_history(recipe, checked.checkpoint),
+        history=_history(recipe, checked.start.checkpoint),
     )
 
 
@@ -214,25 +204,20 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
 def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
+    judge = checked.judge if needs_judge(checked.rewards) else None
+    faults = RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl")
+    if recipe.method == "distill":
+        config = recipe.rl.model_copy(update={"group_size": recipe.group_size})
+        teacher = build_teacher(recipe, learner.policy)
+        return Distill(source, engine, learner, checked.rewards, config, judge=judge, faults=faults, teacher=teacher)
     reference = None
     if recipe.rl.kl > 0 and recipe.adapter:
         # No second model: this one as it began.
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).requires_grad_(False)
-        reference = place(reference, recipe, learner.world)
-        reference.eval()
-    return GRPO(
-        source,
-        engine,
-        learner,
-        checked.rewards,
-        recipe.rl,
-        judge=checked.judge if needs_judge(checked.rewards) else None,
-        reference=reference,
-        faults=RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl"),
-    )
+        reference = build_on(learner.world, recipe, frozen=True)
+    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
@@ -242,61 +227,3 @@ def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:
         if row["step"] <= first_step:
             watch.observe(row["step"], row)
     return watch
-
-
-def _open_run(run_dir: Path, recipe: Recipe, world: World, *, resume_step: int | None) -> Journal | None:
-    """The run's identity and, on the main process, its journal."""
-    if world.is_main:
-        discard_leftovers(run_dir / "checkpoints")
-        write_identity(run_dir, recipe, world, resume_step=resume_step)
-    world.wait()
-    return Journal(run_dir, resume_step=resume_step, trackers=recipe.run.trackers) if world.is_main else None
-
-
-def write_identity(run_dir: Path, recipe: Recipe, world: World, *, resume_step: int | None = None) -> None:
-    """config.yaml and environment.json: what ran, on what, in how many processes."""
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    if resume_step is None or not (run_dir / "config.yaml").exists():
-        write_text(run_dir / "config.yaml", text)
-    elif (run_dir / "config.yaml").read_text(encoding="utf-8") != text:
-        # What the run began with stays; what it goes on with stands beside it.
-        write_text(run_dir / f"config-from-step-{resume_step:06d}.yaml", text)
-    facts: Mapping[str, object] = {
-        "reeltune": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processes": world.size,
-        "device": str(world.device),
-        "threads": torch.get_num_threads(),
-        **{name: metadata.version(name) for name in PACKAGES},
-    }
-    write_json(run_dir / "environment.json", facts)
-
-
-def _checkpoint(run_dir: Path, *, resume: bool) -> Path | None:
-    """The newest whole checkpoint to resume from; None begins anew.
-
-    Without --resume a directory that holds a run is refused: nothing is overwritten silently.
-    """
-    root = run_dir / "checkpoints"
-    if not resume:
-        if (run_dir / "metrics.jsonl").exists():
-            raise InputError(
-                f"run.dir={str(run_dir)!r} already holds a run; add --resume to go on with it, or give another run.dir"
-            )
-        return None
-    if not run_dir.exists():
-        raise InputError(f"--resume: run.dir={str(run_dir)!r} does not exist; leave --resume out to begin it")
-    return max(list_checkpoints(root), key=checkpoint_step, default=None)
-
-
-def require_writable(run_dir: Path) -> None:
-    """InputError when the run directory cannot be made or written; nothing is left behind."""
-    place = existing(run_dir)
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"run.dir={str(run_dir)!r}: cannot be written ({error.strerror}: {place}); give a folder that can"
-        ) from error

@@ -63,7 +63,7 @@ class Watch:
                 f"{mean['unparsed']:.0%} of the answers cannot be read: look at the rollouts; does the prompt ask for "
                 "the form that the task reads (data.mode), and does the model know it (a short SFT teaches it)?"
             )
-        if mean["groups_without_signal"] >= self.groups:
+        if mean.get("groups_without_signal", 0.0) >= self.groups:
             found["signal"] = (
                 "no group has signal, all its rewards are equal: are the rewards too hard or too easy for this model? "
                 "A higher rl.temperature or rl.group_size, easier samples or partial rewards give some"

@@ -8,14 +8,12 @@ that write the same key write the same content, and the last one wins.
 import hashlib
 import logging
 import os
-import time
 from pathlib import Path
 
 from reeltune.errors import InputError
-from reeltune.files import write_whole
+from reeltune.files import discard_leftovers, write_whole
 
 DIGEST_BYTES = 32
-LEFTOVER_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class DiskCache:
         self.corrupt = 0
         self._unseen_bytes = 0
         directory.mkdir(parents=True, exist_ok=True)
-        self._drop_leftovers()
+        discard_leftovers(directory)
 
     def read(self, key: str) -> bytes | None:
         """The bytes, or None when there are none or damaged ones."""
@@ -70,7 +68,7 @@ class DiskCache:
         if len(blob) > self.max_bytes:
             log.warning("an entry of %d bytes exceeds the %s cache of %d bytes", len(blob), self.name, self.max_bytes)
             return
-        write_whole(self._path(key), lambda temporary: _fill(temporary, blob))
+        write_whole(self._path(key), lambda temporary: _fill(temporary, blob), sync=False)
         self._unseen_bytes -= len(blob)
         if self._unseen_bytes < 0:
             self._evict()
@@ -97,15 +95,6 @@ class DiskCache:
                 return
             Path(path).unlink(missing_ok=True)
             surplus -= size
-
-    def _drop_leftovers(self) -> None:
-        """Temporary files of writers that were killed. Younger ones may belong to a living writer."""
-        for path in self.directory.glob(f".*{self.suffix}.*"):
-            try:
-                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                    path.unlink()
-            except FileNotFoundError:
-                continue
 
 
 def _digest(body: bytes) -> bytes:

@@ -1,12 +1,11 @@
 """Samples that cannot be used are set aside, named and counted; a run with too many of them stops."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reeltune.errors import InputError, SampleError
-from reeltune.files import write_text
+from reeltune.files import append_lines, write_text
 from reeltune.sample import Fault, Sample
 
 REASONS_SHOWN = 3
@@ -57,11 +56,7 @@ class Quarantine:
     def _write(self, name: str, row: dict[str, object]) -> None:
         if name in self._reasons:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # One write call in append mode: lines of two processes never mix.
-        with self.path.open("ab", buffering=0) as file:
-            file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
-            os.fsync(file.fileno())
+        append_lines(self.path, [json.dumps(row, ensure_ascii=False)])
         self._reasons[name] = str(row["reason"])
 
     @property

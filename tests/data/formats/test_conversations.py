@@ -7,16 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from reeltune.cli import main
-from reeltune.data.formats._choices import in_order, listed_options
-from reeltune.data.formats.conversations import asks_for_time, written_spans
-from reeltune.data.import_ import Imported, VideoFinder, import_annotations
+from reeltune.data.import_ import Imported, import_annotations
 from reeltune.errors import InputError
 from reeltune.tasks import load_samples
-from reeltune.tasks.spans import span_text
 from reeltune.video.encode import write_video
 
 SECONDS = 8.0
@@ -266,87 +261,3 @@ def test_samples_and_unknown_files_are_checked_as_before(tmp_path: Path, capsys:
         assert main(["data", "check", str(tmp_path / "x.json")]) == 2
         said = capsys.readouterr().err
         assert message in said and "data import" not in said
-
-
-def test_a_name_that_fits_several_videos_is_an_error(tmp_path: Path) -> None:
-    for shade, name in enumerate(("a/0.mp4", "b/0.mp4", "b/0.mkv", "c/x/1.mp4", "d/x/1.mp4")):
-        clip(tmp_path / "v" / name, 100 * (shade % 2)) if name.endswith("mp4") else (tmp_path / "v" / name).touch()
-    finder = VideoFinder(tmp_path / "v")
-    with pytest.raises(InputError, match=r"'0\.mp4' may be any of 2 files: .*a/0\.mp4, .*b/0\.mp4\. Give --videos"):
-        finder.find("0.mp4")
-    for name in ("0", "b/0", "x/1.mp4", "y/1.mp4", "0.avi"):
-        with pytest.raises(InputError, match=r"may be any of \d files"):
-            finder.find(name)
-    assert finder.find("./b/0.mp4") == tmp_path / "v/b/0.mp4"
-    assert finder.find("0.mkv") == tmp_path / "v/b/0.mkv"
-    assert VideoFinder(tmp_path).find("b/0.mp4") == tmp_path / "v/b/0.mp4"
-    assert finder.find("a/0") == tmp_path / "v/a/0.mp4"
-    (tmp_path / "v/b/0.mkv").unlink()
-    (tmp_path / "v/b/0.mp4").unlink()
-    (tmp_path / "v/b/0.mp4").symlink_to(tmp_path / "v/a/0.mp4")
-    assert VideoFinder(tmp_path / "v").find("0.mp4") is not None  # two names of one file
-
-
-def test_an_ambiguous_video_stops_the_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("a/0.mp4", "b/0.mp4"):
-        clip(tmp_path / "v" / name)
-    path, output = dump(tmp_path / "mine.json", [LLAMA_FACTORY]), tmp_path / "s.jsonl"
-    arguments = ["data", "import", "conversations", str(path), "--videos", str(tmp_path / "v"), "-o", str(output)]
-    assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert "a/0.mp4" in said and "b/0.mp4" in said and not output.exists()
-
-
-times = st.floats(0, 5000).map(lambda value: round(value, 2))
-
-
-@given(st.lists(st.tuples(times, times).map(sorted).filter(lambda s: s[1] > s[0] + 0.05), min_size=1, max_size=4))
-def test_spans_are_read_as_tasks_write_them(spans: list[list[float]]) -> None:
-    unique = tuple(dict.fromkeys((start, end) for start, end in spans))
-    assert written_spans(", ".join(span_text(span) for span in unique)) == unique
-
-
-@given(st.text("0123456789 to-:.,[]()sandw", max_size=60))
-@example("1 to 2 s, " * 2000 + "x")
-@example("0 " * 3000)
-def test_no_text_breaks_the_reader_of_spans(text: str) -> None:
-    for start, end in written_spans(text) or ():
-        assert 0 <= start <= end
-
-
-@pytest.mark.parametrize("text", ["2", "2 to 5 dogs", "about a dog from 2 to 5", "two to five", "", "2 5", "5 to 2"])
-def test_other_answers_are_no_spans(text: str) -> None:
-    assert written_spans(text) is None
-
-
-@pytest.mark.parametrize(
-    ("question", "asked"),
-    [
-        ("When?", True),
-        ("In which part of the video does he sit?", True),
-        ("Give the start and end times of: a dog runs.", True),
-        ("At what time does it rain?", True),
-        ("What does he hold when he sits?", False),
-        ("How long does it rain, and when?", False),
-        ("What is the score?", False),
-    ],
-)
-def test_questions_for_a_time(question: str, asked: bool) -> None:
-    assert asks_for_time(question) is asked
-
-
-words = st.text("abc xyz", min_size=1, max_size=8).filter(str.strip).map(lambda text: " ".join(text.split()))
-
-
-@given(words, st.lists(words, min_size=2, max_size=26), st.sampled_from(["{}. ", "({}) ", "{}) ", "{}: "]))
-def test_listed_options_are_read_back(question: str, options: list[str], mark: str) -> None:
-    lines = [mark.format(chr(65 + at)) + option for at, option in enumerate(options)]
-    listed = listed_options("\n".join([question, "", *lines, "Say which."]))
-    assert listed is not None
-    assert (listed.question, listed.options, listed.rest) == (question, options, "Say which.")
-    assert in_order(lines) and not in_order(lines[::-1])
-
-
-@pytest.mark.parametrize("text", ["What?", "A. x\nB. y", "What?\nA. x", "What?\nB. x\nC. y", "What? A. x B. y"])
-def test_other_questions_list_no_options(text: str) -> None:
-    assert listed_options(text) is None

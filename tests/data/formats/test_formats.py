@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from reeltune.data.formats import formats, get_benchmark
-from reeltune.data.formats._choices import letter_of, option_text
 from reeltune.data.formats.got10k import even_indices
 from reeltune.data.import_ import Imported, import_annotations
 from reeltune.errors import InputError
@@ -251,24 +250,6 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, name: str, te
     with pytest.raises(InputError, match=r"annotations\.json"):
         imported(name, path)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("answer", "letter"),
-    [("(C)", "C"), ("c", "C"), ("C. z", "C"), (2, "C"), ("2", "C"), ("z", "C"), ("nothing", "nothing")],
-)
-def test_letters(answer: object, letter: str) -> None:
-    assert letter_of(answer, ["x", "y", "z"]) == letter
-
-
-def test_option_texts() -> None:
-    assert [option_text(o) for o in ("(A) a dog", "B. a cat", "A man", "C:x", "D.")] == [
-        "a dog",
-        "a cat",
-        "A man",
-        "x",
-        "D.",
-    ]
 
 
 def test_the_table_has_every_reader_of_the_package() -> None:

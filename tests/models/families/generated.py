@@ -60,7 +60,9 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
             vision["hidden_size"] = 32
     config |= {name: tokenizer.convert_tokens_to_ids(token) for name, token in _names(default, family)}
     made = AutoConfig.for_model(model_type, **config)
-    field = "image_token_id" if issubclass(family, FrameFamily) else "video_token_id"
+    field = "video_token_id" if hasattr(made, "video_token_id") else "image_token_id"
+    if "<image>" in family.vision_tokens:
+        made.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
     setattr(made, field, _placeholder(family(made, {}), tokenizer))
     torch.manual_seed(seed)
     model = AutoModelForImageTextToText.from_config(made)

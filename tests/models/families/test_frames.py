@@ -22,7 +22,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return ((4 * x * (c == 0) + 6 * y * (c == 1) + x * y * (c == 2)) % 256).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", ["llava", "internvl"])
+@pytest.mark.parametrize("name", ["llava", "internvl", "smolvlm", "llava_onevision"])
 def test_a_frame_from_a_file_is_resized_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = load_policy(build(tmp_path / "model", name, class_of(name)))
     write_video(tmp_path / "clip.mp4", np.stack([picture(90, 120)] * 8), 4.0)

@@ -76,7 +76,7 @@ def detect_files(
     sources = [(first, second) for first, second, _ in opened]
     first = sources[0][0]
     tracker = Progress(progress)
-    with gdal(), staged(out) as scratch, _working(out) as work, executor(running.workers, running.dask) as runs:
+    with gdal(), staged(out) as scratch, working(out) as work, executor(running.workers, running.dask) as runs:
         if any(source.kind == "tif" for pair in sources for source in pair):
             with RasterMaps(work, first.height, first.width, first.georeference) as maps:
                 outcome = detect_sources(sources, maps, options, tracker, runs, work)
@@ -109,7 +109,7 @@ def detect_files(
 
 
 @contextmanager
-def _working(out: Path) -> Iterator[Path]:
+def working(out: Path) -> Iterator[Path]:
     """A folder beside the results for what is needed while they are made."""
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out) as folder:
         yield Path(folder)

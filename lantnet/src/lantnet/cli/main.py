@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lantnet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _detect_arguments(commands.add_parser("detect", help="map what changed between two images"))
+    _series_arguments(commands.add_parser("series", help="when, how and for how long pixels changed, over many dates"))
     _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the truth"))
     _compare_arguments(commands.add_parser("compare", help="recipes and quick methods side by side, against the truth"))
     _gallery_arguments(commands.add_parser("gallery", help="a page of results, on generated pairs or your own"))
@@ -48,6 +49,38 @@ def _parser() -> argparse.ArgumentParser:
 
 def _detect_arguments(parser: argparse.ArgumentParser) -> None:
     _pair_arguments(parser)
+    parser.add_argument(
+        "--also", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"),
+        help="another polarisation of both dates; what changed in any changed (may be given again)",
+    )  # fmt: skip
+    _detection_arguments(parser)
+    parser.set_defaults(run=_detect)
+
+
+def _series_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images of one place, in any order")
+    parser.add_argument(
+        "--dates", metavar="LIST", help="one date an image, as in 2024-01-31,2024-02-12; read from tags or names else"
+    )
+    _values_arguments(parser)
+    _detection_arguments(parser)
+    parser.set_defaults(run=_series)
+
+
+def _series(options: argparse.Namespace) -> None:
+    from lantnet.cli.commands import Reading, Running
+    from lantnet.cli.series import series_files, summary
+
+    report = series_files(
+        options.images, options.out, _settings(options), dates=options.dates.split(",") if options.dates else None,
+        reading=Reading(options.band, options.nodata, options.align),
+        running=Running(options.workers, options.dask), progress=not options.quiet,
+    )  # fmt: skip
+    print(summary(report, options.out))
+
+
+def _detection_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every detection takes, of two dates or of many."""
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--recipe", default="default", help="default, or paper: the published method exactly")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
@@ -64,44 +97,44 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile", type=int, default=1024, help="side of the windows a scene is read in; bounds the memory"
     )
     parser.add_argument(
-        "--also", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"),
-        help="another polarisation of both dates; what changed in any changed (may be given again)",
-    )  # fmt: skip
-    parser.add_argument(
         "--align", nargs="?", choices=("grid", "measured"), const="grid",
         help="warp the second image to the first one's grid on the fly; measured: and move it by the shift found",
     )  # fmt: skip
-    _running_arguments(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.set_defaults(run=_detect)
-
-
-def _running_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes (or dask workers) to work with (default 1)")
     parser.add_argument(
         "--dask", metavar="WHERE", help="threads or processes of this machine, or a scheduler: tcp://HOST:PORT"
     )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 def _pair_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", help="image of the first date: GeoTIFF, PNG, BMP, TIFF, .npy")
     parser.add_argument("after", help="image of the second date, on the same grid")
+    _values_arguments(parser)
+
+
+def _values_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", help="8bit, amplitude, power or db; detected where not given")
     parser.add_argument("--band", help="band to use where a file has several: from 1, or its name")
     parser.add_argument("--nodata", type=float, help="value that marks pixels without data, besides the file's own")
 
 
-def _detect(options: argparse.Namespace) -> None:
+def _settings(options: argparse.Namespace) -> Any:
     from lantnet.api import declared_scale
-    from lantnet.cli.commands import Reading, Running, detect_files
     from lantnet.detection import Options
 
-    settings = Options(
+    return Options(
         options.recipe, options.seed, declared_scale(options.scale), options.min_pixels, options.min_area,
         options.threshold, options.tile, options.false_alarm,
     )  # fmt: skip
+
+
+def _detect(options: argparse.Namespace) -> None:
+    from lantnet.cli.commands import Reading, Running, detect_files
+
     report = detect_files(
-        [(options.before, options.after), *(tuple(pair) for pair in options.also)], options.out, settings,
+        [(options.before, options.after), *(tuple(pair) for pair in options.also)], options.out,
+        _settings(options),
         reading=Reading(options.band, options.nodata, options.align),
         running=Running(options.workers, options.dask), progress=not options.quiet,
     )  # fmt: skip

@@ -35,19 +35,21 @@ class Polygon:
         return round(float(shapely.Polygon(self.rings[0], self.rings[1:]).area))
 
 
-def polygons(codes: NDArray[Any] | Path, wanted: Mapping[int, Any] = DIRECTIONS) -> Iterator[Polygon]:
+def polygons(
+    codes: NDArray[Any] | Path, wanted: Mapping[int, Any] = DIRECTIONS, mask: Path | None = None
+) -> Iterator[Polygon]:
     """The 4-connected areas of the wanted codes of a map, an array (H, W) or a GeoTIFF (which is read line by line).
 
+    mask: an 8-bit GeoTIFF that is 0 where nothing is wanted; the map itself, where it has 8 bits.
     Four-connected, because areas that touch in a corner only would be invalid polygons.
     """
     import rasterio
     from rasterio import features
 
     if isinstance(codes, Path):
-        with rasterio.open(codes) as dataset:
-            # As a mask of itself the map leaves out 0. GDAL places what it reads from a file on the ground; back to
-            # columns and rows, which are whole.
-            found = features.shapes(rasterio.band(dataset, 1), mask=rasterio.band(dataset, 1))
+        with rasterio.open(codes) as dataset, rasterio.open(mask or codes) as where:
+            # GDAL places what it reads from a file on the ground; back to columns and rows, which are whole.
+            found = features.shapes(rasterio.band(dataset, 1), mask=rasterio.band(where, 1))
             yield from _wanted(found, ~dataset.transform, wanted)
     else:
         found = features.shapes(codes, mask=np.isin(codes, list(wanted)))
@@ -72,6 +74,7 @@ def write_polygons(
     codes: NDArray[Any] | Path,
     placed: Georeference | None,
     wanted: Mapping[int, dict[str, Any]] = DIRECTIONS,
+    mask: Path | None = None,
 ) -> tuple[int, float | None]:
     """changes.gpkg and changes.geojson; how many polygons there are, and their square metres (None without a CRS).
 
@@ -82,7 +85,7 @@ def write_polygons(
     path = folder / "changes.gpkg"
     with (folder / "changes.geojson").open("w", encoding="utf-8") as geojson:
         geojson.write('{"type": "FeatureCollection", "features": [')
-        remaining = polygons(codes, wanted)
+        remaining = polygons(codes, wanted, mask)
         _write_geopackage(path, [], [next(iter(wanted.values())) | {"pixels": 0, "area_m2": None}], placed)
         while chunk := list(islice(remaining, CHUNK)):
             rows = [

@@ -32,6 +32,7 @@ def run_report(outcome: Outcome, options: Options) -> dict[str, Any]:
             "darker_pixels": outcome.counts["darker"],
             "no_data_pixels": outcome.counts["no_data"],
         },
+        "checks": outcome.checks,
         "learning": outcome.record,
         "notes": outcome.notes,
         "seconds": outcome.seconds,

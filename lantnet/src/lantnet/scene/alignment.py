@@ -1,6 +1,7 @@
 """The second image on the pixels of the first: warped to its grid, and moved by a shift that is measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -49,6 +50,9 @@ class ShiftedSource:
         known = ndimage.shift(valid.astype(np.float32), by, order=1)
         moved = ndimage.shift(np.where(valid, values, np.float32(0)), by, order=1)
         return window.cut(moved, outer), window.cut(known > 0.999, outer)
+
+    def portable(self, folder: Path) -> "ShiftedSource":
+        return replace(self, source=self.source.portable(folder))
 
 
 def align(before: Source, after: Source, how: Alignment) -> tuple[Source, list[str]]:

@@ -44,8 +44,8 @@ def georeference_of(dataset: Any, name: str) -> Georeference | None:
             "lie on each other. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain "
             "Correction; or pyroSAR; or order an RTC product), then run this again."
         )
-    if not placed and dataset.crs is None:
-        return None
+    if not placed:
+        return None  # also where the file names a system: it does not say where in it
     crs = dataset.crs.to_wkt() if dataset.crs else None
     return Georeference(crs, tuple(dataset.transform)[:6])
 

@@ -1,11 +1,13 @@
 """Everything that GDAL opens as sources: GeoTIFF, NetCDF, HDF5, URLs, archives; as it lies, or warped on the fly."""
 
+import math
 import re
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,9 @@ class GdalSource:
             values = values.astype(np.float64) * scale + offset
         return values.astype(np.float32), valid
 
+    def portable(self, folder: Path) -> "GdalSource":
+        return self
+
     def on(self, grid: Grid) -> "GdalSource":
         """The band on another grid, warped as it is read."""
         if self.grey is not None:
@@ -102,10 +107,21 @@ class GdalSource:
         holes: dict[str, Any] = {"add_alpha": True}
         if self.hole is not None:
             holes = {"src_nodata": self.hole, "nodata": self.hole}
+        # GDAL else places pixels and chooses its filter by what it happens to read at once, which leaves seams.
+        exact = {"tolerance": 1e-6} | _scales(dataset, self.grid)
         return WarpedVRT(
             dataset, crs=self.grid.crs, transform=Affine(*self.grid.transform), height=self.grid.height,
-            width=self.grid.width, resampling=Resampling.bilinear, **holes,
+            width=self.grid.width, resampling=Resampling.bilinear, **exact, **holes,
         )  # fmt: skip
+
+
+def _scales(dataset: Any, grid: Grid) -> dict[str, float]:
+    """Pixels of the grid a pixel of a dataset, along both axes: what a filter against aliasing goes by."""
+    from rasterio.warp import calculate_default_transform
+
+    moved, *_ = calculate_default_transform(dataset.crs, grid.crs, dataset.width, dataset.height, *dataset.bounds)
+    a, b, _, d, e, _ = grid.transform
+    return {"XSCALE": abs(moved.a) / math.hypot(a, d), "YSCALE": abs(moved.e) / math.hypot(b, e)}
 
 
 @contextmanager
@@ -171,12 +187,12 @@ def _band(dataset: Any, path: str, name: str, chosen: int | str | None, nodata: 
     tags = {key.upper(): value for key, value in (dataset.tags() | dataset.tags(index)).items()}
     return GdalSource(
         path, name, index, dataset.height, dataset.width, "float32" if scaled else dtype, nodata, grey, scaling,
-        georeference_of(dataset, name), _declared(dataset.units[index - 1], channels[index - 1]),
+        georeference_of(dataset, name), declared_scale(dataset.units[index - 1], channels[index - 1]),
         next((tags[key] for key in DATE_TAGS if tags.get(key)), None), channels[index - 1] or None, hole=hole,
     )  # fmt: skip
 
 
-def _declared(unit: str | None, channel: str) -> Scale | None:
+def declared_scale(unit: str | None, channel: str) -> Scale | None:
     """The scale that the unit or the name of a band says, if it does."""
     words = set(re.split(r"[^a-z0-9]+", f"{unit or ''} {channel}".lower()))
     for scale, names in (

@@ -27,7 +27,7 @@ def phase_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[float, float,
         first, second = (_spectrum(image) for image in (before, after))
         cross: NDArray[np.complex128] = first.conj() * second
         size: Float64 = np.abs(cross)
-        if not size.max() > 0:
+        if not size.max() > 1e-6:
             continue
         phase = np.where(size > 1e-12 * size.max(), cross / np.maximum(size, 1e-300), 0)
         correlation: Float64 = np.fft.ifft2(phase * _weight(before.shape)).real

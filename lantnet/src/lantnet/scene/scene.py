@@ -8,6 +8,7 @@ import numpy as np
 
 from lantnet.errors import InputError
 from lantnet.execution.executors import Executor, Serial
+from lantnet.scene.frame import Frame
 from lantnet.scene.georeference import Georeference, check_same_grid
 from lantnet.scene.scale import (
     TYPICAL_AMPLITUDE,
@@ -58,6 +59,8 @@ class Scene:
     framed: tuple[bool, bool] = (False, False)
     """Whether exactly 0 dB is the frame of the first and of the second image."""
     notes: list[str] = field(default_factory=list)
+    frame: Frame | None = None
+    """Border noise, which counts as no data."""
 
     @property
     def height(self) -> int:
@@ -76,6 +79,8 @@ class Scene:
         in both dates alike, so that they show no change; ask for FILL pixels of halo more than you need."""
         (before, here), (after, there) = self.amplitudes(window)
         valid = here & there
+        if self.frame is not None:
+            valid &= self.frame.inside(window)
         return View(self._filled(before, valid), self._filled(after, valid), valid)
 
     def amplitudes(self, window: Window) -> list[tuple[Float32, Mask]]:

@@ -35,6 +35,9 @@ class Source(Protocol):
 
     def read(self, window: Window) -> tuple[Float32, Mask]: ...
 
+    def portable(self, folder: Path) -> "Source":
+        """The same image as one that other processes can open: what lies in memory becomes files in `folder`."""
+
 
 @dataclass
 class ArraySource:
@@ -61,6 +64,25 @@ class ArraySource:
             valid &= self.valid[window.slices]
         return values.astype(np.float32), without(valid, values, self.nodata)
 
+    def portable(self, folder: Path) -> "NumpySource":
+        number = sum(1 for _ in folder.glob("image-*.npy"))
+        path, mask = folder / f"image-{number}.npy", None
+        np.save(path, self.values)
+        if self.valid is not None:
+            mask = str(folder / f"valid-{number}.npy")
+            np.save(mask, self.valid)
+        return NumpySource(
+            str(path),
+            self.name,
+            self.nodata,
+            mask,
+            self.kind,
+            self.georeference,
+            self.declared,
+            self.date,
+            self.channel,
+        )
+
 
 @dataclass
 class NumpySource:
@@ -85,28 +107,15 @@ class NumpySource:
         valid = None if self.mask is None else np.load(self.mask, mmap_mode="r")
         return ArraySource(self._values(), self.name, valid, self.nodata).read(window)
 
+    def portable(self, folder: Path) -> "NumpySource":
+        return self
+
     def _values(self) -> NDArray[Any]:
         try:
             values = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise InputError(f"a .npy file must hold one array of numbers; {self.name} does not: {error}") from error
         return plain(values, self.name)
-
-
-def portable(source: Source, folder: Path) -> Source:
-    """The same image as one that other processes can open: what lies in memory becomes files in `folder`."""
-    if not isinstance(source, ArraySource):
-        return source
-    number = sum(1 for _ in folder.glob("image-*.npy"))
-    path, mask = folder / f"image-{number}.npy", None
-    np.save(path, source.values)
-    if source.valid is not None:
-        mask = folder / f"valid-{number}.npy"
-        np.save(mask, source.valid)
-    return NumpySource(
-        str(path), source.name, source.nodata, None if mask is None else str(mask), source.kind, source.georeference,
-        source.declared, source.date, source.channel,
-    )  # fmt: skip
 
 
 def plain(values: NDArray[Any], name: str) -> NDArray[Any]:

@@ -5,8 +5,6 @@ nothing: `reeltune data import` does that for all alike, and counts it. One of y
 named `file.py` (its BENCHMARK), `file.py:object` or `module:object` on the command line.
 """
 
-import csv
-import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reeltune.data.tables import Row, first_entry, read_csv, read_json, read_records
 from reeltune.errors import InputError
 from reeltune.registry import Registry
-from reeltune.sample import read_rows
 
-Row = dict[str, Any]
-"""A row of samples.jsonl; `video` is the name the annotation gives, with or without an ending."""
+__all__ = ["Annotations", "Benchmark", "Row", "field_of", "formats", "get_benchmark", "import_command", "read_csv",
+           "read_json", "read_records"]  # fmt: skip
 
 
 @dataclass
@@ -51,6 +49,7 @@ class Benchmark:
     license: str
     defects: str
     read: Callable[[Annotations], Iterator[Row]]
+    """The rows of samples.jsonl; `video` is the name the annotation gives, with or without an ending."""
     seen: bool = True
     """False: written from public documentation, without a file of that form at hand."""
     recognizes: Callable[[Row], bool] | None = None
@@ -70,15 +69,20 @@ FORMATS: Registry[Benchmark] = Registry(
         "carebench": "reeltune.data.formats.carebench:BENCHMARK",
         "charades-sta": "reeltune.data.formats.charades_sta:BENCHMARK",
         "conversations": "reeltune.data.formats.conversations:BENCHMARK",
+        "easyvideor1": "reeltune.data.formats.easyvideor1:BENCHMARK",
         "dream-1k": "reeltune.data.formats.dream_1k:BENCHMARK",
         "got10k": "reeltune.data.formats.got10k:BENCHMARK",
         "mmvu": "reeltune.data.formats.mmvu:BENCHMARK",
         "mvbench": "reeltune.data.formats.mvbench:BENCHMARK",
         "nextgqa": "reeltune.data.formats.nextgqa:BENCHMARK",
         "perception-test": "reeltune.data.formats.perception_test:BENCHMARK",
+        "qvhighlights": "reeltune.data.formats.qvhighlights:BENCHMARK",
+        "rextime": "reeltune.data.formats.rextime:BENCHMARK",
         "tempcompass": "reeltune.data.formats.tempcompass:BENCHMARK",
+        "timelens": "reeltune.data.formats.timelens:BENCHMARK",
         "vdc": "reeltune.data.formats.vdc:BENCHMARK",
         "video-mme": "reeltune.data.formats.video_mme:BENCHMARK",
+        "video-mme-v2": "reeltune.data.formats.video_mme_v2:BENCHMARK",
         "video-quality": "reeltune.data.formats.video_quality:BENCHMARK",
         "video-r1": "reeltune.data.formats.video_r1:BENCHMARK",
     },
@@ -96,72 +100,25 @@ def get_benchmark(name: str) -> Benchmark:
     return FORMATS.get(f"{name}:BENCHMARK" if name.endswith(".py") else name)
 
 
-def import_command(path: Path) -> str | None:
-    """The command that makes samples of a file whose first entry is of a form we recognize; None for other files."""
-    try:
-        entry = _first_entry(path)
-    except InputError:
-        return None  # whoever reads the file says what is wrong with it
+def recognized(entry: Any) -> str | None:
+    """The name of the format that an entry is of, where it can be told; None for others."""
     for name in formats():
         recognizes = get_benchmark(name).recognizes
         if recognizes and isinstance(entry, dict) and recognizes(entry):
-            words = ["reeltune", "data", "import", name, str(path), "--videos", str(path.parent)]
-            return shlex.join([*words, "-o", str(path.with_name(f"{path.stem}_samples.jsonl"))])
+            return name
     return None
 
 
-def _first_entry(path: Path) -> Any:
-    if _holds_lines(path):
-        return next((row for _, row in read_rows(path)), None)
-    value = read_json(path)
-    return value[0] if isinstance(value, list) and value else None
-
-
-def _holds_lines(path: Path) -> bool:
-    """JSON Lines, by whatever name: not a list, and .jsonl or an object in each of the first two lines."""
+def import_command(path: Path) -> str | None:
+    """The command that makes samples of a file whose first entry is of a form we recognize; None for other files."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            filled = (line.strip() for line in file if line.strip())
-            first, second = next(filled, ""), next(filled, "")
-    except (OSError, UnicodeDecodeError):
-        return False  # read_json says why
-    if first.startswith("["):
-        return False
-    return path.suffix == ".jsonl" or (first.endswith("}") and second.startswith("{"))
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; InputError when it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; give the annotation file") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); give the annotation file as it was published") from error
-
-
-def read_records(path: Path) -> list[Row]:
-    """A list of objects from .json, .jsonl, .csv or .parquet (the last needs pyarrow)."""
-    if path.suffix == ".csv":
-        return read_csv(path)
-    if path.suffix == ".parquet":
-        return _read_parquet(path)
-    if _holds_lines(path):
-        return [row for _, row in read_rows(path)]
-    value = read_json(path)
-    if isinstance(value, dict):
-        value = next((part for part in value.values() if isinstance(part, list)), None)
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise InputError(f"{path}: expected a list of objects")
-    return value
-
-
-def read_csv(path: Path) -> list[Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [dict(row) for row in csv.DictReader(file)]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; give the annotation file") from error
+        entry = first_entry(path)
+    except InputError:
+        return None  # whoever reads the file says what is wrong with it
+    if name := recognized(entry):
+        words = ["reeltune", "data", "import", name, str(path), "--videos", str(path.parent)]
+        return shlex.join([*words, "-o", str(path.with_name(f"{path.stem}_samples.jsonl"))])
+    return None
 
 
 def field_of(row: Row, name: str, path: Path, number: int) -> Any:
@@ -172,14 +129,3 @@ def field_of(row: Row, name: str, path: Path, number: int) -> Any:
             "Is this the right format?"
         )
     return row[name]
-
-
-def _read_parquet(path: Path) -> list[Row]:
-    try:
-        from pyarrow import parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
-    except ImportError as error:
-        raise InputError(
-            f"{path}: reading Parquet needs pyarrow: pip install pyarrow, or save the table as .jsonl"
-        ) from error
-    rows: list[Row] = parquet.read_table(path).to_pylist()
-    return rows

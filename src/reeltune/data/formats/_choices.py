@@ -57,6 +57,12 @@ def option_text(option: Any) -> str:
     return _LETTERED.sub("", text, count=1).strip() or text.strip()
 
 
+def stated_letter(answer: Any, options: Sequence[str]) -> str:
+    """As `letter_of`, for files that answer by letter: "C" is the third option, even if another one's text is "C"."""
+    text = str(answer).strip().strip("()").upper()
+    return text if len(text) == 1 and text in LETTERS[: len(options)] else letter_of(answer, options)
+
+
 def letter_of(answer: Any, options: Sequence[str] = ()) -> str:
     """The right letter from '(C)', 'C', 'C. text', a number from 0, or the text of an option.
 

@@ -6,7 +6,9 @@ from reeltune.data.formats import Annotations, Row, field_of, read_json
 from reeltune.errors import InputError
 
 
-def video_rows(annotations: Annotations, *, source: str) -> Iterator[Row]:
+def video_rows(
+    annotations: Annotations, *, source: str, spans: str = "timestamps", sentences: str = "sentences"
+) -> Iterator[Row]:
     """One row per sentence, ids VIDEO_INDEX with the index in the video's own list."""
     path = annotations.file
     videos = read_json(path)
@@ -17,12 +19,12 @@ def video_rows(annotations: Annotations, *, source: str) -> Iterator[Row]:
     for number, (video, entry) in enumerate(videos.items(), start=1):
         if not isinstance(entry, dict):
             raise InputError(f"{path}, video {video}: expected an object, got {type(entry).__name__}")
-        spans = field_of(entry, "timestamps", path, number)
-        sentences = field_of(entry, "sentences", path, number)
+        times = field_of(entry, spans, path, number)
+        queries = field_of(entry, sentences, path, number)
         duration = field_of(entry, "duration", path, number)
-        if len(spans) != len(sentences):
-            raise InputError(f"{path}, video {video}: {len(spans)} timestamps for {len(sentences)} sentences")
-        for index, (span, sentence) in enumerate(zip(spans, sentences, strict=True)):
+        if len(times) != len(queries):
+            raise InputError(f"{path}, video {video}: {len(times)} {spans} for {len(queries)} {sentences}")
+        for index, (span, sentence) in enumerate(zip(times, queries, strict=True)):
             yield {
                 "id": f"{video}_{index}",
                 "task": "temporal_grounding",

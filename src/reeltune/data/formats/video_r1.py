@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from reeltune.answers.final_answer import answer_text
 from reeltune.data.formats import Annotations, Benchmark, Row
-from reeltune.data.formats._choices import in_order, letter_of, option_text
+from reeltune.data.formats._choices import in_order, option_text, stated_letter
 from reeltune.data.formats._training import LeftOut, entry_id, rows_of, video_file
 
 _FIELDS = ("problem", "solution", "path", "data_type", "problem_type")
@@ -45,7 +45,7 @@ def _row(entry: Row, number: int, annotations: Annotations) -> Row:
         "video": video,
         "question": str(entry["problem"]),
         "options": options,
-        "target": letter_of(answer_text(str(entry["solution"])).text, options),
+        "target": stated_letter(answer_text(str(entry["solution"])).text, options),
         "source": "video-r1",
         "meta": {"type": entry["data_source"]} if entry.get("data_source") else {},
     }

@@ -4,6 +4,7 @@ A family of your own is `module:Class` or `path/to/file.py:Class`, a subclass of
 shows one whole.
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ FAMILIES: Registry[type[Family]] = Registry(
         "qwen3_5_moe": _PLACE + "qwen3_5:Qwen35",
         "llava": _PLACE + "llava:Llava",
         "internvl": _PLACE + "internvl:InternVL",
+        "smolvlm": _PLACE + "smolvlm:SmolVLM",
+        "llava_onevision": _PLACE + "llava_onevision:LlavaOnevision",
     },
     _check,
 )
@@ -43,8 +46,10 @@ def make_family(config: Any, path: Path, name: str | None = None) -> Family:
     InputError when there is none, or none that goes by this name.
     """
     if name is None and config.model_type not in FAMILIES:
+        near = get_close_matches(config.model_type, list(FAMILIES), n=1, cutoff=0.0)
         raise InputError(
-            f"{path}: no adapter for model type {config.model_type!r}; there are {', '.join(FAMILIES)}. One of your "
-            "own is named by `model.family`: module:Class or path/to/file.py:Class"
+            f"{path}: no adapter for model type {config.model_type!r}; the nearest is {near[0]!r} of "
+            f"{', '.join(FAMILIES)}. One of your own is named by model.family: module:Class or path/to/file.py:Class; "
+            "docs/new-family.md shows how"
         )
     return FAMILIES.get(name or config.model_type)(config, read_processor(path))

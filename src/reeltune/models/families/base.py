@@ -29,6 +29,8 @@ class Family(ABC):
     # What the chat template is given for a video, and the text it writes in its place.
     content_type: ClassVar[str] = "video"
     placeholder: ClassVar[str]
+    # In place of the tokenizer's own chat template, where that does not know videos.
+    chat_template: ClassVar[str | None] = None
     # Tokens that stand for video, by name: never sampled, never in an answer.
     vision_tokens: ClassVar[tuple[str, ...]]
     # Which tokens of a prompt see which. Only "causal" is served today.

@@ -27,6 +27,7 @@ FORM = "name | attribute; attribute | action; action"
 class Captioning(Task[CaptioningSample, Description]):
     name = "captioning"
     sample_type = CaptioningSample
+    columns: ClassVar = {"caption": ("caption", "description", "dense_caption", "summary", "text")}
     modes = ("direct", "think", "structured")
     default_weights: ClassVar = {"format": 1.0, "think": 1.0, "caption": 1.0}
     judged = ("caption",)

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reeltune.answers.choices import LETTERS, read_letter
 from reeltune.answers.final_answer import Block
-from reeltune.tasks.choices import LETTERS, read_letter
 
 OPTIONS = ("a dog", "share with the girl", "unwrap it", "A cat")
 

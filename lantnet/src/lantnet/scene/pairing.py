@@ -1,0 +1,144 @@
+"""Do two images show the same place, and does one lie shifted against the other (our choice of method)?
+
+Read from a sample of blocks, so the cost does not grow with the scene. The shift is where the phase correlation of the
+log-amplitudes peaks: its spectrum is weighted by a Gaussian, so the peak is one too, and a parabola through its
+logarithm finds it to a fraction of a pixel. Change and speckle only raise the ground that the peak stands on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from lantnet.scene.scene import FILL, Scene, View
+from lantnet.scene.windows import Window
+from lantnet.types import Float32, Float64
+
+BLOCK, BLOCKS = 256, 4
+"""Pixels a side of a block, and at most so many of them to a side of the scene."""
+PEAK_WIDTH = 1.0
+"""Pixels, standard deviation of the peak: what is finer is mostly speckle."""
+CLEAR_PEAK, FAR_PEAK = 8.0, 16.0
+"""Heights of its ground above which a peak is one, within NEAR pixels and further out: somewhere in the block two
+places that have nothing in common reach 12."""
+NEAR = 3.0
+NOTABLE = 0.4
+"""Pixels from which a shift draws false change along edges."""
+SMOOTH, APART = 2.0, 8
+"""Pixels of smoothing, and after which an image is compared with itself to see whether it shows structure."""
+STRUCTURE, COMMON = 0.25, 0.5
+"""Both images must resemble themselves so much; and less than this share of it in common means another place."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """correlation: of the smoothed log-amplitudes of both dates, -1..1. structure: the lesser of what each image has
+    with itself 8 pixels on. shift: (rows, columns), pixels, that the second image lies further down and right, or None
+    where no peak is clear; peak: its height above its ground."""
+
+    correlation: float
+    structure: float
+    shift: tuple[float, float] | None
+    peak: float
+
+    @property
+    def belongs(self) -> bool | None:
+        """Whether both show one place; None where they hold too little structure to tell."""
+        if self.shift is not None:
+            return True
+        if self.structure < STRUCTURE:
+            return None
+        return self.correlation > COMMON * self.structure
+
+    def remarks(self) -> list[str]:
+        if self.belongs is False:
+            return [
+                f"The two images have almost nothing in common (correlation {self.correlation:.2f}): they may not show "
+                "the same place, or one is turned or mirrored. Check the files before you use the result."
+            ]
+        if self.shift is None or np.hypot(*self.shift) < NOTABLE:
+            return []
+        rows, columns = self.shift
+        return [
+            f"The second image lies {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and {abs(columns):.1f} "
+            f"pixels {'right' if columns > 0 else 'left'} of the first, as far as what they have in common tells. "
+            "Edges then count as change: co-register the two first."
+        ]
+
+
+def sample_blocks(scene: Scene) -> list[View]:
+    """Up to 16 equally large blocks, spread evenly over the scene."""
+    height, width = min(BLOCK, scene.height), min(BLOCK, scene.width)
+    tops, lefts = (_starts(length, size) for length, size in ((scene.height, height), (scene.width, width)))
+    views = []
+    for top in tops:
+        for left in lefts:
+            window = Window(top, left, height, width)
+            outer = window.grow(FILL, scene.height, scene.width)
+            view = scene.read(outer)
+            views.append(View(*(window.cut(values, outer) for values in (view.before, view.after, view.valid))))
+    return [view for view in views if view.valid.mean() > 0.5] or views
+
+
+def examine_pairing(views: Sequence[View]) -> Pairing:
+    """views: equally large blocks of a scene."""
+    pairs = [(_flat(view.before), _flat(view.after)) for view in views]
+    shift, peak = _phase_shift(pairs)
+    clear = peak > (CLEAR_PEAK if np.hypot(*shift) <= NEAR else FAR_PEAK)
+    first, second = ([ndimage.gaussian_filter(date, SMOOTH) for date in dates] for dates in zip(*pairs, strict=True))
+    correlation = _correlation(list(zip(first, second, strict=True)))
+    structure = min(_correlation([(date[:, :-APART], date[:, APART:]) for date in dates]) for dates in (first, second))
+    return Pairing(round(correlation, 4), round(structure, 4), shift if clear else None, round(peak, 2))
+
+
+def _phase_shift(pairs: Sequence[tuple[Float32, Float32]]) -> tuple[tuple[float, float], float]:
+    height, width = pairs[0][0].shape
+    window = np.hanning(height)[:, None] * np.hanning(width)
+    total = np.zeros((height, width), dtype=np.complex128)
+    for first, second in pairs:
+        cross = np.conj(np.fft.fft2(first * window)) * np.fft.fft2(second * window)
+        total += cross / np.maximum(np.abs(cross), 1e-12)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)
+    total *= np.exp(-2 * (np.pi * PEAK_WIDTH) ** 2 * (rows**2 + columns**2))
+    surface = np.fft.ifft2(total).real
+    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
+    ground = float(np.sqrt(np.mean(surface**2)))
+    if ground == 0:
+        return (0.0, 0.0), 0.0
+    found = [
+        _wrapped(place + _vertex(line, place), len(line))
+        for line, place in ((surface[:, column], int(row)), (surface[row], int(column)))
+    ]
+    return (round(found[0], 3), round(found[1], 3)), float(surface.max()) / ground
+
+
+def _vertex(line: Float64, place: int) -> float:
+    """Where a Gaussian peak lies beside the largest sample, -.5..5 of a sample."""
+    before, here, after = (np.log(max(line[(place + step) % len(line)], 1e-12)) for step in (-1, 0, 1))
+    bend = before - 2 * here + after
+    return 0.0 if bend >= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+
+
+def _wrapped(place: float, length: int) -> float:
+    return place - length if place > length / 2 else place
+
+
+def _flat(image: Float32) -> Float32:
+    """Log-amplitude without its mean; single bright points do not outweigh the land."""
+    values = np.log1p(image)
+    low, high = np.quantile(values, [0.005, 0.995])
+    values = np.clip(values, low, high)
+    flat: Float32 = values - values.mean()
+    return flat
+
+
+def _correlation(pairs: Sequence[tuple[Float32, Float32]]) -> float:
+    products = [[(a * b).sum(), (a * a).sum(), (b * b).sum()] for a, b in pairs]
+    sums = np.array(products, dtype=np.float64).sum(axis=0)
+    return float(sums[0] / np.sqrt(sums[1] * sums[2])) if sums[1] * sums[2] > 0 else 0.0
+
+
+def _starts(length: int, size: int) -> list[int]:
+    count = min(max(length // size, 1), BLOCKS)
+    return [int(start) for start in np.linspace(0, length - size, count)]

@@ -1,0 +1,1 @@
+"""More than two dates: when each pixel changed, how, for how long, and whether later dates confirm it."""

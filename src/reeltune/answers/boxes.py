@@ -1,0 +1,107 @@
+"""Boxes as models write them: four fractions in brackets, two corners, or by key.
+
+Boxes that follow each other are one answer; coordinates beyond the picture by more than a half are pixels or
+thousandths and have no reading.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reeltune.answers.final_answer import Block
+from reeltune.answers.limits import too_long
+from reeltune.answers.plain import plain
+from reeltune.answers.statement import Mention, alone, last_stated
+
+Box = tuple[float, float, float, float]
+
+FURTHEST = 0.5
+"""How far outside the picture, in its widths and heights, a coordinate may lie and still be one (our choice)."""
+
+_N = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|[-+]?(?:nan|inf(?:inity)?)"
+_SEP = r"[,;\s]{1,6}"
+_KEYED = "".join(
+    rf"[\"']?{key}[\"']?\s?[:=]\s?[\"']?({_N})[\"']?[,;\s]{{0,4}}"
+    for key in ("x_?[01]", "y_?[01]", "x_?[12]", "y_?[12]")
+)
+_BOX = re.compile(
+    rf"[\[({{]\s{{0,4}}({_N}){_SEP}({_N}){_SEP}({_N}){_SEP}({_N})\s{{0,3}},?\s{{0,4}}[\])}}]"
+    rf"|[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])][,;\s-]{{0,4}}[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])]"
+    rf"|{_KEYED}",
+    re.IGNORECASE,
+)
+_POINT = re.compile(rf"[\[(]\s{{0,2}}(?:{_N}){_SEP}(?:{_N})\s{{0,2}}[\])]", re.IGNORECASE)
+_BARE = re.compile(rf"\s*({_N}){_SEP}({_N}){_SEP}({_N}){_SEP}({_N})\s*", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"(?:[\s,;:\[\](){}\"'=_/\u27e6\u27e7-]|\.(?![a-z ])|[0-9]+(?:\.[0-9]+)?|seconds?|secs?|s|at|times?|t|frames?|box|"
+    r"bbox(?:_2d)?|label|and|then|coordinates|\"[^\"]{0,30}\")*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Boxes that follow each other."""
+
+    start: int
+    end: int
+    boxes: tuple[Box, ...]
+
+
+def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | None]:
+    """(boxes, None), or (None, why they cannot be read). There must be exactly `count` of them: which one is
+    missing cannot be known. A box may lie a little outside the picture or have no area; it overlaps little or nothing.
+    """
+    if not block.text:
+        return None, "no answer"
+    if reason := too_long(block.text):
+        return None, reason
+    text = plain(block.text)
+    if len(_POINT.findall(text)) % 2:
+        return None, "corners that make no boxes: two each"
+    runs = list(_runs(text))
+    if not runs:
+        bare = _BARE.fullmatch(text)
+        if bare is None:
+            return None, f"0 boxes where {count} were asked for"
+        runs = [_Run(0, len(text), (_box(bare),))]
+    if len(runs) > 1 and sum(len(run.boxes) for run in runs) == count:
+        runs = [_Run(runs[0].start, runs[-1].end, tuple(box for run in runs for box in run.boxes))]
+    mentions = [
+        Mention(run.start, run.end, run.boxes, _problem(run.boxes, count), leads=alone(text, run.start, run.end))
+        for run in runs
+    ]
+    values, reason = last_stated(text, mentions)
+    if values is None:
+        return None, reason
+    return values[0], None  # type: ignore[return-value]
+
+
+def _runs(text: str) -> Iterator[_Run]:
+    run: _Run | None = None
+    for match in _BOX.finditer(text):
+        box = _box(match)
+        gap = text[run.end : match.start()] if run else ""
+        if run and len(gap) <= 80 and _BETWEEN.fullmatch(gap):
+            run = _Run(run.start, match.end(), (*run.boxes, box))
+            continue
+        if run:
+            yield run
+        run = _Run(match.start(), match.end(), (box,))
+    if run:
+        yield run
+
+
+def _box(match: re.Match[str]) -> Box:
+    x0, y0, x1, y1 = (float(group) for group in match.groups() if group is not None)
+    return x0, y0, x1, y1
+
+
+def _problem(boxes: Sequence[Box], count: int) -> str | None:
+    values = [value for box in boxes for value in box]
+    if not all(math.isfinite(value) for value in values):
+        return "a coordinate that is no finite number"
+    if any(not -FURTHEST <= value <= 1 + FURTHEST for value in values):
+        return "coordinates beyond 0..1: fractions of width and height were asked for"
+    return None if len(boxes) == count else f"{len(boxes)} boxes where {count} were asked for"

@@ -1,0 +1,206 @@
+"""Option letters and labels: one lenient reader for reward and metric.
+
+A letter alone, in brackets, with a mark, with its option's text, the text alone, or stated in prose: the last stated
+one (`statement`). Several letters, a letter past the options, a letter beside another option's text: no reading.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from reeltune.answers.final_answer import Block
+from reeltune.answers.limits import too_long
+from reeltune.answers.plain import BOXED, UNBOXED, plain
+from reeltune.answers.statement import Mention, alone, last_stated
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+_WORD = r"[^\W\u3040-\u30ff\u4e00-\u9fff]"
+"""A character of a word of a script that sets its words apart."""
+_LEAD = re.compile(
+    r"^\W*(?:(?:the|my|best|correct|final|right|answers?|options?|choices?|letter|label|is|答案|选项?|是|为)(?![a-z])\W*)*",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(
+    r"(?<![A-Za-z0-9_'])(?:"
+    r"(?P<open>[(\[{<\"'\u27e6])\s?(?P<inside>[A-Za-z])\s?[.:]?\s?[)\]}>\"'\u27e7]"
+    r"|(?P<bare>[A-Za-z])(?![A-Za-z0-9_]|'[a-z]|-[a-z]|\.[A-Za-z]))"
+    r"(?P<mark>\s?[.):])?"
+)
+_PREDICATE = re.compile(
+    r"^[\"')]?\s*(?:$|[.,;:!?)/&\n\u27e7\u4e00-\u9fff]|(?:the|is|was|are|and|or|nor|does|do|did|can|cannot|could|"
+    r"would|should|must|has|seems?|looks|appears|matches|fits|best|describes|says|states|mentions|shows|suggests|"
+    r"because|since|as|but|rather|instead|not|over|contradicts|claims|implies|refers|involves|fails|it is|isn't|"
+    r"doesn't|can't|while|with|due|among|correct|right|wrong)(?![a-z]))"
+)
+_REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
+_NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
+_LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
+
+
+def normalized(text: str) -> str:
+    """For comparing texts: one case, single blanks, no marks or quotes around.
+
+    >>> normalized('  "The Red  ball." ')
+    'the red ball'
+    """
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'`*()[]{}" + BOXED + UNBOXED)
+
+
+def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str | None]:
+    """(letter, None), or (None, why it cannot be read)."""
+    if not block.text:
+        return None, "no answer"
+    if reason := too_long(block.text):
+        return None, reason
+    text = plain(block.text, ("choice", "option", "letter", "selection"))
+    texts = [normalized(plain(option)) for option in options]
+    names = LETTERS[: len(options)]
+    whole = normalized(text)
+    if len(whole) == 1 and whole.upper() in names:
+        return whole.upper(), None
+    stem = normalized(_LEAD.sub("", text, count=1))
+    for form in (whole, stem):
+        if form and texts.count(form) > 1:
+            return None, "a text that several options share"
+        if form in texts:
+            return LETTERS[texts.index(form)], None
+    if len(stem) == 1 and stem.upper() in LETTERS and stem.isascii():
+        return _in_range(stem.upper(), names)
+    values, reason = last_stated(text, list(_letters_and_texts(text, texts, names, tagged=block.tagged)))
+    if values is None:
+        return None, "no letter and no option's text" if reason == "nothing that answers" else reason
+    return _in_range(str(values[0]), names)
+
+
+def _in_range(letter: str, names: str) -> tuple[str | None, str | None]:
+    return (letter, None) if letter in names else (None, f"letter {letter}, but the options end at {names[-1]}")
+
+
+def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: bool) -> Iterator[Mention]:
+    """Mentions of options, in order: a letter together with its own text, a letter, a text."""
+    found = _Texts(texts)
+    spoken = iter(found.mentions(text))
+    following = next(spoken, None)
+    position = 0
+    for match in _LETTER.finditer(text):
+        while following and following[0] < match.start():
+            if following[0] >= position:
+                yield _text_mention(following, names, tagged=tagged)
+                position = following[1]
+            following = next(spoken, None)
+        if match.start() < position or not _is_letter(text, match, names):
+            continue
+        letter = (match["inside"] or match["bare"]).upper()
+        end, problem = match.end(), None
+        if following and following[0] < end:  # the letter is the first word of an option's text
+            if following[1] > end:
+                continue
+            following = next(spoken, None)
+        if (
+            following
+            and following[0] - end < 8
+            and not re.search(r"[\w,;]", text[end : following[0]].replace("\n", ";"))
+        ):
+            if LETTERS[following[2]] == letter:
+                end = following[1]
+            elif match["mark"] or match["inside"]:
+                problem, end = "a letter beside another option's text", following[1]
+        yield Mention(
+            match.start(), end, letter, problem, _is_shy(text, match, tagged=tagged), _leads(text, match, end)
+        )
+        position = end
+    while following:
+        if following[0] >= position:
+            yield _text_mention(following, names, tagged=tagged)
+            position = following[1]
+        following = next(spoken, None)
+
+
+def _text_mention(place: tuple[int, int, int], names: str, *, tagged: bool) -> Mention:
+    start, end, option = place
+    return Mention(start, end, names[option], shy=False)
+
+
+def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
+    """Whether a lone character is meant as a letter: not the article, not the pronoun, not a name such as vitamin C."""
+    if match["inside"]:
+        return match["open"] in "([{<\u27e6" or match["inside"].isupper()
+    letter, after = match["bare"], text[match.end("bare") : match.end("bare") + 24]
+    before = text[max(0, match.start() - 24) : match.start()]
+    if letter.islower():
+        return bool(_LOWER_STATED.search(before)) and bool(re.match(r"\s*(?:$|[.,;:)\n\u27e7])", after))
+    if letter in "AI" and not (match["mark"] or _PREDICATE.match(after)):
+        return False
+    if letter == "I" and re.match(r"\s+[a-z]", after) and not re.match(r"\s+is(?![a-z])", after):
+        return False
+    return letter in names or bool(match["mark"] or match["inside"] or _LOWER_STATED.search(before))
+
+
+def _is_shy(text: str, match: re.Match[str], *, tagged: bool) -> bool:
+    named = _NAMED.search(text, max(0, match.start() - 12), match.start())
+    return not match["inside"] and not tagged and not named
+
+
+def _leads(text: str, match: re.Match[str], end: int) -> bool:
+    """A letter at the very start with a mark or its text, or alone on its line."""
+    first = match.start() < 12 and not re.search(r"\w", text[: match.start()])
+    marked = match["mark"] or match["inside"] or end > match.end() or _REASONED.match(text[end : end + 16])
+    return (first and bool(marked)) or alone(text, match.start(), end)
+
+
+class _Texts:
+    """Where the options' texts stand in a text, longest first; texts that several options share are left out."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.index = {
+            text: i for i, text in enumerate(texts) if len(text) > 1 or text.isdigit() if texts.count(text) == 1
+        }
+        longest = sorted(self.index, key=len, reverse=True)
+        body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
+        self.pattern = (
+            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE) if longest else None
+        )
+
+    def mentions(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """(start, end, option)"""
+        for match in self.pattern.finditer(text) if self.pattern else ():
+            option = self.index.get(" ".join(match[0].casefold().split()))
+            if option is not None:
+                yield match.start(), match.end(), option
+
+
+def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | None]:
+    """(label as the sample writes it, None), or (None, why it cannot be read)."""
+    if not block.text:
+        return None, "no answer"
+    if reason := too_long(block.text):
+        return None, reason
+    text = plain(block.text, ("label", "class", "category", "rating", "choice"))
+    texts = [normalized(plain(label)) for label in labels]
+    if normalized(text) in texts:
+        return labels[texts.index(normalized(text))], None
+    names = dict(zip(texts, labels, strict=True)) | _short_names(texts, labels)
+    found = _Texts(list(names))
+    full = list(names.values())
+    mentions = [
+        Mention(start, end, full[index], leads=alone(text, start, end)) for start, end, index in found.mentions(text)
+    ]
+    values, reason = last_stated(text, mentions)
+    if values is None:
+        return None, "no label" if reason == "nothing that answers" else reason
+    return str(values[0]), None
+
+
+def _short_names(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Words of one label that no other label has: "high" says "high quality"."""
+    words = [set(text.replace("-", " ").split()) for text in texts]
+    found: dict[str, str] = {}
+    shared = set[str]().union(*(one & other for i, one in enumerate(words) for other in words[:i]))
+    if not shared:
+        return found
+    for own, text, label in zip(words, texts, labels, strict=True):
+        rest = " ".join(word for word in text.replace("-", " ").split() if word not in shared)
+        if rest and rest not in texts and len(own) > len(rest.split()):
+            found[rest] = label
+            found[text.replace(" ", "-")] = label
+    return found

@@ -1,0 +1,175 @@
+"""The words around a mention that say whether it is an answer, as patterns over bounded windows of text.
+
+English and Chinese. Grown from what models write (tests/answers/corpus); our choice.
+"""
+
+import re
+
+from reeltune.answers.plain import BOXED
+
+
+def _any(*alternatives: str) -> str:
+    return "(?:" + "|".join(alternatives) + ")"
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_FILLER = _any(
+    "the", "an?", "options?", "choices?", "letters?", "answers?", "labels?", "is", "was", "be", "it", "it'?s", "that",
+    "that'?s", "to", "of", "about", "around", "approximately", "roughly", "most", "likely", "probably", "clearly",
+    "definitely", "simply", "just", "then", "therefore", "thus", "indeed", "number", "span", "segment", "interval",
+    "from", "between", "at", "in", "during", "within", "time", "range", "only", "really", "quite", "exactly",
+    "actually", "also", "best", "correct", "right", "i", "are", "as", "either", "both", "class", "category", "period",
+    "there", "we", "have", "get", "video", "with", "for", "this", "i\\.e", "by", "in total", "total", "being", "than",
+    "which", "one", "must", "should", "would", "has", "will", "true", "final", "perhaps", "maybe", "say", "said",
+    "选项?", "项", "为", "是", "应该?", "大?约", "从", "第", "在", "了", "共", "有",
+)  # fmt: skip
+_FILL = rf"(?:{_FILLER}(?![a-z])|[\s\W]){{0,18}}$"
+
+_ANSWER = _any(
+    "answers?", "ans", "solution", "conclusion", "verdict", "prediction", "estimate", "selection", "label", "result",
+    "response", "final(?=\\s?:)",
+    "(?:correct|right|best|final|true|chosen|proper|appropriate|suitable|my|predicted|likely) "
+    "(?:answer|option|choice|one|label|category|letter|value|number|count|span|segment|interval|class|guess|time)",
+    "答案", "答(?=:)", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
+)  # fmt: skip
+_COPULA = _any("is", "was", "are", "be", "as", "would be", "should be", "must be", "[:=]", "-+", "为", "是")
+_CHOICE = _any(
+    "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
+    "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
+    "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean",
+    "(?:chang|switch|revis|correct|updat)(?:e|es|ed|ing) (?:it |that |my (?:answer|choice) )?to",
+    "选择?", "认为", "判断",
+)  # fmt: skip
+_CONCLUSION = _any(
+    "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
+    "that is", "this is", "must be", "should be", "has to be", "would be", "points? to", "supports?", "match(?:es)?",
+    "corresponds? to", "in conclusion", "overall", "finally", "instead",
+    "所以", "因此", "故", "那么", "而是", "应该?是?",
+)  # fmt: skip
+
+STATES = _compiled(
+    rf"{BOXED}[^\w]{{0,4}}$"
+    rf"|\b{_ANSWER}(?![a-z])[^.!?]{{0,60}}?{_COPULA}(?![a-z]){_FILL}"
+    rf"|(?<![a-z]){_any(_ANSWER, _CHOICE, _CONCLUSION)}(?![a-z]){_FILL}"
+)
+"""At the end of what comes before a mention: it is stated as the answer."""
+
+_DENIAL = _any(
+    "not", "n't", "never", "neither", "nor", "cannot", "except(?:ing)?(?: for)?", "rather than", "instead of", "unlike",
+    "rul(?:e|es|ed|ing) out", "rules", "eliminat(?:e|es|ed|ing)", "exclud(?:e|es|ed|ing)", "discard(?:s|ed|ing)?",
+    "reject(?:s|ed|ing)?", "dismiss(?:es|ed|ing)?", "other than", "anything but", "everything but", "without", "over",
+    "no(?= such| sign| evidence| event)", "不(?:是|选|会|能|应该?|在)?", "并?非", "排除", "而非", "除了", "没有?",
+)  # fmt: skip
+_DENIED_FILLER = _any(
+    _FILLER, "happen(?:s|ed|ing)?", "occur(?:s|red|ring)?", "takes?", "place", "appear(?:s|ed|ing)?", "exists?",
+    "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any", "choose", "pick", "select",
+    "go", "say", "think", "believe", "call", "发生", "出现", "选",
+)  # fmt: skip
+DENIES = _compiled(
+    rf"(?:(?<![a-z]){_DENIAL}|n't)(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$"
+    r"|(?:(?<![a-z])(?:not|never)|n't)(?: [a-z]+){1,4} (?:from|between|during|within)\s+(?:the\s+)?$"
+)
+"""At the end of what comes before a mention: it is said not to be the answer."""
+
+CONTRASTS = _compiled(
+    rf"^[\s\W]*(?:but|rather|instead|it'?s|it is|but rather|而是|应该?是|是|he is|she is|they are)?{_FILL}"
+)
+"""All that stands between a mention denied and the next one: the next one is meant instead."""
+
+_SUPPOSITION = _any(
+    r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus))", "suppos(?:e|ing)",
+    "assum(?:e|ing)", "whether", "unless",
+    r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
+    "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier",
+    "first (?:guess|thought|impression|glance)",
+    "thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)", "were it", "had it",
+    "如果", "假如", "起初", "一开始", "乍一看", "原?以为",
+)  # fmt: skip
+SUPPOSES = _compiled(rf"(?<![a-z]){_SUPPOSITION}(?![a-z])")
+BREAKS = _compiled(
+    r"(?<![a-z])(?:but|however|yet|so|therefore|thus|hence|instead|although|though)(?![a-z])|但|所以|因此"
+)
+"""Where a supposition ends."""
+
+HEDGES = _compiled(
+    r"(?<![a-z])(?:perhaps|maybe|possibly|might|may|could)(?![a-z])[^.!?]{0,20}$|(?:可能|也许)(?:是|为)?\W{0,3}$"
+)
+
+_VERB = _any(
+    "is", "was", "are", "were", "seems?", "looks?(?: like)?", "appears?", "can", "could", "do", "does", "did", "would",
+    "should", "must", "has", "have", "had", "gets?", "being", "turns? out", "remains?", "to",
+)  # fmt: skip
+_ADVERB = _any(
+    "the", "most", "also", "clearly", "definitely", "likely", "indeed", "therefore", "probably", "certainly", "only",
+    "an?", "be", "been", "both", "all", "actually", "obviously", "thus", "completely", "entirely", "simply", "best",
+    "more", "very", "my", "our", "final", "chosen", "then", "easily", "safely", "immediately", "just", "even", "each",
+    "to",
+)  # fmt: skip
+_WRONG = _any(
+    r"not(?=\s+\w)", r"never(?=\s+\w)", "wrong", "incorrect", "false", "inaccurate", "invalid",
+    "unlikely", "impossible", "implausible", "out", "ruled out", "eliminated", "excluded", "discarded", "dismissed",
+    "rejected", "unsupported",
+    "irrelevant", "contradicted", "partly", "partially", "distractor", "off", "mistaken", "worse", "no", "untrue",
+)  # fmt: skip
+_RIGHT = _any(
+    "correct", "right", "best", "true", "accurate", "answer", "better", "valid", "supported", "consistent", "yes",
+    "plausible", "appropriate", "one", "fit", "fits", "match", "matches", "suitable", "proper", "winner", "choice",
+    "pick",
+)  # fmt: skip
+_NEAR = r"^[\s\"')\]}:.*\u27e7-]{0,5}"
+_NOUN = r"(?:(?:options?|choices?|answers?|quality)\s+)?"
+BAD = _compiled(
+    rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_WRONG}(?![a-z])"
+    rf"|{_NEAR}{_NOUN}(?:(?:is|was|are|were|does|do|did|can|could|would|should|has|have)n't|cannot|can ?not)\s+\w"
+    rf"|{_NEAR}{_NOUN}(?:contradicts?|fails?|misses|conflicts?)(?![a-z])"
+    rf"|^\W{{0,3}}(?:选项|项|都|均|是)*(?:错误?|不对|不正确|不符|有误|被?排除|不成立|不是(?=\w))|^\W{{0,3}}[✗✘❌×]"
+)
+"""At the start of what comes after a mention: it is wrong."""
+GOOD = _compiled(
+    rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
+    r"(?![a-z]|\s+(?:side|hand|now|after|before))"
+    rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
+    rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
+    rf"|^\W{{0,3}}(?:选项|项|才|都|是)*(?:正确|对的?|符合|成立)|^\W{{0,3}}[✓✔✅]"
+)
+"""... it is right."""
+
+PREDICATE = _compiled(
+    rf"^[\"')\]*]{{0,3}}(?:\s+(?:{_VERB}|says?|shows?|mentions?|describes?|suggests?)(?![a-z])|n't|\s*[:])"
+)
+"""After a mention that begins a clause of its own."""
+
+JOINS = _compiled(
+    r"^(?:[\s,/&;+()\[\]\"'*{}\u27e6\u27e7-]|and|or|nor|either|both|also|then|options?|the|from|between|at|again|"
+    r"maybe|perhaps|could be|和|或者?|及|与|以及|从|在|到了?)*$"
+)
+"""All that stands between two mentions of one statement."""
+ALTERNATIVES = _compiled(r"(?<![a-z])or(?![a-z])|/|或|maybe|perhaps|could be")
+
+CORRECTS = _compiled(
+    r"(?:^|(?<=[.!?,;:…\n-])|(?<=[.!?,;:…\n-]\s)|(?<=\s-\s))"
+    r"(?:no(?:pe)?\s?[,.!:;-]|no\s(?=it|the|that|this)|(?:hmm,? )?wait\b|hmm\b|actually\b|sorry\b|oops\b|"
+    r"correction\b|scratch that|on second (?:thought|look)|let me (?:re|correct|double)|i meant?\b|looking again|"
+    r"on reflection|不对|等等|更正|纠正)"
+)
+"""Where an answer is begun anew."""
+CORRECTED = _compiled(
+    r"(?:(?<![a-z])(?:no(?:pe)?[,.!:;-]|wait|hmm|actually|sorry|oops|correction|scratch that|i meant?|rather)(?![a-z])"
+    rf"|不对|等等|更正){_FILL}"
+)
+DOUBTS = _compiled(
+    r"(?<![a-z])(?:not (?:sure|certain)|unsure|uncertain|don't know|(?:can't|cannot) (?:tell|say|determine|be sure))"
+)
+"""Where they are expressed, only what is stated is an answer."""
+REVERSES = _compiled(r"(?<![a-z])(?:but|however|yet|instead|on the other hand)(?![a-z])|但是?|然而")
+"""Before a mention that no words place: it may be meant instead of what was stated."""
+TAKEN_BACK = _compiled(
+    r"\b(?:that|this|it|which)(?:'s| is| was) (?:(?:clearly|just|also|actually) )?"
+    r"(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"
+    r"\bi (?:was|am) (?:wrong|mistaken)\b|(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b"
+)
+
+SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!vs)(?<!approx)(?<!ca)(?<!no)\.(?=[\s\"')\]*]|$)|[!?;\n]")

@@ -1,0 +1,185 @@
+"""Numbers: how many, how far, how much. Digits, words up to thousands, fractions, powers of ten.
+
+A range, a bound ("at least 3"), a percentage and a decimal comma that could be a list have no reading: which number is
+meant is not said. Units are not converted (our choice): the question names the unit.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+
+from reeltune.answers.final_answer import Block
+from reeltune.answers.limits import too_long
+from reeltune.answers.plain import plain
+from reeltune.answers.statement import Mention, alone, last_stated
+
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_WORDS = {
+    **{word: value for value, word in enumerate(_UNITS)},
+    **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
+}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_WORD = "(?:" + "|".join([*sorted(_WORDS, key=len, reverse=True), *_SCALES]) + ")"
+_CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七八九十")} | {"两": 2}
+
+_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.^])(?<![0-9]:)(?:"
+    r"(?P<sign>(?<![0-9)\]] )(?<![)\]])[-+])?"
+    rf"(?P<digits>{_DIGITS})"
+    r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
+    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/]))?"
+    r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
+    rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?![A-Za-z]))"
+    r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本])"
+    r")",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"^\s?(?:-+|~|to|\.\.+|至|到)\s?(?=[0-9.])", re.IGNORECASE)
+_NOT_A_NUMBER_AFTER = re.compile(r"^(?:st|nd|rd|th|d)(?![a-z])", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?:\b(?:steps?|frames?|scenes?|figure|part|question|line|option|point|no\.|phase|stage|segment|clip|video|image|"
+    r"picture|player|room|version|level|page|case)\s?#?|#|第)$",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
+_BOUND = re.compile(
+    r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|up to|above|below|exceeds?|"
+    r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|至少|最多|超过|不到)\s*(?:about |the )?$",
+    re.IGNORECASE,
+)
+_STATES = re.compile(
+    r"(?<![a-z])(?:(?<!in )total|sum|count|number of|estimate|value|average|result|length|distance|area|"
+    r"height|size)(?![a-z])[^.!?]{0,50}?(?<![a-z])(?:is|are|was|of|[:=])(?![a-z])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
+    r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
+    re.IGNORECASE,
+)
+_COUNTS = re.compile(
+    r"(?<![a-z])(?:only|exactly|just|there(?:'s| is| was)|see|count|shows?|contains?)\s$", re.IGNORECASE
+)
+_IN_TOTAL = re.compile(r"^[^.!?\n0-9]{0,40}?(?<![a-z])(?:in total|altogether|in all|overall)(?![a-z])", re.IGNORECASE)
+_BRIEF = re.compile(r"^(?:\s?[^\W\d_]+[²³]?){0,2}\s?(?:[(,;:]|\.?\s*$|\.\s|\n)")
+
+
+def read_number(block: Block) -> tuple[float | None, str | None]:
+    """(number, None), or (None, why it cannot be read).
+
+    >>> read_number(Block("2 red and 3 blue make 5.", tagged=False))
+    (5.0, None)
+    """
+    if not block.text:
+        return None, "no answer"
+    if reason := too_long(block.text):
+        return None, reason
+    text = plain(block.text, ("count", "number", "total", "value", "result"))
+    values, reason = last_stated(text, list(_numbers(text)), states=_STATES)
+    if values is None:
+        return None, "no number" if reason == "nothing that answers" else reason
+    value = values[0]
+    assert isinstance(value, float)
+    return value, None
+
+
+def _numbers(text: str) -> Iterator[Mention]:
+    skip, inside = 0, 0
+    for match in _NUMBER.finditer(text):
+        start, end = match.span()
+        inside += text.count("(", skip, start) - text.count(")", skip, start) if skip <= start else 0
+        if start < skip:
+            continue
+        before, after = text[max(0, start - 24) : start], text[end : end + 60]
+        skip = end
+        if _is_a_name(text, match, before, after):
+            continue
+        problem = _problem(before, after)
+        value = _value(match)
+        if problem == "a range" and (other := _NUMBER.match(text, end + len(_RANGE.match(after)[0]))):  # type: ignore[index]
+            end = skip = other.end()
+        elif problem == "a decimal comma, or a list":
+            end = skip = end + len(re.match(r"(?:,[0-9]+)*", after)[0])  # type: ignore[index]
+        elif not math.isfinite(value):
+            problem = "no finite number"
+        leads = alone(text, start, end) or bool(_IN_TOTAL.match(after)) or (start < 4 and bool(_BRIEF.match(after)))
+        shy = inside > 0 or ((match["words"] or "").lower() == "one" and not _COUNTS.search(before))
+        yield Mention(start, end, value, problem, shy=shy, leads=leads)
+
+
+def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool:
+    """Digits that count nothing: an ordinal, 'step 2', the mark of a list's item."""
+    if match["digits"] is None:
+        return False
+    if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before):
+        return True
+    begins_line = not before.strip() or before.rstrip(" \t").endswith("\n")
+    return begins_line and bool(_ITEM.match(after)) and "." not in match["digits"]
+
+
+def _problem(before: str, after: str) -> str | None:
+    if re.match(r"^:[0-9]", after):
+        return "a time of day or of a clip"
+    if re.match(r"^,[0-9]", after):
+        return "a decimal comma, or a list"
+    if re.match(r"^\s?(?:%|percent|per cent)", after, re.IGNORECASE) or before.endswith("百分之"):
+        return "in percent"
+    if _BOUND.search(before):
+        return "a bound, not a number"
+    return "a range" if _RANGE.match(after) else None
+
+
+def _value(match: re.Match[str]) -> float:
+    if match["words"]:
+        return _spoken(match["words"].lower())
+    if match["chinese"]:
+        return _chinese(match["chinese"])
+    value = float(match["digits"].replace(",", ""))
+    if power := match["power"]:
+        exponent = int(re.sub(r"[^0-9-]", "", power[1:] if power[0] in "eE" else power.split("^")[1]))
+        value = math.inf if exponent > 300 else value * 10.0**exponent
+    if mixed := match["mixed"]:
+        above, below = mixed.split("/")
+        value += float(above) / float(below)
+    if over := match["over"]:
+        divisor = float(over.strip(" /"))
+        value = value / divisor if divisor else math.nan
+    return -value if match["sign"] == "-" else value
+
+
+def _spoken(text: str) -> float:
+    total = group = 0
+    for word in re.findall(r"[a-z]+", text):
+        if word in _WORDS:
+            group += _WORDS[word]
+        elif word == "hundred":
+            group = max(group, 1) * 100
+        elif word in _SCALES:
+            total, group = total + max(group, 1) * _SCALES[word], 0
+    return float(total + group)
+
+
+def _chinese(text: str) -> float:
+    if "十" in text and text != "十":
+        tens, ones = text.split("十", 1)
+        return 10.0 * _CHINESE.get(tens, 1) + _CHINESE.get(ones, 0)
+    return float(_CHINESE[text[-1]])

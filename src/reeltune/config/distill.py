@@ -1,0 +1,27 @@
+"""On-policy distillation: whose answers' probabilities a student learns from its own completions."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DistillConfig(BaseModel):
+    """`method: distill`. Sampling, clipping and steps are those of `rl`; there are no advantages to compare."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: str = Field(min_length=1, description="A model directory or an adapter's folder, of the student's family.")
+    group_size: int = Field(1, ge=1, description="G, completions per prompt: one is enough, nothing is compared.")
+
+
+def distill_problem(recipe: Any) -> str | None:
+    """What of a recipe does not go together with its method; None: it fits."""
+    if recipe.method != "distill":
+        return "distill: this section belongs to method: distill; set it, or drop distill" if recipe.distill else None
+    if recipe.distill is None:
+        return "method distill needs a teacher: set distill.teacher to a model directory"
+    if recipe.rl.kl:
+        return f"rl.kl={recipe.rl.kl}: with method distill the teacher is the reference; drop rl.kl"
+    if recipe.rl.skipping is not None:
+        return "rl.skipping: prompts are skipped by the variance of rewards, which method distill does not learn from"
+    return None

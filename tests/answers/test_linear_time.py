@@ -1,0 +1,84 @@
+"""Every reader is pumped with repeated units up to 100 kB: twice the length takes no more than twice the time.
+
+Processor time, the best of several, with room for a machine that is shared: what backtracks takes thousands of times
+longer, not a few.
+"""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from reeltune.answers import boxes, choices, numbers, spans
+from reeltune.answers.final_answer import Block, answer_text, has_format
+from reeltune.answers.limits import MAX_CHARACTERS
+
+OPTIONS = ("The man opens the door", "a cat", "red", "5")
+READERS: dict[str, Callable[[str], object]] = {
+    "letter": lambda text: choices.read_letter(Block(text, tagged=True), OPTIONS),
+    "label": lambda text: choices.read_label(Block(text, tagged=True), ("low quality", "high quality")),
+    "number": lambda text: numbers.read_number(Block(text, tagged=True)),
+    "span": lambda text: spans.read_spans(Block(text, tagged=False)),
+    "box": lambda text: boxes.read_boxes(Block(text, tagged=True), 2),
+    "shape": answer_text,
+    "format": lambda text: has_format(text, "think", ["glue"]),
+}
+UNITS = (
+    "1 ",
+    "A ",
+    "A, B, ",
+    "([",
+    "[0.1,0.1,",
+    "1:",
+    "start 1 ",
+    "the answer is ",
+    "not B ",
+    "\\boxed{",
+    "}",
+    "**",
+    "~~a",
+)
+UNITS += (
+    "<a",
+    "<answer>",
+    "</think>",
+    "no, ",
+    "1,000",
+    "one hundred ",
+    "\n",
+    " ",
+    '{"answer": ',
+    "red ",
+    "答案",
+    "1 m ",
+)
+UNITS += ("x0=0.1,", "between 1 and ", ") ", "a cat. ", "\t ", "\\frac{1}{2}", "选", "if ", "-", "\ud800")
+LENGTH = 100_000
+
+
+def seconds(read: Callable[[str], object], unit: str, length: int) -> float:
+    text = (unit * (length // len(unit) + 1))[:length]
+    start = time.process_time()
+    read(text)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_twice_the_length_takes_at_most_twice_the_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reeltune.answers.limits.MAX_CHARACTERS", 10 * LENGTH)
+    read = READERS[name]
+    for unit in UNITS:
+        half = full = 0.0
+        for _ in range(3):  # a busy machine may spoil one measurement
+            half, full = seconds(read, unit, LENGTH // 2), seconds(read, unit, LENGTH)
+            if full <= 2.5 * half + 0.02:
+                break
+        assert full <= 2.5 * half + 0.02, f"{unit!r}: {half:.3f} s for 50 kB, {full:.3f} s for 100 kB"
+        assert full < 10, f"{unit!r}: {full:.1f} s"
+
+
+@pytest.mark.parametrize("name", ["letter", "label", "number", "span", "box"])
+def test_what_is_too_long_is_not_read(name: str) -> None:
+    text = "5 to 15 is the answer: B, red. " * (MAX_CHARACTERS // 30 + 1)
+    value, reason = READERS[name](text)  # type: ignore[misc]
+    assert value is None and f"{len(text)} characters" in reason
