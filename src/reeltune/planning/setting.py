@@ -39,7 +39,7 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         checkpointing=model.gradient_checkpointing,
         tower_trains=not model.freeze_vision or (adapter is not None and adapter.targets in ("vision", "all")),
         trained=trained_weights(recipe, architecture),
-        reference=grpo and recipe.rl.kl > 0,
+        reference=grpo and (recipe.rl.kl > 0 or recipe.distill is not None),
         rank=adapter.rank if adapter else 0,
         adapter_weights=adapter_weights(recipe, architecture),
         quantized=adapter is not None and adapter.quantize == "nf4",
