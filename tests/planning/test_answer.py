@@ -53,7 +53,7 @@ def test_other_devices_are_refused(text: str) -> None:
 
 
 SETTING = Setting(
-    method="grpo", devices=1, groups=8, group_size=8, max_new_tokens=512, train_tokens=32768, rollout_tokens=65536,
+    samples=True, devices=1, groups=8, group_size=8, max_new_tokens=512, train_tokens=32768, rollout_tokens=65536,
     weight_bytes=4, precision="autocast", checkpointing=True, tower_trains=False, trained=7_614_000_000, reference=True,
 )  # fmt: skip
 CARD = parse_devices("1x80")

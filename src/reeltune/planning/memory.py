@@ -14,7 +14,8 @@ NF4_BYTES = 0.52
 class Setting:
     """How a recipe trains, as numbers. `shards`: processes that share weights, gradients and moments."""
 
-    method: str
+    samples: bool
+    """Whether a step samples completions."""
     devices: int
     groups: int
     """Of a step, over all devices."""
@@ -88,7 +89,7 @@ def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> 
     at_home = 0 if setting.offload else 1  # what waits in the host's memory
     here = (base - setting.whole * setting.weight_bytes) / shards * (at_home if shards > 1 else 1)
     weights = int(here + setting.whole * setting.weight_bytes)
-    sharded = shards > 1 and setting.method == "grpo" and not setting.rollout_elsewhere
+    sharded = shards > 1 and setting.samples and not setting.rollout_elsewhere
     # The passes' own copies of weights: autocast keeps those of weights that train until the step's end.
     gathered = 0
     if shards > 1:
@@ -113,7 +114,7 @@ def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> 
 
 
 def _prompt_cache(architecture: Architecture, prompt: PromptCost, setting: Setting) -> int:
-    if setting.method != "grpo" or setting.rollout_elsewhere:
+    if not setting.samples or setting.rollout_elsewhere:
         return 0
     decoder, completions = architecture.decoder, setting.group_size * setting.max_new_tokens
     tokens = prompt.text_tokens + prompt.vision_tokens
@@ -159,7 +160,7 @@ class Work:
 
 def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Work:
     """A lower bound of the time's numerators: a tower is computed once for rollout and update where it is frozen."""
-    decoder, grpo = architecture.decoder, setting.method == "grpo"
+    decoder, grpo = architecture.decoder, setting.samples
     completions = setting.group_size * setting.max_new_tokens
     tokens = prompt.text_tokens + prompt.vision_tokens
     token_flops = 2 * (decoder.layers * decoder.layer_weights + decoder.head_weights)

@@ -18,7 +18,7 @@ def adapter_weights(recipe: Recipe, architecture: Architecture) -> int:
 
 
 def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> Setting:
-    model = recipe.model
+    model, grpo = recipe.model, recipe.samples_completions
     adapter, parallel = recipe.adapter, recipe.parallel
     sharded = parallel.shard == "full" and devices.count > 1
     precision: Precision = "float32"
@@ -27,11 +27,11 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
     elif recipe.optim.precision == "bf16":
         precision = "autocast"
     return Setting(
-        method=recipe.method,
+        samples=grpo,
         devices=devices.count,
         groups=recipe.samples_per_step,
         group_size=recipe.group_size,
-        max_new_tokens=recipe.rl.max_new_tokens if recipe.samples_completions else recipe.eval.max_new_tokens,
+        max_new_tokens=recipe.rl.max_new_tokens if grpo else recipe.eval.max_new_tokens,
         train_tokens=recipe.packing.train_tokens,
         rollout_tokens=recipe.packing.rollout_tokens,
         weight_bytes=4 if model.dtype == "float32" else 2,
@@ -39,7 +39,7 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         checkpointing=model.gradient_checkpointing,
         tower_trains=not model.freeze_vision or (adapter is not None and adapter.targets in ("vision", "all")),
         trained=trained_weights(recipe, architecture),
-        reference=recipe.distill is not None or (recipe.method == "grpo" and recipe.rl.kl > 0),
+        reference=grpo and (recipe.rl.kl > 0 or recipe.distill is not None),
         rank=adapter.rank if adapter else 0,
         adapter_weights=adapter_weights(recipe, architecture),
         quantized=adapter is not None and adapter.quantize == "nf4",
@@ -47,8 +47,9 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         gathered_bytes=2 if parallel.param_dtype == "bfloat16" or model.dtype == "bfloat16" else 4,
         whole=architecture.vision.weights if sharded and architecture.vision and model.freeze_vision else 0,
         offload=parallel.offload,
+        moment_bytes={"full": 8, "8bit": 2, "host": 0}[recipe.optim.moments],
         rollout_elsewhere=recipe.rollout.engine != "hf",
-        updates=recipe.rl.updates_per_rollout if recipe.samples_completions else 1,
+        updates=recipe.rl.updates_per_rollout if grpo else 1,
         qk_norm=architecture.decoder.qk_norm,
     )
 
