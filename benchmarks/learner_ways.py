@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from models import model_inputs
+from reeltune.models._transformers import CACHE
 from reeltune.models.logits import policy_logits
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
@@ -92,18 +93,19 @@ def prefix_cache(policy: Policy, prompt: Prompt, completions: Completions) -> Te
     prefix = policy.language_model(
         inputs_embeds=embeds,
         position_ids=policy.family.language_positions(prompt.position_ids[:, None].to(device)),
-        past_key_values=DynamicCache(config=policy.text_config),
         use_cache=True,
+        **{CACHE: DynamicCache(config=policy.text_config)},
         **extra,
     )
-    prefix.past_key_values.batch_repeat_interleave(rows)
+    cache = getattr(prefix, CACHE)
+    cache.batch_repeat_interleave(rows)
     positions = (prompt.next_position + torch.arange(width - 1, device=device)).expand(3, rows, -1)
     hidden = policy.language_model(
         inputs_embeds=policy.embed(completions.ids[:, :-1].to(device)),
         attention_mask=torch.ones(rows, len(prompt) + width - 1, dtype=torch.long, device=device),
         position_ids=policy.family.language_positions(positions),
-        past_key_values=prefix.past_key_values,
         use_cache=True,
+        **{CACHE: cache},
     ).last_hidden_state
     hidden = torch.cat([prefix.last_hidden_state[:, -1:].expand(rows, -1, -1), hidden], dim=1)
     return _log_probs(policy, policy.head(hidden), completions)

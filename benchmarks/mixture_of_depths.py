@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models._transformers import CACHE
 from reeltune.models.mixture_of_depths.install import install, is_routed, vision_samples
 
 TOKENS_PER_PAIR = 256  # 448 x 448 pixels, as in recipes/p-mod/qwen2.5-vl-7b.yaml
@@ -91,7 +92,7 @@ class Workload:
             inputs_embeds=self.embeds, position_ids=self.positions, use_cache=True, **self.extra
         )
         self.model.lm_head(output.last_hidden_state[:, -1]).argmax(-1)
-        return output.past_key_values
+        return getattr(output, CACHE)
 
     @torch.no_grad()
     def first_token(self) -> None:
@@ -105,7 +106,7 @@ class Workload:
             for step in range(DECODE_STEPS):
                 position = self.positions[:, :, -1:] + 1 + step
                 self.model.model.language_model(
-                    inputs_embeds=last, position_ids=position, past_key_values=cache, use_cache=True
+                    inputs_embeds=last, position_ids=position, use_cache=True, **{CACHE: cache}
                 )
 
         return steps

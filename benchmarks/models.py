@@ -20,7 +20,8 @@ TOKENS_PER_PATCH = 64
 TEXT_TOKENS = 63  # of every prompt, with the two tokens around the video
 WORDS = (1000, 2000)  # ids without any special token among them
 
-# Qwen2.5-VL: `small` has 7.9M parameters; `7b` has the published sizes.
+# Qwen2.5-VL: `small` has 7.9M parameters; `7b` has the published sizes. `hybrid` is a Qwen3.5 of 8M parameters, whose
+# layers are six gated delta nets and two of full attention.
 SHAPES: dict[str, dict[str, Any]] = {
     "small": {
         "text": {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4,
@@ -36,12 +37,20 @@ SHAPES: dict[str, dict[str, Any]] = {
                    "out_hidden_size": 3584, "fullatt_block_indexes": [7, 15, 23, 31]},
         "sections": [16, 24, 24],
     },
+    "hybrid": {
+        "text": {"hidden_size": 256, "intermediate_size": 640, "num_hidden_layers": 8, "num_attention_heads": 4,
+                 "num_key_value_heads": 2, "head_dim": 64, "linear_num_key_heads": 4, "linear_num_value_heads": 8,
+                 "linear_key_head_dim": 32, "linear_value_head_dim": 32, "vocab_size": 2048},
+        "vision": {"hidden_size": 160, "intermediate_size": 480, "depth": 4, "num_heads": 4, "out_hidden_size": 256,
+                   "num_position_embeddings": 256},
+        "sections": [11, 11, 10],
+    },
 }  # fmt: skip
 
 
 def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Policy:
-    """A Qwen2.5-VL of random weights, always the same, opened by `load_policy` like any other directory."""
-    from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    """A Qwen2.5-VL, or a Qwen3.5, of random weights, always the same, opened by `load_policy` like any directory."""
+    from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
     from reeltune.toyworld.tokenizer import train_tokenizer
 
@@ -54,11 +63,14 @@ def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtyp
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sizes["sections"]}
     text = sizes["text"] | {"max_position_embeddings": 32768, "rope_parameters": rope, "tie_word_embeddings": False}
     text |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
-    vision = sizes["vision"] | {"patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112}
-    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids, tie_word_embeddings=False)
+    vision = sizes["vision"] | {"patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+    kind = "qwen3_5" if shape == "hybrid" else "qwen2_5_vl"
+    if kind == "qwen2_5_vl":
+        vision["window_size"] = 112
+    config: Any = AutoConfig.for_model(kind, text_config=text, vision_config=vision, **ids, tie_word_embeddings=False)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, torch.device(device):
-        model = Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=dtype)
+        model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
         model.save_pretrained(folder)
         del model
         tokenizer.save_pretrained(folder)
@@ -88,7 +100,7 @@ def open_policy(options: argparse.Namespace) -> Policy:
     if options.checkpointing:
         policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     count = sum(parameter.numel() for parameter in policy.parameters()) / 1e6
-    name = options.model or "Qwen2.5-VL of random weights"
+    name = options.model or f"{policy.config.model_type} of random weights"
     print(f"{name}: {count:.1f}M parameters, {options.dtype}, {options.device}, {options.threads} thread(s)")
     return policy
 

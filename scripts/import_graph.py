@@ -78,9 +78,10 @@ def main() -> int:
         print(f"{number:3d}  {' '.join(name.partition('.')[2] for name in sorted(floor) if floor[name] == number)}")
     for cycle in cycles:
         print(f"in or above a cycle: {' '.join(cycle)}")
-    for pair in folder_cycles(arrows, root.name):
+    pairs = folder_cycles(arrows, root.name)
+    for pair in pairs:
         print(f"folders that import each other: {pair[0]} and {pair[1]}")
-    return 1 if cycles else 0
+    return 1 if cycles or pairs else 0
 
 
 if __name__ == "__main__":

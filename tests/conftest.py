@@ -1,6 +1,7 @@
 """Tiny models of the real classes, with random weights, and clips that the tests make."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from reeltune.video.clip import Clip
 __all__ = ["workshop"]
 
 torch.set_num_threads(1)
+# Before huggingface_hub reads it: no test asks the network for a model.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 TEXT = {
     "hidden_size": 32,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 Run = dict[str, Any]
-REFERENCE = "srad + otsu"
+REFERENCE, ONE = "srad + otsu", "one network"
 
 
 def read(path: Path) -> list[Run]:
@@ -22,6 +22,10 @@ def kappas(runs: list[Run], variant: str, pair: str, seeds: set[int] | None = No
     return [
         r["kc"] for r in runs if (r["variant"], r["pair"]) == (variant, pair) and (seeds is None or r["seed"] in seeds)
     ]
+
+
+def base_of(variant: str) -> str:
+    return ONE if variant.startswith(f"{ONE},") else "default"
 
 
 def row(*cells: object) -> str:
@@ -46,12 +50,12 @@ def accuracy(runs: list[Run], pairs: list[str]) -> str:
 
 
 def ablation(runs: list[Run], pairs: list[str]) -> str:
-    """Every variant against the default on the same pairs and seeds."""
-    lines = [row("variant", *pairs, "mean", "against the default"), row(*["---"] * (len(pairs) + 3))]
+    """Every variant against what it varies, the default or its one network, on the same pairs and seeds."""
+    lines = [row("variant", *pairs, "mean", "against its base"), row(*["---"] * (len(pairs) + 3))]
     for variant in dict.fromkeys(r["variant"] for r in runs):
         seeds = {r["seed"] for r in runs if r["variant"] == variant}
         means = _means(runs, variant, pairs, None)
-        same = _means(runs, "default", pairs, seeds)
+        same = _means(runs, base_of(variant), pairs, seeds)
         if means and same:
             gain = statistics.fmean(means) - statistics.fmean(same)
             lines.append(row(variant, *means, statistics.fmean(means), f"{gain:+.2f} ({len(seeds)} seeds)"))
@@ -59,19 +63,19 @@ def ablation(runs: list[Run], pairs: list[str]) -> str:
 
 
 def leave_one_out(runs: list[Run], pairs: list[str]) -> str:
-    """For each pair: the variant that is best on the others with the seeds that all have, and what it gives here."""
-    variants = [v for v in dict.fromkeys(r["variant"] for r in runs if "reliability" in r) if v != "paper"]
+    """For each pair: which variant of one network is best on the others (seed 0), and what it gives here."""
+    variants = [v for v in dict.fromkeys(r["variant"] for r in runs) if v == ONE or base_of(v) == ONE]
     scores = {v: _means(runs, v, pairs, {0}) for v in variants}
     scores = {v: means for v, means in scores.items() if means}
-    lines = [row("pair left out", "chosen on the others", "KC here", "default here"), row(*["---"] * 4)]
+    lines = [row("pair left out", "chosen on the others", "KC here", "the default's values here"), row(*["---"] * 4)]
     chosen_here, default_here = [], []
     for number, pair in enumerate(pairs):
         rest = {v: statistics.fmean(m[:number] + m[number + 1 :]) for v, m in scores.items()}
-        if not rest or "default" not in rest:
+        if ONE not in rest:
             return ""
         best = max(rest, key=lambda v: rest[v])
         chosen_here.append(scores[best][number])
-        default_here.append(scores["default"][number])
+        default_here.append(scores[ONE][number])
         lines.append(row(pair, best, chosen_here[-1], default_here[-1]))
     return "\n".join([*lines, row("mean", "", statistics.fmean(chosen_here), statistics.fmean(default_here))])
 

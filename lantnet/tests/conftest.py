@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from lantnet.generated.pairs import Pair, Recipe, speckled_pair
@@ -15,6 +16,8 @@ from lantnet.methods.networks import PixelNetwork
 from lantnet.methods.recipes import DEFAULT, RECIPES
 from lantnet.methods.training import Training
 
+settings.register_profile("lantnet", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("lantnet")
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "sar"
 
 

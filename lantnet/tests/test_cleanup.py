@@ -4,8 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from rasterio.crs import CRS
 
+from lantnet.detection import Progress
 from lantnet.results.cleanup import erase_small_regions, find_regions
+from lantnet.results.maps import MemoryMaps, clean
+from lantnet.scene.areas import pixel_areas
+from lantnet.scene.georeference import Georeference
+from lantnet.scene.windows import Window
+
+TRACK = Progress(False).track
 
 
 def flood_fill(mask: np.ndarray, smallest: int) -> np.ndarray:
@@ -40,9 +48,26 @@ def test_equals_a_flood_fill(mask: np.ndarray, smallest: int) -> None:
 @given(masks, st.integers(1, 20), st.integers(1, 5))
 def test_strips_change_nothing(mask: np.ndarray, smallest: int, rows: int) -> None:
     strips = [mask[top : top + rows] for top in range(0, len(mask), rows)]
-    regions = find_regions(iter(strips))
+    regions = find_regions((strip, None) for strip in strips)
     erased = [regions.erase_small(number, strip, smallest) for number, strip in enumerate(strips)]
     assert (np.concatenate(erased) == flood_fill(mask, smallest)).all()
+
+
+def test_of_two_regions_of_equal_pixels_the_one_near_the_pole_is_the_smaller() -> None:
+    """A grid of degrees from 0 to 80 north: areas in square metres are those of the pixels themselves."""
+    step = 0.1
+    placed = Georeference(CRS.from_epsg(4326).to_wkt(), (step, 0, 10, 0, -step, 80))
+    maps = MemoryMaps(800, 60)
+    probability = np.zeros((800, 60), np.float32)
+    probability[100:110, 10:20] = probability[700:710, 10:20] = 1  # at 69.5 and 9.5 degrees north
+    whole = Window(0, 0, 800, 60)
+    maps.put(whole, probability, np.ones((800, 60), np.uint8))
+    north, south = (float(pixel_areas(Window(row, 10, 10, 10), placed).sum()) for row in (100, 700))
+    assert north < 0.4 * south
+    clean(maps, threshold=0.5, smallest=0.9 * south, track=TRACK, areas=lambda window: pixel_areas(window, placed))
+    assert maps.directions[700:710, 10:20].all() and maps.directions.sum() == 100
+    clean(maps, threshold=0.5, smallest=0.9 * north, track=TRACK, areas=lambda window: pixel_areas(window, placed))
+    assert maps.directions.sum() == 200
 
 
 def test_published_rule_erases_20_pixels_and_keeps_21() -> None:

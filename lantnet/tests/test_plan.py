@@ -1,6 +1,7 @@
 """One plan, any executor: the same maps, the same records, layers that later passes read, no seams."""
 
-from dataclasses import dataclass
+import importlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from lantnet.detection import Options, Progress, detect_sources
 from lantnet.execution.executors import Serial, executor
 from lantnet.generated.pairs import Pair
+from lantnet.methods.recipes import PAPER, RECIPES
 from lantnet.results.maps import MemoryMaps
 from lantnet.scene.layers import FileLayer, MemoryLayer
 from lantnet.scene.plan import Plan
@@ -85,3 +87,38 @@ def test_every_executor_gives_the_same_layers_and_maps(
     assert first.counts == second.counts
     assert first.counts["darker"] > 100
     assert first.counts["no_data"] == 4 * 96 + 200
+
+
+@pytest.mark.parametrize(
+    ("recipe", "module", "name", "passes"),
+    [
+        ("default", "lantnet.methods.calibration", "log_ratio", 3),  # in two smoothings and in none
+        ("paper", "lantnet.methods.cluster_labels", "difference_image", 1),
+    ],
+)
+def test_the_difference_image_is_computed_once(
+    fields: Pair,
+    recipe: str,
+    module: str,
+    name: str,
+    passes: int,
+    monkeypatch: pytest.MonkeyPatch,
+    quick_default: object,
+) -> None:
+    """Not again in the passes for levels, labels, samples and map, wherever these ask for it."""
+    asked: list[int] = []
+    original = getattr(importlib.import_module(module), name)
+
+    def counted(*arguments: Any) -> Float32:
+        asked.append(arguments[0].size)
+        result: Float32 = original(*arguments)
+        return result
+
+    for each in (module, "lantnet.methods.inputs", "lantnet.methods.calibration"):
+        monkeypatch.setattr(f"{each}.{name}", counted, raising=False)
+    short = replace(PAPER, training=replace(PAPER.training, unchanged=40, changed=20, epochs=1))
+    monkeypatch.setitem(RECIPES, "paper", short)
+    size = 64 if recipe == "paper" else 96
+    pair = [ArraySource(values[:size, :size], date) for values, date in ((fields.before, "a"), (fields.after, "b"))]
+    detect_sources([(pair[0], pair[1])], MemoryMaps(size, size), Options(recipe, tile=1024), Progress(False))
+    assert asked == [size * size] * passes

@@ -10,9 +10,12 @@ from lantnet.scene.scale import (
     amplitude,
     amplitude_histogram,
     detect_scale,
+    frames,
     measured,
     median_amplitude,
 )
+from lantnet.scene.scene import open_scene
+from lantnet.scene.source import ArraySource
 
 POWER = np.random.default_rng(0).gamma(4, 0.25, 5000).astype(np.float32) * 0.1
 
@@ -22,6 +25,13 @@ def look(values: np.ndarray) -> Look:
     for part in np.array_split(np.asarray(values, dtype=np.float32), 3):
         result.add(part, np.isfinite(part))
     return result
+
+
+def speckled(looks: float, seed: int = 0) -> np.ndarray:
+    """Power of smooth ground, (96, 96), a multiple of three blocks high."""
+    rng = np.random.default_rng(seed)
+    ground = 0.1 * (1 + np.add.outer(np.arange(144.0), np.arange(96.0)) / 400)
+    return (ground * rng.gamma(looks, 1 / looks, ground.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +80,57 @@ def test_median_of_the_histogram_is_the_median() -> None:
     counts = sum(amplitude_histogram(part) for part in np.array_split(POWER, 7))
     assert median_amplitude(counts) == pytest.approx(float(np.median(POWER)), rel=3e-3)
     assert median_amplitude(amplitude_histogram(np.zeros(3, np.float32))) == 0
+
+
+@pytest.mark.parametrize("looks", [1, 3, 8, 20])
+def test_float_amplitude_is_not_taken_for_power(looks: float) -> None:
+    power = speckled(looks)
+    assert detect_scale("float32", look(power), "x") is Scale.POWER
+    with pytest.raises(InputError, match=r"the skew of x is [\d.]+, and amplitude has about 1.*--scale") as caught:
+        detect_scale("float32", look(np.sqrt(power)), "x")
+    assert "amplitude" in str(caught.value)
+    assert look(power).skew == pytest.approx(2, abs=0.35)
+
+
+def test_fractional_digital_numbers_are_asked_about() -> None:
+    with pytest.raises(InputError, match="median above 10 are digital numbers"):
+        detect_scale("float32", look(3000 * np.sqrt(speckled(4))), "x")
+
+
+def test_an_undeclared_zero_frame_around_decibels_is_no_data_and_said() -> None:
+    decibel = 10 * np.log10(speckled(4))
+    framed = decibel.copy()
+    framed[:, :20] = 0
+    seen = look(framed)
+    assert detect_scale("float32", seen, "x") is Scale.DECIBEL
+    assert seen.framed and not look(decibel).framed
+    assert "exactly 0 dB" in frames(Scale.DECIBEL, seen, "x")[0]
+    assert measured(framed, Scale.DECIBEL, framed=True).sum() == 144 * 76
+    assert measured(framed, Scale.DECIBEL).all()
+    mostly = np.zeros((144, 96), np.float32)
+    mostly[:6] = decibel[:6]
+    assert detect_scale("float32", look(mostly), "x") is Scale.DECIBEL, "a frame over 95 % of the image"
+
+
+def test_bright_decibels_around_zero_are_no_frame() -> None:
+    rounded = np.rint(speckled(4) * 100 - 12).astype(np.float32)
+    assert (rounded == 0).sum() > 50
+    assert not look(rounded + np.float32(0.25) * (rounded != 0)).framed
+
+
+def test_another_fill_value_is_pointed_out() -> None:
+    decibel = 10 * np.log10(speckled(4))
+    decibel[:20] = -50
+    assert "--nodata -50" in frames(Scale.DECIBEL, look(decibel), "x")[0]
+
+
+def test_a_scene_of_framed_decibels_loses_the_frame() -> None:
+    pair = [10 * np.log10(speckled(4, seed)) for seed in (1, 2)]
+    pair[1][:, -30:] = 0
+    sources = [ArraySource(values, name) for values, name in zip(pair, "ab", strict=True)]
+    scene = open_scene(*sources, scale=None, tile=64, track=lambda windows, name: windows)
+    assert scene.framed == (False, True)
+    assert scene.valid_pixels == 144 * 66
+    assert any("b: 4320 pixels are exactly 0 dB" in note for note in scene.notes)
+    declared = open_scene(*sources, scale=Scale.DECIBEL, tile=64, track=lambda windows, name: windows)
+    assert declared.valid_pixels == 144 * 66

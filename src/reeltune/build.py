@@ -84,11 +84,11 @@ def model_directory(recipe: Recipe) -> Path:
     return resolve_model(recipe.model.path, recipe.toyworld)
 
 
-def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool = True) -> Policy:
+def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool = True, empty: bool = False) -> Policy:
     """The recipe's model, or the one at `path` with the recipe's settings; what the recipe freezes is frozen.
 
     Either may be an adapter's folder. With an adapter in the recipe, that one goes on from it; without, it is merged
-    into its base. `self_check`: see `load_policy`.
+    into its base. `self_check`, `empty`: see `load_policy`.
     """
     model = recipe.model
     start = model_directory(recipe)
@@ -101,6 +101,7 @@ def build_policy(recipe: Recipe, path: Path | None = None, *, self_check: bool =
         mixture_of_depths=(folder and folder.mixture_of_depths) or model.mixture_of_depths,
         family=model.family,
         quantize=recipe.adapter is not None and recipe.adapter.quantize == "nf4",
+        empty=empty,
         self_check=self_check,
     )
     if recipe.adapter is None:
@@ -133,10 +134,18 @@ def to_device(policy: Policy, device: torch.device) -> Policy:
     return policy
 
 
-def place(policy: Policy, recipe: Recipe, world: World) -> Policy:
-    """Move a policy to where it trains: whole, or spread over the processes."""
-    if recipe.parallel.shard == "none":
-        return to_device(policy, world.device)
+def build_on(world: World, recipe: Recipe, path: Path | None = None, *, frozen: bool = False) -> Policy:
+    """`build_policy` for training: whole on each process, or spread over them and read from the disk by one alone.
+
+    `frozen`: none of it trains, as of a reference; the same directory was opened before.
+    """
+    self_check = not frozen and world.device.type == "cpu"
+    sharded = recipe.parallel.shard != "none"
+    policy = build_policy(recipe, path, self_check=self_check, empty=sharded and not world.is_main)
+    if frozen:
+        policy.requires_grad_(False).eval()
+    if not sharded:
+        return policy.to(world.device) if frozen else to_device(policy, world.device)
     shard(policy, recipe.parallel, world)
     if world.device.type != "cpu":
         with gathered(policy):

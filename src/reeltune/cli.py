@@ -20,6 +20,7 @@ from reeltune.commands import (
     data_check,
     data_import,
     demo,
+    doctor,
     init,
     merge,
     plan,
@@ -160,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
+    _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
     _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
     _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(

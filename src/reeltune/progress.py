@@ -26,6 +26,11 @@ def quiet() -> bool:
     return os.environ.get(QUIET, "") not in ("", "0")
 
 
+def interval_seconds() -> float:
+    """Between two plain lines: REELTUNE_PROGRESS_SECONDS, or a minute."""
+    return float(os.environ.get(INTERVAL, 60))
+
+
 class Progress:
     """A context manager that counts `total` units of work (None: unknown), of which `initial` were done before.
 
@@ -45,7 +50,7 @@ class Progress:
     ) -> None:
         self.total, self.desc, self.unit, self.initial = total, desc, unit, initial
         self.done = initial
-        self._interval = float(os.environ.get(INTERVAL, 60)) if interval is None else interval
+        self._interval = interval_seconds() if interval is None else interval
         self._metrics: dict[str, float | str] = {}
         self._silent = disable or quiet()
         self._bar: Any = None  # tqdm's, on a terminal
@@ -105,9 +110,9 @@ class Progress:
             parts = [f"{self.done}/{self.total} {self.unit}{share}"]
         if fresh:
             parts.append(f"{rate:.3g} {self.unit}/s" if rate >= 1 else f"{1 / rate:.3g} s/{self.unit}")
-        parts.append(f"{_clock(passed)} passed")
+        parts.append(f"{clock(passed)} passed")
         if self.total is not None and rate > 0 and self.done < self.total:
-            parts.append(f"{_clock((self.total - self.done) / rate)} left")
+            parts.append(f"{clock((self.total - self.done) / rate)} left")
         return ", ".join([*parts, *(f"{name} {_short(value)}" for name, value in self._metrics.items())])
 
 
@@ -127,6 +132,6 @@ def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, left = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"

@@ -122,11 +122,13 @@ def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) 
     }
 
 
-def claim_evaluation(directory: Path, recipe: Recipe, model: Path, samples: Sequence[Sample]) -> None:
+def claim_evaluation(
+    directory: Path, recipe: Recipe, model: Path, samples: Sequence[Sample], protocol: str = ""
+) -> None:
     """Write identity.json, or find this very identity there: answers on disk are not asked again, so a directory must
     never be continued by another evaluation. InputError for answers of anything else.
     """
-    identity = evaluation_identity(recipe, model, samples)
+    identity = evaluation_identity(recipe, model, samples) | ({"protocol": protocol} if protocol else {})
     path = directory / IDENTITY_FILE
     answers = directory / "predictions.jsonl"
     if not path.exists():

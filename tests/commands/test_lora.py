@@ -104,6 +104,17 @@ def test_an_adapter_is_trained_on_or_merged_into_a_full_training(workshop: Any, 
     assert "adapter.rank=8, but the adapter in" in capsys.readouterr().err
 
 
+def test_over_a_base_in_four_bits(workshop: Any, capsys: Any) -> None:
+    """QLoRA: what trains and what is saved is the adapter; it opens over the base as it was."""
+    train(workshop, "run", "adapter={rank: 4, quantize: nf4}", "rl.steps=2", "rl.kl=0.1", "optim.moments=8bit")
+    assert workshop.metrics("run")[0]["kl"] == 0.0 and workshop.metrics("run")[1]["kl"] > 0
+    trained = adapter_of(workshop, "run", 2)
+    reeltune("merge", trained, "-o", workshop.folder / "merged")
+    AutoModelForImageTextToText.from_pretrained(workshop.folder / "merged")
+    train(workshop, "bad", "adapter={quantize: nf4}", "checkpoint.export=merged", code=2)
+    assert "run reeltune merge" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

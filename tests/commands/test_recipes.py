@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 def test_every_recipe_is_listed_with_its_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes", "list"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    files = [path for path in (ROOT / "recipes").rglob("*.yaml") if "method" in yaml.safe_load(path.read_text())]
+    files = [
+        path
+        for path in (ROOT / "recipes").rglob("*.yaml")
+        if {"method", "extends"} & set(yaml.safe_load(path.read_text()))
+    ]
     assert set(lines) == {str(path.relative_to(ROOT / "recipes").with_suffix("")) for path in files}
     assert all(len(purpose) > 10 for purpose in lines.values())
 

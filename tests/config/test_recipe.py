@@ -34,7 +34,7 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"rl": {"group_size": 1}}, r"rl\.group_size=1: .*greater than or equal to 2"),
         ({"rl": {"loss": "dr_grpo"}}, r"rl=.*set rl\.advantage_scale to none"),
         ({"data": {"train": []}}, r"data\.train=\[\]"),
-        ({"method": "ppo"}, r"method='ppo': .*'grpo' or 'sft'"),
+        ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
         ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
     ],

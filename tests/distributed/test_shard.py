@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from tests.conftest import build_tiny
+from tests.distributed.test_world import ranks_of
 from tests.workshop import Workshop
 from torch import Tensor
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 from torch.distributed.checkpoint.state_dict_loader import load
 from transformers import AutoModelForImageTextToText
 
+from reeltune import tasks
 from reeltune.cli import main
 from reeltune.config.parallel import ParallelConfig
 from reeltune.distributed.shard import check_parallel
@@ -48,6 +53,8 @@ CASES = {
     "routed": ("model.mixture_of_depths={floor: 0.3}", "adapter={rank: 4}"),
     "sft": ("method=sft", "sft.steps=2", "sft.samples_per_step=6"),
 }
+WHOLE = ("tower", "lora")
+EMBEDDING = "model.language_model.embed_tokens.weight::exp_avg"
 SHARD = "parallel.shard=full"
 
 
@@ -76,12 +83,15 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: Any) -> Runs:
     folder = tmp_path_factory.mktemp("shard")
+    tasks._registry._loaded.pop("vowels", None)  # other tests have tasks of that name
     found = Runs(folder, build_tiny(folder / "model", "qwen3_vl"))
     for case, settings in CASES.items():
         assert main(found.arguments(f"{case}-1", *settings)) == 0
     for count in (2, 3):
-        whole = [(found.arguments(f"{case}-{count}", *CASES[case]), 0) for case in ("tower", "lora")]
+        whole = [(found.arguments(f"{case}-{count}", *CASES[case]), 0) for case in WHOLE]
         parts = [(found.arguments(f"{case}-{count}-sharded", SHARD, *CASES[case]), 0) for case in CASES]
+        if count == 2:
+            parts += [(found.arguments("bf16", SHARD, "parallel.param_dtype=bfloat16"), 0)]
         found.launch(count, [*whole, *parts])
     return found
 
@@ -106,7 +116,7 @@ def gradients(checkpoint: Path) -> dict[str, Tensor]:
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, count: int) -> None:
-    names = [f"{case}-{count}-sharded", *([f"{case}-{count}"] if case in ("tower", "lora") else [])]
+    names = [f"{case}-{count}-sharded", *([f"{case}-{count}"] if case in WHOLE else [])]
     one = runs.workshop.metrics(f"{case}-1")[0]
     wanted = gradients(runs.checkpoint(f"{case}-1", 1))
     scale = max(float(each.abs().max()) for each in wanted.values())
@@ -126,34 +136,81 @@ def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, co
         assert last["loss"] == pytest.approx(runs.workshop.metrics(f"{case}-1")[-1]["loss"], abs=1e-4)
 
 
+def test_one_process_reads_the_weights_of_all(runs: Runs) -> None:
+    """The others' whole copies, of runs without parts, are what shows that the note is taken."""
+    reads = [(runs.workshop.folder / f"commands-2.json.{rank}").read_text().splitlines() for rank in (0, 1)]
+    assert reads[0].count(str(runs.workshop.model)) > len(CASES)
+    assert len(reads[1]) == len([*WHOLE, "the reference of the tower"])
+
+
+def test_computing_in_bfloat16_is_near(runs: Runs) -> None:
+    one, two = runs.workshop.metrics("full-1")[0], runs.workshop.metrics("bf16")[0]
+    assert two["nll"] != one["nll"] and two["nll"] == pytest.approx(one["nll"], rel=0.02)
+    assert moments(runs.checkpoint("bf16", 2))[EMBEDDING].dtype == torch.float32
+
+
 def test_processes_had_unequal_work(runs: Runs) -> None:
-    rollouts = (runs.workshop.folder / "full-1" / "rollouts" / "step-000001.jsonl").read_text().splitlines()
-    teach = [any(json.loads(row)["rewards"]) for row in rollouts]
-    assert len(teach) == 6 and sum(teach[:3]) != sum(teach[3:])
+    rows = (runs.workshop.folder / "full-1" / "rollouts" / "step-000001.jsonl").read_text().splitlines()
+    teaching = [any(json.loads(row)["advantage"]) for row in rows]
+    assert len(teaching) == 6
+    assert len({sum(teaching[start : start + 2]) for start in (0, 2, 4)}) > 1, "all three had equally many"
+    assert sum(teaching[:3]) != sum(teaching[3:]), "both had equally many"
 
 
-@pytest.mark.parametrize("case", ["tower", "lora"])
-def test_saved_on_two_goes_on_on_one_and_three(runs: Runs, case: str) -> None:
-    """And saved on one goes on on two: the numbers of a run never stopped, to rounding."""
-    plans = {1: f"{case}-2-sharded", 3: f"{case}-2-sharded", 2: f"{case}-1"}
-    for count, source in plans.items():
-        run = f"{case}-from-{source}-on-{count}"
-        folder = runs.workshop.folder / run
-        subprocess.run(["cp", "-r", str(runs.workshop.folder / source), str(folder)], check=True)
-        subprocess.run(["rm", "-r", str(runs.checkpoint(run, 2))], check=True)
-        shard = "parallel.shard=none" if count == 1 else SHARD
+RESUMED = [(case, count, processes) for case in ("tower", "lora") for count, processes in ((2, 1), (2, 3), (1, 2))]
+
+
+@pytest.fixture(scope="module")
+def resumed(runs: Runs) -> Runs:
+    """Runs that stopped after a step on so many processes, and went on on others."""
+    launches: dict[int, list[tuple[list[str], int]]] = {2: [], 3: []}
+    for case, count, processes in RESUMED:
+        run, shard = f"{case}-{count}-then-{processes}", SHARD if processes > 1 else "parallel.shard=none"
+        shutil.copytree(runs.workshop.folder / source(case, count), runs.workshop.folder / run)
+        shutil.rmtree(runs.checkpoint(run, 2))
         arguments = [*runs.arguments(run, shard, *CASES[case]), "--resume"]
-        if count == 1:
-            assert main(arguments) == 0
+        if processes > 1:
+            launches[processes].append((arguments, 0))
         else:
-            runs.launch(count, [(arguments, 0)])
-        found, wanted = runs.workshop.metrics(run), runs.workshop.metrics(source)
-        assert [row["step"] for row in found] == [1, 2]
-        assert found[1]["loss"] == pytest.approx(wanted[1]["loss"], abs=1e-5)
-        ours, theirs = moments(runs.checkpoint(run, 2)), moments(runs.checkpoint(source, 2))
-        assert ours.keys() == theirs.keys() and all(float(ours[each]) == 2 for each in ours if each.endswith("::step"))
-        for name, value in theirs.items():
-            assert (ours[name] - value).abs().max() <= 1e-4 * max(float(value.abs().max()), 1e-6), name
+            assert main(arguments) == 0
+    for processes, commands in launches.items():
+        runs.launch(processes, commands)
+    return runs
+
+
+def source(case: str, count: int) -> str:
+    return f"{case}-{count}-sharded" if count > 1 else f"{case}-1"
+
+
+@pytest.mark.parametrize(("case", "count", "processes"), RESUMED)
+def test_a_run_goes_on_on_another_number_of_processes(resumed: Runs, case: str, count: int, processes: int) -> None:
+    run, before = f"{case}-{count}-then-{processes}", source(case, count)
+    found, wanted = resumed.workshop.metrics(run), resumed.workshop.metrics(before)
+    assert [row["step"] for row in found] == [1, 2]
+    assert found[1]["loss"] == pytest.approx(wanted[1]["loss"], rel=1e-6, abs=1e-6)
+    ours, theirs = moments(resumed.checkpoint(run, 2)), moments(resumed.checkpoint(before, 2))
+    assert ours.keys() == theirs.keys() and all(float(ours[each]) == 2 for each in ours if each.endswith("::step"))
+    scale = max(float(each.abs().max()) for name, each in theirs.items() if name.endswith("::exp_avg"))
+    for name, value in theirs.items():
+        assert (ours[name] - value).abs().max() <= 1e-6 * scale, name
+
+
+def test_a_rank_is_killed_and_the_run_goes_on(workshop: Any) -> None:
+    settings = (SHARD, "eval.every=0", "checkpoint.every=1", "checkpoint.keep=9")
+    process = workshop.start("killed", "rl.steps=2000", *settings, processes=2)
+    checkpoints = workshop.folder / "killed" / "checkpoints"
+    deadline = time.monotonic() + 240
+    while not (checkpoints / "step-000002").exists():
+        assert time.monotonic() < deadline and process.poll() is None, "no checkpoint was written"
+        time.sleep(0.1)
+    workers = ranks_of(process.pid)
+    assert len(workers) == 2
+    os.kill(workers[1], signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert process.returncode != 0 and not any(Path(f"/proc/{each}").exists() for each in workers)
+    done = max(int(path.name[-6:]) for path in checkpoints.glob("step-*"))
+    workshop.train("killed", f"rl.steps={done + 1}", *settings, "--resume", processes=2)
+    assert workshop.metrics("killed")[-1]["step"] == done + 1
 
 
 @pytest.mark.parametrize("case", ["tower", "routed"])

@@ -10,8 +10,8 @@ from tests.models.families.test_frames import build, class_of
 from torch import nn
 from transformers import AutoModelForImageTextToText
 
-from reeltune.config.adapter import AdapterConfig
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.model import AdapterConfig
 from reeltune.errors import InputError
 from reeltune.models.adapter import adapter_tensors, as_initial, install, merge, target_names
 from reeltune.models.adapter_folder import fill, open_folder, put_in_place, save_adapter
@@ -204,6 +204,26 @@ def test_going_on_from_an_adapter_has_that_one_as_its_initial_model(
     assert len(trained) == 42 and not any(".initial." in name for name in trained)
     save_adapter(policy, tmp_path / "second")
     assert not any("initial" in name for name in adapter_tensors(policy))
+
+
+def test_a_base_in_four_bits(tiny_models: Any, clip_of: Any) -> None:
+    directory = tiny_models("qwen3_vl")
+    policy = load_policy(directory, quantize=True)
+    kinds = {name: type(module).__name__ for name, module in policy.model.named_modules()}
+    four = [name for name, kind in kinds.items() if kind == "Linear4bit"]
+    assert len(four) == 21 and all("language_model" in name for name in four)
+    groups = make_groups(policy, clip_of())
+    base = log_probs(policy, groups)
+    assert 0 < (base - log_probs(load_policy(directory), groups)).abs().max() < 2
+    install(policy, CONFIG)
+    stir(policy)
+    with as_initial(policy):
+        assert torch.equal(log_probs(policy, groups), base)
+    policy.train()
+    sum(each.sum() for each in group_log_probs(policy, groups)).backward()
+    assert {name for name, each in policy.named_parameters() if each.grad is not None} == {
+        name for name, _, _ in policy.trained()
+    }
 
 
 def test_targets_by_part_end_and_pattern(tiny_models: Any) -> None:

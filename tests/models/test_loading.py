@@ -115,13 +115,14 @@ def test_an_adapter_directory_says_how_to_merge_it(model: Path) -> None:
     (model / "config.json").unlink()
     (model / "adapter_config.json").write_text("{}")
     found = message(model)
-    assert "is a PEFT adapter" in found
-    assert "merge_and_unload().save_pretrained(DIR)" in found
+    assert "is an adapter, not a model" in found
+    assert f"reeltune merge {model} -o DIR" in found
 
 
 def test_a_hub_name_says_how_to_download_it() -> None:
     found = message(Path("Qwen/Qwen2.5-VL-7B-Instruct"))
-    assert "hf download Qwen/Qwen2.5-VL-7B-Instruct --local-dir Qwen2.5-VL-7B-Instruct" in found
+    assert "there is no directory 'Qwen/Qwen2.5-VL-7B-Instruct' here" in found
+    assert found.endswith("hf download Qwen/Qwen2.5-VL-7B-Instruct")
 
 
 @pytest.mark.parametrize(

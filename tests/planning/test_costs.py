@@ -117,3 +117,35 @@ def test_the_longest_video_of_a_recipe() -> None:
     assert largest_video(VideoConfig(max_frames=64), 28) == 3584
     assert largest_video(VideoConfig(max_frames=768), 28) == 6451
     assert largest_video(VideoConfig(max_frames=8, max_frame_pixels=28 * 28 * 16), 28) == 64
+
+
+def test_hybrids_and_mixtures_count_the_weights_of_the_real_classes() -> None:
+    """Every matrix of the decoder, and what one token passes; embeddings and head apart."""
+    import torch
+    from tests.models.families.generated import TEXT
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    for kind in ("qwen3_5", "qwen3_5_moe", "qwen3_vl_moe", "internvl", "llava_onevision"):
+        default = AutoConfig.for_model(kind).to_dict()["text_config"]
+        text = {"model_type": default["model_type"]} | {name: value for name, value in TEXT.items() if name in default}
+        config = AutoConfig.for_model(kind, text_config=text | {"num_hidden_layers": 4})
+        found = read_architecture(config.to_dict(), "here").decoder
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
+        layers = model.model.language_model.layers
+        matrices = sum(each.numel() for each in layers.parameters() if each.ndim > 1)
+        assert found.layers * (found.mixer_weights + found.mlp_weights(found.experts)) == matrices, kind
+        assert found.recurrent_layers == sum(hasattr(layer, "linear_attn") for layer in layers)
+        if found.experts:
+            passed = found.weights - found.layers * 3 * 32 * 24 * (found.experts - found.experts_per_token)
+            assert found.layers * found.layer_weights == passed - 2 * found.head_weights
+
+
+def test_a_published_hybrid_has_its_size_and_keeps_keys_in_one_layer_of_four() -> None:
+    from transformers import AutoConfig
+
+    found = read_architecture(AutoConfig.for_model("qwen3_5").to_dict(), "here").decoder
+    assert (found.layers, found.recurrent_layers) == (32, 24)
+    assert found.cache_values == 2 * 4 * 256 // 4
+    # 32 value heads of 128 x 128, and three inputs of the convolution's 8192 channels.
+    assert found.state_values == 32 * 128 * 128 + 3 * 8192

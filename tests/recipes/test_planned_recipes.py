@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "recipes" / "p-mod"
 
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.yaml")))
 def test_each_file_is_read(file: str) -> None:
-    if file.endswith(("-sft.yaml", "-grpo.yaml")):
+    if file.endswith(("-sft.yaml", "-grpo.yaml", "-lora.yaml")):
         recipe = load_recipe(FOLDER / file)
         assert recipe.model.mixture_of_depths is not None or "p-mod-sft" in recipe.model.path
     else:

@@ -77,6 +77,7 @@ def take_one_step(recipe_path: Path, folder: Path, divide: int) -> dict[str, Any
             "video.max_frame_pixels=3136",
             "rl.steps=1",
             "rl.max_new_tokens=8",
+            "parallel={}",
         ],
     )
     assert train(recipe)

@@ -56,6 +56,7 @@ def overrides(model: Path, folder: Path) -> list[str]:
         "video.min_frame_pixels=3136",
         "video.max_frame_pixels=3136",
         "optim.precision=float32",
+        "parallel={}",
     ]
 
 

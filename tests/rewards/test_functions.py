@@ -1,7 +1,6 @@
-"""Reward functions in every form people write them in, run together over a step, and their faults."""
+"""Reward functions in every form people write them in, run together over a step."""
 
 import asyncio
-import json
 import threading
 import time
 from functools import partial
@@ -11,40 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.rewards.scoring import EXPECTED, TASK, one, score, values
 
 from reeltune.errors import InputError
-from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.functions import RewardFunction, load_reward_function, with_form
-from reeltune.rewards.score import GroupRewards, score_groups
-from reeltune.rewards.weights import Reward
-from reeltune.tasks import get_task
-
-TASK = get_task("multiple_choice")
-SAMPLES = [
-    TASK.sample_type(
-        id=f"s{i}", task="multiple_choice", video="v", question="?", options=("x", "y"), target="AB"[i % 2]
-    )
-    for i in range(8)
-]
-TEXTS = [[f"<answer>A</answer>{'!' * i}", "<answer>B</answer>"] for i in range(8)]
-EXPECTED = [[float(text[8] == sample.target) for text in group] for sample, group in zip(SAMPLES, TEXTS, strict=True)]
-
-
-def score(
-    *functions: Any, faults: RewardFaults | None = None, concurrency: int = 64, **weights: float
-) -> list[GroupRewards]:
-    """Each function as the reward `f0`, `f1`, ... over eight groups of two."""
-    own = {f"f{i}": with_form(function, f"f{i}", TASK.sample_type.model_fields) for i, function in enumerate(functions)}
-    reward = Reward(TASK, "direct", {**dict.fromkeys(own, 1.0), **weights}, functions=own, concurrency=concurrency)
-    return score_groups({"multiple_choice": reward}, SAMPLES, TEXTS, None, faults)
-
-
-def values(groups: list[GroupRewards], name: str = "f0") -> list[list[float | None]]:
-    return [group.components[name] for group in groups]
-
-
-def one(sample: Any, answer: Any, text: str) -> float:
-    return float(answer.value == sample.target)
 
 
 def group(sample: Any, answers: Any, texts: Any) -> list[float]:
@@ -267,77 +236,3 @@ def test_async_functions_meet_one_event_loop_in_every_step() -> None:
     score(reward)
     score(reward)
     assert len(loops) == 32 and len(set(map(id, loops))) == 1
-
-
-# ---- Faults ----
-
-
-def raising(which: str) -> Any:
-    def reward(sample: Any, answer: Any, text: str) -> float:
-        if sample.id == which and "A" in text:
-            raise KeyError("solution")
-        return one(sample, answer, text)
-
-    return reward
-
-
-def test_one_that_raises_is_a_fault_of_that_completion(tmp_path: Path, capsys: Any) -> None:
-    faults = RewardFaults(0.1, tmp_path / "faults.jsonl")
-    found = score(raising("s3"), faults=faults, format=1.0)
-    assert (len(faults), faults.calls) == (1, 16)
-    assert [each.valid.tolist() for each in found] == [[i != 3, True] for i in range(8)]
-    # A lower total would be a score: the completion keeps nothing.
-    assert found[3].components == {"format": [None, 1.0], "f0": [None, 1.0]}
-    assert values(found)[4] == EXPECTED[4]
-    message = capsys.readouterr().err
-    assert "reward 'f0' of sample 's3' raised KeyError: 'solution'" in message and "<answer>A</answer>!!!" in message
-    (line,) = (tmp_path / "faults.jsonl").read_text().splitlines()
-    row = json.loads(line)
-    assert row["sample"] == "s3" and row["reward"] == "f0" and "test_functions.py, line" in row["error"]
-
-
-def test_a_group_form_that_raises_takes_its_group_along() -> None:
-    def reward(completions: list[str], id: list[str], **columns: Any) -> list[float]:
-        if id[0] == "s3":
-            raise ZeroDivisionError
-        return [1.0] * len(completions)
-
-    faults = RewardFaults(0.5)
-    found = score(reward, faults=faults)
-    assert (len(faults), faults.calls) == (1, 8)
-    assert [each.valid.tolist() for each in found] == [[i != 3] * 2 for i in range(8)]
-
-
-def test_a_reward_without_weight_that_raises_leaves_the_completion_in_its_group() -> None:
-    found = score(raising("s3"), faults=RewardFaults(0.1), f0=0.0, format=1.0)
-    assert all(each.valid.all() for each in found)
-    assert found[3].components["f0"] == [None, 1.0] and found[3].total.tolist() == [0.0, 1.0]
-
-
-def always(sample: Any, answer: Any, text: str) -> float:
-    raise KeyError("solution")
-
-
-def test_more_faults_than_the_share_stop_the_run() -> None:
-    with pytest.raises(
-        InputError, match=r"16 of 16 calls .*100.0%.* at most rewards.max_fault_share=0.05.*'s7'.*KeyError"
-    ):
-        score(always, faults=RewardFaults(0.05))
-    with pytest.raises(InputError, match="1 of 16 calls"):
-        score(raising("s3"), faults=RewardFaults(0.0))
-    faults = RewardFaults(0.05)
-    score(raising("s3"), faults=faults)  # 1 of 16 is more than 5 %, but too few calls to tell
-    with pytest.raises(InputError, match="2 of 32 calls"):
-        score(raising("s3"), faults=faults)
-    generous = RewardFaults(0.07)
-    for _ in range(5):
-        score(raising("s3"), faults=generous)
-    assert len(generous) == 5 and generous.calls == 80
-
-
-def test_our_own_errors_pass_through() -> None:
-    def reward(sample: Any, answer: Any, text: str) -> float:
-        raise InputError("set MY_KEY")
-
-    with pytest.raises(InputError, match="set MY_KEY"):
-        score(reward)

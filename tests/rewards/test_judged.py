@@ -10,6 +10,8 @@ from reeltune.rewards.judging import recipe_judge
 from reeltune.rewards.score import GroupRewards, needs_judge, score_groups
 from reeltune.rewards.weights import Reward, reward_of
 from reeltune.sample import to_sample
+from reeltune.tasks.base import RewardOptions
+from reeltune.tasks.captioning.options import CaptioningOptions, CaptionOptions
 from reeltune.tasks.captioning.task import TASK, CaptioningSample
 
 EVENTS = ["The red circle appears.", "The red circle vanishes."]
@@ -38,7 +40,10 @@ class Forgetful(RuleJudge):
 
 
 def reward(**weights: float) -> Reward:
-    return reward_of(TASK, "direct", weights={"think": 0.0, "format": 1.0, "caption": 1.0, **weights})
+    """With the published shape and measure."""
+    published = CaptioningOptions(caption=CaptionOptions(shape="steps", measure="recall"))
+    weights = {"think": 0.0, "format": 1.0, "caption": 1.0, **weights}
+    return reward_of(TASK, "direct", weights=weights, options=RewardOptions(own=published))
 
 
 def score_group(reward: Reward, judge: Judge | None) -> GroupRewards:

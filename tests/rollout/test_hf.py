@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
@@ -155,3 +156,50 @@ def test_the_prompts_own_cache_lives_on_only_for_an_update(
     HFEngine(policy).generate(make_requests(policy, clip_of, 2), 3, PARAMS, keep_graph=keep_graph)
     assert made and alive
     assert set(alive) == ({len(made)} if keep_graph else {0})
+
+
+@pytest.mark.parametrize("look_every", [3, 16])
+def test_looking_seldom_for_ended_rows_changes_nothing(
+    policy: Policy, clip_of: Any, look_every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = make_requests(policy, clip_of, 2)
+    monkeypatch.setattr(policy, "stop_ids", tuple(range(0, 300, 6)))
+    params = replace(PARAMS, max_new_tokens=20)
+    often = HFEngine(policy).generate(requests, 4, params)
+    seldom = HFEngine(policy, look_every=look_every).generate(requests, 4, params)
+    lengths = [length for rollout in often for length in rollout.completions.lengths]
+    assert len(set(lengths)) > 1 and min(lengths) < look_every  # rows end at different times, between two looks
+    for one, other in zip(often, seldom, strict=True):
+        assert torch.equal(one.completions.ids, other.completions.ids)
+        assert torch.equal(one.completions.mask, other.completions.mask)
+        assert torch.allclose(one.log_probs, other.log_probs, atol=1e-5)
+        assert torch.equal(one.truncated, other.truncated) and one.texts == other.texts
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations for which a CPU must wait until a GPU has come so far."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "_unique2", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in self.NAMES:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_decoding_does_not_wait_for_the_device_at_every_token(policy: Policy, clip_of: Any) -> None:
+    requests = make_requests(policy, clip_of, 1)
+    counts = {}
+    for length in (8, 40):
+        with Waits() as waits:
+            HFEngine(policy, look_every=16).generate(requests, 2, replace(PARAMS, max_new_tokens=length))
+        counts[length] = len(waits.seen)
+    with Waits() as waits:
+        HFEngine(policy, look_every=1).generate(requests, 2, replace(PARAMS, max_new_tokens=40))
+    assert len(waits.seen) >= 39  # the counter counts
+    assert counts[40] - counts[8] <= 4  # two looks, whatever they ask

@@ -1,4 +1,5 @@
-"""Every task reads 10,000 mutated completions per mode: no exception, rewards in 0..1, a value or a reason."""
+"""Every task reads 10,000 mutated completions per mode (1,000 in the fast suite): no exception, rewards in 0..1, a
+value or a reason."""
 
 import math
 import random
@@ -33,9 +34,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "events": ["a red ball moves left"],
         "subjects": [{"name": "ball", "attributes": ["red"], "actions": ["moves left"]}],
     },
+    "numeric": {"question": "?", "target": 12.5},
+    "open_ended": {"question": "?", "target": "a red ball"},
     "instruction": {"instruction": "?", "response": "a red ball"},
 }
-COUNT = 10_000
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "<glue>", "</glue>", "-", ":", "1e999", "nan", "∞", "\x00"]
 PIECES += ["0", "9", ".", "(", "[", "]", ")", ",", " to ", "A", "B", "\n", "½", "٣", "\ud800", "<", "{", "}", '"', "\\"]
 PIECES += [
@@ -76,19 +78,20 @@ def test_no_task_is_left_out() -> None:
     assert {name for name, task in TASKS.items() if type(task).__module__.startswith("reeltune.")} == set(SAMPLES)
 
 
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_mutated_completions_never_raise(name: str) -> None:
+def test_mutated_completions_never_raise(name: str, count: int) -> None:
     task = TASKS[name]
     sample = task.sample_type.model_validate({**COMMON, "task": name, **SAMPLES[name]})
     generator = random.Random(name)
     options = RewardOptions(generalized_iou=True, iou_threshold=0.3, length_bounds=(10, 100))
     readable = 0
     for mode in task.modes:
-        for text in mutations(task.gold(sample, mode), COUNT, generator):
+        for text in mutations(task.gold(sample, mode), count, generator):
             parsed = task.parse(sample, text)
             readable += parsed.value is not None
             assert parsed.value is not None or parsed.reason
             for value in task.rewards(sample, text, mode, options).values():
                 assert value is None or (math.isfinite(value) and 0 <= value <= 1)
             assert all(0 <= value <= 1 for value in task.scores(sample, parsed.value).values())
-    assert readable > 100
+    assert readable > count / 100

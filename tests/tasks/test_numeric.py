@@ -31,7 +31,7 @@ def sample(target: float, tolerance: float | None = None) -> Any:
         ("<answer>2 or 3</answer>", None),
         ("<answer>many</answer>", None),
         ("<answer></answer>", None),
-        ("there are 3 of them", None),
+        ("there are 3 of them", 3.0),
         ("<answer>1e400</answer>", None),
         ("<answer>2024-11-26</answer>", None),
     ],

@@ -19,6 +19,9 @@ from lantnet.scene.source import ArraySource, Source, plain
 from lantnet.scene.xarrays import XarraySource, as_dataset, is_xarray, xarray_source
 from lantnet.types import Float32, Labels, Mask
 
+IN_MEMORY = 25_000_000
+"""Pixels up to which what is computed on the way (8 bytes a pixel) stays in memory."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -47,6 +50,12 @@ class Detection:
         }
         maps = {"mask": self.mask, "probability": self.probability, "direction": self.direction}
         return as_dataset(self._source, maps, {"direction": flags, "probability": {"units": "1"}})
+
+    @property
+    def confidence(self) -> Float32:
+        """(H, W): the probability that the mask is right at a pixel, NaN without data. Of the pixels with a confidence
+        near .8 about eight in ten are right; below .5 lie regions that were dropped for their size."""
+        return np.where(self.mask, self.probability, 1 - self.probability).astype(np.float32)
 
 
 def detect(
@@ -88,8 +97,8 @@ def detect(
     maps = MemoryMaps(first.height, first.width)
     options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile, false_alarm)
     with executor(workers, dask) as runs, tempfile.TemporaryDirectory(prefix="lantnet-") as folder:
-        kept = Path(folder) if runs.apart else None
-        outcome = detect_sources([(first, second)], maps, options, Progress(progress), runs, kept)
+        files = Path(folder) if runs.apart or first.height * first.width > IN_MEMORY else None
+        outcome = detect_sources([(first, second)], maps, options, Progress(progress), runs, files)
     outcome.notes[:0] = notes
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)

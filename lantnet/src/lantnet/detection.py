@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from lantnet.errors import InputError
 from lantnet.execution.executors import Executor, Serial
-from lantnet.methods.calibration import RATIO_HALO, log_ratio
+from lantnet.methods.calibration import RATIO_HALO, ratio_of
 from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.recipe import Context, Model
 from lantnet.methods.recipes import recipe_named
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, Maps, clean, draft_direction
-from lantnet.scene.areas import middle_area
+from lantnet.scene.areas import middle_area, pixel_areas
 from lantnet.scene.border import mask_frame
 from lantnet.scene.examination import examine
 from lantnet.scene.georeference import check_same_grid
@@ -148,7 +148,7 @@ def detect_sources(
     work = MapOf(learned[0][1], tuple(learned[1:]))
     for window, (probability, draft) in plan.each(scenes[0], work, halo=work.halo, name="map"):
         maps.put(window, probability, draft)
-    clean(maps, threshold=options.threshold, smallest=smallest, track=progress.track)
+    _clean(maps, scenes[0], options, smallest, progress)
     counts = {"brighter": 0, "darker": 0, "no_data": 0}
     for window in progress.track(tiles(scenes[0].height, scenes[0].width, options.tile), "counts"):
         found = np.bincount(maps.direction(window).ravel(), minlength=256)
@@ -195,13 +195,28 @@ class MapOf:
 
     def _one(self, model: Model, view: View, window: Window, outer: Window) -> tuple[Float32, Labels]:
         valid = window.cut(view.valid, outer)
-        probability = window.cut(model.probability(view.before, view.after), outer)
-        ratio = window.cut(log_ratio(view.before, view.after), outer) - np.float32(model.shift)
+        probability = window.cut(model.probability(view), outer)
+        ratio = window.cut(ratio_of(view), outer) - np.float32(model.shift)
         return np.where(valid, probability, np.float32(np.nan)), draft_direction(ratio, valid)
 
 
+def _clean(maps: Maps, scene: Scene, options: Options, smallest: int, progress: Progress) -> None:
+    """Drop small regions: by pixels, or by the square metres that each of their pixels has."""
+    placed = scene.georeference
+    if options.min_area is None or placed is None:
+        clean(maps, threshold=options.threshold, smallest=smallest, track=progress.track)
+        return
+    clean(
+        maps,
+        threshold=options.threshold,
+        smallest=options.min_area,
+        track=progress.track,
+        areas=lambda window: pixel_areas(window, placed),
+    )
+
+
 def smallest_region(scene: Scene, options: Options) -> int:
-    """Pixels of the smallest region that is kept."""
+    """Pixels of the smallest region that is kept (for an area: in the middle of the scene)."""
     if options.min_area is None:
         return options.min_pixels
     area = middle_area(scene.height, scene.width, scene.georeference) if scene.georeference else None

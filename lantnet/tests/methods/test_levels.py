@@ -10,6 +10,7 @@ from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.methods.calibration import FINE, LAGS, WIDE, Calibration, Statistics, lagged, log_ratio
 from lantnet.methods.histograms import histogram
 from lantnet.methods.levels import Levels, border_threshold, measure_levels, member_labels
+from lantnet.scene.scene import View
 
 
 def calibrated(before: np.ndarray, after: np.ndarray) -> Calibration:
@@ -22,7 +23,8 @@ def calibrated(before: np.ndarray, after: np.ndarray) -> Calibration:
 
 def levels_of(before: np.ndarray, after: np.ndarray, rate: float = 1e-3) -> Levels:
     calibration = calibrated(before, after)
-    fine, wide = (calibration.strength(before, after, sigma) for sigma in (FINE, WIDE))
+    view = View(before, after, np.ones(before.shape, bool))
+    fine, wide = (calibration.strength(view, sigma) for sigma in (FINE, WIDE))
     return measure_levels([(fine, wide)], histogram(fine), calibration, rate, 0.3)
 
 
@@ -118,3 +120,4 @@ def test_members_learn_from_thresholds_between_the_two_measured() -> None:
     thresholds = Levels((0.5, 0.8), None, 0.3).thresholds(5)
     assert thresholds == sorted(thresholds)
     assert (thresholds[0], thresholds[-1]) == (pytest.approx(0.5), pytest.approx(0.8))
+    assert Levels((0.4, 0.9), None, 0.3).thresholds(1) == [pytest.approx(0.6)]

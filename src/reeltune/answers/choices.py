@@ -53,13 +53,13 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text, ("choice", "option", "letter", "selection"))
-    texts = [normalized(plain(option)) for option in options]
+    texts = [_without_article(normalized(plain(option))) for option in options]
     names = LETTERS[: len(options)]
     whole = normalized(text)
     if len(whole) == 1 and whole.upper() in names:
         return whole.upper(), None
     stem = normalized(_LEAD.sub("", text, count=1))
-    for form in (whole, stem):
+    for form in (_without_article(whole), _without_article(stem)):
         if form and texts.count(form) > 1:
             return None, "a text that several options share"
         if form in texts:
@@ -70,6 +70,10 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if values is None:
         return None, "no letter and no option's text" if reason == "nothing that answers" else reason
     return _in_range(str(values[0]), names)
+
+
+def _without_article(text: str) -> str:
+    return re.sub(r"^(?:the|an?) (?=\S)", "", text)
 
 
 def _in_range(letter: str, names: str) -> tuple[str | None, str | None]:
@@ -158,13 +162,16 @@ class _Texts:
         longest = sorted(self.index, key=len, reverse=True)
         body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
         self.pattern = (
-            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE) if longest else None
+            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:(?:the|an?)\s+)?(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE)
+            if longest
+            else None
         )
 
     def mentions(self, text: str) -> Iterator[tuple[int, int, int]]:
         """(start, end, option)"""
         for match in self.pattern.finditer(text) if self.pattern else ():
-            option = self.index.get(" ".join(match[0].casefold().split()))
+            said = " ".join(match[0].casefold().split())
+            option = self.index.get(said, self.index.get(_without_article(said)))
             if option is not None:
                 yield match.start(), match.end(), option
 

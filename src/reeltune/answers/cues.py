@@ -30,7 +30,7 @@ _FILL = rf"(?:{_FILLER}(?![a-z])|[\s\W]){{0,18}}$"
 
 _ANSWER = _any(
     "answers?", "ans", "solution", "conclusion", "verdict", "prediction", "estimate", "selection", "label", "result",
-    "response", "final(?=\\s?:)",
+    "response", "(?:final|right|correct|true)(?=\\s?:)",
     "(?:correct|right|best|final|true|chosen|proper|appropriate|suitable|my|predicted|likely) "
     "(?:answer|option|choice|one|label|category|letter|value|number|count|span|segment|interval|class|guess|time)",
     "答案", "答(?=:)", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
@@ -47,12 +47,13 @@ _CONCLUSION = _any(
     "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
     "that is", "this is", "must be", "should be", "has to be", "would be", "points? to", "supports?", "match(?:es)?",
     "corresponds? to", "in conclusion", "overall", "finally", "instead",
-    "所以", "因此", "故", "那么", "而是", "应该?是?",
+    "所以", "因此", "故", "那么", "而是", "应该?是?", "只?剩下?",
 )  # fmt: skip
 
 STATES = _compiled(
     rf"{BOXED}[^\w]{{0,4}}$"
     rf"|\b{_ANSWER}(?![a-z])[^.!?]{{0,60}}?{_COPULA}(?![a-z]){_FILL}"
+    rf"|(?<![a-z])(?:overall|in the end|ultimately|in summary)(?![a-z])[^.!?;]{{0,40}}?{_COPULA}(?![a-z]){_FILL}"
     rf"|(?<![a-z]){_any(_ANSWER, _CHOICE, _CONCLUSION)}(?![a-z]){_FILL}"
 )
 """At the end of what comes before a mention: it is stated as the answer."""
@@ -61,12 +62,14 @@ _DENIAL = _any(
     "not", "n't", "never", "neither", "nor", "cannot", "except(?:ing)?(?: for)?", "rather than", "instead of", "unlike",
     "rul(?:e|es|ed|ing) out", "rules", "eliminat(?:e|es|ed|ing)", "exclud(?:e|es|ed|ing)", "discard(?:s|ed|ing)?",
     "reject(?:s|ed|ing)?", "dismiss(?:es|ed|ing)?", "other than", "anything but", "everything but", "without", "over",
-    "no(?= such| sign| evidence| event)", "不(?:是|选|会|能|应该?|在)?", "并?非", "排除", "而非", "除了", "没有?",
+    "no(?= such| sign| evidence| event)", "(?:wrong|incorrect|false|excluded|eliminated)(?=\\s?:)",
+    "不(?:是|选|会|能|应该?|在)?", "并?非", "排除", "而非", "除了", "没有?",
 )  # fmt: skip
 _DENIED_FILLER = _any(
     _FILLER, "happen(?:s|ed|ing)?", "occur(?:s|red|ring)?", "takes?", "place", "appear(?:s|ed|ing)?", "exists?",
-    "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any", "choose", "pick", "select",
-    "go", "say", "think", "believe", "call", "发生", "出现", "选",
+    "shown?", "seen", "visible", "present", "such", "event", "action", "moment", "any",
+    "choos(?:e|ing)", "pick(?:ing)?", "select(?:ing)?",
+    "go(?:ing)?", "say", "think", "believe", "call", "发生", "出现", "选",
 )  # fmt: skip
 DENIES = _compiled(
     rf"(?:(?<![a-z]){_DENIAL}|n't)(?![a-z])(?:{_DENIED_FILLER}(?![a-z])|[^\w,;]){{0,18}}$"
@@ -85,7 +88,8 @@ _SUPPOSITION = _any(
     r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
     "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier",
     "first (?:guess|thought|impression|glance)",
-    "thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)", "were it", "had it",
+    "(?<!second )thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)",
+    "were it", "had it",
     "如果", "假如", "起初", "一开始", "乍一看", "原?以为",
 )  # fmt: skip
 SUPPOSES = _compiled(rf"(?<![a-z]){_SUPPOSITION}(?![a-z])")
@@ -128,12 +132,14 @@ BAD = _compiled(
     rf"|^\W{{0,3}}(?:选项|项|都|均|是)*(?:错误?|不对|不正确|不符|有误|被?排除|不成立|不是(?=\w))|^\W{{0,3}}[✗✘❌×]"
 )
 """At the start of what comes after a mention: it is wrong."""
+BAD_AT_THE_END = _compiled(rf"{_NEAR}{_VERB}(?:\s+not|n't)\W*$")
+"""... the same, where the sentence ends with it."""
 GOOD = _compiled(
     rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
-    r"(?![a-z]|\s+(?:side|hand|now|after|before))"
+    r"(?![a-z]|\s+(?:side|hand|now|after|before)|\s+(?:only\s)?if(?![a-z]))"
     rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
     rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
-    rf"|^\W{{0,3}}(?:选项|项|才|都|是)*(?:正确|对的?|符合|成立)|^\W{{0,3}}[✓✔✅]"
+    rf"|^\W{{0,3}}(?:选项|项|才|都|是|最|更)*(?:正确|对的?|符合|成立|合适|合理|准确)|^\W{{0,3}}[✓✔✅]"
 )
 """... it is right."""
 
@@ -169,7 +175,8 @@ REVERSES = _compiled(r"(?<![a-z])(?:but|however|yet|instead|on the other hand)(?
 TAKEN_BACK = _compiled(
     r"\b(?:that|this|it|which)(?:'s| is| was) (?:(?:clearly|just|also|actually) )?"
     r"(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"
-    r"\bi (?:was|am) (?:wrong|mistaken)\b|(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b"
+    r"\bi (?:was|am) (?:wrong|mistaken)\b|(?<=[.!?,] )(?:(?:wait|hmm|actually),? )?no\W{0,3}$|"
+    r"(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b"
 )
 
 SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)(?<!vs)(?<!approx)(?<!ca)(?<!no)\.(?=[\s\"')\]*]|$)|[!?;\n]")

@@ -47,7 +47,7 @@ _BETWEEN_AND = re.compile(rf"^{_QUOTES}{{0,3}}(?:and|&|和|与){_NEARLY}{{0,5}}{
 _COMMA = re.compile(rf"^{_QUOTES}{{0,3}}[,;]{_QUOTES}{{0,3}}(?:t\s?=\s?)?$")
 _OPENED, _CLOSED = re.compile(r"[\[({]\s?[\"']?\s?$"), re.compile(r"^[\"']?\s?[\])}]")
 _KEY = (
-    r"(?:[\s\W_]|times?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
+    r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
     r"moment|video|query|given|segment|after|in|by|will|be|described|时间点?|于|在|为|第|是|时刻){0,14}$"
 )
 _DOING = r"(?:\s[a-z]+){1,4}\s(?:at|around|about|by|from)\s(?:[^\w.!?]|about|around|second|the|time)*$"
@@ -68,7 +68,7 @@ _OTHER_KEY = re.compile(
     re.IGNORECASE,
 )
 _FRAMES = re.compile(
-    r"(?:frames?|ind(?:ices|ex|exes))(?:[ _](?:ind(?:ices|ex)|numbers?|ids?|no\.?))?[\s\"':=#]{0,6}$", re.IGNORECASE
+    r"(?:frames?|ind(?:ices|ex|exes)|帧)(?:[ _](?:ind(?:ices|ex)|numbers?|ids?|no\.?))?[\s\"':=#]{0,6}$", re.IGNORECASE
 )
 _PERCENT = re.compile(r"(?:percent(?:age)?|pct|ratio|fraction)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _MILLIS = re.compile(r"(?:ms|millis(?:econds)?)[\s\"':=#]{0,6}$", re.IGNORECASE)
@@ -90,6 +90,10 @@ _STATES = re.compile(
 )
 _ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
 """A list's number says no time."""
+_OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
+_OR_AFTER = re.compile(
+    r"^\sor\s(?:about\s)?[0-9.]+\s?(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))", re.IGNORECASE
+)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
 
@@ -253,6 +257,8 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     if form == "range" and (comma_left or re.match(r",[0-9]", text[end : end + 2])):
         problem = "a decimal comma, or a list"
     after = text[end : end + 40]
+    if _OR_BEFORE.search(text[max(0, first.start - 24) : first.start]) or _OR_AFTER.match(after):
+        problem = "several starts or ends"
     if not (first.unit or second.unit) and _SHARE.match(after):
         problem = "in fractions, not seconds"
     if (

@@ -172,6 +172,7 @@ def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | N
             states,
             questioned=text[sentence[1] : sentence[1] + 1] == "?",
             whole=(left, right) == sentence,
+            closes=right == sentence[1],
         )
         reverses = bool(cues.REVERSES.search(text[left:begin]))
         found.append(Statement(tuple(group), alternatives[index], standing, hedged, reverses))
@@ -208,12 +209,13 @@ def _standing(
     *,
     questioned: bool,
     whole: bool,
+    closes: bool,
 ) -> tuple[Standing, bool]:
     clause = before
     for match in cues.BREAKS.finditer(before):
         clause = before[match.end() :]
     hedged = bool(cues.HEDGES.search(clause))
-    if cues.DENIES.search(before) or cues.BAD.match(after):
+    if cues.DENIES.search(before) or cues.BAD.match(after) or (closes and cues.BAD_AT_THE_END.match(after)):
         return Standing.DENIED, hedged
     if cues.SUPPOSES.search(clause):
         return Standing.SUPPOSED, hedged

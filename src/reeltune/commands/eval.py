@@ -4,17 +4,29 @@ import argparse
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
+    from reeltune.data.sources import Pool
+    from reeltune.protocols import Protocol
+    from reeltune.sample import Sample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; what only a judge can "
-        "score, by the judge of the recipe."
+        "score, by the judge of the recipe. --protocol asks, reads and averages as a published evaluation does."
     )
     parser.add_argument("model", help="a Hugging Face directory, or toyworld:base")
-    parser.add_argument("samples", help="samples.jsonl, or toyworld:SPLIT/TASK")
+    parser.add_argument("samples", help="samples.jsonl, toyworld:SPLIT/TASK, or a benchmark's name with --annotations")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--annotations", type=Path, nargs="+", metavar="FILE", help="of the benchmark: imported first")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="with --annotations: where the videos are")
+    parser.add_argument("--protocol", metavar="NAME", help="NAME or BENCHMARK/NAME: lmms-eval, vlmevalkit, ...")
+    parser.add_argument(
+        "--prompts", type=Path, metavar="DIR", help="with --protocol: the published instructions (docs/benchmarks.md)"
+    )
     parser.add_argument("--recipe", type=Path, help="take model, data and video settings from this recipe")
     parser.add_argument("--batch-size", type=int, default=64, help="samples answered together")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
@@ -28,28 +40,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from reeltune.build import build_answerer, load_tasks, model_directory
-    from reeltune.config.recipe import parse_recipe
-    from reeltune.config.tree import load_tree
+    from reeltune.build import build_answerer, model_directory
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings
     from reeltune.evaluation.score import score_answers
     from reeltune.evaluation.score_table import score_table
     from reeltune.files import write_json, write_jsonl
+    from reeltune.protocols.beside import beside
     from reeltune.provenance import claim_evaluation
     from reeltune.rollout.reader import autocast
-    from reeltune.video.quarantine import Quarantine
 
-    fixed = [f"model.path={args.model}", f"data.train={args.samples}", f"run.dir={args.output}"]
-    tree = load_tree(args.recipe, [*fixed, *args.overrides])
-    tree.setdefault("method", "sft")
-    recipe = parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
-    load_tasks(recipe)
-    pool = load_source(args.samples, recipe.toyworld).require(recipe.video.max_broken_share)
+    path = _samples(args)
+    recipe, protocol = _recipe(args, path)
+    pool = load_source(path, recipe.toyworld).require(recipe.video.max_broken_share)
     samples = pool.samples
-    claim_evaluation(args.output, recipe, model_directory(recipe), samples)
+    claim_evaluation(args.output, recipe, model_directory(recipe), samples, protocol=_identity(protocol))
     answerer = build_answerer(recipe)
+    if protocol:
+        answerer.reader.put = protocol.prompt
     with closing(answerer.engine), autocast(answerer.policy.device, recipe.optim.precision):
         answers = predict(
             answerer.reader,
@@ -66,14 +75,11 @@ def _run(args: argparse.Namespace) -> int:
     found = score_answers(samples, texts, truncated=truncated, keep_samples=True)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
-    set_aside = Quarantine(args.output / "quarantine.jsonl", 1.0)
-    if len(set_aside):
-        result["set_aside"] = len(set_aside)
-        print(
-            f"reeltune: {len(set_aside)} set aside ({len(pool.lines)} of them lines that make no sample; the others "
-            f"count as wrong): {set_aside.path}",
-            file=sys.stderr,
-        )
+    if protocol:
+        numbers = beside(protocol, samples, texts)
+        print(f"\n{numbers.text()}")
+        result["protocol"] = numbers.record()
+    result |= _set_aside(args.output, pool)
     judged = judge_answers(samples, texts, recipe.judge, args.output)
     if judged:
         print(f"\n{judged.table}")
@@ -86,3 +92,78 @@ def _run(args: argparse.Namespace) -> int:
     for text in warnings(found.metrics, max_new_tokens=recipe.eval.max_new_tokens):
         print(f"reeltune: WARNING: {text}", file=sys.stderr)
     return 0
+
+
+def _samples(args: argparse.Namespace) -> str:
+    """The samples file; a benchmark's annotations become DIR/samples.jsonl first."""
+    from reeltune.data.formats import formats
+    from reeltune.data.import_ import import_annotations
+    from reeltune.errors import InputError
+
+    path: str = args.samples
+    if not args.annotations:
+        if path in formats() and not Path(path).exists():
+            raise InputError(
+                f"eval of {path}: say where it is: --annotations FILE --videos DIR, or give a samples.jsonl"
+            )
+        return path
+    if args.videos is None:
+        raise InputError("--annotations needs --videos, the folder of the benchmark's videos")
+    output: Path = args.output / "samples.jsonl"
+    imported = import_annotations(path, args.annotations, videos=args.videos, output=output)
+    for text, count in imported.counts.items():
+        print(f"reeltune: {count} {text}", file=sys.stderr)
+    return str(output)
+
+
+def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | None]":
+    """The settings: the recipe's, over them the protocol's, over them the command line's."""
+    from reeltune.build import load_tasks
+    from reeltune.config.recipe import parse_recipe
+    from reeltune.config.tree import load_tree
+
+    def with_settings(settings: list[str]) -> "Recipe":
+        fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
+        tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
+        tree.setdefault("method", "sft")
+        return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
+
+    load_tasks(with_settings([]))
+    protocol = _protocol(args, path)
+    recipe = with_settings([f"{name}={value}" for name, value in protocol.settings.items()] if protocol else [])
+    return recipe, protocol
+
+
+def _protocol(args: argparse.Namespace, path: str) -> "Protocol | None":
+    from reeltune.errors import InputError
+    from reeltune.protocols.beside import protocol_of
+    from reeltune.tasks import load_usable
+
+    if not args.protocol:
+        if args.prompts:
+            raise InputError("--prompts goes with --protocol")
+        return None
+    samples: list[Sample] = load_usable(path).samples if Path(path).exists() else []
+    return protocol_of(samples, args.protocol, args.prompts)
+
+
+def _identity(protocol: "Protocol | None") -> str:
+    """What the prompts of a protocol depend on."""
+    if protocol is None:
+        return ""
+    words = "their words" if protocol.is_whole else "our words"
+    return f"{protocol.benchmark}/{protocol.name}, {protocol.source}, {words}"
+
+
+def _set_aside(output: Path, pool: "Pool") -> dict[str, int]:
+    from reeltune.video.quarantine import Quarantine
+
+    found = Quarantine(output / "quarantine.jsonl", 1.0)
+    if not len(found):
+        return {}
+    print(
+        f"reeltune: {len(found)} set aside ({len(pool.lines)} of them lines that make no sample; the others count as "
+        f"wrong): {found.path}",
+        file=sys.stderr,
+    )
+    return {"set_aside": len(found)}

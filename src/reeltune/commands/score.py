@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
     parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
-    parser.add_argument("predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}')
+    parser.add_argument(
+        "predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}, or what lmms-eval or VLMEvalKit wrote'
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
     parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")
     parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples that fitted baselines learn from")
@@ -23,6 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     parser.add_argument(
         "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
+    )
+    parser.add_argument(
+        "--label-noise",
+        type=Path,
+        metavar="FILE",
+        help="with several completions an id: write here the gold answers that none reaches while others agree",
+    )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="also read and average as this published protocol does: lmms-eval, ..."
     )
     add_judge_arguments(parser)
 
@@ -48,6 +59,24 @@ def run(args: argparse.Namespace) -> int:
         print(f"reeltune: {notice}", file=sys.stderr)
     print(score_table(found.metrics))
     result: dict[str, Any] = dict(found.metrics)
+    if args.label_noise:
+        from reeltune.evaluation.label_noise import as_rows, label_noise, summary
+        from reeltune.evaluation.peers import read_answers
+        from reeltune.tasks import load_usable
+
+        samples = load_usable(args.samples).samples
+        suspects = label_noise(samples, read_answers(args.predictions, samples))
+        write_jsonl(args.label_noise, as_rows(suspects))
+        print(f"\n{summary(suspects, len(samples))}\n  all of them, worst first: {args.label_noise}")
+    if args.protocol:
+        from reeltune.evaluation.peers import read_answers
+        from reeltune.protocols.beside import beside, protocol_of
+        from reeltune.tasks import load_usable
+
+        samples = load_usable(args.samples).samples
+        numbers = beside(protocol_of(samples, args.protocol), samples, read_answers(args.predictions, samples))
+        print(f"\n{numbers.text()}")
+        result["protocol"] = numbers.record()
     if args.judge:
         judged = judge_predictions(args)
         print(f"\n{judged.table}")
@@ -87,7 +116,7 @@ def judge_predictions(args: argparse.Namespace) -> "Judged":
     Raises InputError for settings that break a rule, without judged samples, and for a cost that is not confirmed.
     """
     from reeltune.evaluation.judging import judge_config, judge_samples, judged_samples
-    from reeltune.evaluation.predictions import read_predictions
+    from reeltune.evaluation.peers import read_answers
     from reeltune.judges import build_judge
     from reeltune.tasks import load_samples
 
@@ -98,6 +127,6 @@ def judge_predictions(args: argparse.Namespace) -> "Judged":
     judge = build_judge(config)
     if judge is None:
         raise InputError("--judge none: leave --judge out, or name one")
-    predictions = read_predictions(args.predictions)
+    predictions = read_answers(args.predictions, samples)
     confirmed = {"budget": config.budget_tokens, "yes": args.yes}
     return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)

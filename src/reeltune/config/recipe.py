@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.config.adapter import AdapterConfig, Freeze, TrainedPart, adapter_problem
 from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
-from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, training_problem
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -17,31 +16,6 @@ from reeltune.errors import InputError
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelConfig(Section):
-    path: str = Field(
-        description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
-    )
-    base: str | None = Field(None, description="Of an adapter: its base model; none: where adapter_config.json says.")
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    freeze: Freeze = Field(
-        ("vision", "projector"),
-        description="Parts that do not train. With both of these each video is encoded once per run, not per step.",
-    )
-    gradient_checkpointing: bool = False
-    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
-    mixture_of_depths: MixtureOfDepthsConfig | None = Field(
-        None, description="p-MoD: vision tokens skip layers; {} is the published form."
-    )
-
-    @property
-    def freeze_vision(self) -> bool | Literal["tower"]:
-        """Whether the tower is frozen; "tower" where its projector trains."""
-        if "vision" not in self.freeze:
-            return False
-        return True if "projector" in self.freeze else "tower"
 
 
 class Source(Section):
@@ -158,8 +132,13 @@ class RLConfig(Section):
     clip_low: float = Field(0.2, ge=0)
     clip_high: float = Field(0.2, ge=0)
     kl: float = Field(0.0, ge=0, description="Weight of the k3 divergence from the initial model; 0: no reference.")
-    advantage_scale: Literal["group", "task", "batch", "none"] = Field(
-        "group", description="Whose std the advantage is divided by; task: of all the step's completions of the task."
+    advantage_scale: Literal["group", "task", "moving", "batch", "none"] = Field(
+        "group",
+        description="Whose std divides the advantage; task: of the step's completions of it; moving: over steps.",
+    )
+    advantage_decay: float = Field(0.9, ge=0, lt=1, description="Of the moving average of advantage_scale=moving.")
+    gold_in_group: Literal["never", "unsolved", "always"] = Field(
+        "never", description="The gold completion takes the last one's place; unsolved: where none earns as much."
     )
     advantage_epsilon: float = Field(1e-4, ge=0)
     std_floor: float = Field(0.0, ge=0, description="Least std to divide by: keeps jitter from a full-size gradient.")
@@ -210,6 +189,9 @@ class OptimConfig(Section):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
+    moments: Literal["full", "8bit", "host"] = Field(
+        "full", description="AdamW's two: 8bit by bitsandbytes; host: in the host's memory between steps."
+    )
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast, weights stay as loaded.")
 
 
@@ -277,8 +259,8 @@ class Recipe(Section):
     run: RunConfig = RunConfig()
 
     @model_validator(mode="after")
-    def _sections_fit(self) -> "Recipe":
-        for problem in (adapter_problem(self), distill_problem(self)):
+    def _parts_fit(self) -> "Recipe":
+        for problem in (training_problem(self), distill_problem(self)):
             if problem:
                 raise ValueError(problem)
         return self

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reeltune.config.recipe import Source, ToyworldConfig
 from reeltune.errors import InputError
+from reeltune.hub import local_model
 from reeltune.sample import Fault, Sample, missing_videos
 from reeltune.tasks import load_usable
 from reeltune.video.quarantine import require_share
@@ -108,8 +109,9 @@ def _split_and_name(spec: str) -> tuple[str, str]:
 
 
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
-    """The directory of a model: a path; `toyworld:base`, the small model that ships in the package; or
-    `toyworld:new`, the same one with random weights, before its first lesson.
+    """The directory of a model: a path; a name on the Hugging Face Hub, `owner/name` or `owner/name@revision`;
+    `toyworld:base`, the small model that ships in the package; or `toyworld:new`, the same one with random weights,
+    before its first lesson.
     """
     if spec == "toyworld:base":
         return Path(__file__).parents[1] / "toyworld" / "base"
@@ -122,4 +124,4 @@ def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
         return directory
     if spec.startswith(TOYWORLD):
         raise InputError(f"model.path: toyworld has the models toyworld:base and toyworld:new; got {spec!r}")
-    return Path(spec)
+    return local_model(spec)

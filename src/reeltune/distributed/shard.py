@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import (
     CPUOffloadPolicy,
@@ -19,6 +19,7 @@ from torch.distributed.fsdp import (
     MixedPrecisionPolicy,
     fully_shard,
 )
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from reeltune.config.parallel import ParallelConfig
 from reeltune.distributed.world import World
@@ -45,10 +46,10 @@ def check_parallel(config: ParallelConfig, world: World) -> None:
 
 
 def shard(policy: Policy, config: ParallelConfig, world: World) -> None:
-    """Spread the policy: a unit for each decoder layer, the rest as the root's. It may stand on the CPU.
+    """Spread the policy: a unit for each decoder layer, the rest as the root's. It stands on the CPU.
 
-    A tower that trains is spread too, block by block; a frozen one stays whole on every process, which then encodes
-    without the others.
+    The main process's weights and buffers become everyone's: the others' may be empty. A tower that trains is spread
+    too, block by block; a frozen one stays whole on every process, which then encodes without the others.
     """
     param_dtype = DTYPES[config.param_dtype] if config.param_dtype else None
     options: dict[str, Any] = {
@@ -58,6 +59,7 @@ def shard(policy: Policy, config: ParallelConfig, world: World) -> None:
     }
     if config.offload:
         options["offload_policy"] = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
+    values = {name: each.detach() for name, each in policy.named_parameters()}
     whole: set[nn.Parameter] = set()
     if policy.vision_frozen:
         for module in policy.family.vision_modules(policy.model):
@@ -66,10 +68,27 @@ def shard(policy: Policy, config: ParallelConfig, world: World) -> None:
     for unit in units:
         fully_shard(unit, **options)
     fully_shard(policy, ignored_params=whole, **options)
-    policy.banned = policy.banned.to(world.device)
+    for module in policy.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, buffer.to(world.device))
+    _take_from_main(policy, values)
     # The first call of all makes the policy the root, also of layers that are later called without it.
     policy(lambda _: None)
     spread(policy)
+
+
+@torch.no_grad()
+def _take_from_main(policy: Policy, values: dict[str, Tensor]) -> None:
+    """Give every process its part of the main process's `values`, one weight after the other; buffers too."""
+    for name, parameter in policy.named_parameters():
+        if isinstance(parameter, DTensor):
+            value = values.pop(name).to(parameter.device_mesh.device_type).contiguous()
+            part = distribute_tensor(value, parameter.device_mesh, parameter.placements, src_data_rank=0)
+            parameter.to_local().copy_(part.to_local())
+        else:
+            distributed.broadcast(parameter.data, 0)
+    for _, buffer in policy.named_buffers():
+        distributed.broadcast(buffer, 0)
 
 
 def is_sharded(policy: Policy) -> bool:

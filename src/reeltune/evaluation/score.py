@@ -42,6 +42,8 @@ def score(
     `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
     them. Raises InputError for files that cannot be read.
     """
+    from reeltune.evaluation.label_noise import run_rollouts
+    from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
     from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
     from reeltune.tasks import load_samples, load_usable
     from reeltune.video.quarantine import require_share
@@ -50,7 +52,16 @@ def score(
     reasons = {fault.id: fault.reason for fault in loaded.faults}
     require_share(reasons, len(loaded.samples) + len(reasons), max_broken_share)
     samples = loaded.samples
-    predictions = read_predictions(predictions_path)
+    notices = [f"set aside: {reason}" for reason in reasons.values()]
+    truncated: Mapping[str, float] | None = None
+    if Path(predictions_path).is_dir():
+        predictions = run_rollouts(Path(predictions_path))
+        notices.append(f"{predictions_path}: all completions of the run, the model changing meanwhile")
+    elif is_from_a_peer(Path(predictions_path)):
+        predictions, how = read_from_a_peer(Path(predictions_path), samples)
+        notices.append(how)
+    else:
+        predictions, truncated = read_predictions(predictions_path), read_truncated(predictions_path)
     return score_answers(
         samples,
         predictions,
@@ -58,9 +69,8 @@ def score(
         resamples=resamples,
         seed=seed,
         keep_samples=keep_samples,
-        notices=[f"set aside: {reason}" for reason in reasons.values()]
-        + compare_ids((sample.id for sample in samples), predictions),
-        truncated=read_truncated(predictions_path),
+        notices=notices + compare_ids((sample.id for sample in samples), predictions),
+        truncated=truncated,
     )
 
 

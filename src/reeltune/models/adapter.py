@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from reeltune.config.adapter import AdapterConfig
+from reeltune.config.model import AdapterConfig
 from reeltune.errors import InputError
 from reeltune.models.mixture_of_depths.install import is_routed
 from reeltune.models.model import Policy

@@ -17,7 +17,6 @@ from reeltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
 ADAPTER_SETTINGS = "adapter_config.json"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_adapter(path: Path) -> bool:
@@ -73,11 +72,6 @@ def check_weight_files(path: Path) -> None:
 def _no_model(path: Path) -> str:
     if is_adapter(path):
         return f"{path} is an adapter, not a model: give its base, or merge it first: reeltune merge {path} -o DIR"
-    if not path.exists() and HUB_NAME.fullmatch(str(path)):
-        return (
-            f"model.path must be a local directory, and there is no {str(path)!r} here. If it is a name on the "
-            f"Hugging Face Hub, download it first: hf download {path} --local-dir {path.name}"
-        )
     what = "has no config.json" if path.is_dir() else "is no directory" if path.exists() else "does not exist"
     return f"model.path must be a Hugging Face model directory with a config.json; {str(path)!r} {what}"
 
@@ -91,26 +85,26 @@ def check_attention(attention: str) -> None:
         )
 
 
-def require_bitsandbytes() -> None:
-    """InputError where the library of 4-bit weights is missing."""
+def require_bitsandbytes(setting: str) -> Any:
+    """The library of 4-bit weights and 8-bit moments. InputError where it is missing; `setting` is what needs it."""
     try:
-        importlib.import_module("bitsandbytes")
+        return importlib.import_module("bitsandbytes")
     except ImportError as error:
         raise InputError(
-            "adapter.quantize=nf4 needs the package bitsandbytes, which is not usable here "
-            f"({error}): pip install 'reeltune[quantize]', or set adapter.quantize=none"
+            f"{setting} needs the package bitsandbytes, which is not usable here ({error}): "
+            f"pip install 'reeltune[quantize]', or drop {setting.partition('=')[0]}"
         ) from None
 
 
 def nf4(dtype: torch.dtype) -> Any:
     """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), the head and tower not."""
-    require_bitsandbytes()
+    require_bitsandbytes("adapter.quantize=nf4")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["lm_head", "visual", "vision_tower", "multi_modal_projector"],
+        llm_int8_skip_modules=["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"],
     )
 
 
@@ -151,6 +145,18 @@ def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options
         transformers_logging.set_verbosity(before)
     _refuse_gaps(path, report, ignore)
     return model
+
+
+def without_weights(config: Any, **options: Any) -> nn.Module:
+    """The model that `config` names, its weights allocated and never written: they come from another process.
+
+    Memory that is never written is never taken on Linux.
+    """
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config, **options)
+    empty: nn.Module = model.to_empty(device="cpu").eval()
+    model.tie_weights()
+    return empty
 
 
 def _refuse_gaps(path: Path, report: dict[str, Any], ignore: re.Pattern[str] | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from reeltune.config.adapter import Part, TrainedPart
+from reeltune.config.model import Part, TrainedPart
 from reeltune.errors import InputError
 from reeltune.models._transformers import is_checkpointing
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt
@@ -157,14 +157,23 @@ class Policy(nn.Module):
         """Hidden states [R, L, H] of embedded tokens [R, L, H] at M-RoPE `positions` [3, R, L]."""
         hidden: Tensor = self.language_model(
             inputs_embeds=embeds,
-            # All ones: no mask is built. Without it a Llama would read rows of their own into the positions.
-            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
+            attention_mask=self._no_mask(embeds),
             position_ids=self.family.language_positions(positions),
             use_cache=False,
             shared=shared,
             **extra,
         ).last_hidden_state
         return hidden
+
+    def _no_mask(self, embeds: Tensor) -> Tensor:
+        """A mask for which no mask is built; without any, a Llama would read rows of their own into the positions.
+
+        All ones is found out by looking at its values. While tokens are decoded one by one on a GPU that is a wait at
+        each; a mask of four dimensions is handed on unread, and `shared` attends without it.
+        """
+        if embeds.shape[1] == 1 and not is_routed(self.model):
+            return embeds.new_zeros(1, 1, 1, 1)
+        return torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
 
     def text_only(self, ids: Tensor) -> dict[str, Any]:
         """The extra arguments of the language model for tokens [R, L] none of which is a video's."""

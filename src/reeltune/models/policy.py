@@ -7,6 +7,7 @@ import torch
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
+from reeltune.hub import local_model
 from reeltune.models._transformers import enable_checkpointing
 from reeltune.models.families import make_family
 from reeltune.models.loading import (
@@ -18,7 +19,7 @@ from reeltune.models.loading import (
     open_tokenizer,
     refuse_not_finite,
 )
-from reeltune.models.mixture_of_depths.checkpoint import open_routed
+from reeltune.models.mixture_of_depths.checkpoint import open_routed, routed_without_weights
 from reeltune.models.model import Policy
 from reeltune.models.self_check import check_against_stock
 
@@ -34,12 +35,16 @@ def load_policy(
     mixture_of_depths: MixtureOfDepthsConfig | None = None,
     family: str | None = None,
     quantize: bool = False,
+    empty: bool = False,
     self_check: bool = True,
 ) -> Policy:
     """Open a Hugging Face directory of a supported family; routed as it was saved, or as `mixture_of_depths` says.
 
+    `path` may also be a name on the Hugging Face Hub (`reeltune.hub`).
+
     `family` names one of our own (`module:Class`, `file.py:Class`) in place of the one that config.json names.
     `quantize`: the linear layers of the language model in 4 bits, to train an adapter over; they cannot train.
+    `empty`: the same policy, for weights that another process sends.
     `self_check` compares our forward passes with the stock model's on a few random tokens; leave it out only where
     the same directory was opened before in this process, such as for a reference.
 
@@ -48,6 +53,7 @@ def load_policy(
             family without an adapter; a model whose completions a shared prompt cannot keep apart; routers that do not
             belong to the config; or releases of transformers and torch with which our passes are not the stock ones.
     """
+    path = local_model(str(path))
     check_directory(path)
     check_attention(attention)
     config = open_config(path)
@@ -57,14 +63,17 @@ def load_policy(
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if quantize:
         options["quantization_config"] = nf4(dtype)
-    model = open_routed(path, config, mixture_of_depths, **options)
-    refuse_not_finite(path, model)
+    if empty:
+        model = routed_without_weights(path, config, mixture_of_depths, **options)
+    else:
+        model = open_routed(path, config, mixture_of_depths, **options)
+        refuse_not_finite(path, model)
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
     if not (adapter.chat_template or getattr(tokenizer, "chat_template", None)):
         raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
     policy = Policy(model, tokenizer, adapter, path)
-    if self_check:
+    if self_check and not empty:
         check_against_stock(policy)
     return policy

@@ -43,11 +43,14 @@ def activation_bytes(
     checkpointing: bool,
     tower_trains: bool = False,
     qk_norm: bool = False,
+    adapter: bool = False,
 ) -> int:
     """The most that a pass holds at once beside weights and gradients: at the end of its forward pass, while the head's
     gradient is computed, or, with checkpointing, while one layer is computed again."""
     decoder = architecture.decoder
     layer = _layer_bytes(decoder, precision, qk_norm=qk_norm)
+    if adapter:  # which takes each linear map's input once more, in its own float32
+        layer += 4 * (5 * decoder.hidden + decoder.heads * decoder.head_dim + decoder.intermediate)
     ends = work.completion_tokens + work.groups  # the tokens that the last layer computes whole
     transient = _head_bytes(decoder, work.completion_tokens, precision)
     if checkpointing:

@@ -7,7 +7,7 @@ from typing import Any
 from reeltune.planning.architecture import Architecture
 from reeltune.planning.costs import PromptCost
 from reeltune.planning.hardware import GIB, Devices
-from reeltune.planning.memory import Memory, Setting, Work, memory, work
+from reeltune.planning.memory import Memory, Setting, Work, lora_weights, memory, work
 
 UTILISATION = 0.4
 """Share of the makers' operations per second that a learner pass reaches; our assumption, not measured on a GPU."""
@@ -111,11 +111,15 @@ def _changes(architecture: Architecture, devices: Devices) -> list[Change]:
             lambda each: replace(each, train_tokens=1, rollout_tokens=1),
         ),
         (
-            "parallel.shard=full",
+            "parallel.shard=full parallel.param_dtype=bfloat16",
             lambda each: each.shards == 1 and devices.count > 1,
-            lambda each: replace(each, shards=devices.count),
+            lambda each: replace(each, shards=devices.count, gathered_bytes=2, precision="bfloat16"),
         ),
-        ("adapter={kind: lora, rank: 16} model.dtype=bfloat16", lambda each: not each.rank, with_adapter),
+        (
+            "'adapter={kind: lora, rank: 16}' 'model.freeze=[vision, projector]' model.dtype=bfloat16",
+            lambda each: not each.rank,
+            with_adapter,
+        ),
         ("adapter.quantize=nf4", lambda each: not each.quantized, lambda each: replace(each, quantized=True)),
     ]
 
@@ -148,18 +152,6 @@ def _fits(architecture: Architecture, prompt: PromptCost, setting: Setting, devi
     return memory(architecture, prompt, setting).peak <= room(devices)
 
 
-def lora_weights(architecture: Architecture, rank: int, *, vision: bool = False) -> int:
-    """Weights of an adapter on every linear layer of the decoder, and of the tower's blocks with `vision`."""
-    decoder, tower = architecture.decoder, architecture.vision
-    query, keys = decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim
-    attention = 2 * (decoder.hidden + query) + 2 * (decoder.hidden + keys)
-    total = decoder.layers * rank * (attention + 3 * (decoder.hidden + decoder.intermediate))
-    if vision and tower:
-        mlp = (3 if tower.gated_mlp else 2) * (tower.hidden + tower.intermediate)
-        total += tower.layers * rank * (4 * tower.hidden + 2 * tower.hidden + mlp)
-    return total
-
-
 def lines(found: Answer) -> list[str]:
     """As people read it."""
     held, devices = found.memory, found.devices
@@ -171,6 +163,7 @@ def lines(found: Answer) -> list[str]:
         "reference model (rl.kl)": held.reference,
         "adapter": held.adapter,
         "weights as the passes use them": held.gathered,
+        "rollout: whole weights": held.whole_weights,
         "rollout: prompt cache": held.prompt_cache,
         "update: activations": held.activations,
     }
@@ -197,7 +190,11 @@ def verdict(found: Answer) -> str:
     over = (found.memory.peak - found.room) / GIB
     held = asdict(found.memory)
     largest = max(held, key=lambda name: held[name])
-    words = {"prompt_cache": "the prompt cache", "gathered": "the passes' copies of the weights"}
+    words = {
+        "whole_weights": "the whole weights while sampling",
+        "prompt_cache": "the prompt cache",
+        "gathered": "the passes' copies of the weights",
+    }
     because = f"{over:.1f} GiB too much, most of it {words.get(largest, largest)} ({held[largest] / GIB:.1f} GiB)"
     if not found.advice:
         advice = "take a smaller model, fewer pixels (video.total_pixels) or more memory"

@@ -1,5 +1,6 @@
 """The sizes of a video language model that decide its cost: written in a plan file, or read from a config.json."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ class Sizes(BaseModel):
 
 
 class Decoder(Sizes):
-    """A decoder of pre-norm blocks with grouped-query attention and a gated MLP (Llama, Qwen2, Qwen3)."""
+    """A decoder of pre-norm blocks with grouped-query attention and a gated MLP (Llama, Qwen2, Qwen3); in some layers a
+    gated delta net in place of attention, or experts in place of the MLP (Qwen3.5, Qwen3-VL-MoE)."""
 
     layers: int = Field(ge=1)
     hidden: int = Field(ge=1)
@@ -24,12 +26,32 @@ class Decoder(Sizes):
     vocabulary: int = Field(ge=1)
     tied: bool = Field(False, description="The output head is the embedding table.")
     qk_norm: bool = Field(False, description="Queries and keys are normed by head (Qwen3).")
+    output_gate: bool = Field(False, description="Attention's output is gated by as many numbers, made with queries.")
+    recurrent_layers: int = Field(0, ge=0, description="Layers of gated delta nets; the others attend.")
+    recurrent_weights: int = Field(0, ge=0, description="Weights of a gated delta net's linear maps.")
+    state_values: int = Field(0, ge=0, description="Numbers that one sequence leaves in a gated delta net.")
+    experts: int = Field(0, ge=0, description="Experts of a layer, of `intermediate` each; 0: a plain MLP.")
+    experts_per_token: int = Field(0, ge=0)
+    shared_expert: int = Field(0, ge=0, description="Intermediate size of an expert that every token passes.")
+
+    @property
+    def mixer_weights(self) -> int:
+        """Weights of the linear maps between tokens, the mean over the layers."""
+        attention = self.hidden * self.head_dim * ((3 if self.output_gate else 2) * self.heads + 2 * self.kv_heads)
+        whole = (self.layers - self.recurrent_layers) * attention + self.recurrent_layers * self.recurrent_weights
+        return whole // self.layers
+
+    def mlp_weights(self, experts: int) -> int:
+        """Of a plain MLP, or of so many experts with their router and shared expert."""
+        if not self.experts:
+            return 3 * self.hidden * self.intermediate
+        shared = self.hidden * (3 * self.shared_expert + 1) if self.shared_expert else 0
+        return 3 * self.hidden * self.intermediate * experts + self.hidden * self.experts + shared
 
     @property
     def layer_weights(self) -> int:
-        """Weights of one layer's linear maps; norms and biases are left out."""
-        attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
-        return attention + 3 * self.hidden * self.intermediate
+        """Weights of the linear maps that a token passes in one layer, the mean over layers; no norms, no biases."""
+        return self.mixer_weights + self.mlp_weights(self.experts_per_token)
 
     @property
     def head_weights(self) -> int:
@@ -37,12 +59,13 @@ class Decoder(Sizes):
 
     @property
     def weights(self) -> int:
-        return self.layers * self.layer_weights + self.head_weights * (1 if self.tied else 2)
+        layer = self.mixer_weights + self.mlp_weights(self.experts)
+        return self.layers * layer + self.head_weights * (1 if self.tied else 2)
 
     @property
     def cache_values(self) -> int:
-        """Keys and values of one token in one layer."""
-        return 2 * self.kv_heads * self.head_dim
+        """Keys and values of one token in one layer, the mean over layers: recurrent ones keep none."""
+        return 2 * self.kv_heads * self.head_dim * (self.layers - self.recurrent_layers) // self.layers
 
 
 class Tower(Sizes):
@@ -107,30 +130,82 @@ def read_architecture(config: Mapping[str, Any], where: str, *, tokens_per_image
 
 def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
     heads = text["num_attention_heads"]
-    kind = str(config.get("model_type", ""))
+    experts = text.get("num_experts") or text.get("num_local_experts") or 0
     return Decoder(
         layers=text["num_hidden_layers"],
         hidden=text["hidden_size"],
-        intermediate=text["intermediate_size"],
+        intermediate=text["moe_intermediate_size"] if experts else text["intermediate_size"],
         heads=heads,
         kv_heads=text.get("num_key_value_heads") or heads,
         head_dim=text.get("head_dim") or text["hidden_size"] // heads,
         vocabulary=text["vocab_size"],
         tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
-        qk_norm=kind.startswith("qwen3"),
+        qk_norm=str(config.get("model_type", "")).startswith("qwen3"),
+        experts=experts,
+        experts_per_token=text["num_experts_per_tok"] if experts else 0,
+        shared_expert=(text.get("shared_expert_intermediate_size") or 0) if experts else 0,
+        **(_recurrence(text) if "linear_num_value_heads" in text else {}),
     )
 
 
+def _recurrence(text: Mapping[str, Any]) -> dict[str, Any]:
+    """What Qwen3.5's gated delta nets add: one of `full_attention_interval` (4) layers attends."""
+    layers, hidden = text["num_hidden_layers"], text["hidden_size"]
+    kinds = text.get("layer_types") or [
+        "linear_attention" if (index + 1) % text.get("full_attention_interval", 4) else "full_attention"
+        for index in range(layers)
+    ]
+    heads, key, value = text["linear_num_value_heads"], text["linear_key_head_dim"], text["linear_value_head_dim"]
+    keys, values = text["linear_num_key_heads"] * key, heads * value
+    channels, kernel = 2 * keys + values, text["linear_conv_kernel_dim"]
+    return {
+        "output_gate": True,
+        "recurrent_layers": kinds.count("linear_attention"),
+        # Queries, keys and values; the output's gate; decay and beta; the output; the convolution.
+        "recurrent_weights": hidden * (channels + values + 2 * heads + values) + channels * kernel,
+        "state_values": heads * key * value + channels * (kernel - 1),
+    }
+
+
 def _clip(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
+    return _square(vision, hidden, merge=1, class_tokens=1)
+
+
+def _internvl(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
+    """Pixels are shuffled 2 to 1 in both directions (`downsample_ratio` 0.5)."""
+    return _square(vision, hidden, merge=4, class_tokens=1, pixels_into_channels=True)
+
+
+def _smolvlm(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
+    """Pixels are shuffled 4 to 1 in both directions (`scale_factor` 4 of the published models), one linear map."""
+    tower = _square(vision, hidden, merge=16, class_tokens=0)
+    return tower.model_copy(update={"projector": ((16 * tower.hidden, hidden),)})
+
+
+def _onevision(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
+    """A frame's tokens are projected, then pooled to half its sides."""
+    tower = _square(vision, hidden, merge=1, class_tokens=0)
+    pooled = (-(-math.isqrt(tower.tokens_per_image) // 2)) ** 2
+    # Whole patches per token: 27 x 27 patches become 14 x 14 tokens, which is 3.7 to one, counted as 4.
+    return tower.model_copy(update={"tokens_per_image": pooled, "patches_per_token": 4})
+
+
+def _square(
+    vision: Mapping[str, Any], hidden: int, *, merge: int, class_tokens: int, pixels_into_channels: bool = False
+) -> Tower:
+    """A tower over square images of one size, whose patches come `merge` to a token."""
     width = vision["hidden_size"]
+    side, patch = (each if isinstance(each, int) else each[0] for each in (vision["image_size"], vision["patch_size"]))
+    inside = width * merge if pixels_into_channels else width
     return Tower(
         layers=vision["num_hidden_layers"],
         hidden=width,
         intermediate=vision["intermediate_size"],
-        patch_values=3 * vision["patch_size"] ** 2,
-        tokens_per_image=(vision["image_size"] // vision["patch_size"]) ** 2,
-        class_tokens=1,
-        projector=((width, hidden), (hidden, hidden)),
+        patch_values=3 * patch**2,
+        patches_per_token=merge,
+        tokens_per_image=(side // patch) ** 2 // merge,
+        class_tokens=class_tokens,
+        projector=((inside, hidden), (hidden, hidden)),
     )
 
 
@@ -147,8 +222,9 @@ def _qwen2_5(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> T
 
 def _qwen3(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
     tower = _qwen(vision, hidden, tokens_per_image, vision["hidden_size"], vision["intermediate_size"])
-    # One projector of the same size behind each deepstack layer.
-    return tower.model_copy(update={"projector": tower.projector * (1 + len(vision["deepstack_visual_indexes"]))})
+    # One projector of the same size behind each deepstack layer; Qwen3.5 has none.
+    layers = 1 + len(vision.get("deepstack_visual_indexes") or ())
+    return tower.model_copy(update={"projector": tower.projector * layers})
 
 
 def _qwen(vision: Mapping[str, Any], hidden: int, tokens_per_image: int, width: int, intermediate: int) -> Tower:
@@ -164,4 +240,15 @@ def _qwen(vision: Mapping[str, Any], hidden: int, tokens_per_image: int, width: 
     )
 
 
-TOWERS = {"llava": _clip, "qwen2_vl": _qwen2, "qwen2_5_vl": _qwen2_5, "qwen3_vl": _qwen3}
+TOWERS = {
+    "llava": _clip,
+    "llava_onevision": _onevision,
+    "internvl": _internvl,
+    "smolvlm": _smolvlm,
+    "qwen2_vl": _qwen2,
+    "qwen2_5_vl": _qwen2_5,
+    "qwen3_vl": _qwen3,
+    "qwen3_vl_moe": _qwen3,
+    "qwen3_5": _qwen3,
+    "qwen3_5_moe": _qwen3,
+}

@@ -95,7 +95,12 @@ def _layer_cost(
         vision_tokens=kept,
         tokens=tokens,
         linear_flops=2 * decoder.layer_weights * tokens,
-        attention_flops=attention_flops(decoder.heads * decoder.head_dim, tokens),
+        # The mean over layers: a recurrent layer reads its state once a token, like so many weights.
+        attention_flops=(
+            (decoder.layers - decoder.recurrent_layers) * attention_flops(decoder.heads * decoder.head_dim, tokens)
+            + decoder.recurrent_layers * 4 * decoder.state_values * tokens
+        )
+        // decoder.layers,
         router_flops=0 if ratio is None else 2 * decoder.hidden * vision,
         cache_bytes=decoder.cache_values * cache_value_bytes * tokens,
     )

@@ -53,6 +53,13 @@ def parse_devices(text: str) -> Devices:
     return Devices(count, device)
 
 
+def card_like(name: str, gib: float) -> Device:
+    """A device that is here, with its own memory and the speed of the card whose name it has, else of the nearest."""
+    plain = name.upper().replace(" ", "")
+    card = next((card for key, card in CARDS.items() if key.split("-")[0] in plain), None) or _of_memory(gib)
+    return Device(name, gib, card.tflops, card.bandwidth)
+
+
 def _of_memory(gib: float) -> Device:
     if not 1 <= gib <= 1024:
         raise ValueError

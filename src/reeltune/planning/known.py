@@ -49,6 +49,11 @@ KNOWN: dict[str, dict[str, Any]] = {
     "Qwen3-VL-2B": _model("qwen3_vl", _text(2048, 28, 6144, 16, 8, 151936), _QWEN3_VISION, tied=True),
     "Qwen3-VL-4B": _model("qwen3_vl", _text(2560, 36, 9728, 32, 8, 151936), _QWEN3_VISION, tied=True),
     "Qwen3-VL-8B": _model("qwen3_vl", _text(4096, 36, 12288, 32, 8, 151936), _QWEN3_VISION_LARGE),
+    "SmolVLM2-256M": _model(
+        "smolvlm",
+        _text(576, 30, 1536, 9, 3, 49280, head_dim=64),
+        {"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "patch_size": 16, "image_size": 512},
+    ),
     "llava-1.5-7b": _model(
         "llava",
         _text(4096, 32, 11008, 32, 32, 32064),
@@ -56,7 +61,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     ),
 }
 """Name -> what is read of its config.json."""
-ENDINGS = ("-instruct", "-thinking", "-hf")
+ENDINGS = ("-instruct", "-thinking", "-hf", "-video")
 
 
 def known_config(name: str) -> dict[str, Any] | None:

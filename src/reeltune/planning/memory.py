@@ -35,6 +35,10 @@ class Setting:
     adapter_weights: int = 0
     quantized: bool = False
     shards: int = 1
+    gathered_bytes: int = 4
+    """Of one weight where sharded ones are gathered."""
+    whole: int = 0
+    """Weights that stay whole on every device under sharding: a frozen tower's."""
     offload: bool = False
     """Moments and weights of the shards wait in the host's memory."""
     moment_bytes: int = 8
@@ -56,18 +60,20 @@ class Memory:
     adapter: int
     gathered: int
     """Copies in the precision of the passes: of all weights under autocast, of two layers where they are sharded."""
+    whole_weights: int
+    """Gathered while completions are sampled, where weights are sharded."""
     prompt_cache: int
     activations: int
 
     @property
     def standing(self) -> int:
         """There all the time; gradients from the first update on."""
-        return self.weights + self.gradients + self.moments + self.reference + self.adapter + self.gathered
+        return self.weights + self.gradients + self.moments + self.reference + self.adapter
 
     @property
     def peak(self) -> int:
         """Rollout and update take turns."""
-        return self.standing + max(self.prompt_cache, self.activations)
+        return self.standing + max(self.whole_weights + self.prompt_cache, self.gathered + self.activations)
 
 
 def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Memory:
@@ -80,11 +86,14 @@ def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> 
     if setting.quantized:
         base = linear * NF4_BYTES + (whole - linear) * setting.weight_bytes
     at_home = 0 if setting.offload else 1  # what waits in the host's memory
-    weights = int(base / shards) * (at_home if shards > 1 else 1)
+    here = (base - setting.whole * setting.weight_bytes) / shards * (at_home if shards > 1 else 1)
+    weights = int(here + setting.whole * setting.weight_bytes)
+    sharded = shards > 1 and setting.method == "grpo" and not setting.rollout_elsewhere
     # The passes' own copies of weights: autocast keeps those of weights that train until the step's end.
     gathered = 0
     if shards > 1:
-        gathered = 2 * decoder.layer_weights * 2 + decoder.head_weights * (1 if decoder.tied else 2) * 2
+        tables = decoder.head_weights * (1 if decoder.tied else 2)
+        gathered = (2 * decoder.layer_weights + tables) * setting.gathered_bytes
     elif setting.precision == "autocast":
         gathered = 2 * trained
     # float32, also of an adapter over a bfloat16 base.
@@ -97,6 +106,7 @@ def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> 
         reference=int(base / shards) if setting.reference and not setting.rank else 0,
         adapter=int(setting.adapter_weights * 4 / shards) if setting.rank else 0,
         gathered=gathered,
+        whole_weights=(whole - setting.whole) * setting.gathered_bytes if sharded else 0,
         prompt_cache=_prompt_cache(architecture, prompt, setting),
         activations=_activations(architecture, prompt, setting),
     )
@@ -126,6 +136,7 @@ def _activations(architecture: Architecture, prompt: PromptCost, setting: Settin
         checkpointing=setting.checkpointing,
         tower_trains=setting.tower_trains,
         qk_norm=setting.qk_norm,
+        adapter=setting.rank > 0,
     )
 
 
@@ -184,3 +195,15 @@ def _sent(architecture: Architecture, setting: Setting) -> int:
         return 2 * trained * (4 if setting.rank else setting.weight_bytes)
     passes = 3 if setting.checkpointing else 2
     return architecture.weights * 2 * (passes + (1 if setting.reference else 0)) + trained * 4
+
+
+def lora_weights(architecture: Architecture, rank: int, *, vision: bool = False) -> int:
+    """Weights of an adapter on every linear layer of the decoder, and of the tower's blocks with `vision`."""
+    decoder, tower = architecture.decoder, architecture.vision
+    query, keys = decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim
+    attention = 2 * (decoder.hidden + query) + 2 * (decoder.hidden + keys)
+    total = decoder.layers * rank * (attention + 3 * (decoder.hidden + decoder.intermediate))
+    if vision and tower:
+        mlp = (3 if tower.gated_mlp else 2) * (tower.hidden + tower.intermediate)
+        total += tower.layers * rank * (4 * tower.hidden + 2 * tower.hidden + mlp)
+    return total

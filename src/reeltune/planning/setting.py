@@ -4,13 +4,25 @@ from reeltune.config.recipe import Recipe
 from reeltune.planning.activations import Precision
 from reeltune.planning.architecture import Architecture
 from reeltune.planning.hardware import Devices
-from reeltune.planning.memory import Setting
+from reeltune.planning.memory import Setting, lora_weights
+
+
+def adapter_weights(recipe: Recipe, architecture: Architecture) -> int:
+    """Of the recipe's adapter, as if its targets were all linear layers of the parts that they lie in."""
+    adapter = recipe.adapter
+    if adapter is None:
+        return 0
+    vision = adapter.targets in ("vision", "all")
+    both = lora_weights(architecture, adapter.rank, vision=vision)
+    return both - lora_weights(architecture, adapter.rank) if adapter.targets == "vision" else both
 
 
 def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> Setting:
-    model, grpo = recipe.model, recipe.method == "grpo"
+    model = recipe.model
+    adapter, parallel = recipe.adapter, recipe.parallel
+    sharded = parallel.shard == "full" and devices.count > 1
     precision: Precision = "float32"
-    if model.dtype == "bfloat16":
+    if model.dtype == "bfloat16" or (sharded and parallel.param_dtype == "bfloat16"):
         precision = "bfloat16"
     elif recipe.optim.precision == "bf16":
         precision = "autocast"
@@ -18,16 +30,23 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         method=recipe.method,
         devices=devices.count,
         groups=recipe.samples_per_step,
-        group_size=recipe.rl.group_size if grpo else 1,
-        max_new_tokens=recipe.rl.max_new_tokens if grpo else recipe.eval.max_new_tokens,
+        group_size=recipe.group_size,
+        max_new_tokens=recipe.rl.max_new_tokens if recipe.samples_completions else recipe.eval.max_new_tokens,
         train_tokens=recipe.packing.train_tokens,
         rollout_tokens=recipe.packing.rollout_tokens,
         weight_bytes=4 if model.dtype == "float32" else 2,
         precision=precision,
         checkpointing=model.gradient_checkpointing,
-        tower_trains=not model.freeze_vision,
+        tower_trains=not model.freeze_vision or (adapter is not None and adapter.targets in ("vision", "all")),
         trained=trained_weights(recipe, architecture),
-        reference=grpo and recipe.rl.kl > 0,
+        reference=recipe.distill is not None or (recipe.method == "grpo" and recipe.rl.kl > 0),
+        rank=adapter.rank if adapter else 0,
+        adapter_weights=adapter_weights(recipe, architecture),
+        quantized=adapter is not None and adapter.quantize == "nf4",
+        shards=devices.count // parallel.replicate if sharded else 1,
+        gathered_bytes=2 if parallel.param_dtype == "bfloat16" or model.dtype == "bfloat16" else 4,
+        whole=architecture.vision.weights if sharded and architecture.vision and model.freeze_vision else 0,
+        offload=parallel.offload,
         rollout_elsewhere=recipe.rollout.engine != "hf",
         updates=recipe.rl.updates_per_rollout if grpo else 1,
         qk_norm=architecture.decoder.qk_norm,

@@ -9,10 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
-from reeltune.config.recipe import Recipe, VideoConfig, parse_recipe
+from reeltune.config.recipe import Recipe, VideoConfig, load_recipe
+from reeltune.config.shipped import locate
 from reeltune.config.tree import apply_override, read_yaml, rename
-from reeltune.data.sources import resolve_model
+from reeltune.data.sources import TOYWORLD, resolve_model
 from reeltune.errors import InputError
+from reeltune.hub import is_hub_name, local_model
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
 from reeltune.planning.known import KNOWN, known_config
 
@@ -62,6 +64,7 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
     Raises InputError for a missing or broken source, naming the key.
     """
+    path = locate(path)
     if path.is_dir():
         if overrides:
             raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
@@ -69,10 +72,12 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     tree = read_yaml(path, what="plan file, recipe or model directory")
     if not isinstance(tree, dict):
         raise InputError(f"{path} must be a mapping: a plan file has the key decoder, a recipe the key method")
+    if "method" in tree or "extends" in tree:
+        return plan_recipe(load_recipe(path, overrides), name=path.stem, beside=path.parent)
     for override in overrides:
         apply_override(tree, override)
     rename(tree)
-    return _from_recipe(path, tree) if "method" in tree else _from_file(path, tree)
+    return _from_file(path, tree)
 
 
 def _from_file(path: Path, tree: dict[str, Any]) -> Plan:
@@ -98,11 +103,6 @@ def _from_directory(directory: Path) -> Plan:
     return Plan(directory.name, read_architecture(config, str(directory)), TEXT_TOKENS, VISION_TOKENS, routing)
 
 
-def _from_recipe(path: Path, tree: dict[str, Any]) -> Plan:
-    recipe = parse_recipe(tree, where=str(path))
-    return plan_recipe(recipe, name=path.stem, beside=path.parent)
-
-
 def plan_recipe(recipe: Recipe, *, name: str, beside: Path | None = None) -> Plan:
     """The longest prompt of a recipe's model. `beside`: a folder of recipes, one of which may make that model."""
     where, config = _config_of(recipe, beside)
@@ -123,19 +123,25 @@ def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]
     """Where it stands, and the config of the recipe's model: of its directory, else the published one of that name,
     else that of the recipe in `beside` that trains it."""
     spec = "toyworld:base" if recipe.model.path == "toyworld:new" else recipe.model.path
-    directory = resolve_model(spec, recipe.toyworld)
+    directory = Path(spec)
+    known = known_config(directory.name.partition("@")[0])
+    if known and not (directory / "config.json").is_file():
+        return f"{directory.name} as published", known
+    if spec.startswith(TOYWORLD):
+        directory = resolve_model(spec, recipe.toyworld)
     if (directory / "config.json").is_file():
         return str(directory), _model_config(directory)
-    if known := known_config(directory.name):
-        return f"{directory.name} as published", known
     for other in sorted(beside.glob("*.yaml")) if beside else []:
         tree = read_yaml(other, what="recipe")
-        if isinstance(tree, dict) and "method" in tree:
-            maker = parse_recipe(tree, where=str(other))
+        if isinstance(tree, dict) and ("method" in tree or "extends" in tree):
+            maker = load_recipe(other)
             if maker.run.dir != recipe.run.dir and Path(maker.run.dir) in directory.parents:
                 where, config = _config_of(maker, beside)
                 routing = maker.model.mixture_of_depths
                 return where, config | ({"mixture_of_depths": routing.model_dump()} if routing else {})
+    if is_hub_name(spec):
+        directory = local_model(spec, weights=False)
+        return spec, _model_config(directory)
     raise InputError(
         f"model.path: {str(directory)!r} has no config.json, and its name is none of {', '.join(KNOWN)}, whose sizes "
         "are known; give the model's directory"

@@ -71,7 +71,7 @@ def reward_of(
         raise InputError(f"task {task.name} has no mode {mode!r}; its modes: {', '.join(task.modes)}")
     columns = task.sample_type.model_fields
     own = {name: load_reward_function(spec, columns) for name, spec in (functions or {}).items()}
-    known = {*task.default_weights, *task.judged, "format", "length", *own}
+    known = {*task.default_weights, *task.further, *task.judged, "format", "length", *own}
     for name in weights or {}:
         if name not in known:
             raise InputError(
@@ -79,7 +79,8 @@ def reward_of(
                 f"its rewards: {', '.join(sorted(known))}"
             )
     chosen = {**task.default_weights, **dict.fromkeys(own, 1.0), **(weights or {})}
-    return Reward(task, mode, chosen, options or RewardOptions(), own, concurrency)
+    further = frozenset(name for name in task.further if chosen.get(name, 0.0) != 0.0)
+    return Reward(task, mode, chosen, replace(options or RewardOptions(), further=further), own, concurrency)
 
 
 def weighted_sum(components: Mapping[str, float | None], weights: Mapping[str, float], sample: Sample) -> float | None:

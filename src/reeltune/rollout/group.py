@@ -36,6 +36,8 @@ class Group(PromptGroup):
     weights: Tensor = field(init=False)
     old_log_probs: Tensor = field(init=False)
     reference_log_probs: Tensor | None = None
+    gold: bool = False
+    """The last completion was not sampled: it is the gold one."""
 
     @property
     def reward_values(self) -> list[float]:

@@ -4,7 +4,7 @@ Training and evaluation both read samples here, so they see the same frames, tim
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -29,6 +29,8 @@ class InputReader:
     ) -> None:
         self.policy = policy
         self.mode: Mode = mode
+        self.put: Callable[[Sample], str] | None = None
+        """How a question is put where not as its task does: a published protocol's way."""
         self.system = system
         self.timeout_s = video.timeout_s
         self.sampling = frame_sampling(video, policy.family)
@@ -46,7 +48,7 @@ class InputReader:
         """Raises SampleError when the sample cannot be used: VideoError for its video, else by its id for a text with
         special tokens and for a prompt longer than the model takes.
         """
-        text = get_task(sample.task).prompt(sample, self.mode)
+        text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
         check_text(sample, text, self.special_tokens)
         prompt = self.ask(text, sample.video_path)
         check_length(sample, len(prompt), self.policy.max_positions)

@@ -53,6 +53,8 @@ class RewardOptions:
     """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss scores higher than a far one."""
     length_bounds: tuple[int, int] | None = None
     """Adds the component `length`: 1 when the completion has between so many characters, else 0."""
+    further: frozenset[str] = frozenset()
+    """The task's `further` components that the recipe gives a weight: only these are computed."""
     own: Any = None
     """What the recipe sets under rewards.options.TASK, as the task's `options_type`; None: nothing."""
 
@@ -70,6 +72,8 @@ class Task(ABC, Generic[S, A]):
     sample_type: type[S]
     default_weights: ClassVar[Mapping[str, float]]
     """Reward component -> weight where a recipe gives none; a component of weight 0 is known, but not scored."""
+    further: ClassVar[tuple[str, ...]] = ()
+    """Components that exist only where a recipe gives them a weight; `options.further` names them."""
     fields: ClassVar[Mapping[str, FieldKind]] = {}
     """What its answers and their like are, by field: import, `init` and `data check --fix` know how to read and repair
     each kind, whatever the task."""

@@ -28,6 +28,7 @@ from reeltune.tasks.spans import (
     best_fixed_span,
     check_within,
     iou_and_iop,
+    near_miss_rewards,
     pair_text,
     reaches,
     read_spans,
@@ -66,6 +67,7 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     columns: ClassVar = {"question": QUESTION_COLUMNS, "options": OPTION_COLUMNS}
     blocks = ("glue",)
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0, "iou": 1.0}
+    further = ("giou", "w1")
 
     def prompt(self, sample: GroundedQASample, mode: Mode) -> str:
         question = question_text(sample.question, sample.options)
@@ -94,7 +96,9 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
     ) -> dict[str, float | None]:
         right = value is not None and value.letter == sample.target
         evidence = (value.evidence if value else None) or ()
-        return {"accuracy": float(right), "iou": options.overlap(iou_and_iop(evidence, sample.evidence)[0])}
+        further = near_miss_rewards(options.further, evidence, sample.evidence, sample.duration)
+        found = iou_and_iop(evidence, sample.evidence)[0]
+        return {"accuracy": float(right), "iou": options.overlap(found), **further}
 
     def scores(self, sample: GroundedQASample, value: GroundedAnswer | None) -> dict[str, float]:
         evidence = (value.evidence if value else None) or ()

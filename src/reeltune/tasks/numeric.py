@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.answers.numbers import read_number
 from reeltune.sample import Sample, Text
 from reeltune.tasks.base import Components, Mode, Parsed, RewardOptions, Task, request
-from reeltune.tasks.numbers import NumberField, median, read_number, relative_accuracy, within
+from reeltune.tasks.numbers import NumberField, median, relative_accuracy, within
 from reeltune.tasks.pictures import texts_picture
 
 

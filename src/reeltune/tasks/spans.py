@@ -5,12 +5,14 @@ spans are merged first (VideoChat-R1's evidence IoU, arXiv 2504.06958; for one s
 temporal IoU).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from reeltune.answers.spans import Span, read_spans, read_time
+from reeltune.errors import InputError
 from reeltune.sample import FieldError, Seconds
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "SpansField",
     "best_fixed_span",
     "check_within",
+    "generalized_iou",
     "iou",
     "iou_and_iop",
     "merge",
@@ -125,6 +128,82 @@ def reaches(value: float, threshold: float) -> bool:
     (True, False)
     """
     return value >= threshold - TIE
+
+
+def generalized_iou(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
+    """IoU less the share of the time around both that lies between them, in -1..1; -1 without a prediction.
+
+    Of one span a side it is Rezatofighi's (2019) in one dimension. Of sets the time between is that between their hulls
+    (our choice), so that a true set of several spans, met exactly, has 1.
+    """
+    a, b = merge(predicted), merge(truth)
+    if not a or not b:
+        return -1.0
+    between = max(a[0][0], b[0][0]) - min(a[-1][1], b[-1][1])
+    around = max(a[-1][1], b[-1][1]) - min(a[0][0], b[0][0])
+    return iou(a, b) - max(0.0, between) / around
+
+
+def wasserstein(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
+    """The W1 distance in seconds of two sets of spans, each as a uniform distribution over its time: how far time must
+    be moved, on average. Infinite when one of them is empty.
+
+    >>> wasserstein([(0, 2)], [(3, 5)])
+    3.0
+    """
+    a, b = merge(predicted), merge(truth)
+    if not a or not b:
+        return math.inf
+    places = sorted({end for span in (*a, *b) for end in span})
+    gaps = [left - right for left, right in zip(_shares_before(a, places), _shares_before(b, places), strict=True)]
+    return sum(
+        _area(left, right) * (end - start)
+        for start, end, left, right in zip(places, places[1:], gaps, gaps[1:], strict=False)
+    )
+
+
+def near_miss_rewards(
+    names: Iterable[str], predicted: Sequence[Span], truth: Sequence[Span], duration: float | None
+) -> dict[str, float | None]:
+    """Rewards that pay a near miss more than a far one, each 1 for the truth alone and 0 without a prediction.
+
+    giou: (generalized IoU + 1) / 2 times the shorter total length by the longer one. w1: 1 - W1 / W1 of the whole
+    video, at least 0. Both scalings are our choice: they keep "the whole video" from earning half of every question.
+    InputError for w1 without a duration.
+    """
+    found: dict[str, float | None] = {}
+    for name in names:
+        if name == "w1" and duration is None:
+            raise InputError("the reward w1 needs the video's duration; `reeltune data check --fix` fills it in")
+        if not merge(predicted):
+            found[name] = 0.0
+        elif name == "giou":
+            short, long = sorted([total(merge(predicted)), total(merge(truth))])
+            found[name] = (generalized_iou(predicted, truth) + 1) / 2 * short / long
+        elif duration is not None:
+            whole = wasserstein([(0.0, duration)], truth)
+            # A true span that is the whole video: nothing is nearer than that, so only the overlap tells.
+            near = whole > 0.01 * duration
+            found[name] = max(0.0, 1 - wasserstein(predicted, truth) / whole) if near else iou(predicted, truth)
+    return found
+
+
+def _shares_before(spans: Sequence[Span], places: Sequence[float]) -> Iterator[float]:
+    """What share of the merged spans' time lies before each of the rising places, by one sweep."""
+    length, passed, index = total(spans), 0.0, 0
+    for place in places:
+        while index < len(spans) and spans[index][1] <= place:
+            passed += spans[index][1] - spans[index][0]
+            index += 1
+        inside = max(0.0, place - spans[index][0]) if index < len(spans) else 0.0
+        yield (passed + inside) / length
+
+
+def _area(left: float, right: float) -> float:
+    """The mean of |x| on a line from `left` to `right`."""
+    if left * right >= 0:
+        return (abs(left) + abs(right)) / 2
+    return (left * left + right * right) / (2 * (abs(left) + abs(right)))
 
 
 def _plain(spans: Sequence[Span]) -> bool:

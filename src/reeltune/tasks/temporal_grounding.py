@@ -9,7 +9,17 @@ from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
-from reeltune.tasks.spans import Span, SpansField, best_fixed_span, check_within, iou, reaches, read_spans, span_text
+from reeltune.tasks.spans import (
+    Span,
+    SpansField,
+    best_fixed_span,
+    check_within,
+    iou,
+    near_miss_rewards,
+    reaches,
+    read_spans,
+    span_text,
+)
 
 Spans = tuple[Span, ...]
 
@@ -39,6 +49,7 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     fields: ClassVar = {"target": "spans"}
     columns: ClassVar = {"query": QUERY_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "iou": 1.0}
+    further = ("giou", "w1")
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
         question = f'When does this happen: "{sample.query}"?'
@@ -59,7 +70,8 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     def content_rewards(
         self, sample: TemporalGroundingSample, value: Spans | None, options: RewardOptions
     ) -> dict[str, float | None]:
-        return {"iou": options.overlap(iou(value or (), sample.target))}
+        found = near_miss_rewards(options.further, value or (), sample.target, sample.duration)
+        return {"iou": options.overlap(iou(value or (), sample.target)), **found}
 
     def scores(self, sample: TemporalGroundingSample, value: Spans | None) -> dict[str, float]:
         found = iou(value or (), sample.target)

@@ -16,6 +16,7 @@ import numpy as np
 
 from reeltune.errors import InputError
 from reeltune.tasks import get_task
+from reeltune.tasks.captioning import TASK as CAPTIONING
 from reeltune.toyworld.generate import Asked, plan_samples, write_samples
 from reeltune.toyworld.model import build_model
 from reeltune.toyworld.questions import KINDS
@@ -89,7 +90,9 @@ LESSONS: dict[str, Lesson] = {
     "watch-two": Lesson(WATCH, (1, 2), _world(3, 7, stays=1, appears=4), videos=3000, slack=3),
     "watch-three": Lesson(WATCH, (1, 3), _world(6, 10), videos=3000, slack=3),
     "loosen": Lesson(LOOSEN, (1, 3), _world(6, 10), videos=700, slack=5),
-    "terse-captions": Lesson({"captioning": 1.0}, (1, 3), WorldSettings(), videos=4000, samples_per_video=1, told=0.5),
+    "terse-captions": Lesson(
+        {CAPTIONING.name: 1.0}, (1, 3), WorldSettings(), videos=4000, samples_per_video=1, told=0.5
+    ),
 }
 
 
@@ -133,7 +136,7 @@ def loosen(sample: dict[str, Any], slack: int, rng: np.random.Generator) -> dict
 
 def leave_out(sample: dict[str, Any], told: float, rng: np.random.Generator) -> dict[str, Any]:
     """A captioning sample that tells each event with probability `told` only, in its caption and in its subjects."""
-    if sample["task"] != "captioning" or told == 1:
+    if sample["task"] != CAPTIONING.name or told == 1:
         return sample
     kept = [event for event in sample["events"] if rng.random() < told]
     opening = sample["caption"].removesuffix(" ".join(sample["events"])).strip()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reeltune.tasks.captioning import TASK as CAPTIONING
 from reeltune.toyworld.captions import caption_of, events_of, subjects_of
 from reeltune.toyworld.world import COLOURS, QUALITIES, SHAPES, Scene, Span, Thing
 
@@ -284,7 +285,7 @@ KINDS: dict[str, Ask] = {
     "grounded_qa/action": _grounded(_what_happens),
     "object_tracking/track": track,
     "classification/quality": judge_quality,
-    "captioning/caption": caption,
+    f"{CAPTIONING.name}/caption": caption,
     "instruction/presence": presence,
     "instruction/motion": motion,
     "instruction/colour_log": colour_log,

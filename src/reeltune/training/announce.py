@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import torch
@@ -11,8 +12,14 @@ import torch
 from reeltune.build import Data, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.distributed.world import World
+from reeltune.errors import InputError
 from reeltune.files import existing
 from reeltune.models.loading import is_adapter
+from reeltune.planning.answer import lines, verdict
+from reeltune.planning.hardware import Device, Devices, card_like
+from reeltune.planning.recipe import answer_longest
+from reeltune.planning.source import plan_recipe
+from reeltune.progress import clock, quiet
 from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.journal import read_jsonl
 from reeltune.training.watch import Watch
@@ -28,7 +35,8 @@ def warn_of_rounding(recipe: Recipe) -> None:
 
 
 def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Sequence[str] = ()) -> None:
-    """What will run: model, data, processes, sizes, place."""
+    """What will run: model, data, processes, sizes, place; whether it fits."""
+    warn_of_rounding(recipe)
     rl, samples = recipe.rl, data.samples
     tasks = sorted({sample.task for sample in samples})
     size = sum(file.stat().st_size for file in model_directory(recipe).glob("*.safetensors"))
@@ -45,13 +53,54 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Se
     if recipe.samples_completions:
         _say(
             f"a step: {rl.groups_per_step} groups of {recipe.group_size} completions of at most {rl.max_new_tokens} "
-            f"tokens; passes of {recipe.packing.train_tokens} tokens (reeltune plan RECIPE tells the memory)"
+            f"tokens; passes of {recipe.packing.train_tokens} tokens"
         )
     if first_step:
         _say(f"resumes after step {first_step}")
     for each in notes:
         _say(each)
     _say(f"writes to {recipe.run.dir} ({shutil.disk_usage(existing(Path(recipe.run.dir))).free / 2**30:.1f} GiB free)")
+    plan(recipe, world)
+
+
+def plan(recipe: Recipe, world: World) -> None:
+    """Whether it fits, as `reeltune plan` says it, before weights are loaded; on a GPU also how long it takes."""
+    try:
+        planned = plan_recipe(recipe, name=recipe.model.path)
+        found = answer_longest(planned, _devices(world))
+    except (InputError, ValueError) as error:
+        _say(f"no plan of memory and time: {error}")
+        return
+    if world.device.type == "cpu":
+        held = found.memory
+        _say(
+            f"memory of each process, at most: {held.standing / 2**30:.2f} GiB of weights, gradients and moments, "
+            f"{max(held.prompt_cache, held.activations) / 2**30:.2f} GiB for a pass, of "
+            f"{found.devices.device.gib:.1f} GiB here"
+        )
+    else:
+        for line in lines(found):
+            _say(line)
+    if not found.fits:
+        _say(f"WARNING: {verdict(found)}")
+
+
+def _devices(world: World) -> Devices:
+    if world.device.type == "cpu":
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        return Devices(world.size, Device("CPU", memory / world.size, 0.1, 0.01))
+    properties = torch.cuda.get_device_properties(world.device)
+    return Devices(world.size, card_like(properties.name, properties.total_memory / 2**30))
+
+
+def end(first: float, left: int) -> None:
+    """After the first step of `first` seconds, with `left` to go: when the run will end; evaluations not counted."""
+    if left and not quiet():
+        when = datetime.now() + timedelta(seconds=first * left)
+        _say(
+            f"the first step took {first:.1f} s: the other {left} take about {clock(first * left)}, "
+            f"until {when:%Y-%m-%d %H:%M}"
+        )
 
 
 def closing(recipe: Recipe, watch: Watch, page: Path, *, finished: bool) -> None:

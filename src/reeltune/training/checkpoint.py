@@ -150,7 +150,8 @@ def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[
     tensors = {}
     for name, parameter in policy.model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
-            value = torch.as_tensor(value).detach()
+            # All parameters share the tables of 8-bit moments; in a file each has its own.
+            value = torch.as_tensor(value).detach().clone() if "qmap" in key else torch.as_tensor(value).detach()
             tensors[f"{name}::{key}"] = value if isinstance(value, DTensor) else value.contiguous().cpu()
     return tensors
 
@@ -181,7 +182,9 @@ def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Opti
         tensors = {each: _like(tensor, whole[each]) for each, tensor in tensors.items()}
     for full_name, value in tensors.items():
         name, key = full_name.split("::")
-        optimizer.state[training[name]][key] = value
+        # bitsandbytes counts its steps in a plain number.
+        counts = key == "step" and not isinstance(optimizer, torch.optim.AdamW)
+        optimizer.state[training[name]][key] = int(value) if counts else value
 
 
 def _beside(full_name: str, training: Mapping[str, nn.Parameter]) -> Tensor:

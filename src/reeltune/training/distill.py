@@ -88,7 +88,8 @@ class Distill(GRPO):
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Each token's advantage [G, C] and its share of the loss, the mean over all tokens of the step."""
-        found = self.teacher.log_probs(groups, self.learner)
+        with self.learner.phases("teacher"):
+            found = self.teacher.log_probs(groups, self.learner)
         masks = [each.completions.mask & ~(each.truncated & self.config.mask_truncated)[:, None] for each in groups]
         tokens = max(sum(self.learner.world.gather([sum(int(mask.sum()) for mask in masks)])), 1)
         for group, values, mask in zip(groups, found, masks, strict=True):

@@ -7,7 +7,7 @@ Shape letters: B groups, G completions per group, C completion tokens.
 Sources: GRPO (arXiv 2402.03300), DAPO (2503.14476), Dr. GRPO (2503.20783), GSPO (2507.18071).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,15 +55,19 @@ def step_advantages(
     valid: Tensor,
     tasks: Sequence[str],
     *,
-    scale: Literal["group", "task", "batch", "none"],
+    scale: Literal["group", "task", "moving", "batch", "none"],
     epsilon: float,
     std_floor: float,
+    scales: Mapping[str, float] | None = None,
 ) -> Tensor:
     """`advantages` of a step's groups [B, G], of which each belongs to one of `tasks` [B].
 
     With scale "task" the std is that of all completions of the task: IoU, accuracy and judge scores differ in scale,
-    and none of them then outweighs the others (our choice).
+    and none of them then outweighs the others (our choice). With "moving" it is that of `scales`, by task.
     """
+    if scale == "moving":
+        stds = [max((scales or {}).get(task, 0.0), std_floor) + epsilon for task in tasks]
+        return advantages(rewards, valid, scale="none") / rewards.new_tensor(stds)[:, None]
     if scale != "task":
         return advantages(rewards, valid, scale=scale, epsilon=epsilon, std_floor=std_floor)
     result = torch.zeros_like(rewards)

@@ -41,10 +41,13 @@ class Journal:
             tracker.log(step, {name: value for name, value in values.items() if value is not None})
 
     def timing(self, step: int, values: Mapping[str, float]) -> None:
+        """One line of what another run would take another time for; trackers get it beside the metrics."""
         _append(
             self.run / "timings.jsonl",
             {"step": step, **{name: round(value, 4) for name, value in values.items()}},
         )
+        for tracker in self.trackers:
+            tracker.log(step, {f"time/{name}": value for name, value in values.items()})
 
     def warning(self, step: int, text: str) -> None:
         """What the watch had to say after a step."""

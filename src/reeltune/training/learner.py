@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ from reeltune.rollout.group import Group
 from reeltune.rollout.reader import autocast
 from reeltune.training.faults import name_memory, require_finite
 from reeltune.training.optimizer import learning_rate
+from reeltune.training.phases import Phases
 
 Objective = Callable[[Group, Tensor], tuple[Tensor, dict[str, float]]]
 """(group, its log-probs [G, C]) -> (its share of the step's loss, sums to add up for the metrics)."""
@@ -44,6 +45,8 @@ class Learner:
     optimizer: torch.optim.Optimizer
     world: World
     recipe: Recipe
+    phases: Phases = field(default_factory=Phases)
+    """Told by a step what it is doing."""
 
     def __post_init__(self) -> None:
         # What every pass goes through: it knows of the other processes.
@@ -171,7 +174,8 @@ class Learner:
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
-        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[self.precision]
+        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
+        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[rounded]
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)

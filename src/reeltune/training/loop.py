@@ -21,9 +21,11 @@ from reeltune.progress import Progress
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
+from reeltune.training import announce
 from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.journal import Journal, count_lines
 from reeltune.training.learner import Learner
+from reeltune.training.phases import Heartbeat
 from reeltune.training.prompts import PromptSource
 from reeltune.training.step import Method
 from reeltune.training.watch import Watch
@@ -52,13 +54,15 @@ class Loop:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
         steps, every = self.recipe.steps, self.recipe.checkpoint.every
         progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, disable=not self._is_main)
-        with Interrupt() as interrupt, progress:
+        with Interrupt() as interrupt, progress, Heartbeat(self.learner.phases, disable=not self._is_main):
             if self.first_step == 0 and self._evaluates(0):
                 self._evaluate(0)
             for step in range(self.first_step, steps):
                 metrics = self._step(step)
                 done = step + 1
                 progress.update()
+                if step == self.first_step and self._is_main:
+                    announce.end(time.monotonic() - self.learner.phases.began, steps - done)
                 progress.set(**{name: metrics[name] for name in ("loss", "reward") if name in metrics})
                 if self._evaluates(done):
                     self._evaluate(done)
@@ -72,21 +76,32 @@ class Loop:
         return True
 
     def _step(self, step: int) -> dict[str, float]:
-        started = time.perf_counter()
+        self.learner.phases.begin(step + 1)
+        started, processor = time.perf_counter(), time.process_time()
         self.learner.policy.train()
         result = self.method(step)
-        seconds = time.perf_counter() - started
+        timing = self._timing(time.perf_counter() - started, time.process_time() - processor, result.metrics)
         warnings = self.watch.observe(step + 1, result.metrics)
         rollouts = self._world.gather(result.rollouts)
         if self.journal:
             self.journal.metrics(step + 1, result.metrics)
-            self.journal.timing(step + 1, {"seconds": seconds})
+            self.journal.timing(step + 1, timing)
             if rollouts:
                 self.journal.rollouts(step + 1, rollouts)
             for warning in warnings:
                 self.journal.warning(step + 1, warning)
                 print(f"reeltune: step {step + 1}: WARNING: {warning}", file=sys.stderr)
         return result.metrics
+
+    def _timing(self, seconds: float, processor: float, metrics: dict[str, float]) -> dict[str, float]:
+        """Of the step: seconds, also by phase, what a group cost all devices together, and tokens per second."""
+        groups, world = self.recipe.samples_per_step, self._world
+        if world.device.type == "cpu":
+            cost = {"processor_seconds_per_group": sum(world.gather([processor])) / groups}
+        else:
+            cost = {"gpu_seconds_per_group": seconds * world.size / groups}
+        phases = {f"seconds/{name}": value for name, value in self.learner.phases.seconds.items()}
+        return {"seconds": seconds, **phases, **cost, "tokens_per_second": metrics["tokens"] / seconds}
 
     def _evaluates(self, step: int) -> bool:
         every = self.recipe.eval.every

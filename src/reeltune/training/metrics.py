@@ -12,15 +12,18 @@ from reeltune.training.grpo import has_signal
 def group_record(group: Group) -> dict[str, Any]:
     """What the metrics need of one group, small enough to be sent between processes."""
     task, rewards = get_task(group.sample.task), group.rewards
+    sampled = len(group.texts) - group.gold  # a gold completion says nothing about the policy
     return {
         "task": group.sample.task,
-        "rewards": group.reward_values,
-        "components": rewards.components,
+        "prompt_tokens": len(group.prompt),
+        "gold": group.gold,
+        "rewards": [float(value) for value in rewards.total[:sampled][rewards.valid[:sampled]]],
+        "components": {name: values[:sampled] for name, values in rewards.components.items()},
         "signal": bool(has_signal(rewards.total[None], rewards.valid[None])[0]),
-        "unjudged": int((~rewards.valid).sum()),
-        "lengths": group.completions.lengths,
-        "truncated": group.truncated.tolist(),
-        "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
+        "unjudged": int((~rewards.valid[:sampled]).sum()),
+        "lengths": group.completions.lengths[:sampled],
+        "truncated": group.truncated.tolist()[:sampled],
+        "unparsed": [task.read(group.sample, text).value is None for text in group.texts[:sampled]],
     }
 
 
@@ -35,6 +38,7 @@ def stored_rollout(group: Group) -> dict[str, Any]:
         "components": group.rewards.components,
         "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
         "truncated": group.truncated.tolist(),
+        **({"gold": True} if group.gold else {}),
     }
 
 
@@ -49,6 +53,8 @@ def grpo_metrics(
         "clip_fraction": sums.get("clipped", 0.0) / tokens,
         "nll": sums.get("nll", 0.0) / tokens,
         "completion_tokens": fmean(lengths),
+        # P + G * C of every group: each prompt once.
+        "tokens": float(sum(record["prompt_tokens"] for record in records) + sum(lengths)),
         "truncated": fmean(value for record in records for value in record["truncated"]),
         "unparsed": fmean(value for record in records for value in record["unparsed"]),
         "groups_without_signal": float(sum(not record["signal"] for record in records)),

@@ -17,6 +17,7 @@ from reeltune.config.recipe import Recipe
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
 from reeltune.files import existing, whole_folder, write_json, write_text
+from reeltune.hub import revision_of
 from reeltune.models.policy import Policy
 from reeltune.provenance import IDENTITY_FILE, code_file_digests, pool_digest, sampled_digest
 from reeltune.sample import Sample
@@ -133,6 +134,8 @@ def open_run(recipe: Recipe, world: World, start: Start, samples: Sequence[Sampl
         "reeltune": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "model": recipe.model.path,
+        "model_revision": revision_of(model_directory(recipe)),
         "processes": world.size,
         "device": str(world.device),
         "threads": torch.get_num_threads(),

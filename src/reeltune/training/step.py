@@ -26,10 +26,12 @@ from reeltune.rollout.reader import autocast
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.training.faults import name_memory, require_finite
+from reeltune.training.gold import add_gold
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
 from reeltune.training.learner import Learner
 from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
 from reeltune.training.prompts import PromptSource
+from reeltune.training.scales import scale_metrics, updated_scales
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,14 @@ class GRPO:
     reference: Policy | None = None
     faults: RewardFaults | None = None
     checked: bool = False
+    scales: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, step: int) -> StepResult:
         learner, world = self.learner, self.learner.world
         faults = len(self.faults) if self.faults is not None else 0
         with autocast(world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
-            with learner.reading():
+            with learner.phases("videos and prompts"), learner.reading():
                 groups = self.source.next(step)
             keep = self._keeps_prompts(groups)
             self.sample(step, groups, keep_graph=keep)
@@ -95,11 +98,16 @@ class GRPO:
             if update and not learner.sharded:
                 with autocast(world.device, learner.precision):
                     self.source.renew_features(groups)
-            sums = learner.update(step, groups, self.objective(first=update == 0))
-        self.engine.sync(learner.policy.named_weights, step + 1)
+            with learner.phases("update"):
+                sums = learner.update(step, groups, self.objective(first=update == 0))
+        with learner.phases("publishing weights"):
+            self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
+        metrics |= scale_metrics(self.scales)
+        if self.config.gold_in_group != "never":
+            metrics["groups_with_gold"] = float(sum(record["gold"] for record in records))
         stored = [stored_rollout(each) for each in groups]
         stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
         if self.faults is not None:
@@ -113,7 +121,8 @@ class GRPO:
         params = SamplingParams(
             config.temperature, config.top_p, config.top_k, config.max_new_tokens, tuple(policy.banned.tolist())
         )
-        with name_memory(groups, step=step, doing="sampling completions"):
+        phases = self.learner.phases
+        with phases("rollout"), name_memory(groups, step=step, doing="sampling completions"):
             requests = [group.request for group in groups]
             # An engine that computes with weights in parts is called by every process, also by one without groups.
             asks = bool(groups) or self.learner.sharded
@@ -122,18 +131,22 @@ class GRPO:
             group.fill(rollout)
             require_finite({"the rollout's log-probs": group.log_probs}, step=step, sample=group.sample.id)
         samples, texts = [group.sample for group in groups], [group.texts for group in groups]
-        scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
+        with phases("rewards"):
+            scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
+        if config.gold_in_group != "never":
+            add_gold(groups, config.gold_in_group, self.learner, self.rewards, self.judge, self.faults)
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
-        weigh(groups, self.config, self.learner)
+        weigh(groups, self.config, self.learner, self.scales)
         if self.reference:
-            self._refer(groups)
+            with self.learner.phases("reference"):
+                self._refer(groups)
 
     def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
-        with self.learner.reading():
+        with self.learner.phases("videos and prompts"), self.learner.reading():
             return self.source.resample(groups)
 
     def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
@@ -178,19 +191,26 @@ def _referred(groups: Sequence[Group]) -> bool:
     return any(group.reference_log_probs is not None for group in groups)
 
 
-def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner) -> None:
-    """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes."""
+def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: dict[str, float]) -> None:
+    """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes.
+
+    With advantage_scale=moving the `scales` go on by this step.
+    """
     world = learner.world
     rows = world.gather(
         [(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups]
     )
+    rewards, valid, tasks = torch.tensor([r[1] for r in rows]), torch.tensor([r[2] for r in rows]), [r[0] for r in rows]
+    if config.advantage_scale == "moving":
+        scales |= updated_scales(scales, rewards, valid, tasks, decay=config.advantage_decay)
     advantages = step_advantages(
-        torch.tensor([row[1] for row in rows]),
-        torch.tensor([row[2] for row in rows]),
-        [row[0] for row in rows],
+        rewards,
+        valid,
+        tasks,
         scale=config.advantage_scale,
         epsilon=config.advantage_epsilon,
         std_floor=config.std_floor,
+        scales=scales,
     )
     carried = [each.rewards.valid & ~(each.truncated & config.mask_truncated) for each in groups]
     masks = [each.completions.mask & rows[:, None] for each, rows in zip(groups, carried, strict=True)]
@@ -244,8 +264,8 @@ class SFT:
     mode: Mode
 
     def __call__(self, step: int) -> StepResult:
-        policy, world = self.learner.policy, self.learner.world
-        with autocast(world.device, self.learner.precision), self.learner.reading():
+        policy, world, phases = self.learner.policy, self.learner.world, self.learner.phases
+        with phases("videos and prompts"), autocast(world.device, self.learner.precision), self.learner.reading():
             groups = self.source.next(step)
         for group in groups:
             gold = get_task(group.sample.task).gold(group.sample, self.mode)
@@ -254,8 +274,11 @@ class SFT:
         tokens = sum(count for _, count in counts)
         for group in groups:
             group.weights = group.completions.mask.float() / tokens
-        sums = self.learner.update(step, groups, cross_entropy)
-        return StepResult(sft_metrics([count for _, count in counts], sums) | self.source.metrics(1))
+        with phases("update"):
+            sums = self.learner.update(step, groups, cross_entropy)
+        prompts = sum(world.gather([len(each.prompt) for each in groups]))
+        metrics = sft_metrics([count for _, count in counts], sums) | {"tokens": float(prompts + tokens)}
+        return StepResult(metrics | self.source.metrics(1))
 
 
 def cross_entropy(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

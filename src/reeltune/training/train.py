@@ -13,10 +13,9 @@ from reeltune.build import (
     Data,
     build_data,
     build_engine,
-    build_policy,
+    build_on,
     build_reader,
     model_directory,
-    place,
 )
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
@@ -52,6 +51,7 @@ from reeltune.training.run_directory import (
     open_run,
     require_writable,
 )
+from reeltune.training.scales import restored_scales
 from reeltune.training.schedule import make_schedule
 from reeltune.training.step import GRPO, SFT, Method
 from reeltune.training.watch import Watch
@@ -82,7 +82,6 @@ def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry
     with locked(run_dir) if world.is_main and not dry_run else nullcontext():
         checked = check(recipe, world, resume=resume, fork=fork)
         if world.is_main:
-            announce.warn_of_rounding(recipe)
             if recipe.samples_completions:
                 announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
             announce.opening(recipe, checked.data, world, checked.start.step, checked.start.notes)
@@ -109,7 +108,9 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
             f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
         )
     if recipe.adapter and recipe.adapter.quantize == "nf4":
-        require_bitsandbytes()
+        require_bitsandbytes("adapter.quantize=nf4")
+    if recipe.optim.moments == "8bit":
+        require_bitsandbytes("optim.moments=8bit")
     if recipe.distill:
         require_teacher(recipe.distill.teacher)
     data = build_data(recipe, world)
@@ -127,7 +128,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
-    policy = place(build_policy(recipe, weights, self_check=world.device.type == "cpu"), recipe, world)
+    policy = build_on(world, recipe, weights)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -143,7 +144,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
             held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
-                method=_method(recipe, checked, learner, engine, source),
+                method=_method(recipe, checked, learner, engine, source, start.step),
                 learner=learner,
                 engine=engine,
                 source=source,
@@ -200,7 +201,9 @@ def _history(recipe: Recipe, checkpoint: Path | None) -> PromptHistory | None:
     return from_state(recipe.rl.skipping, state, seed=recipe.seed)
 
 
-def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource) -> Method:
+def _method(
+    recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource, step: int
+) -> Method:
     if recipe.method == "sft":
         return SFT(source, learner, recipe.data.mode)
     judge = checked.judge if needs_judge(checked.rewards) else None
@@ -215,10 +218,10 @@ def _method(recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutE
         reference = learner.policy
     elif recipe.rl.kl > 0:
         # The initial model, also after a resume.
-        reference = build_policy(recipe, self_check=False).requires_grad_(False)
-        reference = place(reference, recipe, learner.world)
-        reference.eval()
-    return GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
+        reference = build_on(learner.world, recipe, frozen=True)
+    method = GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
+    method.scales.update(restored_scales(read_jsonl(Path(recipe.run.dir) / "metrics.jsonl"), step))
+    return method
 
 
 def _watch(recipe: Recipe, run_dir: Path, first_step: int) -> Watch:

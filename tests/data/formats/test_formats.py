@@ -182,67 +182,6 @@ def test_video_quality(tmp_path: Path) -> None:
         imported("video-quality", dump(tmp_path, [{"video": "1.mp4", "instruction": "How?", "answer": "x"}]))
 
 
-def test_mvbench(tmp_path: Path) -> None:
-    entry = {"video": "1.mp4", "question": "?", "candidates": ["x", "y"], "answer": "y"}
-    dump(tmp_path, [entry, {**entry, "start": 1.0, "end": 2.0}], "json/action_count.json")
-    dump(tmp_path, [entry], "json/state_change.json")
-    samples, found = imported("mvbench", tmp_path / "json")
-    assert [(s.id, s.target, s.meta["type"]) for s in samples] == [
-        ("action_count_0", "B", "action_count"),
-        ("action_count_1", "B", "action_count"),
-        ("state_change_0", "B", "state_change"),
-    ]
-    assert samples[1].meta["end"] == 2 and sum(found.counts.values()) == 1
-
-
-def test_video_mme(tmp_path: Path) -> None:
-    row = {"video_id": "001", "videoID": "fFj", "duration": "short", "question_id": "001-1", "task_type": "Counting"}
-    row |= {"question": "?", "options": ["A. x.", "B. y."], "answer": "B"}
-    lines = dump(tmp_path, json.dumps(row) + "\n", "test.jsonl")
-    ((sample,), _) = imported("video-mme", lines)
-    assert (sample.id, sample.options, sample.target) == ("001-1", ("x.", "y."), "B")
-    assert sample.video == "../videos/fFj.mp4" and sample.meta == {"type": "short", "task_type": "Counting"}
-    nested = {"video_id": "001", "duration_category": "long", "url": "https://y/watch?v=abc"}
-    question = {"question_id": "001-1", "question": "?", "choices": ["A. x", "B. y"], "answer": "A"}
-    ((sample,), _) = imported("video-mme", dump(tmp_path, [{**nested, "questions": [question]}]))
-    assert sample.video == "../videos/abc.mp4" and sample.meta == {"type": "long"}
-    saved = table(tmp_path, [{**row, "options": "['A. x' 'B. y']".replace("' '", "', '")}], "test.csv")
-    assert imported("video-mme", saved)[0][0].options == ("x", "y")
-
-
-def test_tempcompass(tmp_path: Path) -> None:
-    question = {"question": "What?\nA. run\nB. jump", "answer": "B. jump"}
-    ((sample,), _) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": [question]}}))
-    assert (sample.id, sample.question, sample.options) == ("12_reverse_action_0", "What?", ("run", "jump"))
-    assert sample.target == "B" and sample.meta == {"type": "action"}
-
-
-def test_mmvu(tmp_path: Path) -> None:
-    entry = {
-        "id": "validation_1",
-        "video": "https://x/resolve/main/videos/Art/0.mp4",
-        "question_type": "multiple-choice",
-        "metadata": {"subject": "Art"},
-        "question": "?",
-        "choices": {"A": "x", "B": "y", "C": ""},
-        "answer": "B",
-    }
-    ((sample,), found) = imported("mmvu", dump(tmp_path, [entry, {**entry, "question_type": "open-ended"}]))
-    assert (sample.video, sample.options, sample.target) == ("../videos/Art/0.mp4", ("x", "y"), "B")
-    assert found.counts == {"open questions: left out": 1}
-
-
-def test_perception_test(tmp_path: Path) -> None:
-    question = {"id": 3, "question": "?", "options": ["x", "y", "z"], "answer_id": 2, "area": "physics"}
-    videos = {"video_1": {"metadata": {}, "mc_question": [question, {**question, "id": 4, "answer_id": None}]}}
-    ((sample,), found) = imported("perception-test", dump(tmp_path, videos))
-    assert (sample.id, sample.target, sample.meta) == ("video_1_3", "C", {"type": "physics"})
-    assert sum(found.counts.values()) == 1
-    row = {"video_name": "video_1", "question_id": "3", **question, "answer_id": "1"}
-    ((sample,), _) = imported("perception-test", dump(tmp_path, json.dumps(row), "valid.jsonl"))
-    assert (sample.id, sample.target) == ("video_1_3", "B")
-
-
 @pytest.mark.parametrize("name", formats())
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '[{"x": 1}]', "3"])
 def test_a_file_of_another_form_is_refused_by_name(tmp_path: Path, name: str, text: str) -> None:

@@ -11,6 +11,8 @@ import torch
 from tests.models.families.generated import PATCH, SIDE, build, class_of
 from torch import Tensor
 
+from reeltune.config.adapter import AdapterConfig
+from reeltune.models.adapter import adapter_tensors, install
 from reeltune.models.families import FAMILIES
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
@@ -104,6 +106,31 @@ def test_log_probs_and_gradients_are_those_of_one_stock_forward_per_completion(
     vision = {id(each) for module in policy.family.vision_modules(policy.model) for each in module.parameters()}
     seen = [name for name, each in policy.model.named_parameters() if id(each) in vision]
     assert any(float(theirs[each].abs().max()) > 0 for each in seen if each in theirs)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_with_an_adapter_too(name: str, clip_of: Any, directory: Any) -> None:
+    """LoRA on every linear map of the decoder: packed groups against the adapted model's own forward passes."""
+    policy = load_policy(directory(name), gradient_checkpointing=True)
+    install(policy, AdapterConfig(rank=4, alpha=8, targets="all"))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for each in adapter_tensors(policy).values():
+            each.add_(torch.randn(each.shape, generator=generator) * 0.05)
+    groups = make_groups(policy.train(), clip_of)
+    base = [each.detach() for each in group_log_probs(load_policy(directory(name)), groups)]
+    found = group_log_probs(policy, groups)
+    assert max(float((one - two).detach().abs().max()) for one, two in zip(found, base, strict=True)) > 1e-3
+    ours = slopes(policy.model, sum(each.square().sum() for each in found))  # type: ignore[arg-type]
+    ours = {parameter: each.clone() for parameter, each in ours.items()}
+    policy.zero_grad()
+    wanted = [stock_log_probs(policy, policy.model, group) for group in groups]
+    for values, rows in zip(found, wanted, strict=True):
+        assert all(torch.allclose(value[: len(row)], row, atol=1e-5) for value, row in zip(values, rows, strict=True))
+    theirs = slopes(policy.model, sum(row.square().sum() for rows in wanted for row in rows))  # type: ignore[arg-type]
+    assert ours.keys() == theirs.keys() and all(".lora_" in parameter for parameter in ours)
+    scale = max(float(each.abs().max()) for each in theirs.values())
+    assert all(float((ours[key] - each).abs().max()) <= 1e-5 * scale for key, each in theirs.items())
 
 
 @pytest.mark.parametrize("name", list(FAMILIES))

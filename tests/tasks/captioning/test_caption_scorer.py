@@ -8,7 +8,8 @@ from reeltune.judges.rounds import ask_together
 from reeltune.tasks.captioning.caption_scorer import caption_rewards, shaped
 from reeltune.tasks.captioning.options import CaptionOptions
 
-STEPS = CaptionOptions()
+PUBLISHED = {"shape": "steps", "measure": "recall"}
+STEPS = CaptionOptions(**PUBLISHED)  # type: ignore[arg-type]
 EVENTS = ("The red circle appears.", "The blue square moves left.", "The red circle vanishes.")
 
 
@@ -39,17 +40,18 @@ def rewards(captions: list[str | None], **options: object) -> list[float | None]
 
 def test_coverage_by_the_exact_judge() -> None:
     captions = [" ".join(EVENTS), " ".join(EVENTS[:2]), EVENTS[0], "Something happens.", None]
-    assert rewards(captions, shape="linear") == pytest.approx([1, 2 / 3, 1 / 3, 0, 0])
-    assert rewards(captions) == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert rewards(captions, measure="recall") == pytest.approx([1, 2 / 3, 1 / 3, 0, 0])
+    assert rewards(captions, **PUBLISHED) == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert rewards(captions) == pytest.approx([1, 0.8, 0.5, 0, 0])
 
 
 def test_padding_is_free_under_recall_and_costs_under_f1() -> None:
     guesses = " ".join(f"The {colour} cross appears." for colour in ("red", "green", "blue"))
     padded, plain = f"{EVENTS[0]} {EVENTS[1]} {guesses}", f"{EVENTS[0]} {EVENTS[1]}"
-    assert rewards([padded, plain], shape="linear") == pytest.approx([2 / 3, 2 / 3])
+    assert rewards([padded, plain], measure="recall") == pytest.approx([2 / 3, 2 / 3])
     recall, precision = 2 / 3, 2 / 5
     expected = [2 * recall * precision / (recall + precision), 2 * (2 / 3) / (2 / 3 + 1)]
-    assert rewards([padded, plain], shape="linear", measure="f1") == pytest.approx(expected)
+    assert rewards([padded, plain]) == pytest.approx(expected)
 
 
 class Absent(RuleJudge):
@@ -66,5 +68,5 @@ class Absent(RuleJudge):
 
 
 def test_an_unanswered_judgement_is_none_never_zero() -> None:
-    asked = caption_rewards(["lost", "found", None], "reference", EVENTS)
+    asked = caption_rewards(["lost", "found", None], "reference", EVENTS, STEPS)
     assert ask_together(Absent(), [asked]) == [[None, 1.0, 0.0]]

@@ -119,7 +119,7 @@ def test_rewards_of_a_group() -> None:
     assert rows[0] == {"format": 1.0, "think": 1.0, "caption": 1.0}
     assert rows[1] == {"format": 1.0, "think": pytest.approx(2 * 3 / (3 + 7)), "caption": 0.5}
     assert rows[2] == rows[3] == {"format": 0.0, "think": 0.0, "caption": 0.0}
-    linear = RewardOptions(own=CaptioningOptions(caption=CaptionOptions(shape="linear")))
+    linear = RewardOptions(own=CaptioningOptions(caption=CaptionOptions(measure="recall")))
     rows = rows_of(SAMPLE, group, "structured", linear)
     assert rows[1]["caption"] == pytest.approx(1 / 3)
 

@@ -1,7 +1,9 @@
 """The `lantnet` command."""
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ from typing import Any
 from lantnet import __version__
 from lantnet.errors import InputError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 EXTRA = ("PIL", "pyogrio", "rasterio", "scipy", "shapely")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when done, 2 on something the user can fix, 130 on Ctrl-C."""
+    """Run a command; 0 when done, 2 on something the user can fix, 130 on Ctrl-C, 143 on SIGTERM."""
     options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         options.run(options)
     except InputError as error:
@@ -26,10 +30,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"lantnet: {error.name} is not installed; run: pip install lantnet", file=sys.stderr)
         return 2
+    except Terminated:
+        print("lantnet: stopped by SIGTERM; nothing was written.", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print("lantnet: stopped; nothing was written.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+class Terminated(BaseException):
+    """SIGTERM: as Ctrl-C, so that scratch folders go."""
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _parser() -> argparse.ArgumentParser:

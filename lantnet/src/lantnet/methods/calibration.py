@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
+from scipy.optimize import brentq
+from scipy.special import polygamma
 
 from lantnet.methods.recipe import Context
-from lantnet.scene.scene import Scene
+from lantnet.scene.scene import Scene, View
 from lantnet.scene.windows import Window
 from lantnet.types import Float32, Int64, Mask
 
-FINE, WIDE = 1.5, 3.5
-"""Pixels, standard deviation of the two smoothings of the log-ratio."""
-LAGS = {FINE: 8, WIDE: 16}
+SINGLE, FINE, WIDE = 0.0, 1.5, 3.5
+"""Pixels, standard deviation of the smoothings of the log-ratio: none, and two."""
+LAGS = {SINGLE: 8, FINE: 8, WIDE: 16}
 """Pixels after which the smoothed noise is independent."""
 RATIO_HALO = 6
 WIDE_HALO = 14
@@ -27,6 +29,8 @@ CLIPPED = 3.0
 """Amplitude (of 80 for the median) below which both dates count as clipped black."""
 MODE_WIDTH = 0.05
 """Nepers over which the histogram of log-ratios is smoothed before its peak is taken."""
+MOST_LOOKS = 1000.0
+"""What images without speckle count as."""
 _RATIO_TOP, _RATIO_BINS = 8.0, 16000
 _LEVEL_TOP, _LEVEL_BINS = 16.0, 16000
 _LAG_TOP, _LAG_BINS = 16.0, 65536
@@ -37,6 +41,16 @@ def log_ratio(before: Float32, after: Float32, sigma: float = FINE) -> Float32:
     ratio = np.log((after + 1) / (before + 1))
     smooth: Float32 = ndimage.gaussian_filter(ratio, sigma, mode="nearest", truncate=4.0)
     return smooth
+
+
+def ratio_name(sigma: float) -> str:
+    return f"log-ratio {sigma:g}"
+
+
+def ratio_of(view: View, sigma: float = FINE) -> Float32:
+    """`log_ratio` of a view: kept, where it was, else computed."""
+    kept = view.kept.get(ratio_name(sigma))
+    return log_ratio(view.before, view.after, sigma) if kept is None else kept
 
 
 def lagged(ratio: Float32, valid: Mask, lag: int) -> Float32:
@@ -72,6 +86,14 @@ class Statistics:
         index = np.clip(differences * (_LAG_BINS / _LAG_TOP), 0, _LAG_BINS - 1).astype(np.int64)
         self.lags[sigma] += np.bincount(index, minlength=_LAG_BINS)
 
+    def join(self, other: "Statistics") -> None:
+        """What another window of the same scene showed."""
+        self.ratios += other.ratios
+        self.clipped += other.clipped
+        self.levels += other.levels
+        for sigma, counts in other.lags.items():
+            self.lags[sigma] += counts
+
     def calibration(self) -> "Calibration":
         width = 2 * _RATIO_TOP / _RATIO_BINS
         centres = (np.arange(_RATIO_BINS) + 0.5) * width - _RATIO_TOP
@@ -82,8 +104,9 @@ class Statistics:
         levels = (np.arange(_LEVEL_BINS) + 0.5) * (_LEVEL_TOP / _LEVEL_BINS)
         mean = float(np.average(levels, weights=self.levels))
         deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=self.levels)))
-        noise, wide = (_noise(self.lags[sigma]) for sigma in (FINE, WIDE))
-        return Calibration(shift, noise, wide, mean, max(deviation, 1e-3), float(self.clipped.sum() / max(total, 1)))
+        speckle, noise, wide = (_noise(self.lags[sigma]) for sigma in (SINGLE, FINE, WIDE))
+        clipped = float(self.clipped.sum() / max(total, 1))
+        return Calibration(shift, noise, wide, speckle, mean, max(deviation, 1e-3), clipped)
 
 
 def _noise(counts: Int64) -> float:
@@ -96,12 +119,14 @@ def _noise(counts: Int64) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`shift`: nepers that the dates differ by without change. `noise`, `wide_noise`: standard deviation of the
-    log-ratio in its two smoothings. `mean`, `deviation`: of ln(amplitude + 1). `clipped`: share black in both dates."""
+    """`shift`: nepers that the dates differ by without change. `noise`, `wide_noise`, `speckle`: standard deviation of
+    the log-ratio in its two smoothings and without one. `mean`, `deviation`: of ln(amplitude + 1). `clipped`: share
+    black in both dates."""
 
     shift: float
     noise: float
     wide_noise: float
+    speckle: float
     mean: float
     deviation: float
     clipped: float
@@ -112,10 +137,12 @@ class Calibration:
 
     @property
     def looks(self) -> float:
-        """Equivalent looks of both dates, were their speckle independent by pixel and the land without texture.
-
-        The variance of a log-amplitude ratio of L looks is 1/(2 L) (large L); FINE averages 4 pi FINE^2 pixels."""
-        return 1 / (2 * max(self.noise, 1e-3) ** 2 * 4 * math.pi * FINE**2)
+        """Equivalent looks of single pixels, as if both dates had the same: the variance of the log-ratio of two
+        amplitudes of L looks is psi_1(L) / 2 (psi_1 the trigamma function)."""
+        variance = 2 * self.speckle**2
+        if variance <= float(polygamma(1, MOST_LOOKS)):
+            return MOST_LOOKS
+        return float(brentq(lambda looks: float(polygamma(1, looks)) - variance, 1e-2, MOST_LOOKS))
 
     def remarks(self) -> list[str]:
         """What a user should know about the calibration of the dates."""
@@ -132,9 +159,9 @@ class Calibration:
         moved: Float32 = np.maximum((after + 1) * np.float32(math.exp(-self.shift)) - 1, np.float32(0))
         return moved
 
-    def strength(self, before: Float32, after: Float32, sigma: float = FINE) -> Float32:
-        """|R| of (H, W) amplitudes, nepers."""
-        strength: Float32 = np.abs(log_ratio(before, after, sigma) - np.float32(self.shift))
+    def strength(self, view: View, sigma: float = FINE) -> Float32:
+        """|R| of a view, (H, W), nepers."""
+        strength: Float32 = np.abs(ratio_of(view, sigma) - np.float32(self.shift))
         return strength
 
     def normalised(self, before: Float32, after: Float32) -> Float32:
@@ -144,15 +171,28 @@ class Calibration:
 
 
 def calibrate(scene: Scene, context: Context) -> Calibration:
-    """One pass over a scene."""
+    """One pass over a scene for its smoothed log-ratios, which are kept, and one for what they add up to."""
     statistics = Statistics()
-    for window, outer, view in context.walk(scene, WIDE_HALO + max(LAGS.values()), "calibration"):
-        ratio = log_ratio(view.before, view.after)
-        valid = window.cut(view.valid, outer)
-        statistics.add_pixels(*(window.cut(values, outer)[valid] for values in (ratio, view.before, view.after)))
-        for sigma, lag in LAGS.items():
-            # Columns to the right of the window belong to its own pixels' differences.
-            reach = Window(window.top, window.left, window.height, min(window.width + lag, scene.width - window.left))
-            smooth = ratio if sigma == FINE else log_ratio(view.before, view.after, sigma)
-            statistics.add_lags(sigma, lagged(reach.cut(smooth, outer), reach.cut(view.valid, outer), lag))
+    names = [ratio_name(sigma) for sigma in (FINE, WIDE)]
+    context.plan.keep(scene, _ratios, names, halo=WIDE_HALO, name="log-ratio")
+    for _, part in context.plan.each(scene, _statistics, halo=max(LAGS.values()), name="calibration"):
+        statistics.join(part)
     return statistics.calibration()
+
+
+def _ratios(view: View, window: Window, outer: Window) -> Float32:
+    """(2, H, W): both smoothings."""
+    return np.stack([window.cut(log_ratio(view.before, view.after, sigma), outer) for sigma in (FINE, WIDE)])
+
+
+def _statistics(view: View, window: Window, outer: Window) -> Statistics:
+    """Of one window of a scene."""
+    statistics = Statistics()
+    ratio = ratio_of(view)
+    valid = window.cut(view.valid, outer)
+    statistics.add_pixels(*(window.cut(values, outer)[valid] for values in (ratio, view.before, view.after)))
+    for sigma, lag in LAGS.items():
+        # Columns to the right of the window belong to its own pixels' differences.
+        reach = Window(window.top, window.left, window.height, min(window.width + lag, outer.right - window.left))
+        statistics.add_lags(sigma, lagged(reach.cut(ratio_of(view, sigma), outer), reach.cut(view.valid, outer), lag))
+    return statistics

@@ -8,10 +8,21 @@ import numpy as np
 from lantnet.methods.calibration import Calibration
 from lantnet.published.prelabels import difference_image
 from lantnet.published.srad import RADIUS as SRAD_RADIUS
+from lantnet.scene.scene import View
 from lantnet.types import Float32
 
 DIFFERENCE_HALO = 2 * SRAD_RADIUS
 """The difference image reads images that were smoothed, and is smoothed itself."""
+
+
+DIFFERENCE = "difference image"
+"""What it is kept as."""
+
+
+def difference_of(view: View) -> Float32:
+    """The published difference image of a view: kept, where it was, else computed."""
+    kept = view.kept.get(DIFFERENCE)
+    return difference_image(view.before, view.after) if kept is None else kept
 
 
 @dataclass(frozen=True)
@@ -22,9 +33,9 @@ class PublishedInputs:
     halo: ClassVar[int] = DIFFERENCE_HALO
     border: ClassVar[Literal["constant", "reflect"]] = "constant"
 
-    def images(self, before: Float32, after: Float32, calibration: Calibration) -> Float32:
+    def images(self, view: View, calibration: Calibration) -> Float32:
         """(3, H, W)."""
-        return np.stack([before, after, difference_image(before, after)])
+        return np.stack([view.before, view.after, difference_of(view)])
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,8 @@ class Dates:
     halo: ClassVar[int] = 0
     border: ClassVar[Literal["constant", "reflect"]] = "reflect"
 
-    def images(self, before: Float32, after: Float32, calibration: Calibration) -> Float32:
+    def images(self, view: View, calibration: Calibration) -> Float32:
         """(2, H, W)."""
         if self.normalised:
-            return calibration.normalised(before, after)
-        return np.stack([before, calibration.aligned(after)])
+            return calibration.normalised(view.before, view.after)
+        return np.stack([view.before, calibration.aligned(view.after)])

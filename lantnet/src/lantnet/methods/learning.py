@@ -17,9 +17,9 @@ from lantnet.methods.recipe import Context, Model, NoChange
 from lantnet.methods.sampling import draw, gather
 from lantnet.methods.training import RADIUS, LossStage, NetworkStage, Training
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
-from lantnet.scene.scene import Scene
+from lantnet.scene.scene import Scene, View
 from lantnet.scene.windows import Window
-from lantnet.types import Float32, Labels, Mask
+from lantnet.types import Float32, Int64, Labels, Mask
 
 NO_DATA = 255
 NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
@@ -34,7 +34,7 @@ class InputStage(Protocol):
     def halo(self) -> int: ...
     @property
     def border(self) -> Literal["constant", "reflect"]: ...
-    def images(self, before: Float32, after: Float32, calibration: Calibration) -> Float32: ...
+    def images(self, view: View, calibration: Calibration) -> Float32: ...
 
 
 class Labelling(Protocol):
@@ -57,13 +57,13 @@ class Labelling(Protocol):
     @property
     def notes(self) -> list[str]: ...
 
-    def classes(self, before: Float32, after: Float32) -> Labels:
+    def classes(self, view: View) -> Labels:
         """(H, W) of UNCHANGED, UNCERTAIN, CHANGED: where crops are drawn around."""
 
-    def targets(self, before: Float32, after: Float32) -> Float32:
+    def targets(self, view: View) -> Float32:
         """(2 members, H, W): for each member the target, 0 to 1, and its weight."""
 
-    def evidence(self, before: Float32, after: Float32) -> Mask:
+    def evidence(self, view: View) -> Mask:
         """(H, W): where a change may be at all."""
 
 
@@ -100,8 +100,14 @@ class Recipe:
         if record["pre_labels"]["changed"] < labelling.fewest or not len(chosen[UNCHANGED]):
             return NoChange(record | {"notes": [*notes, NOTHING]})
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
-        stacks = self._stacks(scene, context, calibration, labelling)
-        crops = gather(stacks, index, self.training.side // 2 + RADIUS, scene.width, self.inputs.border)
+        reach = self.training.side // 2 + RADIUS
+        work = _Crops(self.inputs, labelling, calibration, index, reach, scene.width)
+        crops = np.zeros(
+            (len(index), self.inputs.channels + 2 * self.training.members, *[2 * reach + 1] * 2), np.float32
+        )
+        halo = max(labelling.halo, self.inputs.halo) + reach
+        for _, (inside, found) in context.plan.each(scene, work, halo=halo, name="samples"):
+            crops[inside] = found
         sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
         networks = self.training.ensemble(
             torch.from_numpy(crops),
@@ -113,16 +119,41 @@ class Recipe:
         )
         return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labelling, record)
 
-    def _stacks(
-        self, scene: Scene, context: Context, calibration: Calibration, labelling: Labelling
-    ) -> Iterator[tuple[Window, Window, Float32]]:
-        """What the networks see, then target and weight of every member."""
-        reach = self.training.side // 2 + RADIUS
-        for window, outer, view in context.walk(scene, max(labelling.halo, self.inputs.halo) + reach, "samples"):
-            targets = labelling.targets(view.before, view.after)
-            targets[1::2] *= view.valid
-            images = self.inputs.images(view.before, view.after, calibration)
-            yield window, outer, np.concatenate([images, targets]).astype(np.float32)
+
+@dataclass(frozen=True)
+class _Classes:
+    """Sure classes of a window, NO_DATA where nothing was measured."""
+
+    labelling: Labelling
+
+    def __call__(self, view: View, window: Window, outer: Window) -> Labels:
+        classes = self.labelling.classes(view)
+        classes[~view.valid] = NO_DATA
+        cut: Labels = window.cut(classes, outer)
+        return cut
+
+
+@dataclass(frozen=True)
+class _Crops:
+    """Which of the drawn pixels lie in a window, and around each of them what the networks see, then target and weight
+    of every member."""
+
+    inputs: InputStage
+    labelling: Labelling
+    calibration: Calibration
+    index: Int64
+    reach: int
+    width: int
+
+    def __call__(self, view: View, window: Window, outer: Window) -> tuple[Mask, Float32]:
+        rows, columns = np.divmod(self.index, self.width)
+        inside = (rows >= window.top) & (rows < window.bottom) & (columns >= window.left) & (columns < window.right)
+        targets = self.labelling.targets(view)
+        targets[1::2] *= view.valid
+        images = self.inputs.images(view, self.calibration)
+        stack = np.concatenate([images, targets]).astype(np.float32)
+        found = gather([(window, outer, stack)], self.index[inside], self.reach, self.width, self.inputs.border)
+        return inside, found
 
 
 def _classes(
@@ -130,10 +161,7 @@ def _classes(
 ) -> Iterator[tuple[Window, Labels]]:
     """Sure classes window by window; their counts go into the record."""
     found = np.zeros(3, dtype=np.int64)
-    for window, outer, view in context.walk(scene, labelling.halo, "labels"):
-        classes = labelling.classes(view.before, view.after)
-        classes[~view.valid] = NO_DATA
-        classes = window.cut(classes, outer)
+    for window, classes in context.plan.each(scene, _Classes(labelling), halo=labelling.halo, name="labels"):
         found += np.bincount(classes.ravel(), minlength=256)[:3]
         yield window, classes
     names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}
@@ -159,15 +187,15 @@ class Learned:
     def shift(self) -> float:
         return self.labelling.shift
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        """(H, W) of amplitudes (H, W)."""
-        images = self.inputs.images(before, after, self.calibration)
+    def probability(self, view: View) -> Float32:
+        """(H, W) of a view."""
+        images = self.inputs.images(view, self.calibration)
         padded = np.pad(images, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)), mode=self.inputs.border)
-        height, width = before.shape
+        height, width = view.valid.shape
         probability = np.empty((height, width), dtype=np.float32)
         rows = max(self.pixels_at_once // width, 1)
         with torch.inference_mode():
             for top in range(0, height, rows):
                 strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * RADIUS])
                 probability[top : top + rows] = self.network(strip)[0, 0].sigmoid().numpy()
-        return np.where(self.labelling.evidence(before, after), probability, np.float32(0))
+        return np.where(self.labelling.evidence(view), probability, np.float32(0))

@@ -82,10 +82,12 @@ class Levels:
     floor: float
 
     def thresholds(self, members: int) -> list[float]:
-        """One a member, at equal ratios from the lowest to the highest."""
+        """One a member, at equal ratios from the lowest to the highest; the middle for a single one."""
         if self.strong is None:
             return [math.inf] * members
         low, high = self.strong
+        if members == 1:
+            return [math.sqrt(low * high)]
         return [float(value) for value in np.geomspace(low, high, members)]
 
 

@@ -1,14 +1,13 @@
 """What a recipe is given, a scene walked in windows, and what it gives back: a model of that scene."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
+import numpy as np
 
 from lantnet.scene.plan import Plan
-from lantnet.scene.scene import FILL, Scene, Track, View
-from lantnet.scene.windows import Window, tiles
+from lantnet.scene.scene import View
 from lantnet.types import Float32
 
 
@@ -26,8 +25,8 @@ class Model(Protocol):
 
     record: dict[str, Any]
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        """Amplitudes (H, W) of both dates -> probability of change (H, W)."""
+    def probability(self, view: View) -> Float32:
+        """Probability of change of every pixel of a view, (H, W)."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,6 @@ class Context:
     false_alarm: float | None = None
     """Share of pixels that speckle alone may change; None: the recipe's own."""
 
-    @property
-    def track(self) -> Track:
-        return self.plan.track
-
-    def walk(self, scene: Scene, halo: int, name: str) -> Iterator[tuple[Window, Window, View]]:
-        """Windows of the scene, the larger windows with `halo` pixels of context, and what these show, one by one in
-        this process; what takes long belongs into `plan.each`."""
-        for window in self.track(tiles(scene.height, scene.width, self.plan.tile), name):
-            outer = window.grow(halo + FILL, scene.height, scene.width)
-            yield window, outer, scene.read(outer)
-
 
 @dataclass
 class NoChange:
@@ -61,5 +49,5 @@ class NoChange:
     halo: int = 0
     shift: float = 0.0
 
-    def probability(self, before: Float32, after: Float32) -> Float32:
-        return torch.zeros(before.shape).numpy()
+    def probability(self, view: View) -> Float32:
+        return np.zeros(view.valid.shape, dtype=np.float32)

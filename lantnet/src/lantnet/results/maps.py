@@ -1,6 +1,6 @@
 """The result of a scene while it is being made: probability and direction by window, then the cleaned mask."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from lantnet.results.cleanup import find_regions
 from lantnet.scene.scene import Track
 from lantnet.scene.windows import Window, strips
-from lantnet.types import Float32, Labels, Mask
+from lantnet.types import Float32, Float64, Labels, Mask
 
 UNCHANGED, BRIGHTER, DARKER, NO_DATA = 0, 1, 2, 255
 """Values of the direction map; the mask has 0, 1 and NO_DATA."""
@@ -62,14 +62,24 @@ def draft_direction(log_ratio: Float32, valid: Mask) -> Labels:
     return direction
 
 
-def clean(maps: Maps, *, threshold: float, smallest: int, track: Track) -> None:
-    """Settle the direction map: changed where the probability is above `threshold` and the region is large enough."""
+def clean(
+    maps: Maps,
+    *,
+    threshold: float,
+    smallest: float,
+    track: Track,
+    areas: Callable[[Window], Float64 | None] = lambda window: None,
+) -> None:
+    """Settle the direction map: changed where the probability is above `threshold` and the region is large enough.
+
+    smallest: pixels, or the unit of `areas`, which gives the size of every pixel of a window.
+    """
 
     def masks(name: str) -> Iterator[tuple[Window, Mask]]:
         for strip in track(list(strips(maps.height, maps.width, BLOCK)), name):
             yield strip, maps.probability(strip) > threshold
 
-    regions = find_regions(mask for _, mask in masks("regions"))
+    regions = find_regions((mask, areas(strip)) for strip, mask in masks("regions"))
     for number, (strip, mask) in enumerate(masks("clean-up")):
         kept = regions.erase_small(number, mask, smallest)
         draft = maps.draft(strip)

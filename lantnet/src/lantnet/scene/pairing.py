@@ -77,7 +77,8 @@ def sample_blocks(scene: Scene) -> list[View]:
             window = Window(top, left, height, width)
             outer = window.grow(FILL, scene.height, scene.width)
             view = scene.read(outer)
-            views.append(View(*(window.cut(values, outer) for values in (view.before, view.after, view.valid))))
+            before, after, valid = (window.cut(values, outer) for values in (view.before, view.after, view.valid))
+            views.append(View(before, after, valid))
     return [view for view in views if view.valid.mean() > 0.5] or views
 
 

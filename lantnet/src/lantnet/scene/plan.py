@@ -6,7 +6,7 @@ read and not at all in what they give, so there are no seams.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,13 @@ class Plan:
         windows = tiles(scene.height, scene.width, self.tile) if windows is None else windows
         results = self.executor.each(_OnWindow(scene, work, halo), windows)
         yield from zip(self.track(windows, name), results, strict=True)
+
+    def keep(self, scene: Scene, work: Work[Float32], names: Sequence[str], *, halo: int, name: str) -> None:
+        """Compute what `work` returns, (names, height, width) of the window without its halo, for every view from here
+        on to show; what is kept already is left."""
+        if not set(names) <= scene.kept.keys():
+            layer = self.layer(scene, work, channels=len(names), halo=halo, name=name)
+            scene.kept |= {each: (layer, channel) for channel, each in enumerate(names)}
 
     def layer(self, scene: Scene, work: Work[Float32], *, channels: int, halo: int, name: str) -> Layer:
         """What `work` returns, (channels, height, width) of the window without its halo, for later passes."""

@@ -83,7 +83,7 @@ class Look:
     @property
     def skew(self) -> float | None:
         """Third moment of the speckle over its squared variance, median over blocks: 2 for power of any number of
-        looks, 1 to 1.3 for amplitude (moments of the gamma and Nakagami distributions); texture adds to both."""
+        looks, about 1 for amplitude (moments of the gamma and Nakagami distributions); texture adds to both."""
         if len(self.moments) < FEWEST_BLOCKS:
             return None
         second, third = np.median(self.moments, axis=0)
@@ -134,7 +134,7 @@ def detect_scale(dtype: str, look: Look, name: str) -> Scale:
     if look.skew is not None and look.skew < LEAST_SKEW:
         raise InputError(
             f"fractional numbers are read as linear power where their speckle is as skewed as power's (2); the skew of "
-            f"{name} is {look.skew:.2f}, and amplitude has 1 to 1.3. {ask}"
+            f"{name} is {look.skew:.2f}, and amplitude has about 1. {ask}"
         )
     return Scale.POWER
 

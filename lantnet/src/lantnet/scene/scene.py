@@ -1,6 +1,6 @@
 """Two co-registered images as one scene of 8-bit-like amplitudes, read in windows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,6 +10,7 @@ from lantnet.errors import InputError
 from lantnet.execution.executors import Executor, Serial
 from lantnet.scene.frame import Frame
 from lantnet.scene.georeference import Georeference, check_same_grid
+from lantnet.scene.layers import Layer
 from lantnet.scene.scale import (
     TYPICAL_AMPLITUDE,
     Look,
@@ -37,11 +38,13 @@ Track = Callable[[Iterable[Window], str], Iterable[Window]]
 
 @dataclass(frozen=True)
 class View:
-    """A window of a scene: amplitudes (H, W) of both dates without gaps, and where both were measured."""
+    """A window of a scene: amplitudes (H, W) of both dates without gaps, and where both were measured; `kept`: what
+    `Plan.keep` computed of it, by name."""
 
     before: Float32
     after: Float32
     valid: Mask
+    kept: Mapping[str, Float32] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,6 +64,8 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     frame: Frame | None = None
     """Border noise, which counts as no data."""
+    kept: dict[str, tuple[Layer, int]] = field(default_factory=dict)
+    """What was computed of every pixel: layer and channel, by name."""
 
     @property
     def height(self) -> int:
@@ -81,7 +86,9 @@ class Scene:
         valid = here & there
         if self.frame is not None:
             valid &= self.frame.inside(window)
-        return View(self._filled(before, valid), self._filled(after, valid), valid)
+        layers = {id(layer): layer.read(window) for layer, _ in self.kept.values()}
+        kept = {name: layers[id(layer)][channel] for name, (layer, channel) in self.kept.items()}
+        return View(self._filled(before, valid), self._filled(after, valid), valid, kept)
 
     def amplitudes(self, window: Window) -> list[tuple[Float32, Mask]]:
         """Amplitude times the factor and where it was measured, of both dates."""

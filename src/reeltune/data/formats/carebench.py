@@ -9,6 +9,7 @@ from typing import Any
 
 from reeltune.data.formats import Annotations, Benchmark, Row, read_records
 from reeltune.errors import InputError
+from reeltune.tasks.captioning import TASK
 
 NAMES = {
     "video": ("video", "video_id", "video_name", "id"),
@@ -34,7 +35,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
         video = str(found["video"])
         yield {
             "id": f"carebench-{video.rpartition('.')[0] or video}",
-            "task": "captioning",
+            "task": TASK.name,
             "video": video,
             "instruction": "Describe the video in detail: every object and person, and every action.",
             "source": "carebench",
@@ -47,7 +48,7 @@ def _first(entry: Row, names: tuple[str, ...]) -> Any:
 
 
 BENCHMARK = Benchmark(
-    task="captioning",
+    task=TASK.name,
     source="CaReBench, Xu et al. 2025, arXiv 2501.00513, https://huggingface.co/datasets/MCG-NJU/CaReBench",
     splits="one test set: 1,000 videos",
     metric="CapST: F1 of actions and of objects by a judge (`score --judge`)",

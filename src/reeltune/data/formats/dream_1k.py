@@ -10,6 +10,7 @@ from typing import Any
 
 from reeltune.data.formats import Annotations, Benchmark, Row, field_of, read_records
 from reeltune.errors import InputError
+from reeltune.tasks.captioning import TASK
 
 PLACEHOLDER = "<placeholder>"
 
@@ -25,7 +26,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
             annotations.counts["rows without an event: kept; their recall is full, no caption reward applies"] += 1
         yield {
             "id": f"dream-1k-{index}",
-            "task": "captioning",
+            "task": TASK.name,
             "video": _video(asked) or index,
             "instruction": _first(asked, "text", path, number),
             "caption": _first(told, "reference", path, number),
@@ -48,7 +49,7 @@ def _video(asked: list[dict[str, Any]]) -> str | None:
 
 
 BENCHMARK = Benchmark(
-    task="captioning",
+    task=TASK.name,
     source="Tarsier, Wang et al. 2024, arXiv 2407.00634, https://github.com/bytedance/tarsier",
     splits="one test set: 1,000 videos in 5 subsets of 200, 6,298 events",
     metric="AutoDQ: recall, precision and F1 of events by a judge, macro over the subsets (`score --judge`)",

@@ -3,6 +3,9 @@
 The data set's json folder (one file a kind, whose name becomes `meta.type`), or one file of it: a list of
 {video, question, candidates, answer (a candidate's text)}, some with start and end in seconds. Those ask about a
 part of the video: `meta.start` and `meta.end` keep it and the import counts them, as the video must be cut first.
+
+32 names of videos stand in two folders of the data set, so that a name alone asks 71 questions of the wrong clip: the
+kind of question says the folder. With another layout, a name that fits several files is refused.
 """
 
 from collections.abc import Iterator
@@ -12,6 +15,30 @@ from reeltune.data.formats import Annotations, Benchmark, Row, field_of, read_re
 from reeltune.data.formats._choices import letter_of
 from reeltune.errors import InputError
 
+FOLDERS = {
+    "action_antonym": "ssv2_video",
+    "action_count": "perception/videos",
+    "action_localization": "sta/sta_video",
+    "action_prediction": "star/Charades_v1_480",
+    "action_sequence": "star/Charades_v1_480",
+    "character_order": "perception/videos",
+    "counterfactual_inference": "clevrer/video_validation",
+    "egocentric_navigation": "vlnqa",
+    "episodic_reasoning": "tvqa/frames_fps3_hq",
+    "fine_grained_action": "Moments_in_Time_Raw/videos",
+    "fine_grained_pose": "nturgbd",
+    "moving_attribute": "clevrer/video_validation",
+    "moving_count": "clevrer/video_validation",
+    "moving_direction": "clevrer/video_validation",
+    "object_existence": "clevrer/video_validation",
+    "object_interaction": "star/Charades_v1_480",
+    "object_shuffle": "perception/videos",
+    "scene_transition": "scene_qa/video",
+    "state_change": "perception/videos",
+    "unexpected_action": "FunQA_test/test",
+}
+"""Kind of question -> where its videos stand below the data set's video folder."""
+
 
 def read(annotations: Annotations) -> Iterator[Row]:
     for path in _files(annotations):
@@ -19,11 +46,12 @@ def read(annotations: Annotations) -> Iterator[Row]:
             meta = {"type": path.stem} | {key: entry[key] for key in ("start", "end") if key in entry}
             if "start" in meta or "end" in meta:
                 annotations.counts["questions about a part of their video: cut it to meta.start, meta.end"] += 1
+            name = str(field_of(entry, "video", path, number))
             options = [str(option) for option in field_of(entry, "candidates", path, number)]
             yield {
                 "id": f"{path.stem}_{number - 1}",
                 "task": "multiple_choice",
-                "video": str(field_of(entry, "video", path, number)),
+                "video": f"{FOLDERS[path.stem]}/{name}" if path.stem in FOLDERS else name,
                 "question": str(field_of(entry, "question", path, number)),
                 "options": options,
                 "target": letter_of(str(field_of(entry, "answer", path, number)), options),

@@ -12,6 +12,7 @@ from typing import Any
 from reeltune.data.formats import Annotations, Benchmark, Row
 from reeltune.errors import InputError
 from reeltune.sample import read_rows
+from reeltune.tasks.captioning import TASK
 
 INSTRUCTIONS = {
     "background": "Describe the background of the video in detail: the place, what is there, and how it changes.",
@@ -36,7 +37,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
                 annotations.counts["videos of `short`: about half carry story phrases that fit no video; kept"] += 1
             yield {
                 "id": f"vdc-{aspect}-{video}",
-                "task": "captioning",
+                "task": TASK.name,
                 "video": video,
                 "instruction": INSTRUCTIONS[aspect],
                 "questions": usable,
@@ -70,7 +71,7 @@ def _question(entry: dict[str, Any]) -> dict[str, str] | None:
 
 
 BENCHMARK = Benchmark(
-    task="captioning",
+    task=TASK.name,
     source="AuroraCap, Chai et al. 2024, arXiv 2410.03051, https://huggingface.co/datasets/wchai/Video-Detailed-Caption",
     splits="one test set: 1,027 videos, 96,825 questions in five files, one for each aspect",
     metric="VDCScore: accuracy and score by a judge, strict and compat (`score --judge`); two calls a question",

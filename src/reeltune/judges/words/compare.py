@@ -2,12 +2,14 @@
 
 The published systems name no matching function, so all of this is our choice: lower case; English lemmas from
 simplemma; articles, auxiliaries and possessives left out; two words match when their lemmas are equal or synonyms in
-WordNet; the similarity is the Dice share of matched words, and 0 when only one of the phrases is negated.
+WordNet; the similarity is the Dice share of matched words, and 0 when only one of the phrases is negated, when they
+differ in what excludes each other (on and off, red and blue, several at once) or when who does it to whom is swapped.
 """
 
 import re
 from functools import lru_cache
 
+from reeltune.judges.words.contrasts import differ, roles_swapped, same_kind, surplus
 from reeltune.judges.words.wordnet import are_synonyms
 
 _DROPPED = re.compile(
@@ -34,9 +36,25 @@ def lemmas(text: str) -> tuple[str, ...]:
 def similarity(first: str, second: str, *, senses: int = 2) -> float:
     """0 (nothing in common) to 1 (the same words or synonyms of them): 2 * matched / (words of both)."""
     own, other = lemmas(first)[:_LONGEST], lemmas(second)[:_LONGEST]
-    if not own or not other or _negated(own) != _negated(other):
+    if not own or not other or _negated(own) != _negated(other) or differ(own, other, senses=senses):
+        return 0.0
+    if roles_swapped(first, second, own, other):
         return 0.0
     return 2.0 * _matches(own, other, senses) / (len(own) + len(other))
+
+
+def hedged(said: str, meant: str) -> float:
+    """What a match is worth, 1 down to 0: half for each word that names something beyond what is meant.
+
+    So naming k alternatives in one phrase earns no more than picking one of them by chance.
+    """
+    return 0.5 ** surplus(lemmas(said)[:_LONGEST], lemmas(meant)[:_LONGEST])
+
+
+def names_alike(first: str, second: str, *, senses: int = 2) -> float:
+    """`similarity` of two names of subjects; "person" and "woman" may be the same: 0.5."""
+    alike = similarity(first, second, senses=senses)
+    return max(alike, 0.5) if same_kind(lemmas(first), lemmas(second)) else alike
 
 
 def containment(text: str, phrase: str, *, senses: int = 2) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
-from reeltune.models.loading import open_weights
+from reeltune.models.loading import open_weights, without_weights
 from reeltune.models.mixture_of_depths.install import CONFIG_KEY, install, routers
 
 ROUTER_KEY = re.compile(r"(?:^|\.)layers\.(\d+)\.router\.(weight|bias)$")
@@ -48,6 +48,19 @@ def open_routed(path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = 
     delattr(holder.config, CONFIG_KEY)
     install(model, saved)
     _fill_routers(path, model, stored)
+    return model
+
+
+def routed_without_weights(
+    path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = None, **options: Any
+) -> nn.Module:
+    """The model that `open_routed` opens, for weights that another process sends."""
+    routed = saved_config(path, config) or wanted
+    if hasattr(config, CONFIG_KEY):
+        delattr(config, CONFIG_KEY)
+    model = without_weights(config, **options)
+    if routed is not None:
+        install(model, routed)
     return model
 
 

@@ -18,20 +18,27 @@ class ThinkOptions(_Options):
     threshold: float = Field(0.6, gt=0, le=1, description="Similarity from which two attributes or actions match.")
     senses: int = Field(2, ge=0, le=3, description="Most frequent WordNet senses that make synonyms; 0: none.")
     name_weight: float = Field(2.0, ge=0, description="Subjects align by this times their names' similarity plus F1.")
+    name_threshold: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Below this similarity of names a pair's items count for nothing; 0: names are free.",
+    )
     pooling: Literal["pooled", "mean"] = Field(
         "pooled", description="One F1 over attributes and actions, or the mean of both F1s."
     )
 
 
 class CaptionOptions(_Options):
-    """The caption scorer E: from coverage to reward. Steps as published; the rest is our choice."""
+    """The caption scorer E: from coverage to reward. Published (recipes/videocap-r1): shape steps, measure recall,
+    which a caption that guesses everything wins; the defaults are ours."""
 
-    shape: Literal["steps", "linear"] = "steps"
+    shape: Literal["steps", "linear"] = Field("linear", description="steps: as published; linear: the measure itself.")
     steps: list[tuple[float, float]] = Field(
         [(0.28, 0.5), (0.35, 1.0)], description="[from coverage, reward], rising; 0 before the first."
     )
     measure: Literal["recall", "f1"] = Field(
-        "recall", description="f1 judges precision too, so that padding a caption with guesses earns nothing."
+        "f1", description="f1 judges precision too, so that guessing costs; recall: as published, won by guessing."
     )
 
     @model_validator(mode="after")

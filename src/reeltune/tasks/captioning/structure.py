@@ -17,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from reeltune.sample import Text
 
 EMPTY = "-"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, as a tokenizer may cut one; no text may hold it."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -45,7 +47,7 @@ def write_structure(subjects: Sequence[Subject]) -> str:
 def read_structure(text: str) -> Structure:
     """Lenient about list marks, empty items, a missing last part; a line without a bar is off form. Never raises."""
     subjects, off_form = [], []
-    for line in text.splitlines():
+    for line in _SURROGATE.sub("\ufffd", text).splitlines():
         if not line.strip():
             continue
         name, *parts = (part.strip() for part in line.split("|"))

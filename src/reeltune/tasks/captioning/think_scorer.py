@@ -2,6 +2,8 @@
 
 Subjects are aligned one to one, names first, then what they share (an assignment, scipy); inside a pair attributes
 match attributes and actions match actions, one to one, when their similarity (`words.compare`) reaches a threshold.
+A pair whose names have nothing in common counts for nothing: who does it is a part of what is done. A match that names
+more than is meant ("red blue" for "red") is worth half per word, so hedging earns no more than picking by chance.
 How to align and to match is open in the paper; every choice is a field of `ThinkOptions`.
 """
 
@@ -34,24 +36,34 @@ def think_score(
     options = options or ThinkOptions()
     found = align(predicted, reference, options)
     attributes = (
-        len(found.attributes),
+        sum(_worth(predicted[a].attributes[i], reference[b].attributes[j]) for (a, i), (b, j) in found.attributes),
         sum(len(s.attributes) for s in predicted),
         sum(len(s.attributes) for s in reference),
     )
-    actions = (len(found.actions), sum(len(s.actions) for s in predicted), sum(len(s.actions) for s in reference))
+    actions = (
+        sum(_worth(predicted[a].actions[i], reference[b].actions[j]) for (a, i), (b, j) in found.actions),
+        sum(len(s.actions) for s in predicted),
+        sum(len(s.actions) for s in reference),
+    )
     if options.pooling == "mean":
         return (f1(*attributes) + f1(*actions)) / 2
     return f1(*(a + b for a, b in zip(attributes, actions, strict=True)))
 
 
-def f1(matched: int, predicted: int, reference: int) -> float:
+def _worth(said: str, meant: str) -> float:
+    from reeltune.judges.words.compare import hedged
+
+    return hedged(said, meant)
+
+
+def f1(matched: float, predicted: float, reference: float) -> float:
     """2 * matched / (predicted + reference); 1 when both are empty."""
     return 2 * matched / (predicted + reference) if predicted + reference else 1.0
 
 
 def align(predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None) -> Alignment:
     """The best one-to-one alignment of subjects, and the items matched within it."""
-    from reeltune.judges.words.compare import similarity
+    from reeltune.judges.words.compare import names_alike, similarity
 
     options = options or ThinkOptions()
 
@@ -65,6 +77,9 @@ def align(predicted: Sequence[Subject], reference: Sequence[Subject], options: T
     attributes: list[tuple[Pair, Pair]] = []
     actions: list[tuple[Pair, Pair]] = []
     for row, column in subjects:
+        alike = names_alike(predicted[row].name, reference[column].name, senses=options.senses)
+        if options.name_weight and alike < options.name_threshold:
+            continue
         pairs = _matched_items(predicted[row], reference[column], options)
         for found, own in zip((attributes, actions), pairs, strict=True):
             found += [((row, item), (column, other)) for item, other in own]

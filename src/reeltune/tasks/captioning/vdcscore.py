@@ -5,7 +5,8 @@ is the mean over its questions (and over its captions, where there are several c
 videos. Two ways, both printed with what they drop:
 
 - `strict`: every video counts; a judgment that failed is a wrong answer of score 0.
-- `compat`: as the published script does, videos whose mean score is 0 and videos with any failed judgment are dropped.
+- `compat`: as the published script does, videos whose mean score or accuracy is 0 and videos with any failed judgment
+  are dropped.
   That lifts results: an accuracy of .10 becomes .118, .391 becomes .437. For comparison with published numbers only.
 """
 
@@ -57,7 +58,7 @@ def aggregate(ratings: Sequence[Sequence[Rating | None]], draws: Draws = NO_DRAW
     strict = [[rating or NOTHING for rating in video] for video in ratings]
     whole = [video for video in ratings if None not in video]
     compat = [[r for r in video if r is not None] for video in whole]
-    kept = [video for video in compat if _score(video) > 0]
+    kept = [video for video in compat if _score(video) > 0 and any(rating.right for rating in video)]
     return {
         **_means("strict", strict, draws),
         **_means("compat", kept, draws),

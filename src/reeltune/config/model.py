@@ -1,8 +1,10 @@
-"""What trains of a model: its parts by name, and a LoRA adapter in place of them."""
+"""The model of a recipe and what of it trains: its parts by name, or a LoRA adapter in their place."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 
 Part = Literal["vision", "projector", "language"]
 TrainedPart = Literal["vision", "projector", "language", "adapter", "routers"]
@@ -18,6 +20,35 @@ def _parts(value: Any) -> Any:
 
 
 Freeze = Annotated[tuple[Part, ...], BeforeValidator(_parts)]
+
+
+class ModelConfig(BaseModel):
+    """Which model, and how it is opened."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(
+        description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
+    )
+    base: str | None = Field(None, description="Of an adapter: its base model; none: where adapter_config.json says.")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    freeze: Freeze = Field(
+        ("vision", "projector"),
+        description="Parts that do not train. With both of these each video is encoded once per run, not per step.",
+    )
+    gradient_checkpointing: bool = False
+    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
+    mixture_of_depths: MixtureOfDepthsConfig | None = Field(
+        None, description="p-MoD: vision tokens skip layers; {} is the published form."
+    )
+
+    @property
+    def freeze_vision(self) -> bool | Literal["tower"]:
+        """Whether the tower is frozen; "tower" where its projector trains."""
+        if "vision" not in self.freeze:
+            return False
+        return True if "projector" in self.freeze else "tower"
 
 
 class AdapterConfig(BaseModel):
@@ -36,9 +67,13 @@ class AdapterConfig(BaseModel):
     quantize: Literal["none", "nf4"] = Field("none", description="nf4: the frozen base in 4 bits (QLoRA).")
 
 
-def adapter_problem(recipe: Any) -> str | None:
-    """What of a recipe does not go together with its adapter, or with having none; None: it fits."""
+def training_problem(recipe: Any) -> str | None:
+    """What of a recipe does not go together: its adapter, or having none, with the rest. None: it fits."""
     adapter: AdapterConfig | None = recipe.adapter
+    if recipe.parallel.shard != "none" and recipe.optim.moments != "full":
+        return f"optim.moments={recipe.optim.moments} goes with whole weights; sharded ones have parallel.offload"
+    if recipe.parallel.shard != "none" and adapter and adapter.quantize != "none":
+        return "adapter.quantize goes with whole weights: set parallel.shard or adapter.quantize to none"
     if adapter is None:
         if recipe.checkpoint.export == "merged":
             return "checkpoint.export=merged goes with an adapter; add one (adapter={}), or drop it"

@@ -1,0 +1,127 @@
+"""Readers of multiple-choice benchmarks, each on a small file of its form written here."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reeltune.data.import_ import Imported, import_annotations
+from reeltune.errors import InputError
+from reeltune.tasks import load_samples
+
+
+def imported(name: str, *files: Path) -> tuple[list[Any], Imported]:
+    output = files[0].parent / "out/samples.jsonl"
+    found = import_annotations(name, files, videos=files[0].parent / "videos", output=output)
+    return list(load_samples(output)), found
+
+
+def dump(folder: Path, value: object, name: str = "annotations.json") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def table(folder: Path, rows: list[dict[str, object]], name: str) -> Path:
+    path = folder / name
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+CHOICE = "multiple_choice"
+
+
+def test_mvbench(tmp_path: Path) -> None:
+    entry = {"video": "1.mp4", "question": "?", "candidates": ["x", "y"], "answer": "y"}
+    dump(tmp_path, [entry, {**entry, "start": 1.0, "end": 2.0}], "json/action_count.json")
+    dump(tmp_path, [entry], "json/state_change.json")
+    samples, found = imported("mvbench", tmp_path / "json")
+    assert [(s.id, s.target, s.meta["type"]) for s in samples] == [
+        ("action_count_0", "B", "action_count"),
+        ("action_count_1", "B", "action_count"),
+        ("state_change_0", "B", "state_change"),
+    ]
+    assert samples[1].meta["end"] == 2 and sum(found.counts.values()) == 1
+    assert samples[0].video.endswith("videos/perception/videos/1.mp4"), "where it is expected"
+
+
+def test_mvbench_knows_the_folder_of_a_name_that_stands_in_two(tmp_path: Path) -> None:
+    for folder in ("ssv2_video", "perception/videos", "deep/sta/sta_video"):
+        (tmp_path / "videos" / folder).mkdir(parents=True)
+        (tmp_path / "videos" / folder / "1.mp4").write_text(folder)
+    entry = {"video": "1.mp4", "question": "?", "candidates": ["x", "y"], "answer": "y"}
+    kinds = {"action_antonym": "ssv2_video", "state_change": "perception/videos", "action_localization": "sta_video"}
+    for kind in kinds:
+        dump(tmp_path, [entry], f"json/{kind}.json")
+    samples, _ = imported("mvbench", tmp_path / "json")
+    for sample in samples:
+        assert sample.video_path.read_text().endswith(kinds[sample.meta["type"]])
+    dump(tmp_path, [entry], "json/moving_count.json")
+    with pytest.raises(InputError, match="may be any of 3 files"):
+        imported("mvbench", tmp_path / "json")
+
+
+def test_video_mme(tmp_path: Path) -> None:
+    row = {"video_id": "001", "videoID": "fFj", "duration": "short", "question_id": "001-1", "task_type": "Counting"}
+    row |= {"question": "?", "options": ["A. x.", "B. y."], "answer": "B"}
+    lines = dump(tmp_path, json.dumps(row) + "\n", "test.jsonl")
+    ((sample,), _) = imported("video-mme", lines)
+    assert (sample.id, sample.options, sample.target) == ("001-1", ("x.", "y."), "B")
+    assert sample.video == "../videos/fFj.mp4" and sample.meta == {"type": "short", "task_type": "Counting"}
+    nested = {"video_id": "001", "duration_category": "long", "url": "https://y/watch?v=abc"}
+    question = {"question_id": "001-1", "question": "?", "choices": ["A. x", "B. y"], "answer": "A"}
+    ((sample,), _) = imported("video-mme", dump(tmp_path, [{**nested, "questions": [question]}]))
+    assert sample.video == "../videos/abc.mp4" and sample.meta == {"type": "long"}
+    saved = table(tmp_path, [{**row, "options": "['A. x' 'B. y']".replace("' '", "', '")}], "test.csv")
+    assert imported("video-mme", saved)[0][0].options == ("x", "y")
+
+
+def test_tempcompass(tmp_path: Path) -> None:
+    question = {"question": "What?\nA. run\nB. jump", "answer": "B. jump"}
+    ((sample,), _) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": [question]}}))
+    assert (sample.id, sample.question, sample.options) == ("12_reverse_action_0", "What?", ("run", "jump"))
+    assert sample.target == "B" and sample.meta == {"type": "action"}
+    pair = "Which description fits?\nCaption A: It runs: fast.\nCaption B: It jumps."
+    others = [
+        {"question": "Does it run?", "answer": "no"},
+        {"question": pair, "answer": "Caption B: It jumps."},
+        {"question": pair.replace("Caption A", "Option 1").replace("Caption B", "Option 2"), "answer": "Option 1"},
+        {"question": "Write a caption.", "answer": "run", "mc_question": "?", "mc_answer": "A"},
+    ]
+    (found, report) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": others}}))
+    assert [(s.task, s.target) for s in found] == [("classification", "no"), (CHOICE, "B"), (CHOICE, "A")]
+    assert found[1].options == ("It runs: fast.", "It jumps.") and found[2].options == found[1].options
+    assert report.counts == {"tasks of captioning: left out": 1}
+
+
+def test_mmvu(tmp_path: Path) -> None:
+    entry = {
+        "id": "validation_1",
+        "video": "https://x/resolve/main/videos/Art/0.mp4",
+        "question_type": "multiple-choice",
+        "metadata": {"subject": "Art"},
+        "question": "?",
+        "choices": {"A": "x", "B": "y", "C": ""},
+        "answer": "B",
+    }
+    other = {**entry, "id": "validation_2", "question_type": "open-ended", "answer": "a wave"}
+    ((sample, opened), _) = imported("mmvu", dump(tmp_path, [entry, other]))
+    assert (sample.video, sample.options, sample.target) == ("../videos/Art/0.mp4", ("x", "y"), "B")
+    assert (opened.task, opened.question, opened.target) == ("open_ended", "?", "a wave")
+
+
+def test_perception_test(tmp_path: Path) -> None:
+    question = {"id": 3, "question": "?", "options": ["x", "y", "z"], "answer_id": 2, "area": "physics"}
+    videos = {"video_1": {"metadata": {}, "mc_question": [question, {**question, "id": 4, "answer_id": None}]}}
+    ((sample,), found) = imported("perception-test", dump(tmp_path, videos))
+    assert (sample.id, sample.target, sample.meta) == ("video_1_3", "C", {"type": "physics"})
+    assert sum(found.counts.values()) == 1
+    row = {"video_name": "video_1", "question_id": "3", **question, "answer_id": "1"}
+    ((sample,), _) = imported("perception-test", dump(tmp_path, json.dumps(row), "valid.jsonl"))
+    assert (sample.id, sample.target) == ("video_1_3", "B")

@@ -1,0 +1,67 @@
+"""Answers written by other evaluators, in their forms, scored against our samples."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reeltune.errors import InputError
+from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
+from reeltune.evaluation.score import score
+
+TASK = {"task": "multiple_choice", "question": "?", "options": ["x", "y"], "target": "A"}
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    rows = [{"id": f"q{n}", "video": f"{n}.mp4", **TASK} for n in range(4)]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def logged(path: Path, **fields: Any) -> Path:
+    """As `--log_samples` writes: out of order, the raw responses beside the filtered ones."""
+    rows = []
+    for number, text in ((2, "B"), (0, "A"), (3, "A"), (1, "(A) x")):
+        doc = {name: value(number) for name, value in fields.items()}
+        rows.append({"doc_id": number, "doc": doc, "target": "A", "resps": [[text]], "filtered_resps": ["-"]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("fields", [{}, {"question_id": lambda n: f"q{n}", "other": lambda n: n}])
+def test_lmms_evals_logged_samples(samples: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    path = logged(tmp_path / "log.jsonl", **fields)
+    found = score(samples, path, resamples=0, keep_samples=True)
+    assert {row["id"]: row["accuracy"] for row in found.per_sample} == {"q0": 100, "q1": 100, "q2": 0, "q3": 100}
+    assert ("their field 'question_id'" if fields else "their order") in found.notices[0]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_vlmevalkits_tables(samples: Path, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model_MVBench{ending}"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t" if ending == ".tsv" else ",")
+        writer.writerow(["index", "video", "question", "answer", "prediction"])
+        writer.writerows([[n, f"{n}.mp4", "?", "x", text] for n, text in enumerate(["A", "B", "", "A. x"])])
+    found = score(samples, path, resamples=0, keep_samples=True)
+    assert [row["accuracy"] for row in found.per_sample] == [100, 0, 0, 100]
+
+
+def test_what_cannot_be_matched_is_refused(samples: Path, tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.jsonl")
+    path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:3]))
+    with pytest.raises(InputError, match="3 answers for 4 samples"):
+        score(samples, path)
+    other = tmp_path / "x.csv"
+    other.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="no predictions of lmms-eval"):
+        read_from_a_peer(other, [])
+    with pytest.raises(InputError, match=r"as \.tsv"):
+        read_from_a_peer(tmp_path / "x.xlsx", [])
+    ours = tmp_path / "p.jsonl"
+    ours.write_text('{"id": "q0", "text": "A"}\n')
+    assert not is_from_a_peer(ours)
