@@ -48,7 +48,7 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
         whole=architecture.vision.weights if sharded and architecture.vision and model.freeze_vision else 0,
         offload=parallel.offload,
         rollout_elsewhere=recipe.rollout.engine != "hf",
-        updates=recipe.rl.updates_per_rollout if grpo else 1,
+        updates=recipe.rl.updates_per_rollout if recipe.samples_completions else 1,
         qk_norm=architecture.decoder.qk_norm,
     )
 

@@ -58,7 +58,7 @@ def series_files(
             item = stac_item(out.resolve().name, first.georeference, first.height, first.width, known, files, {})
             write_stac_item(scratch / "item.json", item)
             files.append("item.json")
-        notes += [note for pair in found.pairs for note in pair.notes]
+        notes += [f"{date}: {note}" for date, pair in zip(known[1:], found.pairs, strict=True) for note in pair.notes]
         report = {
             "images": [image.name for image in images],
             "dates": known,
