@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from reeltune.data.formats import formats
 
     parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
-    parser.add_argument("format", metavar="FORMAT", help=f"{', '.join(formats())}, or file.py of your own")
+    parser.add_argument("format", metavar="FORMAT", help=f"auto, {', '.join(formats())}, or file.py of yours")
     parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")
@@ -30,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.data.formats import get_benchmark
     from reeltune.data.import_ import import_annotations
 
+    if args.format == "auto":
+        args.format = _recognized(args.annotations[0])
+        print(f"read as {args.format}")
     found = import_annotations(
         args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
     )
@@ -53,3 +56,18 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _recognized(path: Path) -> str:
+    """The format that a file's first entry shows: training data, whose forms differ from all others."""
+    from reeltune.data.formats import recognized
+    from reeltune.data.tables import first_entry
+    from reeltune.errors import InputError
+
+    name = None if path.is_dir() else recognized(first_entry(path))
+    if name is None:
+        raise InputError(
+            f"{path}: auto knows conversations and Video-R1's problems by their entries; name the format of a "
+            "benchmark (docs/data.md), or try `reeltune init` with a table"
+        )
+    return name

@@ -143,7 +143,9 @@ def _repair_letter(row: Row, field: str, note: Note) -> None:
     """A letter in another form, or the text of one option."""
     target, options = row[field], row.get("options")
     text = str(target).strip().strip("()[].").upper() if isinstance(target, str) else ""
-    if len(text) == 1 and text in LETTERS:
+    names = LETTERS[: len(options)] if isinstance(options, list | tuple) else LETTERS
+    is_text = isinstance(options, list | tuple) and normalized(str(target)) in [normalized(str(o)) for o in options]
+    if len(text) == 1 and text in LETTERS and (text in names or not is_text):
         if text != target:
             note("letters in another form: written as A, B, ...")
             row[field] = text

@@ -261,3 +261,16 @@ def test_samples_and_unknown_files_are_checked_as_before(tmp_path: Path, capsys:
         assert main(["data", "check", str(tmp_path / "x.json")]) == 2
         said = capsys.readouterr().err
         assert message in said and "data import" not in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"), [(LLAMA_FACTORY, "conversations"), (TRL, "conversations"), (PROBLEM, "video-r1")]
+)
+def test_auto_finds_out_which(
+    tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[str], entry: dict[str, Any], name: str
+) -> None:
+    path = dump(tmp_path / "mine.json", [entry])
+    words = ["data", "import", "auto", str(path), "--videos", str(videos), "-o", str(tmp_path / "s.jsonl")]
+    assert main(words) == 0 and f"read as {name}" in capsys.readouterr().out
+    assert len(load_samples(tmp_path / "s.jsonl")) == 1
+    assert main([*words[:3], str(dump(tmp_path / "other.json", [{"x": 1}])), *words[4:]]) == 2
