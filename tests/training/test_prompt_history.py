@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reeltune.config.recipe import SkippingConfig, Source
+from reeltune.config.recipe import Source
+from reeltune.config.rl import SkippingConfig
 from reeltune.errors import InputError
 from reeltune.sample import Sample
 from reeltune.training.prompt_history import PromptHistory, from_state, is_zero_variance

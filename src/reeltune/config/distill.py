@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from reeltune.config.section import Section
 
 
-class DistillConfig(BaseModel):
+class DistillConfig(Section):
     """`method: distill`. Sampling, clipping and steps are those of `rl`; there are no advantages to compare."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: str = Field(min_length=1, description="A model directory or an adapter's folder, of the student's family.")
     group_size: int = Field(1, ge=1, description="G, completions per prompt: one is enough, nothing is compared.")
@@ -22,6 +22,8 @@ def distill_problem(recipe: Any) -> str | None:
         return "method distill needs a teacher: set distill.teacher to a model directory"
     if recipe.rl.kl:
         return f"rl.kl={recipe.rl.kl}: with method distill the teacher is the reference; drop rl.kl"
+    if recipe.rl.gold_in_group != "never":
+        return "rl.gold_in_group: method distill learns from the student's own samples alone; drop it"
     if recipe.rl.skipping is not None:
         return "rl.skipping: prompts are skipped by the variance of rewards, which method distill does not learn from"
     return None

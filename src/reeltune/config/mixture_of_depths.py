@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from reeltune.config.section import Section
 
 Schedule = Literal["cosine", "linear", "constant", "interleaved"]
 Weight = Literal["tanh", "sigmoid", "softmax"]
 Modality = Literal["image", "video"]
 
 
-class MixtureOfDepthsConfig(BaseModel):
+class MixtureOfDepthsConfig(Section):
     """p-MoD of one model. The defaults are the paper's; every other value of the first five is an ablation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schedule: Schedule = Field("cosine", description="How the kept share falls with depth; cosine is the paper's PRD.")
     weight: Weight = Field("tanh", description="From router logit to weight; tanh is TanhNorm, 1 + alpha * tanh.")

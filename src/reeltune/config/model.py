@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.section import Section
 
 Part = Literal["vision", "projector", "language"]
 TrainedPart = Literal["vision", "projector", "language", "adapter", "routers"]
@@ -22,10 +23,8 @@ def _parts(value: Any) -> Any:
 Freeze = Annotated[tuple[Part, ...], BeforeValidator(_parts)]
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Section):
     """Which model, and how it is opened."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(
         description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
@@ -51,10 +50,8 @@ class ModelConfig(BaseModel):
         return True if "projector" in self.freeze else "tower"
 
 
-class AdapterConfig(BaseModel):
+class AdapterConfig(Section):
     """A LoRA adapter (arXiv 2106.09685): the model is frozen, `rank` new directions of each target layer train."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["lora"] = "lora"
     rank: int = Field(16, ge=1)

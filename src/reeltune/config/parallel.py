@@ -2,15 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from reeltune.config.section import Section
 
 Dtype = Literal["float32", "bfloat16"]
 
 
-class ParallelConfig(BaseModel):
+class ParallelConfig(Section):
     """Without `shard` every process holds the whole model; with it each holds a part of every weight (FSDP2)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shard: Literal["none", "full"] = Field("none", description="full: weights, gradients and moments in parts.")
     replicate: int = Field(1, ge=1, description="Copies of the sharded model, such as one a node (hybrid sharding).")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from reeltune.config.recipe import SkippingConfig
+from reeltune.config.rl import SkippingConfig
 from reeltune.errors import InputError
 from reeltune.rollout.engine import derive_seed
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from reeltune.config.recipe import RLConfig
+from reeltune.config.rl import RLConfig
 from reeltune.distributed.shard import gathered
 from reeltune.judges.base import Judge
 from reeltune.models.adapter import as_initial
