@@ -56,6 +56,8 @@ def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtyp
 
     sizes = SHAPES[shape]
     tokenizer = train_tokenizer(["When does it happen? <answer>1.0 to 2.5</answer> <think>yes</think>"], vocabulary=340)
+    # Every row of the head is a token, as in a published model: rows past the tokenizer are never sampled.
+    tokenizer.add_tokens([f"word-{number}" for number in range(len(tokenizer), sizes["text"]["vocab_size"])])
     vocabulary = tokenizer.get_vocab()
     names = {"image": "<|image_pad|>", "video": "<|video_pad|>", "vision_start": "<|vision_start|>",
              "vision_end": "<|vision_end|>"}  # fmt: skip
