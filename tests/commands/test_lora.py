@@ -48,7 +48,12 @@ def test_train_resume_evaluate_select_merge(workshop: Any) -> None:
     metrics = workshop.metrics("whole")
     assert metrics == workshop.metrics("cut")
     assert metrics[0]["kl"] == 0.0 and metrics[-1]["kl"] > 0, "the reference is the adapter switched off, exactly"
-    assert {path.name for path in trained.parent.iterdir()} == {"adapter", "optimizer.safetensors", "state.json"}
+    assert {path.name for path in trained.parent.iterdir()} == {
+        "adapter",
+        "manifest.json",
+        "optimizer.safetensors",
+        "state.json",
+    }
     size = sum(path.stat().st_size for path in trained.iterdir())
     assert size < (workshop.model / "model.safetensors").stat().st_size
     PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(workshop.model), trained)

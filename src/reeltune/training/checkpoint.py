@@ -164,7 +164,8 @@ def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Opti
     folder, file = checkpoint / MOMENTS, checkpoint / f"{MOMENTS}.safetensors"
     reader = HuggingFaceStorageReader(str(folder))
     whole = load_file(file) if file.exists() else None
-    stored = set(reader.read_metadata().state_dict_metadata if whole is None else whole)
+    # In one order in all processes: spreading a tensor is done by all of them together.
+    stored = sorted(reader.read_metadata().state_dict_metadata if whole is None else whole)
     saved = {name.split("::")[0] for name in stored}
     if saved and saved != set(training):
         different = sorted(saved ^ set(training))

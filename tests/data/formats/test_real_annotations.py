@@ -34,7 +34,7 @@ def plain_iou(a: list[float], b: list[float]) -> float:
 
 
 def share(values: list[float], threshold: float) -> float:
-    return 100 * sum(value >= threshold for value in values) / len(values)
+    return 100 * sum(value >= threshold - 1e-9 for value in values) / len(values)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from reeltune.config.adapter import AdapterConfig
+from reeltune.config.model import AdapterConfig
 from tests.models.families.generated import PATCH, SIDE, build, class_of
 from torch import Tensor
 
