@@ -54,6 +54,8 @@ CASES = {
     "sft": ("method=sft", "sft.steps=2", "sft.samples_per_step=6"),
 }
 WHOLE = ("tower", "lora")
+QUICK = ("full", "lora")
+slow = pytest.mark.slow
 EMBEDDING = "model.language_model.embed_tokens.weight::exp_avg"
 SHARD = "parallel.shard=full"
 
@@ -80,11 +82,26 @@ class Runs:
         return self.workshop.folder / run / "checkpoints" / f"step-{step:06d}"
 
 
+def begin(folder: Path) -> Runs:
+    tasks._registry._loaded.pop("vowels", None)  # other tests have tasks of that name
+    return Runs(folder, build_tiny(folder / "model", "qwen3_vl"))
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: Any) -> Runs:
+    """Two cases in one process and in two parts, and one that goes on in two parts where one process stopped."""
+    found = begin(tmp_path_factory.mktemp("few"))
+    for case in QUICK:
+        assert main(found.arguments(f"{case}-1", *CASES[case])) == 0
+    going_on = stopped_copy(found, "full", 1, 2)
+    parts = [(found.arguments(f"{case}-2-sharded", SHARD, *CASES[case]), 0) for case in QUICK]
+    found.launch(2, [*parts, (going_on, 0)])
+    return found
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: Any) -> Runs:
-    folder = tmp_path_factory.mktemp("shard")
-    tasks._registry._loaded.pop("vowels", None)  # other tests have tasks of that name
-    found = Runs(folder, build_tiny(folder / "model", "qwen3_vl"))
+    found = begin(tmp_path_factory.mktemp("shard"))
     for case, settings in CASES.items():
         assert main(found.arguments(f"{case}-1", *settings)) == 0
     for count in (2, 3):
@@ -113,10 +130,20 @@ def gradients(checkpoint: Path) -> dict[str, Tensor]:
     return {name: each * 10 for name, each in moments(checkpoint).items() if name.endswith("::exp_avg")}
 
 
+@pytest.mark.parametrize("case", QUICK)
+def test_two_parts_have_the_losses_and_gradients_of_one_process(few: Runs, case: str) -> None:
+    require_the_numbers_of_one(few, case, 2, [f"{case}-2-sharded"])
+
+
+@slow
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, count: int) -> None:
     names = [f"{case}-{count}-sharded", *([f"{case}-{count}"] if case in WHOLE else [])]
+    require_the_numbers_of_one(runs, case, count, names)
+
+
+def require_the_numbers_of_one(runs: Runs, case: str, count: int, names: list[str]) -> None:
     one = runs.workshop.metrics(f"{case}-1")[0]
     wanted = gradients(runs.checkpoint(f"{case}-1", 1))
     scale = max(float(each.abs().max()) for each in wanted.values())
@@ -136,6 +163,7 @@ def test_losses_and_gradients_are_those_of_one_process(runs: Runs, case: str, co
         assert last["loss"] == pytest.approx(runs.workshop.metrics(f"{case}-1")[-1]["loss"], abs=1e-4)
 
 
+@slow
 def test_one_process_reads_the_weights_of_all(runs: Runs) -> None:
     """The others' whole copies, of runs without parts, are what shows that the note is taken."""
     reads = [(runs.workshop.folder / f"commands-2.json.{rank}").read_text().splitlines() for rank in (0, 1)]
@@ -143,12 +171,14 @@ def test_one_process_reads_the_weights_of_all(runs: Runs) -> None:
     assert len(reads[1]) == len([*WHOLE, "the reference of the tower"])
 
 
+@slow
 def test_computing_in_bfloat16_is_near(runs: Runs) -> None:
     one, two = runs.workshop.metrics("full-1")[0], runs.workshop.metrics("bf16")[0]
     assert two["nll"] != one["nll"] and two["nll"] == pytest.approx(one["nll"], rel=0.02)
     assert moments(runs.checkpoint("bf16", 2))[EMBEDDING].dtype == torch.float32
 
 
+@slow
 def test_processes_had_unequal_work(runs: Runs) -> None:
     rows = (runs.workshop.folder / "full-1" / "rollouts" / "step-000001.jsonl").read_text().splitlines()
     teaching = [any(json.loads(row)["advantage"]) for row in rows]
@@ -165,10 +195,7 @@ def resumed(runs: Runs) -> Runs:
     """Runs that stopped after a step on so many processes, and went on on others."""
     launches: dict[int, list[tuple[list[str], int]]] = {2: [], 3: []}
     for case, count, processes in RESUMED:
-        run, shard = f"{case}-{count}-then-{processes}", SHARD if processes > 1 else "parallel.shard=none"
-        shutil.copytree(runs.workshop.folder / source(case, count), runs.workshop.folder / run)
-        shutil.rmtree(runs.checkpoint(run, 2))
-        arguments = [*runs.arguments(run, shard, *CASES[case]), "--resume"]
+        arguments = stopped_copy(runs, case, count, processes)
         if processes > 1:
             launches[processes].append((arguments, 0))
         else:
@@ -178,12 +205,31 @@ def resumed(runs: Runs) -> Runs:
     return runs
 
 
+def stopped_copy(runs: Runs, case: str, count: int, processes: int) -> list[str]:
+    """A copy of a run that stopped after one step on `count`, and the command that goes on on `processes`."""
+    run, shard = f"{case}-{count}-then-{processes}", SHARD if processes > 1 else "parallel.shard=none"
+    shutil.copytree(runs.workshop.folder / source(case, count), runs.workshop.folder / run)
+    shutil.rmtree(runs.checkpoint(run, 2))
+    return [*runs.arguments(run, shard, *CASES[case]), "--resume"]
+
+
 def source(case: str, count: int) -> str:
     return f"{case}-{count}-sharded" if count > 1 else f"{case}-1"
 
 
+def test_a_run_of_one_process_goes_on_in_two_parts_and_back(few: Runs) -> None:
+    require_the_same_end(few, "full", 1, 2)
+    assert main(stopped_copy(few, "lora", 2, 1)) == 0
+    require_the_same_end(few, "lora", 2, 1)
+
+
+@slow
 @pytest.mark.parametrize(("case", "count", "processes"), RESUMED)
 def test_a_run_goes_on_on_another_number_of_processes(resumed: Runs, case: str, count: int, processes: int) -> None:
+    require_the_same_end(resumed, case, count, processes)
+
+
+def require_the_same_end(resumed: Runs, case: str, count: int, processes: int) -> None:
     run, before = f"{case}-{count}-then-{processes}", source(case, count)
     found, wanted = resumed.workshop.metrics(run), resumed.workshop.metrics(before)
     assert [row["step"] for row in found] == [1, 2]
@@ -195,6 +241,7 @@ def test_a_run_goes_on_on_another_number_of_processes(resumed: Runs, case: str, 
         assert (ours[name] - value).abs().max() <= 1e-6 * scale, name
 
 
+@slow
 def test_a_rank_is_killed_and_the_run_goes_on(workshop: Any) -> None:
     settings = (SHARD, "eval.every=0", "checkpoint.every=1", "checkpoint.keep=9")
     process = workshop.start("killed", "rl.steps=2000", *settings, processes=2)
@@ -213,6 +260,7 @@ def test_a_rank_is_killed_and_the_run_goes_on(workshop: Any) -> None:
     assert workshop.metrics("killed")[-1]["step"] == done + 1
 
 
+@slow
 @pytest.mark.parametrize("case", ["tower", "routed"])
 def test_the_exported_directory_is_that_of_one_process(runs: Runs, case: str) -> None:
     kind = "adapter" if case == "routed" else "model"

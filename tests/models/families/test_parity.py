@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from reeltune.config.model import AdapterConfig
 from tests.models.families.generated import PATCH, SIDE, build, class_of
 from torch import Tensor
 
+from reeltune.config.model import AdapterConfig
 from reeltune.models.adapter import adapter_tensors, install
 from reeltune.models.families import FAMILIES
 from reeltune.models.policy import Policy, load_policy
