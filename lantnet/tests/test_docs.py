@@ -25,6 +25,7 @@ def test_the_pages_hold_examples() -> None:
     assert EXAMPLES and PROGRAMS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", EXAMPLES)
 def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
     command = tmp_path / "bin" / "lantnet"
@@ -44,6 +45,7 @@ def test_the_examples_of_a_page_work(page: str, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PROGRAMS)
 def test_the_program_of_a_page_works(page: str, tmp_path: Path) -> None:
     script = tmp_path / "page.py"

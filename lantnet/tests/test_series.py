@@ -73,6 +73,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], np.ndar
     return names, lasting, passing
 
 
+@pytest.mark.slow
 def test_a_series_as_users_run_it(
     images: tuple[list[str], np.ndarray, np.ndarray], tmp_path: Path, quick_default: object,
     capsys: pytest.CaptureFixture[str],

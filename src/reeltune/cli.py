@@ -41,6 +41,7 @@ REFUSED = {
     errno.EACCES: "permission denied; change the permissions, or write to another place (run.dir, video.cache, -o)",
     errno.EPERM: "not permitted; change the owner or the permissions, or use another place",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",

@@ -85,7 +85,23 @@ def take_one_step(recipe_path: Path, folder: Path, divide: int) -> dict[str, Any
     return row
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+# The wide ones take a minute each: one of them goes with every run of the tests.
+QUICK = ("3b", "grounding")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            each,
+            marks=[]
+            if any(name in each.stem for name in QUICK) and not each.stem.endswith("grounding-lora")
+            else pytest.mark.slow,
+        )
+        for each in RECIPES
+    ],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
 def test_a_published_recipe_takes_a_step(path: Path, tmp_path: Path) -> None:
     row = take_one_step(path, tmp_path, divide=8)
     assert row["step"] == 1 and "reward" in row and row["kl"] == pytest.approx(0, abs=1e-3)

@@ -30,7 +30,7 @@ def test_a_recipe_fits_its_hardware(file: str) -> None:
     assert verdict(found).startswith("fits: yes")
 
 
-@pytest.mark.parametrize("file", FULL)
+@pytest.mark.parametrize("file", [file for file in FULL if not file.startswith("laptop/")])
 def test_a_large_recipe_has_a_variant_for_one_card(file: str) -> None:
     variant = file.removesuffix(".yaml") + "-lora.yaml"
     assert variant in FILES

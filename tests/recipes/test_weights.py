@@ -50,7 +50,8 @@ def test_the_published_caption_reward() -> None:
     recipe = load_recipe(RECIPES / "videocap-r1" / "grpo.yaml")
     assert recipe.rewards.weights == {"captioning": {"format": 1.0, "think": 1.0, "caption": 1.0}}
     [reward] = recipe_rewards(recipe.rewards, ["captioning"], recipe.data.mode).values()
-    assert reward.options.own == CaptioningOptions()
+    published = {"shape": "steps", "steps": [[0.28, 0.5], [0.35, 1.0]], "measure": "recall"}
+    assert reward.options.own == CaptioningOptions.model_validate({"caption": published})
 
 
 def test_a_recipe_of_a_paper_trains_a_part_of_its_tasks_and_others() -> None:
