@@ -86,7 +86,7 @@ def take_one_step(recipe_path: Path, folder: Path, divide: int) -> dict[str, Any
 
 
 # The wide ones take a minute each: one of them goes with every run of the tests.
-QUICK = ("3b", "grounding")
+QUICK = ("grounding-3b", "grounding-3b-lora", "grounding")
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,7 @@ QUICK = ("3b", "grounding")
     [
         pytest.param(
             each,
-            marks=[]
-            if any(name in each.stem for name in QUICK) and not each.stem.endswith("grounding-lora")
-            else pytest.mark.slow,
+            marks=[] if each.stem in QUICK else pytest.mark.slow,
         )
         for each in RECIPES
     ],

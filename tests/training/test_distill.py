@@ -89,6 +89,7 @@ def test_a_student_that_is_its_teacher_learns_nothing(workshop: Any) -> None:
     assert row["teacher_kl"] < 1e-8 and row["grad_norm"] < 1e-4 and "groups_without_signal" not in row
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_one(workshop: Any, teacher: Path) -> None:
     steps = settings(teacher, "rl.steps=2", "distill.group_size=2")
     workshop.train("two", *steps, processes=2)

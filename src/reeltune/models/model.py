@@ -213,7 +213,14 @@ class Policy(nn.Module):
                 weights[name] = tensor.cpu()
         if not write:
             return
-        self.model.save_pretrained(directory, state_dict=weights)
+        settings = self.model.generation_config
+        if "generation_config.json" in self.side_files:
+            # Its own file is written below, as it was: releases before 5.24 refuse to write some that they read.
+            self.model.generation_config = type(settings)()
+        try:
+            self.model.save_pretrained(directory, state_dict=weights)
+        finally:
+            self.model.generation_config = settings
         self.save_processor(directory)
 
     def save_processor(self, directory: Path) -> None:
