@@ -254,7 +254,7 @@ def delta_rule(
 ) -> tuple[Tensor, Tensor]:
     """Outputs [R, L, V, value size] of rows that start from `matrix` [R, V, key size, value size], and their last one.
 
-    Heads stand in the second place from the right; older releases leave repeating grouped ones to the caller. In float32.
+    Heads stand in the second place from the right; older releases do not repeat grouped ones. In float32.
     """
     name = "torch_chunk_gated_delta_rule" if query.shape[1] > 1 else "torch_recurrent_gated_delta_rule"
     query, key = (each.repeat_interleave(value.shape[2] // each.shape[2], dim=2) for each in (query, key))
