@@ -36,7 +36,7 @@ test-slow: install
 # What touches transformers, on the lowest version that pyproject.toml allows.
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -c 'import transformers; print("transformers", transformers.__version__)'
-	$(OLDEST)/bin/python -m pytest $(FAST) -k '$(NO_PROCESSES)' tests/models tests/rollout tests/training
+	$(OLDEST)/bin/python -m pytest $(FAST) -k '$(NO_PROCESSES)' tests/models tests/rollout tests/training/test_[clgo]*.py
 
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)

@@ -47,6 +47,7 @@ def finish(process: "subprocess.Popen[str]", code: int = 0) -> str:
     return output
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
     model = tiny_models("qwen2_5_vl")
     output = finish(start(model, samples, tmp_path / "whole"))

@@ -17,6 +17,7 @@ from reeltune.lock import locked
 from reeltune.training.resume import require_same_run
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_while_the_first_lives(workshop: Any) -> None:
     first = workshop.start("run", "rl.steps=400", "eval.every=0")
     lock = workshop.folder / "run" / "lock"
@@ -69,6 +70,7 @@ def test_what_leaves_the_numbers_alone_may_change_and_is_told(workshop: Any) -> 
         require_same_run(run, load_recipe(workshop.recipe))
 
 
+@pytest.mark.slow
 def test_config_yaml_stays_what_the_run_began_with(workshop: Any) -> None:
     workshop.train("run", "rl.steps=2", "eval.every=0")
     before = (workshop.folder / "run" / "config.yaml").read_bytes()

@@ -40,6 +40,7 @@ def test_the_metrics_restore_it() -> None:
     assert restored_scales(rows, 1) == {"a": 0.1} and restored_scales(rows, 3) == {"a": 0.2, "b": 1.0}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_scales_of_one_that_never_stopped(workshop: Any) -> None:
     settings = ("rl.advantage_scale=moving", "eval.every=0", "checkpoint.every=2", "optim.schedule=constant")
     workshop.train("whole", *settings, "rl.steps=4")
