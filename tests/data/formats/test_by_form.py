@@ -11,7 +11,7 @@ from reeltune.data.import_ import Imported, import_annotations
 from reeltune.errors import InputError
 from reeltune.tasks import load_samples
 
-REAL = Path("/work/shared/data/annotations/easyvideor1_part")
+REAL = Path(__file__).parents[4] / "shared" / "data" / "annotations" / "easyvideor1_part"
 
 
 def imported(name: str, folder: Path, value: Any, file: str = "annotations.json") -> tuple[list[Any], Imported]:
