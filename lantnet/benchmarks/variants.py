@@ -30,7 +30,7 @@ VARIANTS: dict[str, Recipe] = {
     "one network, constant learning rate": one(schedule="constant"),
     "one network, inputs not normalised": replace(ONE, inputs=Dates(normalised=False)),
     "one network, no correction for scarce change": one(prior=0.0),
-    "one labelling for all members": replace(DEFAULT, labels=LevelLabels(spread=False)),
+    "one labelling for all members": replace(DEFAULT, labels=LevelLabels(together=True)),
     "weak areas never": replace(DEFAULT, labels=LevelLabels(weak_share=math.inf)),
     "no layer attention": replace(DEFAULT, network=PixelNetwork(attention="none")),
     "plain cross-entropy": replace(DEFAULT, loss=NoiseTolerantLoss(1.0)),

@@ -43,6 +43,12 @@ def log_ratio(before: Float32, after: Float32, sigma: float = FINE) -> Float32:
     return smooth
 
 
+def log_ratio_of(view: View) -> Float32:
+    """ln((after + 1)/(before + 1)) of a view, (H, W), as it is."""
+    ratio: Float32 = np.log((view.after + 1) / (view.before + 1))
+    return ratio
+
+
 def ratio_name(sigma: float) -> str:
     return f"log-ratio {sigma:g}"
 

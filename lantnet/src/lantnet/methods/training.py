@@ -40,7 +40,7 @@ class Training:
     unchanged: int = 1024
     changed: int = 1024
     side: int = 13
-    members: int = 5
+    members: int = 3
     steps: int = 110
     epochs: int = 0
     batch: int = 32
