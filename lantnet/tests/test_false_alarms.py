@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lantnet
-from lantnet.generated.nasty import Nasty, grey_levels, nasty_pair
+from lantnet.generated.nasty import Nasty, gray_levels, nasty_pair
 from lantnet.generated.pairs import Recipe, speckled_pair
 
 pytestmark = pytest.mark.usefixtures("quick_default")
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("quick_default")
 def test_pairs_without_change_stay_below_the_rate(looks: int, rate: float, water: float) -> None:
     pair = nasty_pair(256, 256, Nasty(share=0, looks=looks, water=water, points=1, offset=2, seed=looks))
     assert not pair.truth.any()
-    for before, after in ((pair.before, pair.after), grey_levels(pair)):
+    for before, after in ((pair.before, pair.after), gray_levels(pair)):
         assert lantnet.detect(before, after, false_alarm=rate, min_pixels=1).mask.mean() <= rate
 
 

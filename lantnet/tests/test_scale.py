@@ -60,7 +60,7 @@ def test_detected(dtype: str, values: np.ndarray, expected: Scale) -> None:
     [
         ("int16", [-2200, -300], "scaled decibels"),
         ("float32", [-5000.5, 3.2], "within -100..60"),
-        ("float32", [1.5, 99.25], "may be 8-bit grey levels"),
+        ("float32", [1.5, 99.25], "may be 8-bit gray levels"),
     ],
 )
 def test_doubt_is_an_error_that_says_how_to_declare(dtype: str, values: list[float], words: str) -> None:

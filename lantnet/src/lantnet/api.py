@@ -79,7 +79,7 @@ def detect(
 ) -> Detection:
     """Find what changed between two co-registered SAR images of one place.
 
-    before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit grey levels, amplitude, linear
+    before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit gray levels, amplitude, linear
     power, or dB; `scale` ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values, and
     warns where these leave a doubt.
     Pixels that are NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than

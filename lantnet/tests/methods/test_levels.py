@@ -28,7 +28,7 @@ def strengths_of(before: np.ndarray, after: np.ndarray) -> tuple[Calibration, St
     smoothed = [log_ratio(before, after), *(total_variation(plain, w * calibration.speckle) for w in DENOISING)]
     wide = log_ratio(before, after, WIDE)
     shift = np.float32(calibration.shift)
-    return calibration, Strengths(np.abs(np.stack(smoothed) - shift), np.abs(wide - shift))
+    return calibration, Strengths(np.abs(np.stack(smoothed) - shift), np.abs(wide - shift), np.ones(wide.shape, bool))
 
 
 def levels_of(before: np.ndarray, after: np.ndarray, rate: float = 1e-3) -> Levels:
@@ -77,9 +77,9 @@ def test_windows_add_up_to_the_whole() -> None:
     assert (whole.levels == parts.levels).all()
 
 
-def test_normalised_dates_have_mean_0_and_deviation_1() -> None:
+def test_normalized_dates_have_mean_0_and_deviation_1() -> None:
     before, after, _ = amplitudes(Recipe("none", 0, 4, 2))
-    images = calibrated(before, after).normalised(before, after)
+    images = calibrated(before, after).normalized(before, after)
     assert images.shape == (2, *before.shape)
     assert abs(images.mean()) < 0.02
     assert images.std() == pytest.approx(1, abs=0.02)
@@ -146,7 +146,7 @@ def test_labels_leave_the_margin_uncertain() -> None:
     levels = Levels((1.0, 2.0), None, 0.3, 0.3)
     for value, target, weight in [(0.0, 0, 1), (0.79, 0, 1), (0.81, 0, 0), (1.19, 1, 0), (1.21, 1, 1)]:
         image = np.full((30, 30), value, np.float32)
-        strengths = Strengths(np.stack([image, 2 * image]), image)
+        strengths = Strengths(np.stack([image, 2 * image]), image, np.ones(image.shape, bool))
         for number in (0, 1, None):
             found = member_labels(strengths, levels, number, 0.2)
             assert [float(part.mean()) for part in found] == [target, weight]
@@ -156,7 +156,7 @@ def test_what_exceeds_the_threshold_without_evidence_is_uncertain() -> None:
     image = np.zeros((40, 40), np.float32)
     image[5:10, 5:10] = 1.5
     image[30, 30] = 1.5
-    strengths = Strengths(image[None], np.zeros_like(image))
+    strengths = Strengths(image[None], np.zeros_like(image), np.ones(image.shape, bool))
     target, weight = member_labels(strengths, Levels((0.5,), None, 1.0, 1.0), None, 0.2)
     assert target[7, 7] == weight[7, 7] == 1
     assert target[30, 30] == 1 and weight[30, 30] == 0

@@ -1,4 +1,4 @@
-"""Labels from levels of change: several labellings of one scene, from which the members of an ensemble learn."""
+"""Labels from levels of change: several labelings of one scene, from which the members of an ensemble learn."""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -39,11 +39,11 @@ class LevelLabels:
     weak_share: float = 0.3
     false_alarm: float = 1e-3
 
-    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Levelled":
+    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Leveled":
         stage = self if context.false_alarm is None else replace(self, false_alarm=context.false_alarm)
         context.plan.keep(scene, _Denoised(calibration.speckle), DENOISED, halo=STEPS, name="denoising")
         numbers = [None if self.together else member % (1 + len(DENOISED)) for member in range(members)]
-        return Levelled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin)
+        return Leveled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin)
 
     def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
         counts = np.zeros((1 + len(DENOISED), BINS), dtype=np.int64)
@@ -65,8 +65,8 @@ class LevelLabels:
 
 
 @dataclass(frozen=True)
-class Levelled:
-    """The labellings of a scene. numbers: the smoothing that each member learns from; None: their mean."""
+class Leveled:
+    """The labelings of a scene. numbers: the smoothing that each member learns from; None: their mean."""
 
     calibration: Calibration
     levels: Levels
@@ -115,14 +115,16 @@ def strengths(view: View, calibration: Calibration) -> Strengths:
     """|R| of a view of which the smoothings are kept."""
     smoothed = [ratio_of(view, FINE), *(view.kept[name] for name in DENOISED)]
     shift = np.float32(calibration.shift)
-    return Strengths(np.abs(np.stack(smoothed) - shift), calibration.strength(view, WIDE))
+    return Strengths(np.abs(np.stack(smoothed) - shift), calibration.strength(view, WIDE), view.valid)
 
 
 def _measured(view: View, calibration: Calibration, window: Window, outer: Window) -> Strengths:
     """Of a window, 0 without data."""
     seen = strengths(view, calibration)
     smoothed = np.stack([window.cut(np.where(view.valid, part, np.float32(0)), outer) for part in seen.smoothed])
-    return Strengths(smoothed, window.cut(np.where(view.valid, seen.wide, np.float32(0)), outer))
+    return Strengths(
+        smoothed, window.cut(np.where(view.valid, seen.wide, np.float32(0)), outer), window.cut(view.valid, outer)
+    )
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class _Survey:
     floor: float
 
     def __call__(self, view: View, window: Window, outer: Window) -> tuple[Int64, int]:
-        smoothed = _measured(view, self.calibration, window, outer).smoothed
-        counts = np.stack([histogram(part[part > 0]) for part in smoothed])
+        seen = _measured(view, self.calibration, window, outer)
+        smoothed, valid = seen.smoothed, seen.valid
+        counts = np.stack([histogram(part[valid]) for part in smoothed])
         return counts, int((smoothed[0] > self.floor).sum())

@@ -59,10 +59,11 @@ LABEL_HALO = 2 * 4 + REACH + 2 * 2 + NEAR
 @dataclass(frozen=True)
 class Strengths:
     """|R| of a part of a scene, nepers. smoothed: (N, H, W), the Gaussian smoothing, then those of total variation,
-    the strongest last; wide: (H, W), a wider Gaussian one."""
+    the strongest last; wide: (H, W), a wider Gaussian one; valid: (H, W), where both dates hold data."""
 
     smoothed: Float32
     wide: Float32
+    valid: Mask
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _stands_out(blocks: Sequence[Strengths], levels: Levels, least: float) -> bo
 
 def _with_floors(levels: Levels, blocks: Sequence[Strengths], calibration: Calibration, rate: float) -> Levels:
     """Floors of evidence: from the noise all over the scene, or from |R| on unchanged ground where that is more."""
-    quiet = [(block.wide > 0) & ~(strong_ground(block, levels)[0] | (relative(block, levels) > 1)) for block in blocks]
+    quiet = [block.valid & ~(strong_ground(block, levels)[0] | (relative(block, levels) > 1)) for block in blocks]
     if not any(mask.any() for mask in quiet):
         return replace(levels, thresholds=None)
     noise = [

@@ -125,7 +125,7 @@ def detect_scale(dtype: str, look: Look, name: str) -> Scale:
         raise InputError(f"negative numbers are read as decibels only within -100..60; {values}. {ask}")
     if look.highest <= 255 and look.negative == 0 and look.lowest > 1:
         raise InputError(
-            f"fractional numbers between 1 and 255 may be 8-bit grey levels, amplitude or power; {values}. {ask}"
+            f"fractional numbers between 1 and 255 may be 8-bit gray levels, amplitude or power; {values}. {ask}"
         )
     if median_amplitude(look.counts) > LARGEST_POWER:
         raise InputError(

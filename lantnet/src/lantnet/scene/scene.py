@@ -29,9 +29,9 @@ from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32, Int64, Mask
 
 SMALLEST = 16
-"""Pixels a side: below that the neighbourhoods of the method hold nothing but border."""
+"""Pixels a side: below that the neighborhoods of the method hold nothing but border."""
 FILL = 4
-"""How far pixels without data are filled from their neighbours; their halo."""
+"""How far pixels without data are filled from their neighbors; their halo."""
 
 Track = Callable[[Iterable[Window], str], Iterable[Window]]
 """Passes windows on and shows how far a pass has come."""
@@ -109,15 +109,15 @@ class Scene:
         values = np.where(valid, values, np.float32(0))
         known = valid.astype(np.float32)
         for _ in range(FILL):
-            total, count = _neighbours(values), _neighbours(known)
+            total, count = _neighbors(values), _neighbors(known)
             grown = (known == 0) & (count > 0)
             values = np.where(grown, total / np.maximum(count, 1), values)
             known = np.where(grown, np.float32(1), known)
         return np.where(known > 0, values, np.float32(self.median)).astype(np.float32)
 
 
-def _neighbours(values: Float32) -> Float32:
-    """Sum over each pixel's 3x3 neighbourhood; always added up in the same order, whatever the window."""
+def _neighbors(values: Float32) -> Float32:
+    """Sum over each pixel's 3x3 neighborhood; always added up in the same order, whatever the window."""
     padded = np.pad(values, 1)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     total: Float32 = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
