@@ -1,7 +1,7 @@
 """Erasing small regions strip by strip equals doing it at once, and both equal a flood fill."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
@@ -45,6 +45,7 @@ def test_equals_a_flood_fill(mask: np.ndarray, smallest: int) -> None:
     assert (erase_small_regions(mask, smallest) == flood_fill(mask, smallest)).all()
 
 
+@settings(max_examples=40)
 @given(masks, st.integers(1, 20), st.integers(1, 5))
 def test_strips_change_nothing(mask: np.ndarray, smallest: int, rows: int) -> None:
     strips = [mask[top : top + rows] for top in range(0, len(mask), rows)]

@@ -38,15 +38,16 @@ def test_pre_labels_equal_the_authors_code_pixel_by_pixel() -> None:
 @pytest.mark.parametrize(
     ("name", "unchanged", "uncertain", "changed"),
     [
-        ("ottawa", 82796, 5472, 13232),
+        pytest.param("ottawa", 82796, 5472, 13232, marks=pytest.mark.slow),
         ("sulzberger1", 50265, 4292, 10979),
-        ("farmland", 78917, 6009, 4120),
+        pytest.param("farmland", 78917, 6009, 4120, marks=pytest.mark.slow),
         ("bern", 89407, 674, 520),
     ],
 )
 def test_counts_of_the_authors_code_on_real_pairs(
     real_pair: Callable[[str], tuple[np.ndarray, ...]], name: str, unchanged: int, uncertain: int, changed: int
 ) -> None:
+    """Two of them are slow: each of the four takes the processor for seconds."""
     before, after, _ = real_pair(name)
     difference = difference_image(before, after)
     labels = hierarchical_clustering(difference.ravel()).label(difference)

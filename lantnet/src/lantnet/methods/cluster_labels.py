@@ -75,6 +75,10 @@ class Clustered:
         one = np.stack([classes == CHANGED, classes != UNCERTAIN]).astype(np.float32)
         return np.concatenate([one] * self.members)
 
+    def support(self, view: View) -> Float32:
+        """Nothing: the published method decides by the network alone."""
+        return np.zeros(view.valid.shape, dtype=np.float32)
+
     def evidence(self, view: View) -> Mask:
         """Everywhere: the published method asks for none besides the network's."""
         return np.ones(view.valid.shape, dtype=bool)

@@ -20,7 +20,7 @@ def bin_centers() -> Float64:
 
 
 def otsu(counts: Int64) -> float:
-    """The threshold that separates two classes best: greatest variance between them (Otsu 1979); the middle of a gap."""
+    """The threshold that separates two classes best: greatest variance between (Otsu 1979); the middle of a gap."""
     share, mean, _ = _moments(counts.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mean[-1] * share - mean) ** 2 / (share * (1 - share))

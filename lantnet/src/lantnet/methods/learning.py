@@ -63,6 +63,9 @@ class Labeling(Protocol):
     def targets(self, view: View) -> Float32:
         """(2 members, H, W): for each member the target, 0 to 1, and its weight."""
 
+    def support(self, view: View) -> Float32:
+        """(H, W): log-odds of change that the labels add to those of the networks."""
+
     def evidence(self, view: View) -> Mask:
         """(H, W): where a change may be at all."""
 
@@ -117,7 +120,15 @@ class Recipe:
             self.loss,
             context,
         )
-        return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labeling, record)
+        return Learned(
+            networks,
+            self.inputs,
+            self.network.pixels_at_once,
+            self.training.temperature,
+            calibration,
+            labeling,
+            record,
+        )
 
 
 @dataclass(frozen=True)
@@ -175,6 +186,7 @@ class Learned:
     network: Ensemble
     inputs: InputStage
     pixels_at_once: int
+    temperature: float
     calibration: Calibration
     labeling: Labeling
     record: dict[str, Any]
@@ -192,10 +204,11 @@ class Learned:
         images = self.inputs.images(view, self.calibration)
         padded = np.pad(images, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS)), mode=self.inputs.border)
         height, width = view.valid.shape
-        probability = np.empty((height, width), dtype=np.float32)
+        odds = self.labeling.support(view)
         rows = max(self.pixels_at_once // width, 1)
         with torch.inference_mode():
             for top in range(0, height, rows):
                 strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * RADIUS])
-                probability[top : top + rows] = self.network(strip)[0, 0].sigmoid().numpy()
+                odds[top : top + rows] += self.network(strip)[0, 0].numpy()
+        probability = torch.from_numpy(odds / np.float32(self.temperature)).sigmoid().numpy()
         return np.where(self.labeling.evidence(view), probability, np.float32(0))

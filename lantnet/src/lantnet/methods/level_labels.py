@@ -9,7 +9,16 @@ import numpy as np
 from lantnet.methods.calibration import FINE, WIDE, Calibration, log_ratio_of, ratio_of
 from lantnet.methods.denoising import STEPS, total_variation
 from lantnet.methods.histograms import BINS, histogram
-from lantnet.methods.levels import FEWEST, LABEL_HALO, Levels, Strengths, evidence, measure_levels, member_labels
+from lantnet.methods.levels import (
+    FEWEST,
+    LABEL_HALO,
+    Levels,
+    Strengths,
+    evidence,
+    measure_levels,
+    member_labels,
+    support,
+)
 from lantnet.methods.recipe import Context
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
 from lantnet.scene.scene import FILL, Scene, View
@@ -31,19 +40,21 @@ PASSED_OVER = (
 @dataclass(frozen=True)
 class LevelLabels:
     """together: all members learn from the mean of the smoothings (False: each from another smoothing). margin: pixels
-    within this share of the threshold are uncertain. weak_share: area of weak change, relative to the strong,
-    from which it counts; infinite: never. false_alarm: share of pixels that may be called changed by speckle alone."""
+    within this share of the threshold are uncertain. weak_share: area of weak change, relative to the strong, from
+    which it counts; infinite: never. trust: log-odds of change that a neper above the threshold adds to those of the
+    networks. false_alarm: share of pixels that may be called changed by speckle alone."""
 
     together: bool = False
     margin: float = 0.2
     weak_share: float = 0.3
+    trust: float = 8.0
     false_alarm: float = 1e-3
 
     def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Leveled":
         stage = self if context.false_alarm is None else replace(self, false_alarm=context.false_alarm)
         context.plan.keep(scene, _Denoised(calibration.speckle), DENOISED, halo=STEPS, name="denoising")
         numbers = [None if self.together else member % (1 + len(DENOISED)) for member in range(members)]
-        return Leveled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin)
+        return Leveled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin, self.trust)
 
     def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
         counts = np.zeros((1 + len(DENOISED), BINS), dtype=np.int64)
@@ -72,6 +83,7 @@ class Leveled:
     levels: Levels
     numbers: tuple[int | None, ...]
     margin: float
+    trust: float
     halo: int = LABEL_HALO
     fewest: int = FEWEST
 
@@ -105,6 +117,10 @@ class Leveled:
         seen = strengths(view, self.calibration)
         labels = {n: member_labels(seen, self.levels, n, self.margin) for n in set(self.numbers)}
         return np.concatenate([np.stack(labels[number]) for number in self.numbers])
+
+    def support(self, view: View) -> Float32:
+        """Log-odds of change that the levels add to those of the networks, (H, W)."""
+        return np.float32(self.trust) * support(strengths(view, self.calibration), self.levels)
 
     def evidence(self, view: View) -> Mask:
         """Where something stands out from the noise at the chosen rate of false alarms, (H, W)."""

@@ -190,6 +190,23 @@ def strong_ground(strengths: Strengths, levels: Levels) -> tuple[Mask, Mask]:
     return ndimage.binary_dilation(solid, SQUARE, REACH), solid
 
 
+def weak_surroundings(strengths: Strengths, levels: Levels) -> Mask:
+    """What lies in weak areas or within NEAR pixels of them, (H, W)."""
+    near, _ = strong_ground(strengths, levels)
+    around: Mask = ndimage.binary_dilation(weak_ground(strengths, levels, near), SQUARE, NEAR)
+    return around
+
+
+def support(strengths: Strengths, levels: Levels) -> Float32:
+    """ln of |R| over the threshold that holds for a pixel, that of weak areas where there are any; (H, W)."""
+    share = relative(strengths, levels)
+    if levels.weak is not None:
+        around = weak_surroundings(strengths, levels)
+        share = np.where(around, np.maximum(share, strengths.smoothed[-1] / np.float32(levels.weak)), share)
+    logarithm: Float32 = np.log(np.maximum(share, np.float32(0.01)))
+    return logarithm
+
+
 def evidence(strengths: Strengths, levels: Levels) -> Mask:
     """Where a change may be at all, (H, W): near solid spots above the floor of the noise, and near compact areas."""
     found = ndimage.binary_opening(strengths.smoothed[0] > levels.floor, SQUARE)
@@ -208,12 +225,10 @@ def member_labels(strengths: Strengths, levels: Levels, number: int | None, marg
     changed = share > 1
     sure = np.abs(share - 1) > margin
     if levels.weak is not None:
-        near, _ = strong_ground(strengths, levels)
-        ground = weak_ground(strengths, levels, near)
-        around = ndimage.binary_dilation(ground, SQUARE, NEAR)
-        share = strengths.smoothed[-1] / np.float32(levels.weak)
+        around = weak_surroundings(strengths, levels)
+        weak = strengths.smoothed[-1] / np.float32(levels.weak)
         sure &= changed | around | ~(strengths.wide > 0.5 * levels.wide_floor)
-        sure &= changed | ~around | (np.abs(share - 1) > margin)
-        changed = changed | (around & (share > 1))
+        sure &= changed | ~around | (np.abs(weak - 1) > margin)
+        changed = changed | (around & (weak > 1))
     sure &= ~changed | evidence(strengths, levels)
     return changed.astype(np.float32), sure.astype(np.float32)

@@ -66,15 +66,15 @@ class PixelLANTNet(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """The mean of the logits of several networks, each less its own offset, divided by a temperature."""
+    """The mean of the logits of several networks, each less its own offset."""
 
-    def __init__(self, members: list[nn.Module], offsets: list[float], temperature: float) -> None:
+    def __init__(self, members: list[nn.Module], offsets: list[float]) -> None:
         super().__init__()
-        self.members, self.offsets, self.temperature = nn.ModuleList(members), offsets, temperature
+        self.members, self.offsets = nn.ModuleList(members), offsets
 
     def forward(self, images: Tensor) -> Tensor:
         logits = [member(images) - offset for member, offset in zip(self.members, self.offsets, strict=True)]
-        return torch.stack(logits).mean(dim=0) / self.temperature
+        return torch.stack(logits).mean(dim=0)
 
 
 def _middle(layer: Tensor, like: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ PAPER = Recipe(
         schedule="constant",
         turned=False,
         prior=0.0,
+        temperature=1.0,
     ),
 )
 """The published constants. Where a scene has fewer sure pixels than asked for, all of them are taken (the authors' code

@@ -35,7 +35,7 @@ class Training:
     """unchanged, changed: crops of `side` labeled pixels that are drawn around sure pixels, or all there are.
     steps: batches a member; 0: as many as `epochs` need. schedule: of the learning rate. turned: batches are turned and
     mirrored at random. prior: how much of the excess of changed pixels in the crops is taken back from the logits.
-    temperature: what the logits are divided by, so that the probability is one (docs/lantnet.md, Confidence)."""
+    temperature: what log-odds are divided by, so that the probability is one (docs/lantnet.md, Confidence)."""
 
     unchanged: int = 1024
     changed: int = 1024
@@ -49,7 +49,7 @@ class Training:
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     turned: bool = True
     prior: float = 0.25
-    temperature: float = 1.0
+    temperature: float = 3.0
 
     def ensemble(
         self, crops: Tensor, channels: int, changed: float, network: NetworkStage, loss: LossStage, context: Context
@@ -70,7 +70,7 @@ class Training:
                 inner = own[:, channels:, RADIUS:-RADIUS, RADIUS:-RADIUS]
                 in_crops = float((inner[:, 0] * inner[:, 1]).sum() / inner[:, 1].sum())
                 offsets.append(self.prior * (_log_odds(in_crops) - _log_odds(changed)))
-        return Ensemble(members, offsets, self.temperature).eval()
+        return Ensemble(members, offsets).eval()
 
     def _train(
         self, crops: Tensor, network: nn.Module, loss: LossStage, steps: int, step_done: Callable[[], object]

@@ -1,8 +1,7 @@
 """Do two images show the same place, and does one lie shifted against the other (our choice of method)?
 
-Read from a sample of blocks, so the cost does not grow with the scene. The shift is where the phase correlation of the
-log-amplitudes peaks: its spectrum is weighted by a Gaussian, so the peak is one too, and a parabola through its
-logarithm finds it to a fraction of a pixel. Change and speckle only raise the ground that the peak stands on.
+Read from a sample of blocks, so the cost does not grow with the scene. The shift is that of phase correlation
+(registration.py); change and speckle only raise the ground that its peak stands on.
 """
 
 from collections.abc import Sequence
@@ -11,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from lantnet.scene.registration import phase_shift
 from lantnet.scene.scene import FILL, Scene, View
 from lantnet.scene.windows import Window
-from lantnet.types import Float32, Float64
+from lantnet.types import Float32
 
 BLOCK, BLOCKS = 256, 4
 """Pixels a side of a block, and at most so many of them to a side of the scene."""
-PEAK_WIDTH = 1.0
-"""Pixels, standard deviation of the peak: what is finer is mostly speckle."""
 CLEAR_PEAK, FAR_PEAK = 8.0, 16.0
 """Heights of its ground above which a peak is one, within NEAR pixels and further out: somewhere in the block two
 places that have nothing in common reach 12."""
@@ -85,44 +83,13 @@ def sample_blocks(scene: Scene) -> list[View]:
 def examine_pairing(views: Sequence[View]) -> Pairing:
     """views: equally large blocks of a scene."""
     pairs = [(_flat(view.before), _flat(view.after)) for view in views]
-    shift, peak = _phase_shift(pairs)
-    clear = peak > (CLEAR_PEAK if np.hypot(*shift) <= NEAR else FAR_PEAK)
+    down, right, peak = phase_shift(((view.before, view.after) for view in views), reach=None) or (0.0, 0.0, 0.0)
+    clear = peak > (CLEAR_PEAK if np.hypot(down, right) <= NEAR else FAR_PEAK)
+    shift = (round(down, 3), round(right, 3)) if clear else None
     first, second = ([ndimage.gaussian_filter(date, SMOOTH) for date in dates] for dates in zip(*pairs, strict=True))
     correlation = _correlation(list(zip(first, second, strict=True)))
     structure = min(_correlation([(date[:, :-APART], date[:, APART:]) for date in dates]) for dates in (first, second))
-    return Pairing(round(correlation, 4), round(structure, 4), shift if clear else None, round(peak, 2))
-
-
-def _phase_shift(pairs: Sequence[tuple[Float32, Float32]]) -> tuple[tuple[float, float], float]:
-    height, width = pairs[0][0].shape
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    total = np.zeros((height, width), dtype=np.complex128)
-    for first, second in pairs:
-        cross = np.conj(np.fft.fft2(first * window)) * np.fft.fft2(second * window)
-        total += cross / np.maximum(np.abs(cross), 1e-12)
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)
-    total *= np.exp(-2 * (np.pi * PEAK_WIDTH) ** 2 * (rows**2 + columns**2))
-    surface = np.fft.ifft2(total).real
-    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
-    ground = float(np.sqrt(np.mean(surface**2)))
-    if ground == 0:
-        return (0.0, 0.0), 0.0
-    found = [
-        _wrapped(place + _vertex(line, place), len(line))
-        for line, place in ((surface[:, column], int(row)), (surface[row], int(column)))
-    ]
-    return (round(found[0], 3), round(found[1], 3)), float(surface.max()) / ground
-
-
-def _vertex(line: Float64, place: int) -> float:
-    """Where a Gaussian peak lies beside the largest sample, -.5..5 of a sample."""
-    before, here, after = (np.log(max(line[(place + step) % len(line)], 1e-12)) for step in (-1, 0, 1))
-    bend = before - 2 * here + after
-    return 0.0 if bend >= 0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
-
-
-def _wrapped(place: float, length: int) -> float:
-    return place - length if place > length / 2 else place
+    return Pairing(round(correlation, 4), round(structure, 4), shift, round(peak, 2))
 
 
 def _flat(image: Float32) -> Float32:

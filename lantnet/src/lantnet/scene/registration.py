@@ -12,15 +12,18 @@ LOW_PASS = 0.12
 """Cycles a pixel, standard deviation of the weight of frequencies: beyond it there is speckle, which two dates do not
 share (our choice)."""
 REACH = 16
-"""Pixels to every side in which a shift is looked for."""
+"""Pixels to every side in which a shift is worth taking out."""
 
 
-def phase_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[float, float, float] | None:
+def phase_shift(
+    pairs: Iterable[tuple[Float32, Float32]], reach: int | None = REACH
+) -> tuple[float, float, float] | None:
     """(rows, columns, peak): by how much the second images lie down and right of the first, pixels.
 
     pairs: blocks (H, W) of one size, amplitudes >= 0; their correlations add up, so that blocks without structure do no
-    harm. peak: of the correlation over the standard deviation of its surface; below about 6 nothing was found. None
-    where no block has any structure. Source: Kuglin and Hines 1975; the weight is ours.
+    harm. reach: pixels to every side in which the shift is looked for; None: all of a block. peak: of the correlation
+    over the standard deviation of its surface; below about 6 nothing was found. None where no block has any structure.
+    Source: Kuglin and Hines 1975; the weight is ours.
     """
     surface: NDArray[np.float64] | None = None
     for before, after in pairs:
@@ -35,14 +38,16 @@ def phase_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[float, float,
     if surface is None:
         return None
     centered = np.fft.fftshift(surface)
-    middle = tuple(length // 2 for length in centered.shape)
-    reach = tuple(min(REACH, length // 2 - 2) for length in centered.shape)
-    near = centered[middle[0] - reach[0] : middle[0] + reach[0] + 1, middle[1] - reach[1] : middle[1] + reach[1] + 1]
-    row, column = np.unravel_index(int(near.argmax()), near.shape)
+    middle = [length // 2 for length in centered.shape]
+    inner = [(length - 1) // 2 - 1 for length in centered.shape]
+    far = inner if reach is None else [min(reach, length) for length in inner]
+    near = centered[middle[0] - far[0] : middle[0] + far[0] + 1, middle[1] - far[1] : middle[1] + far[1] + 1]
+    down, right = (int(place) for place in np.unravel_index(int(near.argmax()), near.shape))
+    row, column = middle[0] - far[0] + down, middle[1] - far[1] + right
     peak = float((near.max() - centered.mean()) / max(float(centered.std()), 1e-300))
     return (
-        int(row) - reach[0] + _vertex(centered[middle[0] - reach[0] + row - 1 :, middle[1] - reach[1] + column][:3]),
-        int(column) - reach[1] + _vertex(centered[middle[0] - reach[0] + row, middle[1] - reach[1] + column - 1 :][:3]),
+        row - middle[0] + _vertex(centered[row - 1 : row + 2, column]),
+        column - middle[1] + _vertex(centered[row, column - 1 : column + 2]),
         peak,
     )
 
