@@ -44,7 +44,7 @@ class LevelLabels:
     which it counts; infinite: never. trust: log-odds of change that a neper above the threshold adds to those of the
     networks. false_alarm: share of pixels that may be called changed by speckle alone."""
 
-    together: bool = False
+    together: bool = True
     margin: float = 0.2
     weak_share: float = 0.3
     trust: float = 8.0

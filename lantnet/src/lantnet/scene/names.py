@@ -30,7 +30,7 @@ def open_source(name: str | Path, *, band: int | str | None = None, nodata: floa
     path = Path(name)
     suffix = path.suffix.lower()
     if path.is_file() and suffix == ".npy":
-        source: Source = NumpySource(name, name, nodata)
+        source: Source = NumpySource(name, name, nodata=nodata)
     elif path.is_file() and suffix in pictures.SUFFIXES:
         source = pictures.open_picture(path, band, nodata)
     else:

@@ -1,7 +1,7 @@
 """One image, whatever it comes from: values and where they are data, read in windows, with its place on the ground."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,19 +39,29 @@ class Source(Protocol):
         """The same image as one that other processes can open: what lies in memory becomes files in `folder`."""
 
 
-@dataclass
-class ArraySource:
-    """An image that lies in memory."""
+@dataclass(kw_only=True)
+class Described:
+    """What is known of an image besides its values; `Source` says what each means. nodata: the value of gaps."""
 
-    values: NDArray[Any]
-    name: str
-    valid: Mask | None = None
     nodata: float | None = None
     kind: str = "npy"
     georeference: Georeference | None = None
     declared: Scale | None = None
     date: str | None = None
     channel: str | None = None
+
+    def description(self) -> dict[str, Any]:
+        """All of it, for another source of the same image."""
+        return {field.name: getattr(self, field.name) for field in fields(Described)}
+
+
+@dataclass
+class ArraySource(Described):
+    """An image that lies in memory."""
+
+    values: NDArray[Any]
+    name: str
+    valid: Mask | None = None
 
     def __post_init__(self) -> None:
         self.height, self.width = self.values.shape
@@ -71,32 +81,16 @@ class ArraySource:
         if self.valid is not None:
             mask = str(folder / f"valid-{number}.npy")
             np.save(mask, self.valid)
-        return NumpySource(
-            str(path),
-            self.name,
-            self.nodata,
-            mask,
-            self.kind,
-            self.georeference,
-            self.declared,
-            self.date,
-            self.channel,
-        )
+        return NumpySource(str(path), self.name, mask, **self.description())
 
 
 @dataclass
-class NumpySource:
+class NumpySource(Described):
     """A .npy file, mapped into memory where and when it is read; `mask`: a second one, True where there is data."""
 
     path: str
     name: str
-    nodata: float | None = None
     mask: str | None = None
-    kind: str = "npy"
-    georeference: Georeference | None = None
-    declared: Scale | None = None
-    date: str | None = None
-    channel: str | None = None
 
     def __post_init__(self) -> None:
         values = self._values()
@@ -105,7 +99,7 @@ class NumpySource:
 
     def read(self, window: Window) -> tuple[Float32, Mask]:
         valid = None if self.mask is None else np.load(self.mask, mmap_mode="r")
-        return ArraySource(self._values(), self.name, valid, self.nodata).read(window)
+        return ArraySource(self._values(), self.name, valid, nodata=self.nodata).read(window)
 
     def portable(self, folder: Path) -> "NumpySource":
         return self

@@ -13,25 +13,18 @@ from lantnet.errors import InputError
 from lantnet.scene.georeference import Georeference
 from lantnet.scene.names import date_in
 from lantnet.scene.rasters import declared_scale
-from lantnet.scene.scale import Scale
-from lantnet.scene.source import ArraySource, Source, plain
+from lantnet.scene.source import ArraySource, Described, Source, plain
 from lantnet.scene.windows import Window
 from lantnet.types import Float32, Mask
 
 
 @dataclass
-class XarraySource:
+class XarraySource(Described):
     """A DataArray (y, x), read window by window: of a dask-backed one only what a window needs is computed."""
 
     array: Any
     name: str
     valid: Mask | None = None
-    nodata: float | None = None
-    kind: str = "npy"
-    georeference: Georeference | None = None
-    declared: Scale | None = None
-    date: str | None = None
-    channel: str | None = None
 
     def __post_init__(self) -> None:
         self.height, self.width = self.array.shape
@@ -42,17 +35,14 @@ class XarraySource:
         if part.chunks is not None:
             part = part.compute(scheduler="synchronous")
         valid = None if self.valid is None else self.valid[window.slices]
-        inner = ArraySource(part.values, self.name, valid, self.nodata)
-        return inner.read(Window(0, 0, window.height, window.width))
+        return ArraySource(part.values, self.name, valid, nodata=self.nodata).read(
+            Window(0, 0, window.height, window.width)
+        )
 
     def portable(self, folder: Path) -> Source:
         if self.array.chunks is not None:
             return self
-        inner = ArraySource(
-            self.array.values, self.name, self.valid, self.nodata, self.kind, self.georeference, self.declared,
-            self.date, self.channel,
-        )  # fmt: skip
-        return inner.portable(folder)
+        return ArraySource(self.array.values, self.name, self.valid, **self.description()).portable(folder)
 
 
 def is_xarray(image: Any) -> bool:
@@ -76,7 +66,10 @@ def xarray_source(image: Any, name: str, valid: Mask | None, nodata: float | Non
     channel = None if array.name is None else str(array.name)
     declared = declared_scale(str(array.attrs.get("units", "")), channel or "")
     date = None if time is None or time.ndim else date_in(str(time.values))
-    return XarraySource(array, channel or name, valid, nodata, "npy", _placed(array, name), declared, date, channel)
+    placed = _placed(array, name)
+    return XarraySource(
+        array, channel or name, valid, nodata=nodata, georeference=placed, declared=declared, date=date, channel=channel
+    )
 
 
 def as_dataset(source: XarraySource, maps: dict[str, Any], attributes: dict[str, dict[str, Any]]) -> Any:
