@@ -4,7 +4,7 @@
     python lantnet/benchmarks/generated.py none [--looks 1,2,4,8,20]           nothing changed: false alarms by trouble
     python lantnet/benchmarks/generated.py nasty [--seeds 10]                  random troubles, beside SRAD + Otsu
 
---members N trains N networks instead of five (1 is five times faster). Prints Markdown; one core.
+--members N trains N networks instead of three (1 is three times faster). Prints Markdown; one core.
 """
 
 import argparse

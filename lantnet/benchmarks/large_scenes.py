@@ -65,7 +65,7 @@ def compare_workers(size: int, tile: int, runs: int) -> dict[str, Any]:
     return {key: round(statistics.median(each[key] for each in found), 2) for key in found[0]} | {"runs": runs}
 
 
-IN_WINDOWS = ("scale", "survey", "log-ratio", "calibration", "levels", "labels", "samples", "map")
+IN_WINDOWS = ("scale", "survey", "log-ratio", "calibration", "denoising", "levels", "labels", "samples", "map")
 
 
 def greatest_memory(size: int, tile: int, workers: int) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def frame(size: int, tile: int) -> dict[str, Any]:
         "windows": -(-FRAME[0] // 1024) * -(-FRAME[1] // 1024),
         "hours on one core": round((seconds["training"] + each * pixels) / 3600, 2),
         "GB of results, uncompressed": round(6 * pixels / 1e9, 1),
-        "GB of disk while it runs": round(13 * pixels / 1e9, 1),
+        "GB of disk while it runs": round(21 * pixels / 1e9, 1),
     }
 
 

@@ -17,7 +17,7 @@ def one(**values: object) -> Recipe:
 
 
 ONE = one()
-"""A fifth of the default's cost, so parts of networks and training are compared in it."""
+"""A third of the default's cost, so parts of networks and training are compared in it."""
 VARIANTS: dict[str, Recipe] = {
     "default": DEFAULT,
     "paper": PAPER,

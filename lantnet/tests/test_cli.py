@@ -69,6 +69,30 @@ def test_geotiff_in_and_out(fields: Pair, tmp_path: Path, capsys: pytest.Capture
     assert "hold no data" in printed
 
 
+def test_a_second_polarization_is_taken_along(fields: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """VV shows a field in the left half, VH one in the right: the result holds both."""
+    names = []
+    for channel, columns in (("VV", slice(10, 40)), ("VH", slice(70, 100))):
+        land = speckled_pair(96, 112, Recipe("none", 0, 6, 3 if channel == "VV" else 4))
+        after = land.after.copy()
+        after[30:60, columns] *= 10
+        names += [geotiff(tmp_path / f"{date}_{channel}.tif", v) for date, v in (("a", land.before), ("b", after))]
+    out = tmp_path / "out"
+    assert main(["detect", *names[:2], "--also", *names[2:], "-o", str(out), "--quiet"]) == 0
+    with rasterio.open(out / "direction.tif") as dataset:
+        direction, tags = dataset.read(1), dataset.tags()
+    assert (direction[34:56, 14:36] == 1).mean() > 0.95 and (direction[34:56, 74:96] == 1).mean() > 0.95
+    assert (direction[:, 45:65] == 0).mean() > 0.95
+    assert all(name in tags["LANTNET_BEFORE"] for name in ("a_VV.tif", "a_VH.tif"))
+    report = json.loads((out / "report.json").read_text())
+    assert len(report["learning"]) == 2
+    assert len(json.loads((out / "changes.geojson").read_text())["features"]) >= 2
+    capsys.readouterr()
+    short = geotiff(tmp_path / "short.tif", fields.before[:90])
+    assert main(["detect", *names[:2], "--also", short, short, "-o", str(tmp_path / "no")]) == 2
+    assert "same size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp", "npy"])
 def test_plain_images_in_and_out(fields: Pair, tmp_path: Path, suffix: str) -> None:
     before, after = as_8bit(fields.before), as_8bit(fields.after)

@@ -11,6 +11,8 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from pystac.errors import STACValidationError
+from pystac.validation import validate_dict
 from rasterio.crs import CRS
 
 from lantnet.results.cogs import geotiff, optimize
@@ -131,6 +133,17 @@ def test_the_stac_item_says_where_and_when(place: Georeference, size: tuple[int,
         "darker",
     ]
     assert json.loads(json.dumps(item, allow_nan=False)) == item
+
+
+@pytest.mark.parametrize("dates", [["2024-02-01T05:00:00Z", "2024-01-05"], [None, None]])
+@pytest.mark.parametrize("place", [UTM, ACROSS])
+def test_the_item_keeps_to_the_schema_of_stac(place: Georeference, dates: list[str | None]) -> None:
+    """That of STAC itself, which pystac brings along; those of the extensions lie on the web."""
+    item = stac_item("x", place, 300, 1000, dates, ["mask.tif", "report.json"], {"lantnet:recipe": "default"})
+    core = item | {"stac_extensions": []}
+    assert validate_dict(core) == ["https://schemas.stacspec.org/v1.1.0/item-spec/json-schema/item.json"]
+    with pytest.raises(STACValidationError):
+        validate_dict(core | {"properties": {}})
 
 
 def test_without_a_date_the_item_does_not_pretend_one() -> None:

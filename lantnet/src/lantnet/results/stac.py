@@ -1,4 +1,4 @@
-"""A STAC item (1.0.0) of a result, so that catalogs know where, from when and what it is."""
+"""A STAC item (1.1.0) of a result, so that catalogs know where, from when and what it is."""
 
 import json
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ def stac_item(
     footprint = shapely.orient_polygons(cut_at_date_line(shapely.Polygon(outline)))
     return {
         "type": "Feature",
-        "stac_version": "1.0.0",
+        "stac_version": "1.1.0",
         "stac_extensions": EXTENSIONS,
         "id": name,
         "geometry": json.loads(shapely.to_geojson(footprint)),
