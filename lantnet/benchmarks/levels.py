@@ -1,6 +1,7 @@
 """How right the labels are before any network learns from them: seconds instead of minutes.
 
     python lantnet/benchmarks/levels.py [--pairs DIR] [--generated 0:20] [--size 192]
+    python lantnet/benchmarks/levels.py --no-change 1,4,20 [--size 192]     share called changed where nothing did
 
 A table of KC (percent, regions of up to 20 pixels dropped) of the default's levels of change beside SRAD + Otsu: on
 real pairs with truth, and on random pairs of the nasty generator. The levels were designed on the six real pairs and on
@@ -10,15 +11,17 @@ the generator's seeds 100 to 123; other seeds are unseen.
 import argparse
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from accuracy import Pair, real_pairs
 
 import lantnet
+from generated import TROUBLES
 from lantnet.detection import Progress
 from lantnet.execution.executors import Serial
-from lantnet.generated.nasty import nasty_pair, random_recipe
+from lantnet.generated.nasty import Nasty, nasty_pair, random_recipe
 from lantnet.methods.baselines import srad_otsu
 from lantnet.methods.calibration import calibrate
 from lantnet.methods.level_labels import LevelLabels
@@ -52,12 +55,28 @@ def masks(pair: Pair, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
     return found, srad_otsu(view.before, view.after)
 
 
+def no_change(looks: list[float], size: int) -> None:
+    print("| trouble | " + " | ".join(f"{count:g} looks" for count in looks) + " |\n|---" + "|---" * len(looks) + "|")
+    for name, trouble in TROUBLES.items():
+        shares = []
+        for count in looks:
+            recipe = replace(Nasty(share=0, looks=count, seed=60), **trouble)  # type: ignore[arg-type]
+            pair = nasty_pair(size, size, recipe)
+            found, _ = masks(Pair(name, pair.before, pair.after, pair.truth), Scale.POWER)
+            shares.append(erase_small_regions(found, 21).mean())
+        print(f"| {name} | " + " | ".join(f"{share:.4f}" for share in shares) + " |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, help="folder of pairs with truth")
     parser.add_argument("--generated", default="0:20", help="seeds of the generator, first:last")
     parser.add_argument("--size", type=int, default=192)
+    parser.add_argument("--no-change", help="looks of pairs without change, such as 1,4,20")
     options = parser.parse_args()
+    if options.no_change:
+        no_change([float(count) for count in options.no_change.split(",")], options.size)
+        return
     first, last = (int(number) for number in options.generated.split(":"))
     groups = [(list(real_pairs(options.pairs)) if options.pairs else [], Scale.EIGHT_BIT)]
     groups.append((list(generated_pairs(first, last, options.size)), Scale.POWER))
