@@ -15,6 +15,7 @@ from typing import Any
 
 from reeltune import __version__
 from reeltune.commands import (
+    ask,
     compare,
     config,
     data_check,
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
