@@ -94,6 +94,9 @@ _OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
 _OR_AFTER = re.compile(
     r"^\sor\s(?:about\s)?[0-9.]+\s?(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))", re.IGNORECASE
 )
+_ANYWHERE = re.compile(
+    r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
+)
 _ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
@@ -265,13 +268,15 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     if not (first.unit or second.unit) and _SHARE.match(after):
         problem = "in fractions, not seconds"
     if (
-        not (first.unit or second.unit)
-        and b <= 1
+        b <= 1
+        and not (first.unit or second.unit)
         and re.match(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)", after)
     ):
         problem = "in fractions, not seconds"
     if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
         problem = "in one unit or another"
+    if _ANYWHERE.search(text, max(0, start - 24), start):
+        problem = problem or "bounds, not a span"
     if not problem and not (math.isfinite(a) and math.isfinite(b)):
         problem = "a time that is no finite number"
     if not problem and b < a:
