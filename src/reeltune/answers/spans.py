@@ -75,6 +75,7 @@ _MILLIS = re.compile(r"(?:ms|millis(?:econds)?)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _SHARE = re.compile(
     r"^\W{0,3}(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames|fractions))", re.IGNORECASE
 )
+_OF_IT = re.compile(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)")
 _COUNTED = re.compile(
     r"^ +(?!(?:s|sec|seconds?|of|in|the|and|or|when|where|while|with|is|are|was|not|for|as|which|that|if|but|inclusive|"
     r"because|since|during|then|so|mark|long|duration|only|here|on|at|after|before|approximately|he|she|they|it|a|an)(?![a-z]))[a-z]+",
@@ -265,13 +266,7 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     after = text[end : end + 40]
     if _OR_BEFORE.search(text[max(0, first.start - 24) : first.start]) or _OR_AFTER.match(after):
         problem = "several starts or ends"
-    if not (first.unit or second.unit) and _SHARE.match(after):
-        problem = "in fractions, not seconds"
-    if (
-        b <= 1
-        and not (first.unit or second.unit)
-        and re.match(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)", after)
-    ):
+    if not (first.unit or second.unit) and (_SHARE.match(after) or (b <= 1 and _OF_IT.match(after))):
         problem = "in fractions, not seconds"
     if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
         problem = "in one unit or another"
