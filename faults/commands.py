@@ -55,6 +55,13 @@ def _toy(inputs: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def small(inputs: Path, recipe: str, *, steps: int = 1) -> list[str]:
+    """`train` of a toy recipe into `out`, as small as it gets."""
+    kind = "sft" if recipe.endswith("sft") else "rl"
+    run = ["run.dir=out", "eval.every=0", "checkpoint.every=1", "checkpoint.keep=1"]
+    return ["train", str(ROOT / f"recipes/toy/{recipe}.yaml"), f"{kind}.steps={steps}", *_toy(inputs), *run]
+
+
 def _training(inputs: Path) -> dict[str, list[str]]:
     run = [*_toy(inputs), "run.dir=out", "eval.every=2", "checkpoint.keep=1", "checkpoint.every=1"]
     grpo = ["train", str(ROOT / "recipes/toy/grpo.yaml"), "rl.steps=3", *run]
