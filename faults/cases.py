@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import reeltune.cli
 from faults.table import Row
 from faults.zygote import run
 
@@ -48,8 +49,6 @@ class Case:
 
 def try_cases(part: str, cases: Iterable[Case], scratch: Path) -> list[Row]:
     """One row per kind of case: what stands before the colon of its name."""
-    import reeltune.cli
-
     rows: dict[str, Row] = {}
     for number, case in enumerate(cases):
         folder, said = scratch / f"case-{number}", scratch / f"case-{number}.txt"

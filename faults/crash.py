@@ -9,13 +9,12 @@ import random
 import re
 import shutil
 import time
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from faults.commands import Command, commands
 from faults.seeds import seeds
 from faults.table import Row
-from faults.zygote import FAULTS, Fault, run, with_shim
+from faults.zygote import FAULTS, Fault, run, warm, with_shim
 
 TIMES = ("timings.jsonl", "report.html", "judge.json", "environment.json", "lock")
 """What holds clock times, or counts starts; and the file of the lock, which a kill leaves."""
@@ -49,7 +48,10 @@ class _Place:
         self.operations: list[str] = []
         self.tries, self.spent = 0, 0.0
         folder.mkdir(parents=True)
-        warm(command, folder)
+        if command.forks and command.processes == 1:
+            warm(command.main, command.words, folder / "warm")
+        else:  # what several processes, or GDAL's threads, do would stay with us; this makes the inputs
+            run(command.main, command.words, folder / "warm", folder / "warm.txt", processes=command.processes)
         log = folder / "operations"
         said = folder / "whole.txt"
         code = run(
@@ -100,17 +102,6 @@ class _Place:
         """The number of an operation that was written down earlier; 0: it is no more."""
         pattern = _stable(operation)
         return next((n for n, each in enumerate(self.operations, 1) if _stable(each) == pattern), 0)
-
-
-def warm(command: Command, folder: Path) -> None:
-    """Once in this process, of which the tries are forks: what it imports, compiles and caches is there in all of them.
-    This makes the inputs, too. What several processes do together would stay with us, and is done in forks."""
-    if command.processes > 1 or not command.forks:
-        run(command.main, command.words, folder / "warm", folder / "warm.txt", processes=command.processes)
-        return
-    (folder / "warm").mkdir()
-    with (folder / "warm.txt").open("w") as said, redirect_stdout(said), redirect_stderr(said), chdir(folder / "warm"):
-        command.main(command.words)
 
 
 def _stable(operation: str) -> str:

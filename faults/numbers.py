@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+import reeltune.cli
 from faults.cases import Case, Check, refused, try_cases, went_on
 from faults.commands import small
 from faults.table import Row
+from faults.zygote import warm
 
 TENSOR = "model.language_model.layers.1.mlp.up_proj.weight"
 BAD = {"nan": "float('nan')", "inf": "float('inf')", "-inf": "-float('inf')", "1e999": "1e999"}
@@ -25,6 +27,7 @@ FINE = {"numpy": "__import__('numpy').float32(0.5)", "tensor": "__import__('torc
 def numbers(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
     """All of them: there is nothing to draw."""
     train = small(scratch / "inputs", "grpo")
+    warm(reeltune.cli.main, train, scratch / "warm")
     cases = [*_weights(scratch, train), *_rewards(scratch, train), *_inside(train), *_metrics(train)]
     return try_cases("numbers", cases, scratch)
 

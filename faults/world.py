@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import reeltune.cli
 from faults.cases import Case, Check, refused, try_cases, went_on
 from faults.commands import ROOT, commands, small
 from faults.crash import digests
 from faults.table import Row
-from faults.zygote import run
+from faults.zygote import run, warm
 
 CANARY = "sk-canary-51f0c2d9"
 SHUT = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
@@ -34,9 +35,8 @@ def world(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
 
 
 def _in_forks(scratch: Path, inputs: Path) -> Iterator[Case]:
-    import reeltune.cli
-
     train = small(inputs, "grpo", steps=2)
+    warm(reeltune.cli.main, train, scratch / "warm")
     whole = scratch / "whole"
     run(reeltune.cli.main, train, whole, scratch / "whole.txt")
     expected = digests(whole)
@@ -87,8 +87,6 @@ def _in_forks(scratch: Path, inputs: Path) -> Iterator[Case]:
 
 def _second(train: list[str]) -> None:
     """Another process trains in the same folder from now on, until this one ends."""
-    import reeltune.cli
-
     first = os.fork()
     if first == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -108,8 +106,6 @@ def _second(train: list[str]) -> None:
 
 def _at_the_end(then: Callable[[], None]) -> None:
     """Call it after the command."""
-    import reeltune.cli
-
     honest = reeltune.cli.main
 
     def main(words: list[str]) -> int:
@@ -230,8 +226,7 @@ def _canary(scratch: Path) -> Row:
     settings |= {"attempts": "2", "backoff_s": "0.01"}
     judge = [word for key, value in settings.items() for word in ("--judge-set", f"{key}={value}")]
     judged = ["score", str(samples), str(predictions), "--json", "out.json", "--judge", "openai", *judge]
-    from reeltune.cli import main
-
+    main = reeltune.cli.main
     known = [(each.name, each.main, each.words, each.processes) for each in commands(place / "inputs")]
     for number, (name, call, words, processes) in enumerate([("score, judged", main, judged, 1), *known]):
         folder = place / f"out-{number}"

@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def with_shim() -> bool:
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     program = [sys.executable, "-m", "faults", *sys.argv[1:]]
     os.execve(sys.executable, program, os.environ | {"LD_PRELOAD": library, OURS: library})
+
+
+def warm(main: Callable[[list[str]], int], command: Sequence[str], folder: Path) -> None:
+    """The command once in this process: what it imports, compiles and caches is there in every fork from then on."""
+    folder.mkdir(parents=True)
+    said = folder.with_suffix(".txt")
+    with said.open("w") as file, redirect_stdout(file), redirect_stderr(file), chdir(folder):
+        main(list(command))
 
 
 def run(
