@@ -45,6 +45,8 @@ REFUSED = {
     errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+    errno.EIO: "the disk, or the way to it, fails; look into the system's log before you go on",
+    errno.ESTALE: "the file server has lost it; mount it again, then go on",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -94,11 +96,11 @@ def explain_failure(error: BaseException) -> str | None:
 
 
 def _errno(error: BaseException) -> int | None:
-    """Also of libraries that tell the system's error in words only: safetensors, and what torch writes."""
+    """Also of libraries that tell the system's error in words only: safetensors, tokenizers, and what torch writes."""
     if isinstance(error, OSError):
         return error.errno
-    if type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EROFS, errno.EACCES):
+    if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
