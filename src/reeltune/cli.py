@@ -21,6 +21,7 @@ from reeltune.commands import (
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")

@@ -136,4 +136,3 @@ def _digest(path: Path, size: int, mtime: int) -> str:
 def _plain(path: Path) -> Path:
     """Absolute, without `..`, links kept."""
     return Path(os.path.normpath(path.absolute()))
-

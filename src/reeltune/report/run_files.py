@@ -83,12 +83,13 @@ def read_run(directory: Path) -> RunFiles:
         timings=read_lines(directory / "timings.jsonl"),
         quarantine=read_lines(directory / "quarantine.jsonl"),
         warnings=read_lines(directory / "watch.jsonl"),
-        rollout_files=_by_step(directory / "rollouts"),
-        answer_files=_by_step(directory / "answers"),
+        rollout_files=steps_of(directory / "rollouts"),
+        answer_files=steps_of(directory / "answers"),
     )
 
 
-def _by_step(folder: Path) -> dict[int, Path]:
+def steps_of(folder: Path) -> dict[int, Path]:
+    """The files of a run's folder that hold one step each, in order."""
     found = folder.glob("step-*.jsonl")
     steps = {int(match[1]): path for path in found if (match := re.fullmatch(r"step-(\d+)\.jsonl", path.name))}
     return dict(sorted(steps.items()))
