@@ -19,7 +19,12 @@ def truth(sample: Sample) -> Drawn:
     task = get_task(sample.task)
     gold = task.gold(sample, task.modes[-1])  # the shortest form
     found = drawn(task.parse(sample, gold).value, times_of(sample))
-    return {**found, "spans": [list(span) for span in task.spans(sample)] or found["spans"], "gold": gold}
+    for field, kind in task.fields.items():  # as the sample has them: the gold answer is rounded
+        if kind == "spans":
+            found["spans"] = [list(span) for span in getattr(sample, field)]
+        elif kind == "boxes" and found["boxes"]:
+            found["boxes"]["boxes"] = [list(box) for box in getattr(sample, field)]
+    return {**found, "gold": gold}
 
 
 def drawn(value: Any, times: Sequence[float]) -> Drawn:

@@ -42,7 +42,10 @@ export async function distribution(place, { source, table, fields, filter }) {
     brush.setAttribute("width", WIDTH * Math.abs(to - from));
   };
   picture.onpointerup = (event) => {
-    const ends = [from, at(event)].sort((a, b) => a - b).map((share) => Number((low + (high - low) * share).toPrecision(5)));
+    // Whole bins: what is drawn over is kept with both its edges.
+    const [first, last] = [from, at(event)].sort((a, b) => a - b).map((share) => share * counts.length);
+    const edge = (bin) => (bin <= 0 ? low : bin >= counts.length ? high : Number((low + ((high - low) * bin) / counts.length).toPrecision(6)));
+    const ends = [edge(Math.floor(first)), edge(Math.ceil(last))];
     from = null;
     const others = (app.state.q ?? "").split(/\s+/).filter((term) => term && !term.startsWith(`${field}:`));
     filter([...others, `${field}:${ends[0]}..${ends[1]}`].join(" ").trim());
