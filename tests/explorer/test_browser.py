@@ -67,7 +67,7 @@ class Page:
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.page = browser.new_page(**({"viewport": {"width": 1400, "height": 1000}} | options))
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.address, self.complaints, self.foreign = address, [], []
         self.page.on("console", lambda each: self.complaints.append(each.text) if each.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -97,7 +97,7 @@ def ids(page: Any) -> list[str]:
     return [link.get_attribute("title") for link in page.query_selector_all(".rows td.name a")]
 
 
-def until(page: Any, condition: str, arg: Any = None, *, within: float = 20.0) -> None:
+def until(page: Any, condition: str, arg: Any = None, *, within: float = 60.0) -> None:
     """Wait for a condition in the page. (Playwright's own waiting is a script that the page's policy forbids.)"""
     end = time.monotonic() + within
     while not page.evaluate(condition, arg):
@@ -156,7 +156,7 @@ def test_everything_goes_by_keys(page: Page) -> None:
 
 
 def ready(shown: Any) -> None:
-    shown.wait_for_selector(".player[data-ready]", timeout=40_000)
+    shown.wait_for_selector(".player[data-ready]")
 
 
 def at_time(shown: Any) -> float:

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -90,6 +91,12 @@ class MediaCache:
         if job.error:
             return {"state": "failed", "problem": f"{path.name} could not be made playable: {job.error}"}
         return {"state": "converting", "share": job.share}
+
+    def wait(self, path: Path, medium: Medium) -> dict[str, Any]:
+        """As `playable`, once it is ready or has failed."""
+        while (state := self.playable(path, medium))["state"] == "converting":
+            time.sleep(0.05)
+        return state
 
     def strip(self, path: Path, times: Sequence[float]) -> dict[str, Any]:
         """A row of pictures, one JPEG: {"file", "times", "count", "even"}. Without `times`, EVEN_FRAMES of the video.

@@ -4,10 +4,11 @@ import { comparePage } from "/page/compare.js";
 import { evaluationPage } from "/page/evaluation.js";
 import { groupPage } from "/page/group.js";
 import { overviewPage } from "/page/overview.js";
+import { data } from "/page/static.js";
 import { tablePage } from "/page/table.js";
 
 const PAGES = { overview: overviewPage, table: tablePage, group: groupPage, evaluation: evaluationPage, compare: comparePage };
-const NAMES = { overview: "Overview", table: "Samples", evaluation: "Evaluation", compare: "Compare" };
+const NAMES = { overview: "Overview", table: "Samples", evaluation: "Evaluation", ...(data ? {} : { compare: "Compare" }) };
 const POLL = 2000;
 const main = document.getElementById("main");
 const HELP = [
@@ -23,28 +24,32 @@ export function sourceNamed(name) {
   return app.sources.find((source) => source.name === name);
 }
 
+// The address of a state. A file without a server keeps it behind the #.
+function addressOf(state) {
+  const query = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== undefined && value !== ""));
+  return data ? `#?${query}` : `/?${query}`;
+}
+
 // Change some of the state; `push` false: the same page, only its details.
 export function go(change, push = true) {
   const state = { ...app.state, ...change };
-  const query = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== undefined && value !== ""));
-  history[push ? "pushState" : "replaceState"](null, "", `/?${query}`);
+  history[push ? "pushState" : "replaceState"](null, "", addressOf(state));
   if (push) show();
   else app.state = state;
 }
 
 export function link(change, props, ...children) {
   const state = { ...app.state, ...change };
-  const query = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== undefined && value !== ""));
   const follow = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
     go(change);
   };
-  return h("a", { href: `/?${query}`, onclick: follow, ...props }, ...children);
+  return h("a", { href: addressOf(state), onclick: follow, ...props }, ...children);
 }
 
 function readAddress() {
-  const state = Object.fromEntries(new URLSearchParams(location.search));
+  const state = Object.fromEntries(new URLSearchParams(data ? location.hash.slice(1) : location.search));
   if (!sourceNamed(state.source)) state.source = app.sources[0]?.name;
   const kind = sourceNamed(state.source)?.kind;
   if (!PAGES[state.view]) state.view = kind === "run" ? "overview" : kind === "evaluation" || kind === "answers" ? "evaluation" : "table";
@@ -132,4 +137,4 @@ addEventListener("popstate", show);
 addEventListener("keydown", press);
 app.sources = await ask("sources");
 await show();
-setTimeout(poll, POLL);
+if (!data) setTimeout(poll, POLL);

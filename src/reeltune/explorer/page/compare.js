@@ -3,7 +3,7 @@ import { app, go, link, sourceNamed } from "/page/app.js";
 import { ask, h, notice, number, percent } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
-const NAMES = { "01": "won", "10": "lost", "11": "both right", "00": "neither" };
+const OUTCOMES = { "01": "won", "10": "lost", "11": "both right", "00": "neither" };
 
 export async function comparePage(state) {
   const sides = (state.sides ?? "").split(",").filter(Boolean);
@@ -17,7 +17,7 @@ export async function comparePage(state) {
     return page;
   }
   const found = await ask("compare", { sides: sides.join(","), pattern: state.pattern });
-  place.append(settings(found), outcome(found, state), await curves(found), list(found));
+  place.append(differentSettings(found), outcome(found, state), await curves(found), list(found));
   return page;
 }
 
@@ -31,11 +31,11 @@ async function adder(sides) {
   return h("select", { "aria-label": "Hold against", onchange: add }, h("option", { value: "" }, "+ run, step or evaluation"), [...options, ...steps.flat()].filter((name) => !sides.includes(name)).map((name) => h("option", { value: name }, name)));
 }
 
-const label = (side) => (side.step === null ? side.name : `${side.name}@${side.step}`);
+const sideName = (side) => (side.step === null ? side.name : `${side.name}@${side.step}`);
 
-function settings(found) {
+function differentSettings(found) {
   if (!found.settings.length) return h("p", { class: "muted" }, "Their settings are the same.");
-  return h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", {}, "settings that differ"), found.sides.map((side) => h("th", {}, label(side))))),
+  return h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", {}, "settings that differ"), found.sides.map((side) => h("th", {}, sideName(side))))),
     h("tbody", {}, found.settings.slice(0, 60).map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), row.values.map((value) => h("td", {}, value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value))))))));
 }
 
@@ -43,8 +43,8 @@ function outcome(found, state) {
   const two = found.sides.length === 2;
   const order = two ? ["01", "10", "11", "00"] : Object.keys(found.patterns).sort();
   const tiles = order.map((pattern) => link({ pattern: state.pattern === pattern ? "" : pattern }, { class: "tile", "aria-current": state.pattern === pattern ? "true" : null, "data-pattern": pattern },
-    h("b", {}, number(found.patterns[pattern] ?? 0)), h("span", {}, two ? NAMES[pattern] : [...pattern].map((each) => (each === "1" ? "✓" : "✗")).join(" "))));
-  const words = found.differences.map((each, index) => h("p", {}, `${label(found.sides[index + 1])} less ${label(found.sides[0])}, mean score: `, h("b", {}, `${each.difference > 0 ? "+" : ""}${number(100 * each.difference, 1)} points`),
+    h("b", {}, number(found.patterns[pattern] ?? 0)), h("span", {}, two ? OUTCOMES[pattern] : [...pattern].map((each) => (each === "1" ? "✓" : "✗")).join(" "))));
+  const words = found.differences.map((each, index) => h("p", {}, `${sideName(found.sides[index + 1])} less ${sideName(found.sides[0])}, mean score: `, h("b", {}, `${each.difference > 0 ? "+" : ""}${number(100 * each.difference, 1)} points`),
     ` (95 % ${number(100 * each.low, 1)} to ${number(100 * each.high, 1)}; ${percent(each.a)} and ${percent(each.b)} on ${found.n} samples that all have)`));
   return h("div", {}, words, h("div", { class: "tiles" }, tiles));
 }
@@ -61,6 +61,6 @@ function list(found) {
   const rows = found.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.sample), h("td", {}, row.type ?? row.task),
     row.scores.map((score, side) => h("td", {}, link({ view: "group", source: found.sides[side].name, at: row.at[side], i: "" }, { class: row.pattern[side] === "1" ? "good" : "poor" }, number(score, 2)))),
     h("td", {}, number(row.scores.at(-1) - row.scores[0], 2))));
-  return h("div", { class: "scroll" }, h("table", { class: "sides" }, h("thead", {}, h("tr", {}, ["sample", "type", ...found.sides.map(label), "difference"].map((name) => h("th", {}, name)))), h("tbody", {}, rows)),
+  return h("div", { class: "scroll" }, h("table", { class: "sides" }, h("thead", {}, h("tr", {}, ["sample", "type", ...found.sides.map(sideName), "difference"].map((name) => h("th", {}, name)))), h("tbody", {}, rows)),
     found.rows.length === 300 ? h("p", { class: "muted" }, "The 300 that differ most.") : null);
 }

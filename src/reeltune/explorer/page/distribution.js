@@ -2,8 +2,8 @@
 import { app, go } from "/page/app.js";
 import { ask, h, number, svg } from "/page/dom.js";
 
-const WIDTH = 640;
-const HEIGHT = 64;
+const SPREAD_WIDTH = 640;
+const SPREAD_HEIGHT = 64;
 
 export async function distribution(place, { source, table, fields, filter }) {
   const numbers = Object.keys(fields).filter((name) => fields[name] === "REAL" && !["line", "step", "number"].includes(name));
@@ -23,12 +23,12 @@ export async function distribution(place, { source, table, fields, filter }) {
   }
   const { low, high, counts, n } = found;
   const top = Math.max(1, ...counts);
-  const step = WIDTH / Math.max(1, counts.length);
+  const step = SPREAD_WIDTH / Math.max(1, counts.length);
   const bars = counts.map((count, bin) => svg("rect", {
-    x: bin * step + 0.5, width: Math.max(1, step - 1), y: HEIGHT - (HEIGHT * count) / top, height: (HEIGHT * count) / top, class: "bin",
+    x: bin * step + 0.5, width: Math.max(1, step - 1), y: SPREAD_HEIGHT - (SPREAD_HEIGHT * count) / top, height: (SPREAD_HEIGHT * count) / top, class: "bin",
   }, svg("title", {}, `${number(low + ((high - low) * bin) / counts.length)} and more: ${count.toLocaleString("en")}`)));
-  const brush = svg("rect", { y: 0, height: HEIGHT, width: 0, class: "brush" });
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "distribution", role: "img", "aria-label": `Distribution of ${field}` }, bars, brush);
+  const brush = svg("rect", { y: 0, height: SPREAD_HEIGHT, width: 0, class: "brush" });
+  const picture = svg("svg", { viewBox: `0 0 ${SPREAD_WIDTH} ${SPREAD_HEIGHT}`, preserveAspectRatio: "none", class: "distribution", role: "img", "aria-label": `Distribution of ${field}` }, bars, brush);
   let from = null;
   const at = (event) => {
     const box = picture.getBoundingClientRect();
@@ -38,8 +38,8 @@ export async function distribution(place, { source, table, fields, filter }) {
   picture.onpointermove = (event) => {
     if (from === null) return;
     const to = at(event);
-    brush.setAttribute("x", WIDTH * Math.min(from, to));
-    brush.setAttribute("width", WIDTH * Math.abs(to - from));
+    brush.setAttribute("x", SPREAD_WIDTH * Math.min(from, to));
+    brush.setAttribute("width", SPREAD_WIDTH * Math.abs(to - from));
   };
   picture.onpointerup = (event) => {
     // Whole bins: what is drawn over is kept with both its edges.

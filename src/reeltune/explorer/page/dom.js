@@ -1,3 +1,5 @@
+import { answer, data } from "/page/static.js";
+
 // Small tools of all pages. Every text that comes from a run goes through text nodes: it is never read as HTML.
 
 // h("p", {class: "muted", onclick: f}, "text", child, [children]): an element. `style` is an object.
@@ -21,8 +23,9 @@ function fill(element, props, children) {
   return element;
 }
 
-// JSON of the server; its message where it refuses.
+// JSON of the server; its message where it refuses. A file without a server answers itself.
 export async function ask(path, parameters = {}, options = {}) {
+  if (data) return answer(path, parameters);
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== ""));
   const response = await fetch(`/api/${path}?${query}`, options);
   const found = await response.json();

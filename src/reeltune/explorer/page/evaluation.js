@@ -12,7 +12,7 @@ export async function evaluationPage(state) {
   return h("section", { class: "evaluation" }, h("div", { class: "bar" }, h("h1", {}, "Evaluation"), choose), found.tasks.map((task) => part(task, only)));
 }
 
-const rows = (q, sort) => ({ view: "table", table: "groups", q, sort, offset: "", at: "", i: "" });
+const rowsOf = (q, sort) => ({ view: "table", table: "groups", q, sort, offset: "", at: "", i: "" });
 
 function part(task, only) {
   const q = `part=evaluation task=${task.task}${only}`;
@@ -21,7 +21,7 @@ function part(task, only) {
   return h("section", { "data-task": task.task }, h("h2", {}, task.task.replaceAll("_", " ")),
     h("p", {}, `${all.n.toLocaleString("en")} samples · right `, h("b", {}, percent(all.correct)), all.iou === undefined ? "" : [" · IoU ", h("b", {}, percent(all.iou))],
       ` · unreadable ${percent(all.unreadable) || "?"}`, all.truncated ? ` · cut off ${percent(all.truncated)}` : ""),
-    h("p", {}, link(rows(q, worst), {}, "worst first"), " · ", link(rows(`${q} unreadable=1`, ""), {}, "unreadable only"), " · ", link(rows(`${q} correct=0`, ""), {}, "wrong")),
+    h("p", {}, link(rowsOf(q, worst), {}, "worst first"), " · ", link(rowsOf(`${q} unreadable=1`, ""), {}, "unreadable only"), " · ", link(rowsOf(`${q} correct=0`, ""), {}, "wrong")),
     baselines(task), table("type", task, q), task.sources.length > 1 ? table("source", task, q) : null, confusion(task));
 }
 
@@ -30,7 +30,7 @@ function table(field, task, q) {
   if (!list.length) return null;
   const metrics = ["correct", "iou", "unreadable", ...task.metrics].filter((name, place, all) => all.indexOf(name) === place && task.all[name] !== undefined);
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, `by ${field}, worst first`), h("th", {}, "n"), metrics.map((name) => h("th", {}, name)))),
-    h("tbody", {}, list.map((row) => h("tr", {}, h("th", { scope: "row" }, link(rows(`${q} ${field}="${row.name.replaceAll('"', "")}"`, "correct"), {}, row.name)), h("td", {}, row.n),
+    h("tbody", {}, list.map((row) => h("tr", {}, h("th", { scope: "row" }, link(rowsOf(`${q} ${field}="${row.name.replaceAll('"', "")}"`, "correct"), {}, row.name)), h("td", {}, row.n),
       metrics.map((name) => h("td", { class: "meter", style: { "--share": `${100 * (row[name] ?? 0)}%` } }, percent(row[name]))))))));
 }
 

@@ -51,10 +51,11 @@ export async function groupPage(state) {
       h("span", { class: "muted" }, [group.task, group.type, group.part, group.step === undefined ? null : `step ${group.step}`].filter(Boolean).join(" · ")),
       flags.map((text) => h("span", { class: "badge" }, text))),
     page.problem ? notice(page.problem, "bad") : null,
-    h("div", { class: "watch" }, h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video.")),
+    h("div", { class: "watch" },
+      h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), history(page), note.element),
       h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
-        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null, note.element, history(page))),
-    page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null,
+        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null,
+        page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
     page.fields ? h("details", {}, h("summary", {}, "The sample's fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
 }
 

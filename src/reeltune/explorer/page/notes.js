@@ -1,7 +1,9 @@
 // Notes and tags of one sample; kept in a file beside the run as soon as the field is left.
 import { ask, h } from "/page/dom.js";
+import { data } from "/page/static.js";
 
 export function notes(page) {
+  if (data) return { element: h("p", { class: "muted" }, page.notes.tags.join(", "), " ", page.notes.note), focus: () => {} };
   const tags = h("input", { value: page.notes.tags.join(", "), placeholder: "tags: hard, bad label", "aria-label": "Tags", id: "tags" });
   const note = h("textarea", { rows: 2, placeholder: "note", "aria-label": "Note" });
   note.value = page.notes.note;

@@ -3,7 +3,7 @@ import { app, link, sourceNamed } from "/page/app.js";
 import { ask, h, notice } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
-const FIRST = ["reward", "reward_std", "groups_without_signal", "completion_tokens", "truncated", "unparsed", "loss", "nll", "grad_norm", "kl", "lr"];
+const CURVES = ["reward", "reward_std", "groups_without_signal", "completion_tokens", "truncated", "unparsed", "loss", "nll", "grad_norm", "kl", "lr"];
 
 export async function overviewPage(state) {
   const place = h("section", { class: "overview" });
@@ -34,14 +34,14 @@ function parts(source, found) {
       link({ view: "table", table: "answers", q: "unreadable=1" }, {}, "unreadable answers"), " · ",
       link({ view: "table", table: "answers", q: "truncated=1" }, {}, "cut off"), " · ",
       link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "most spread")),
-    h("div", { class: "charts" }, named([...learned, ...FIRST])),
+    h("div", { class: "charts" }, named([...learned, ...CURVES])),
     tasks.length || rest.length ? h("details", {}, h("summary", {}, "By task and reward component"), h("div", { class: "charts" }, named([...rest, ...tasks]))) : null,
     found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples set aside`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
-    settings(found.settings),
+    settingsTable(found.settings),
   ];
 }
 
-function settings(found) {
+function settingsTable(found) {
   const rows = Object.entries(found).filter(([, value]) => value !== null).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, typeof value === "string" ? value : JSON.stringify(value))));
   return rows.length ? h("details", {}, h("summary", {}, "Settings"), h("table", { class: "settings" }, h("tbody", {}, rows))) : null;
 }

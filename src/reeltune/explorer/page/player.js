@@ -1,7 +1,8 @@
 // One medium of a sample: the video with boxes over its frames, and the clock under it with spans and frames seen.
+import { clip, data } from "/page/static.js";
 import { advantageColor, ask, h, notice, number, svg } from "/page/dom.js";
 
-const POLL = 700;
+const ASK_AGAIN = 700;
 
 // `page`: what /api/group gives; `n`: which medium. Gives {element, highlight(index or null), seek, toggle, step, stop}.
 export function player(page, n, where) {
@@ -20,7 +21,7 @@ export function player(page, n, where) {
   let stopped = false;
   control.stop = () => { stopped = true; };
   const address = { ...where, n };
-  const url = `/media?${new URLSearchParams(address)}`;
+  const file = (part, path) => (data ? clip(part, address) : `${path}?${new URLSearchParams(address)}`);
 
   async function ready() {
     for (;;) {
@@ -29,16 +30,16 @@ export function player(page, n, where) {
       if (state.state === "ready") return state.type.startsWith("image/") ? picture() : film(state);
       if (state.state === "failed") { screen.replaceChildren(notice(state.problem, "bad")); return drawClock(null); }
       screen.replaceChildren(h("p", { class: "muted", role: "status" }, `Made playable: ${Math.round(100 * state.share)} %`), h("progress", { value: state.share, max: 1 }));
-      await new Promise((done) => setTimeout(done, POLL));
+      await new Promise((done) => setTimeout(done, ASK_AGAIN));
     }
   }
 
   function picture() {
-    screen.replaceChildren(h("div", { class: "stage" }, h("img", { src: url, alt: medium.name }), boxes(() => 0)));
+    screen.replaceChildren(h("div", { class: "stage" }, h("img", { src: file("media", "/media"), alt: medium.name }), boxes(() => 0)));
   }
 
   function film({ offset }) {
-    const video = h("video", { src: url, controls: true, loop: !medium.end, playsinline: true, preload: "auto" });
+    const video = h("video", { src: file("media", "/media"), controls: true, loop: !medium.end, playsinline: true, preload: "auto" });
     video.muted = true;
     control.video = video;
     const now = () => video.currentTime - offset;
@@ -49,11 +50,11 @@ export function player(page, n, where) {
     video.onloadedmetadata = () => {
       stage.style.setProperty("--aspect", video.videoWidth / video.videoHeight || 1);
       const length = medium.end ? medium.end - medium.start : video.duration - offset;
-      const clip = drawClock(length);
+      const cursor = drawClock(length);
       control.seek = (time) => { video.currentTime = time + offset + 1e-4; };
       if (medium.start) control.seek(0);
       const place = (time) => {
-        clip.move(time);
+        cursor.move(time);
         overlay.draw(time);
         if (medium.end && time >= length && !video.paused) control.seek(0);
       };
@@ -81,7 +82,7 @@ export function player(page, n, where) {
     try {
       const found = await ask("strip", address);
       if (stopped) return;
-      const image = h("img", { src: `/strip.jpg?${new URLSearchParams(address)}`, alt: "" });
+      const image = h("img", { src: file("strip", "/strip.jpg"), alt: "" });
       const picks = found.times.map((time, index) => h("button", {
         type: "button", title: `${number(time, 2)} s`, style: { left: `${(100 * index) / found.count}%`, width: `${100 / found.count}%` },
         onclick: () => control.seek(time - medium.start),

@@ -2,9 +2,10 @@
 import { app, go, link, sourceNamed } from "/page/app.js";
 import { ask, h, notice, number, short } from "/page/dom.js";
 import { distribution } from "/page/distribution.js";
+import { data } from "/page/static.js";
 
-const PAGE = 100;
-const FIRST = {
+const ROWS_SHOWN = 100;
+const COLUMNS = {
   groups: ["sample", "task", "type", "step", "reward", "std", "iou", "correct", "unreadable", "truncated", "kept", "duplicates", "question"],
   answers: ["sample", "step", "number", "reward", "advantage", "iou", "correct", "unreadable", "truncated", "tokens", "text"],
 };
@@ -27,7 +28,7 @@ export async function tablePage(state) {
 
   async function load() {
     const offset = Number(app.state.offset ?? 0);
-    const asked = { source: state.source, table, q: app.state.q, sort: app.state.sort, offset, limit: PAGE, count: 1 };
+    const asked = { source: state.source, table, q: app.state.q, sort: app.state.sort, offset, limit: ROWS_SHOWN, count: 1 };
     try {
       const found = await ask("rows", asked);
       problem.textContent = "";
@@ -37,22 +38,23 @@ export async function tablePage(state) {
       problem.textContent = error.message;
       return;
     }
-    count.textContent = `${view.total.toLocaleString("en")} ${table === "groups" ? "groups" : "answers"}`;
+    const of = data && data.all > data.rows.length ? ` of the ${data.rows.length.toLocaleString("en")} in this file; the run has ${data.all.toLocaleString("en")}` : "";
+    count.textContent = `${view.total.toLocaleString("en")} ${table === "groups" ? "groups" : "answers"}${of}`;
     view.selected = Math.min(view.selected, view.rows.length - 1);
     draw(offset);
   }
 
   function draw(offset) {
     const used = new Set(view.rows.flatMap((row) => Object.keys(row)));
-    const extra = Object.keys(fields).filter((name) => fields[name] === "REAL" && used.has(name) && !FIRST[table].includes(name) && (app.state.cols ?? "").split(",").includes(name));
-    const columns = [...FIRST[table].filter((name) => used.has(name)), ...extra];
+    const extra = Object.keys(fields).filter((name) => fields[name] === "REAL" && used.has(name) && !COLUMNS[table].includes(name) && (app.state.cols ?? "").split(",").includes(name));
+    const columns = [...COLUMNS[table].filter((name) => used.has(name)), ...extra];
     if (view.rows.some((row) => row.tags)) columns.splice(1, 0, "tags");
     const head = columns.map((name) => h("th", { scope: "col", "aria-sort": order(name) }, name in fields
       ? h("button", { type: "button", onclick: () => sort(name) }, name, arrow(name)) : name));
     const lines = view.rows.map((row, index) => line(row, index, columns, offset));
     body.replaceChildren(h("table", { class: "rows" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines)));
     if (!view.rows.length) body.append(notice(source.ready ? "Nothing is like that." : "Still reading …"));
-    const to = Math.min(offset + PAGE, view.total);
+    const to = Math.min(offset + ROWS_SHOWN, view.total);
     pager.replaceChildren(
       h("button", { type: "button", disabled: offset === 0, onclick: () => page(-1) }, "← ["),
       h("span", {}, view.total ? `${(offset + 1).toLocaleString("en")} to ${to.toLocaleString("en")}` : "none"),
@@ -83,7 +85,7 @@ export async function tablePage(state) {
   }
 
   function page(by) {
-    const offset = Math.max(0, Number(app.state.offset ?? 0) + by * PAGE);
+    const offset = Math.max(0, Number(app.state.offset ?? 0) + by * ROWS_SHOWN);
     if (offset >= view.total) return;
     go({ offset: offset || "" }, false);
     view.selected = -1;
@@ -111,7 +113,7 @@ export async function tablePage(state) {
   search.oninput = () => { clearTimeout(waiting); waiting = setTimeout(() => filter(search.value), 200); };
   search.onkeydown = (event) => { if (event.key === "Enter") { search.blur(); select(1); } };
 
-  const picture = () => distribution(chart, { source: state.source, table, fields, filter });
+  const picture = () => data || distribution(chart, { source: state.source, table, fields, filter });
   const exported = () => { location.href = `/api/export?${new URLSearchParams({ source: state.source, table, q: app.state.q ?? "" })}`; };
   app.keys = {
     "/": () => { search.focus(); search.select(); }, j: () => select(1), k: () => select(-1), ArrowDown: () => select(1),
@@ -119,7 +121,7 @@ export async function tablePage(state) {
   };
   app.refresh = () => { load(); picture(); };
   const kinds = ["groups", "answers"].map((name) => link({ table: name, sort: "", offset: "" }, { "aria-current": name === table ? "true" : null }, name));
-  const more = Object.keys(fields).filter((name) => fields[name] === "REAL" && !FIRST[table].includes(name));
+  const more = Object.keys(fields).filter((name) => fields[name] === "REAL" && !COLUMNS[table].includes(name));
   const columns = h("select", { "aria-label": "Show another field", onchange: (event) => {
     const chosen = new Set((app.state.cols ?? "").split(",").filter(Boolean));
     chosen.has(event.target.value) ? chosen.delete(event.target.value) : chosen.add(event.target.value);
@@ -129,6 +131,6 @@ export async function tablePage(state) {
   } }, h("option", { value: "" }, "+ field"), more.map((name) => h("option", { value: name }, name)));
   await load();
   picture();
-  return h("section", {}, h("div", { class: "bar" }, search, h("span", { class: "switch" }, source.answers ? kinds : null), columns, count,
-    h("button", { type: "button", onclick: exported, title: "samples.jsonl of these rows (e)" }, "Export")), problem, chart, body, pager);
+  return h("section", {}, h("div", { class: "bar" }, search, h("span", { class: "switch" }, source.answers && !data ? kinds : null), columns, count,
+    data ? null : h("button", { type: "button", onclick: exported, title: "samples.jsonl of these rows (e)" }, "Export")), problem, chart, body, pager);
 }
