@@ -22,6 +22,7 @@ from reeltune.commands import (
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
@@ -161,6 +162,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")

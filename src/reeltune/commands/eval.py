@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from reeltune.build import build_answerer, model_directory
+    from reeltune.data.kept import keep_samples
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings
@@ -58,6 +59,7 @@ def _run(args: argparse.Namespace) -> int:
     pool = load_source(path, recipe.toyworld).require(recipe.video.max_broken_share)
     samples = pool.samples
     claim_evaluation(args.output, recipe, model_directory(recipe), samples, protocol=_identity(protocol))
+    keep_samples(args.output, {"held_out": samples})
     answerer = build_answerer(recipe)
     if protocol:
         answerer.reader.put = protocol.prompt

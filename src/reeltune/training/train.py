@@ -139,7 +139,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     engine = build_engine(policy, recipe, version=start.step)
     try:
         if world.is_main:
-            open_run(recipe, world, start, checked.data.samples, policy)
+            open_run(recipe, world, start, checked.data, policy)
         world.wait()
         journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
         try:
