@@ -4,13 +4,10 @@ httpx2 sends, tenacity tries again. What passes (429, 5xx, time-outs, broken con
 is tried again with growing, jittered pauses, as `Retry-After` asks; what does not (a wrong key, no such model or path,
 a redirect) is an InputError at once. Redirects are not followed: they would carry the key elsewhere.
 
-One deadline holds for the whole of a request, from the look-up of the host's name to the last byte of the body, of an
-error's too: the request runs as a task, and the deadline cancels it wherever it stands.
+One deadline holds for the whole of a request, to the last byte of its answer, of an error's too (`reeltune.http`).
 """
 
-import asyncio
 import json
-import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +26,7 @@ from tenacity import (
 )
 
 from reeltune.errors import InputError
+from reeltune.http import Requests, Response
 from reeltune.judges.prompts import Message
 from reeltune.judges.transcript import ModelSettings
 
@@ -36,7 +34,6 @@ FATAL = {301, 302, 303, 307, 308, 401, 403, 404, 405}
 PASSING = {408, 409, 425, 429}
 LONGEST_PAUSE = 60.0
 LARGEST_REPLY = 4 * 2**20
-LARGEST_ERROR = 4096
 MOST_TOKENS = 10**8
 """What no single reply costs; a count above it is a fault of the server."""
 SECRET_LENGTH = 8
@@ -112,7 +109,7 @@ class Endpoint:
         self.attempts = attempts
         self._growing = wait_exponential_jitter(initial=backoff_s, max=LONGEST_PAUSE, jitter=backoff_s)
         self._key = Key(key) if key is not None else None
-        self._requests = _Requests()
+        self._requests = Requests(LARGEST_REPLY)
 
     def complete(
         self, messages: Sequence[Message], *, on_retry: Callable[[], None], stop: threading.Event | None = None
@@ -166,7 +163,7 @@ class Endpoint:
             raise self._refusal(response)
         return self._reply(response)
 
-    def _refusal(self, response: "Response") -> Exception:
+    def _refusal(self, response: Response) -> Exception:
         # The key goes before the text is shortened: half a key is one too many.
         said = self._cleaned(response.body.decode("utf-8", "replace")).strip()[:300]
         text = f"{self.url} answered {response.status}: {said}"
@@ -176,7 +173,7 @@ class Endpoint:
             return _Retry(text, after=_seconds(response.retry_after))
         return Unanswered(text)
 
-    def _reply(self, response: "Response") -> Reply:
+    def _reply(self, response: Response) -> Reply:
         if response.cut:
             raise _Retry(f"the reply is larger than {LARGEST_REPLY} bytes")
         try:
@@ -194,54 +191,6 @@ class Endpoint:
 
     def _cleaned(self, text: str) -> str:
         return self._key.cleaned(text) if self._key else text
-
-
-@dataclass(frozen=True)
-class Response:
-    """`cut`: the body went on past what is read of one."""
-
-    status: int
-    retry_after: str | None
-    body: bytes
-    cut: bool
-
-
-class _Requests:
-    """Requests of any thread, all under way in one event loop, whose tasks a deadline can cancel at any point."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: httpx2.AsyncClient | None = None
-        # What a server answers may hold the key, and httpcore notes headers at level DEBUG.
-        for name in ("httpx2", "httpcore2"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-    def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
-        """TimeoutError past the deadline, an HTTPError for a connection that fails."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="judge-requests", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(self._post(url, body, headers, timeout_s), self._loop).result()
-
-    async def _post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
-        if self._client is None:
-            # Our deadline is the only one, and who asks limits how many ask at a time.
-            self._client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(), follow_redirects=False)
-        async with (
-            asyncio.timeout(timeout_s),
-            self._client.stream("POST", url, content=body, headers=headers) as response,
-        ):
-            most = LARGEST_REPLY if response.status_code == 200 else LARGEST_ERROR
-            parts, size = [], 0
-            async for part in response.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > most:
-                    break
-            whole = b"".join(parts)[:most]
-            return Response(response.status_code, response.headers.get("Retry-After"), whole, size > most)
 
 
 def check_address(base_url: str) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 from reeltune.config.recipe import Recipe
 from reeltune.distributed.shard import gathered
 from reeltune.distributed.world import World
+from reeltune.errors import NoServers
 from reeltune.evaluation.runner import answer_all, metrics_by_task
 from reeltune.judges import Judge
 from reeltune.progress import Progress
-from reeltune.rollout.engine import RolloutEngine
+from reeltune.rollout.engine import RolloutEngine, faults_of
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training import announce
@@ -58,7 +59,13 @@ class Loop:
             if self.first_step == 0 and self._evaluates(0):
                 self._evaluate(0)
             for step in range(self.first_step, steps):
-                metrics = self._step(step)
+                try:
+                    metrics = self._step(step)
+                except NoServers:
+                    # Nothing of this step was applied. Of a resumed run's first step all is on the disk already.
+                    if step > self.first_step or step == 0:
+                        self._save(step)
+                    raise
                 done = step + 1
                 progress.update()
                 if step == self.first_step and self._is_main:
@@ -101,7 +108,8 @@ class Loop:
         else:
             cost = {"gpu_seconds_per_group": seconds * world.size / groups}
         phases = {f"seconds/{name}": value for name, value in self.learner.phases.seconds.items()}
-        return {"seconds": seconds, **phases, **cost, "tokens_per_second": metrics["tokens"] / seconds}
+        servers = {f"rollouts/{name}": value for name, value in faults_of(self.engine).items()}
+        return {"seconds": seconds, **phases, **servers, **cost, "tokens_per_second": metrics["tokens"] / seconds}
 
     def _evaluates(self, step: int) -> bool:
         every = self.recipe.eval.every
@@ -136,7 +144,8 @@ class Loop:
 
     def _save(self, step: int) -> None:
         config, learner = self.recipe.checkpoint, self.learner
-        state = {**self.source.state(), "lines": count_lines(self.run_dir)} if self._is_main else {}
+        drawn = self.method.state()
+        state = {**self.source.state(), **drawn, "lines": count_lines(self.run_dir)} if self._is_main else {}
         save_checkpoint(
             self.run_dir / "checkpoints",
             step,
