@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         print(" \\\n  ".join([*settings, *map(_quoted, serving.command())]))
         return 0
     require_python(args.python)
+    # SIGTERM as Ctrl-C: the server must not outlive this command.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process(serving, log, plugin)
     process.start()
     try:

@@ -49,6 +49,7 @@ class Serving:
         words += ["--tensor-parallel-size", str(self.tensor), "--generation-config", "vllm"]
         # Log-probs of the tempered distribution that was sampled from; features in place of pixels; our own rendering.
         words += ["--logprobs-mode", "processed_logprobs", "--enable-mm-embeds", "--trust-request-chat-template"]
+        words += ["--trust-request-mm-kwargs"]
         words += ["--limit-mm-per-prompt", '{"video": 1, "image": 0}']
         words += ["--worker-extension-cls", f"{PLUGIN}.WeightSum"]
         if self.lora_rank:
@@ -61,8 +62,9 @@ class Serving:
 
     def environment(self, plugin: Path, gpus: Sequence[int] = ()) -> dict[str, str]:
         """Development mode, which has the calls that change weights: only for networks that are trusted."""
-        paths = [str(plugin.absolute()), *filter(None, [os.environ.get("PYTHONPATH_OF_VLLM")])]
-        found = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+        found = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "PYTHONPATH": str(plugin.absolute())}
+        # A run that is killed cannot end its servers: the plugin does, when this process is gone.
+        found["REELTUNE_OWNER"] = str(os.getpid())
         if self.lora_rank:
             found["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "1"
         if gpus:

@@ -78,7 +78,7 @@ class Messages:
             "return_token_ids": True,
             "skip_special_tokens": False,
         }
-        if self.frames is not None:
+        if self.frames is not None and request.prompt.grid_thw[0]:
             call["media_io_kwargs"] = {"video": {"video_backend": "reeltune"}}
             call["mm_processor_kwargs"] = {"do_resize": False, "do_sample_frames": False}
         return json.dumps(call).encode()

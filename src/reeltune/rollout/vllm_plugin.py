@@ -9,11 +9,15 @@ of it is imported here. `reeltune serve` puts this file in vLLM's way, as a plug
 
 import hashlib
 import json
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 MAGIC, DIGEST_BYTES = b"reelclip", 32
 POSITIONS = "reeltune_positions"
+OWNER_S = 1.0
 
 
 class WeightSum:
@@ -38,8 +42,20 @@ class WeightSum:
 
 def register() -> None:
     """vLLM calls it in each of its processes."""
+    if owner := os.environ.get("REELTUNE_OWNER"):
+        threading.Thread(target=_end_with, args=(int(owner),), daemon=True).start()
     _take_positions()
     _register_loader()
+
+
+def _end_with(owner: int) -> None:
+    """End this process when the one that started the server is gone, however that ended."""
+    while True:
+        time.sleep(OWNER_S)
+        try:
+            os.kill(owner, 0)
+        except ProcessLookupError:
+            os._exit(1)
 
 
 def _take_positions() -> None:
@@ -90,8 +106,8 @@ def _register_loader() -> None:
 
 
 def read_frames(path: Path) -> tuple[Any, dict[str, Any]]:
-    """Frames [T, H, W, 3] of an entry of the frame cache, and what vLLM must know of them: as taken once a second at
-    the clip's own times, so that its arithmetic gives these times back. ValueError for a damaged entry."""
+    """Frames [T, H, W, 3] of an entry of the frame cache, and what vLLM must know of them: their places at the clip's
+    mean rate, whole or not, so that its arithmetic gives the clip's own times back. ValueError for a damaged entry."""
     from safetensors.numpy import load
 
     blob = path.read_bytes()
@@ -100,12 +116,13 @@ def read_frames(path: Path) -> tuple[Any, dict[str, Any]]:
     if not blob.startswith(MAGIC) or blob[len(MAGIC) : len(MAGIC) + DIGEST_BYTES] != digest:
         raise ValueError(f"{path}: a damaged entry of the frame cache")
     arrays = load(body)
-    times = [float(each) for each in arrays["timestamps"]]
+    times, duration = [float(each) for each in arrays["timestamps"]], float(arrays["duration"][0])
+    rate = len(times) / duration
     return arrays["frames"].copy(), {
         "total_num_frames": len(times),
-        "fps": 1.0,
-        "duration": float(arrays["duration"][0]),
+        "fps": rate,
+        "duration": duration,
         "video_backend": "reeltune",
-        "frames_indices": times,
+        "frames_indices": [each * rate for each in times],
         "do_sample_frames": False,
     }
