@@ -70,6 +70,7 @@ class FakeServer:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", self.port if port is None else port), Handler)
         self.http.daemon_threads = True
+        self.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up
         self.port = self.http.server_address[1]
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -47,13 +47,13 @@ def test_synchronous_rollouts_of_servers_are_the_run_without_servers(workshop: A
     assert not (workshop.folder / "served" / "published").exists()
 
 
-@pytest.mark.parametrize("correction", ["none", "truncated", "masked"])
+@pytest.mark.parametrize("correction", ["none", "truncated"])
 def test_one_step_ahead_is_the_same_with_servers_and_without(correction: str, workshop: Any, servers: Servers) -> None:
     """What is drawn ahead comes from the weights of one update ago: the engine without servers says which they are."""
-    ahead = ["rl.steps=4", "rollout.max_staleness=1", f"rl.correction={correction}", "rl.correction_cap=1.05"]
+    ahead = ["rl.steps=3", "rollout.max_staleness=1", f"rl.correction={correction}", "rl.correction_cap=1.05"]
     own = run(workshop, "own", "eval.every=0", *ahead)
     found = run(workshop, "served", *words(servers(2), *ahead))
-    assert [row["staleness"] for row in found] == [0.0, 1.0, 1.0, 1.0] == [row["staleness"] for row in own]
+    assert [row["staleness"] for row in found] == [0.0, 1.0, 1.0] == [row["staleness"] for row in own]
     for ours, theirs in zip(own, found, strict=True):
         assert ours.keys() == theirs.keys()
         assert ours["reward"] == theirs["reward"] and ours["completion_tokens"] == theirs["completion_tokens"]
@@ -61,21 +61,20 @@ def test_one_step_ahead_is_the_same_with_servers_and_without(correction: str, wo
         assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
     # One update of 1e-3 moves these weights: rollouts of before it are not the learner's any more.
     assert found[-1]["mismatch_kl"] > 1e-6 and found[-1]["correction_mean"] != 1.0
-    assert run(workshop, "sync", "rl.steps=4", "eval.every=0")[1:] != without(own)[1:]
 
 
 def test_a_run_ahead_is_resumed_exactly(workshop: Any) -> None:
     """What was drawn ahead of a checkpoint came from weights that are gone: the checkpoint holds it."""
     ahead = ["rollout.max_staleness=2", "eval.every=0", "checkpoint.every=2", "checkpoint.keep=9"]
-    whole = run(workshop, "whole", "rl.steps=6", *ahead)
+    whole = run(workshop, "whole", "rl.steps=5", *ahead)
     state = json.loads((workshop.folder / "whole" / "checkpoints" / "step-000002" / "state.json").read_text())
     assert [each["step"] for each in state["drawn_ahead"]] == [2, 3]
-    run(workshop, "cut", "rl.steps=6", *ahead)
-    for step in (4, 6):
+    run(workshop, "cut", "rl.steps=5", *ahead)
+    for step in (4, 5):
         checkpoint = workshop.folder / "cut" / "checkpoints" / f"step-{step:06d}"
         checkpoint.rename(workshop.folder / f"gone-{step}")
-    assert run(workshop, "cut", "rl.steps=6", *ahead, resume=True) == whole
-    last = "checkpoints/step-000006/model/model.safetensors"
+    assert run(workshop, "cut", "rl.steps=5", *ahead, resume=True) == whole
+    last = "checkpoints/step-000005/model/model.safetensors"
     assert (workshop.folder / "cut" / last).read_bytes() == (workshop.folder / "whole" / last).read_bytes()
 
 
@@ -96,7 +95,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
 
 def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Servers, capsys: Any) -> None:
     """The only server dies in the third step; when it is back, --resume gives the run that never lost it."""
-    more = ["rl.steps=4", "rollout.timeout_s=0.5", "checkpoint.every=9"]
+    more = ["rl.steps=4", "rollout.timeout_s=3", "checkpoint.every=9"]
     whole = run(workshop, "whole", *words(servers(1), *more))
     [fake] = servers(1)
     killed = threading.Event()

@@ -1,7 +1,7 @@
 """Greedy answers of a model to samples: in memory during training, to a file that survives a kill otherwise."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from reeltune.files import append_lines, discard_leftovers, whole_lines, write_t
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
-from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
+from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams, answers
 from reeltune.rollout.reader import InputReader
 from reeltune.sample import Fault, Sample
 from reeltune.tasks import get_task
@@ -33,15 +33,15 @@ class Answer:
 @torch.no_grad()
 def answer(
     reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
-) -> list[Answer]:
-    """One greedy completion per prompt."""
+) -> list[Answer | str]:
+    """One greedy completion per prompt, or why there is none."""
     if not prompts:
         return []
     params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens, banned=tuple(reader.policy.banned.tolist()))
     features = reader.encode(prompts)
     requests = [Request(prompt, video, seed=0) for prompt, video in zip(prompts, features, strict=True)]
-    found = engine.generate(requests, 1, params)
-    return [Answer(rollout.texts[0], bool(rollout.truncated[0])) for rollout in found]
+    found = answers(engine, requests, 1, params)
+    return [each if isinstance(each, str) else Answer(each.texts[0], bool(each.truncated[0])) for each in found]
 
 
 def answer_all(
@@ -62,9 +62,23 @@ def answer_all(
     for start in range(0, len(samples), batch_size):
         batch = samples[start : start + batch_size]
         prompts = read_prompts(reader, batch, quarantine, total=total or len(samples))
-        texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
-        found += [next(texts) if each else None for each in prompts]
+        readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
+        given = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+        kept = dict(_answered([sample for sample, _ in readable], given, quarantine, total or len(samples)))
+        found += [kept.get(sample.id) if prompt else None for sample, prompt in zip(batch, prompts, strict=True)]
     return found
+
+
+def _answered(
+    samples: Sequence[Sample], given: Sequence[Answer | str], quarantine: Quarantine, total: int
+) -> Iterator[tuple[str, Answer]]:
+    """Sample id and answer; a sample that an engine gave up on is set aside."""
+    for sample, each in zip(samples, given, strict=True):
+        if isinstance(each, Answer):
+            yield sample.id, each
+        else:
+            quarantine.set_aside(sample, SampleError(each))
+            quarantine.check(total)
 
 
 def read_prompts(
@@ -111,11 +125,11 @@ def predict(
             batch = todo[start : start + batch_size]
             prompts = read_prompts(reader, batch, quarantine, total=len(samples))
             readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
-            answers = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
+            given = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
             rows = []
-            for (sample, _), each in zip(readable, answers, strict=True):
-                found[sample.id] = each
-                rows.append({"id": sample.id, "text": each.text, "truncated": each.truncated})
+            for name, each in _answered([sample for sample, _ in readable], given, quarantine, len(samples)):
+                found[name] = each
+                rows.append({"id": name, "text": each.text, "truncated": each.truncated})
             append_lines(path, [json.dumps(row, ensure_ascii=False) for row in rows])
             progress.update(len(batch))
     return found

@@ -100,6 +100,16 @@ class RolloutEngine(Protocol):
         """Give everything back; called once, also after a failure."""
 
 
+def answers(
+    engine: RolloutEngine, requests: Sequence[Request], group_size: int, params: SamplingParams
+) -> list[Rollout | str]:
+    """As `generate`, with the reason in place of a rollout that there will never be."""
+    try:
+        return list(engine.generate(requests, group_size, params))
+    except Unanswered as error:
+        return [error.found.get(index) or error.reasons[index] for index in range(len(requests))]
+
+
 def computes_beside(engine: RolloutEngine) -> bool:
     """Whether rollouts may run while the learner updates."""
     return bool(getattr(engine, "beside", False))
