@@ -10,8 +10,9 @@ One deadline holds for the whole of a request, to the last byte of its answer, o
 import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
@@ -27,7 +28,6 @@ from tenacity import (
 
 from reeltune.errors import InputError
 from reeltune.http import Requests, Response
-from reeltune.judges.prompts import Message
 from reeltune.judges.transcript import ModelSettings
 
 FATAL = {301, 302, 303, 307, 308, 401, 403, 404, 405}
@@ -60,6 +60,8 @@ class Reply:
     text: str
     prompt_tokens: int
     completion_tokens: int
+    truncated: bool = False
+    """The token limit ended it."""
 
 
 class Key:
@@ -89,6 +91,20 @@ class Key:
         return text
 
 
+@dataclass(frozen=True)
+class Names:
+    """What its settings are called where they are given, for messages."""
+
+    what: str
+    address: str
+    model: str
+    key: str
+    timeout: str
+
+
+JUDGE = Names("the judge", "judge.base_url", "judge.model", "judge.api_key_env", "judge.timeout_s")
+
+
 class Endpoint:
     """`attempts` requests per prompt at most, each `timeout_s` long at most, pauses from `backoff_s` on doubling."""
 
@@ -101,8 +117,10 @@ class Endpoint:
         timeout_s: float = 60.0,
         attempts: int = 6,
         backoff_s: float = 1.0,
+        names: Names = JUDGE,
     ) -> None:
-        check_address(base_url)
+        check_address(base_url, names)
+        self.names = names
         self.url = base_url.rstrip("/") + "/chat/completions"
         self.settings = settings
         self.timeout_s = timeout_s
@@ -112,7 +130,11 @@ class Endpoint:
         self._requests = Requests(LARGEST_REPLY)
 
     def complete(
-        self, messages: Sequence[Message], *, on_retry: Callable[[], None], stop: threading.Event | None = None
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        on_retry: Callable[[], None],
+        stop: threading.Event | None = None,
     ) -> Reply:
         """The reply to a prompt. Raises Unanswered after the last attempt, InputError for what retries cannot fix.
 
@@ -138,7 +160,7 @@ class Endpoint:
         asked = error.after if isinstance(error, _Retry) else None
         return min(LONGEST_PAUSE, max(float(self._growing(state)), asked or 0.0))
 
-    def _once(self, messages: Sequence[Message]) -> Reply:
+    def _once(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
         settings = self.settings
         body = {
             "model": settings.model,
@@ -153,7 +175,9 @@ class Endpoint:
         try:
             response = self._requests.post(self.url, json.dumps(body).encode(), headers, self.timeout_s)
         except TimeoutError:
-            raise _Retry(f"{self.url}: no whole answer within judge.timeout_s={self.timeout_s:g} seconds") from None
+            raise _Retry(
+                f"{self.url}: no whole answer within {self.names.timeout}={self.timeout_s:g} seconds"
+            ) from None
         except httpx2.HTTPError as error:
             refused = isinstance(error, httpx2.ConnectError)
             raise _Retry(
@@ -168,7 +192,8 @@ class Endpoint:
         said = self._cleaned(response.body.decode("utf-8", "replace")).strip()[:300]
         text = f"{self.url} answered {response.status}: {said}"
         if response.status in FATAL:
-            return InputError(f"the judge refuses: {text}; check judge.base_url, judge.model and judge.api_key_env")
+            names = self.names
+            return InputError(f"{names.what} refuses: {text}; check {names.address}, {names.model} and {names.key}")
         if response.status in PASSING or response.status >= 500:
             return _Retry(text, after=_seconds(response.retry_after))
         return Unanswered(text)
@@ -180,6 +205,7 @@ class Endpoint:
             answer = json.loads(response.body)
             text = answer["choices"][0]["message"]["content"]
             usage = answer.get("usage") or {}
+            ended = answer["choices"][0].get("finish_reason")
             if not isinstance(text, str):
                 raise TypeError(f"the content is a {type(text).__name__}")
             text.encode()  # half a surrogate pair is no text; it could not be written down
@@ -187,17 +213,18 @@ class Endpoint:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             said = self._cleaned(f"{type(error).__name__}: {error}): {response.body.decode('utf-8', 'replace')}")
             raise _Retry(f"malformed reply ({said[:300]}") from None
-        return Reply(self._key.cleaned(text, reply=True) if self._key else text, *counts)
+        shown = self._key.cleaned(text, reply=True) if self._key else text
+        return Reply(shown, *counts, truncated=ended == "length")
 
     def _cleaned(self, text: str) -> str:
         return self._key.cleaned(text) if self._key else text
 
 
-def check_address(base_url: str) -> None:
+def check_address(base_url: str, names: Names = JUDGE) -> None:
     """InputError for an address that is none or holds more than one: what may be a secret in it is not repeated."""
-    rule = "judge.base_url must look like http://HOST:PORT/v1, without a user, key or query in it"
+    rule = f"{names.address} must look like http://HOST:PORT/v1, without a user, key or query in it"
     if any(sign in base_url for sign in "@?#") or not base_url.isprintable():
-        raise InputError(f"{rule}; give the key by judge.api_key_env")
+        raise InputError(f"{rule}; give the key by {names.key}")
     if not base_url.startswith(("http://", "https://")):
         raise InputError(f"{rule}; got {base_url!r}")
     try:
