@@ -93,6 +93,8 @@ class Model:
         prompt = self.reader.ask(question, Path(video))
         with self._autocast():
             [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
+        if isinstance(found, str):
+            raise InputError(found)
         return found.text
 
     def close(self) -> None:

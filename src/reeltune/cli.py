@@ -30,12 +30,15 @@ from reeltune.commands import (
     report,
     score,
     select,
+    serve,
     view,
 )
 from reeltune.commands import eval as evaluate
-from reeltune.errors import InputError
+from reeltune.errors import InputError, NoServers
 
 INTERRUPTED = 130
+TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 LEVELS = ("debug", "info", "warning", "error")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = {
@@ -67,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
+    except NoServers as error:
+        print(f"reeltune: {error}", file=sys.stderr)
+        print("reeltune: what was done is saved; the same command goes on later, train with --resume", file=sys.stderr)
+        return TEMPORARY
     except Exception as error:
         message = explain_failure(error)
         if message is None:
@@ -166,6 +173,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
+    _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
