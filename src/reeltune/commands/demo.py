@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         {
             "seed": args.seed,
             "held_out": str(toyworld_samples(HELD_OUT[0], recipe.toyworld)),
-            "train_videos": len({sample.video for sample in train}),
+            "train_videos": len({sample.media_name for sample in train}),
             "held_out_videos": recipe.toyworld.held_out_videos,
         },
     )
