@@ -26,6 +26,7 @@ from reeltune.commands import (
     plan,
     recipes,
     report,
+    reproduce,
     score,
     select,
     view,
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "score", score, "score predictions; needs no model")

@@ -8,6 +8,14 @@ from reeltune.errors import InputError
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
+REPRODUCTION = "reproduce.yaml"
+
+
+def papers() -> list[str]:
+    """The papers whose recipes come with a file that says how their table is made again."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{REPRODUCTION}"))
+
+
 def shipped() -> dict[str, Path]:
     """Name -> file, without the plan files beside them, which only `reeltune plan` takes."""
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in sorted(FOLDER.glob("*/*.yaml"))}
