@@ -30,7 +30,7 @@ says nothing of other seeds: their spread is what stands by seed. "Within chance
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--papers", nargs="+", default=papers(), choices=papers(), metavar="PAPER")
+    parser.add_argument("--papers", nargs="+", default=list(papers()), choices=papers(), metavar="PAPER")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--dir", type=Path, default=Path("runs/reproduce"))
     args = parser.parse_args()

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "print the published table with our row below it. With --small: its toyworld version on a CPU, with seeds, "
         "intervals and a verdict on each claim."
     )
-    parser.add_argument("paper", metavar="PAPER", help=f"{', '.join(papers())}, or a reproduce.yaml of yours")
+    parser.add_argument("paper", metavar="PAPER", help=f"{', '.join(papers())}, or a file.yaml of yours")
     parser.add_argument("--small", action="store_true", help="the toyworld version; minutes to hours of one CPU core")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of --small (default: 0 1 2)")
     parser.add_argument("--dir", type=Path, help="of --small (default: runs/reproduce/PAPER)")
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         run_whole(found)
         print(beside_published(found))
         return 0
-    name = Path(args.paper).parent.name if args.paper.endswith(".yaml") else args.paper
+    name = Path(args.paper).stem if args.paper.endswith(".yaml") else args.paper
     directory: Path = args.dir or Path("runs/reproduce") / name
     with locked(directory, name="--dir"):
         return _small(args, name, directory)

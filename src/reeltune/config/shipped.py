@@ -8,12 +8,12 @@ from reeltune.errors import InputError
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
-REPRODUCTION = "reproduce.yaml"
+REPRODUCTIONS = "reproduce-*.yaml"
 
 
-def papers() -> list[str]:
-    """The papers whose recipes come with a file that says how their table is made again."""
-    return sorted(path.parent.name for path in FOLDER.glob(f"*/{REPRODUCTION}"))
+def papers() -> dict[str, Path]:
+    """Paper -> the file that says how its table is made again; these are no recipes, and stand above them."""
+    return {path.stem.removeprefix("reproduce-"): path for path in sorted(FOLDER.glob(REPRODUCTIONS))}
 
 
 def shipped() -> dict[str, Path]:

@@ -1,6 +1,6 @@
-"""`recipes/PAPER/reproduce.yaml`: what a paper claims and what is run to look whether it holds.
+"""`recipes/reproduce-PAPER.yaml`: what a paper claims and what is run to look whether it holds.
 
-The package knows no paper: each is one file of this form beside its recipes. Small versions run on toyworld, a
+The package knows no paper: each is one file of this form. Small versions run on toyworld, a
 simulation.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from reeltune.config.section import Section
-from reeltune.config.shipped import FOLDER, REPRODUCTION, papers
+from reeltune.config.shipped import papers
 from reeltune.config.tree import read_yaml
 from reeltune.errors import InputError
 from reeltune.sample import nearest
@@ -106,8 +106,9 @@ class Reproduction(Section):
 
 def load(name: str) -> Reproduction:
     """The file of that paper, or the file of that path. InputError with the nearest name, or for a broken file."""
-    path, known = Path(name) if name.endswith(".yaml") else FOLDER / name / REPRODUCTION, papers()
-    if not path.exists():
+    known = papers()
+    path = Path(name) if name.endswith(".yaml") else known.get(name)
+    if path is None:
         hint = f"{nearest(name, known)}; there are {', '.join(known)}"
         raise InputError(f"{name!r} is no paper that can be reproduced{hint}")
     tree: Any = read_yaml(path, what="reproduction")
