@@ -15,6 +15,7 @@ from typing import Any
 
 from reeltune import __version__
 from reeltune.commands import (
+    ask,
     compare,
     config,
     data_check,
@@ -127,7 +128,7 @@ def _set_up_logging(args: argparse.Namespace) -> None:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
-    parser = _parser()
+    parser = make_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and hasattr(args, "overrides") and not any(word.startswith("-") for word in rest):
         args.overrides = [*args.overrides, *rest]
@@ -136,7 +137,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
     _add_talk(parser, quiet=False, level=None)
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")

@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", type=Path, metavar="DIR", help="with --protocol: the published instructions (docs/benchmarks.md)"
     )
-    parser.add_argument("--recipe", type=Path, help="take model, data and video settings from this recipe")
+    parser.add_argument(
+        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="samples answered together")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
 
@@ -121,10 +123,11 @@ def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | No
     from reeltune.build import load_tasks
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree
+    from reeltune.data.sources import asked_by
 
     def with_settings(settings: list[str]) -> "Recipe":
         fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
-        tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
+        tree = load_tree(asked_by(args.recipe, args.model), [*fixed, *settings, *args.overrides])
         tree.setdefault("method", "sft")
         return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
 

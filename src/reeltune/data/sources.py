@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reeltune.config.answering import recipe_file
 from reeltune.config.recipe import Source, ToyworldConfig
 from reeltune.errors import InputError
 from reeltune.hub import local_model
@@ -13,6 +14,8 @@ from reeltune.video.quarantine import require_share
 
 TOYWORLD = "toyworld:"
 TOYWORLD_SPLITS = ("train", "held_out", "held_out_long", "held_out_many", "held_out_colors")
+BASE = Path(__file__).parents[1] / "toyworld" / "base"
+"""The small model that ships in the package."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,18 @@ def _split_and_name(spec: str) -> tuple[str, str]:
     return split, name
 
 
+def asked_by(given: Path | None, model: str) -> Path | None:
+    """The recipe that a model is asked by: the one given, else what the model's own folder remembers; None: neither."""
+    return recipe_file(given, BASE if model == "toyworld:base" else Path(model))
+
+
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
     """The directory of a model: a path; a name on the Hugging Face Hub, `owner/name` or `owner/name@revision`;
     `toyworld:base`, the small model that ships in the package; or `toyworld:new`, the same one with random weights,
     before its first lesson.
     """
     if spec == "toyworld:base":
-        return Path(__file__).parents[1] / "toyworld" / "base"
+        return BASE
     if spec == "toyworld:new":
         from reeltune.toyworld.editions import EDITIONS
 

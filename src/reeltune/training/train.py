@@ -17,6 +17,8 @@ from reeltune.build import (
     build_reader,
     model_directory,
 )
+from reeltune.config.answering import FILE as REMEMBERED
+from reeltune.config.answering import remembered
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
@@ -129,6 +131,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
     policy = build_on(world, recipe, weights)
+    policy.side_files[REMEMBERED] = remembered(recipe)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
