@@ -64,7 +64,7 @@ def _rewards(scratch: Path, train: list[str]) -> Iterator[Case]:
     for values, check in ((BAD | OTHER, refused("mine")), (FINE, went_on())):
         for name, value in values.items():
             file = scratch / f"reward_{name.strip('-')}{len(name)}.py"
-            file.write_text(f"def mine(sample, answer):\n    return {value}\n")
+            file.write_text(f"def mine(sample, answer, text):\n    return {value}\n")
             functions = json.dumps({"temporal_grounding": {"mine": f"{file}:mine"}})
             yield Case(f"rewards: {name}", [*train, f"rewards.functions={functions}"], check)
 
@@ -81,7 +81,8 @@ def _inside(train: list[str]) -> Iterator[Case]:
             def poisoned(*arguments: Any, **options: Any) -> Any:
                 found = honest(*arguments, **options)
                 for each in found:
-                    each.register_hook(lambda gradient: gradient * value)
+                    if each.requires_grad:
+                        each.register_hook(lambda gradient: gradient * value)
                 return found
 
             learner.group_log_probs = poisoned

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,6 +112,9 @@ def _at_the_end(then: Callable[[], None]) -> None:
     def main(words: list[str]) -> int:
         try:
             return honest(words)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             then()
 

@@ -99,7 +99,7 @@ def _errno(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno
     if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
