@@ -119,7 +119,18 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def _content(path: Path) -> bytes:
-    """Of records of LANTNet, and of the demo's results: without their times."""
+    """Of records of LANTNet, and of the demo's results: without their times. Of the moments of a sharded run: with the
+    names in their header in order, which safetensors writes in another one each time."""
     if path.name in RADAR_TIMES:
         return os.fsencode(path.name)
-    return SECONDS.sub(b"", path.read_bytes()) if path.name == "results.json" else path.read_bytes()
+    data = path.read_bytes()
+    if path.name == "results.json":
+        return SECONDS.sub(b"", data)
+    if path.parent.name == "optimizer" and path.suffix == ".safetensors":
+        end = 8 + int.from_bytes(data[:8], "little")
+        return json.dumps(json.loads(data[8:end]), sort_keys=True).encode() + data[end:]
+    if path.name == "manifest.json" and (path.parent / "optimizer").is_dir():
+        manifest = json.loads(data)
+        manifest["files"] = {name: each for name, each in manifest["files"].items() if "optimizer/" not in name}
+        return json.dumps(manifest, sort_keys=True).encode()
+    return data
