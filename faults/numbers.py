@@ -21,7 +21,12 @@ OTHER = {
     "text": "'high'", "list": "[1.0, 0.5]", "empty": "[]", "complex": "1j", "dict": "{'a': 1}",
     "array": "__import__('numpy').zeros((2, 2))", "raises": "1 / 0",
 }  # fmt: skip
-FINE = {"numpy": "__import__('numpy').float32(0.5)", "tensor": "__import__('torch').tensor(0.5)", "bool": "True", "none": "None"}
+FINE = {
+    "numpy": "__import__('numpy').float32(0.5)",
+    "tensor": "__import__('torch').tensor(0.5)",
+    "bool": "True",
+    "none": "None",
+}
 """None leaves a completion out, and is counted."""
 
 
@@ -29,7 +34,12 @@ def numbers(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
     """All of them: there is nothing to draw."""
     train = small(scratch / "inputs", "grpo")
     warm(reeltune.cli.main, train, scratch / "warm")
-    cases = [*_weights(scratch, train), *_rewards(scratch, train), *_inside(train, small(scratch / "inputs", "sft")), *_metrics(train)]
+    cases = [
+        *_weights(scratch, train),
+        *_rewards(scratch, train),
+        *_inside(train, small(scratch / "inputs", "sft")),
+        *_metrics(train),
+    ]
     return try_cases("numbers", cases, scratch)
 
 
