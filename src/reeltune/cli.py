@@ -15,26 +15,32 @@ from typing import Any, TextIO
 
 from reeltune import __version__
 from reeltune.commands import (
+    ask,
     compare,
     config,
     data_check,
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
     recipes,
     report,
+    reproduce,
     score,
     select,
+    serve,
     view,
 )
 from reeltune.commands import eval as evaluate
-from reeltune.errors import InputError
+from reeltune.errors import InputError, NoServers
 
 INTERRUPTED, UNREAD = 130, 141
 """As shells count what ends by Ctrl-C, and by a pipe that nobody reads."""
+TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 LEVELS = ("debug", "info", "warning", "error")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = {
@@ -67,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
+    except NoServers as error:
+        print(f"reeltune: {error}", file=sys.stderr)
+        print("reeltune: what was done is saved; the same command goes on later, train with --resume", file=sys.stderr)
+        return TEMPORARY
     except Exception as error:
         message = explain_failure(error)
         if message is None:
@@ -167,7 +177,7 @@ def _set_up_logging(args: argparse.Namespace) -> None:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
-    parser = _parser()
+    parser = make_parser()
     words = sys.argv[1:] if argv is None else list(argv)
     if any("\udc80" <= sign <= "\udcff" for word in words for sign in word):
         parser.error(
@@ -182,7 +192,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
     _add_talk(parser, quiet=False, level=None)
@@ -200,13 +210,17 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
+    _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
