@@ -17,6 +17,7 @@ import numpy as np
 from faults.table import Row
 from reeltune.errors import VideoError
 from reeltune.video import contained
+from reeltune.video.clip import require_recorded, video_hash
 from reeltune.video.sampling import frame_indices
 
 FILES = (
@@ -43,6 +44,7 @@ def media(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
     rows = {kind: Row("media", kind) for kind in KINDS}
     rng = random.Random(seed)
     contain = Row("media", "decoder crashes and hangs contained")
+    digest = Row("media", "silent, but told by a recorded digest")
     said: Counter[str] = Counter()
     number = 0
     while time.monotonic() < end or number < len(KINDS):
@@ -61,6 +63,7 @@ def media(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
             contain.took(None)
         if _is_other(originals[path], found):
             said["silent"] += 1
+            digest.took(_by_digest(path, damaged))
             rows[kind].took(f"{path.name}, seed {seed}-{number}: other frames in silence")
         else:
             said["same"] += 1
@@ -73,7 +76,16 @@ def media(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
         f"{said['silent'] / max(other, 1):.1%} of those with other frames or none"
     )
     contain.note = f"{said['contained']} crashed or hung"
-    return [whole, contain, *rows.values(), share]
+    return [whole, contain, *rows.values(), share, digest]
+
+
+def _by_digest(whole: Path, damaged: Path) -> str | None:
+    """What `data check --fix --decode` records of a video, and all that reads it compares."""
+    try:
+        require_recorded(damaged, video_hash(whole), video_hash(damaged))
+    except VideoError:
+        return None
+    return f"{damaged.name}: not told"
 
 
 def _flip(count: int) -> Mutation:

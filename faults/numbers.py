@@ -18,17 +18,28 @@ from faults.zygote import warm
 TENSOR = "model.language_model.layers.1.mlp.up_proj.weight"
 BAD = {"nan": "float('nan')", "inf": "float('inf')", "-inf": "-float('inf')", "1e999": "1e999"}
 OTHER = {
-    "none": "None", "text": "'high'", "list": "[1.0, 0.5]", "empty": "[]", "complex": "1j", "dict": "{'a': 1}",
+    "text": "'high'", "list": "[1.0, 0.5]", "empty": "[]", "complex": "1j", "dict": "{'a': 1}",
     "array": "__import__('numpy').zeros((2, 2))", "raises": "1 / 0",
 }  # fmt: skip
-FINE = {"numpy": "__import__('numpy').float32(0.5)", "tensor": "__import__('torch').tensor(0.5)", "bool": "True"}
+FINE = {
+    "numpy": "__import__('numpy').float32(0.5)",
+    "tensor": "__import__('torch').tensor(0.5)",
+    "bool": "True",
+    "none": "None",
+}
+"""None leaves a completion out, and is counted."""
 
 
 def numbers(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
     """All of them: there is nothing to draw."""
     train = small(scratch / "inputs", "grpo")
     warm(reeltune.cli.main, train, scratch / "warm")
-    cases = [*_weights(scratch, train), *_rewards(scratch, train), *_inside(train), *_metrics(train)]
+    cases = [
+        *_weights(scratch, train),
+        *_rewards(scratch, train),
+        *_inside(train, small(scratch / "inputs", "sft")),
+        *_metrics(train),
+    ]
     return try_cases("numbers", cases, scratch)
 
 
@@ -64,13 +75,13 @@ def _rewards(scratch: Path, train: list[str]) -> Iterator[Case]:
     for values, check in ((BAD | OTHER, refused("mine")), (FINE, went_on())):
         for name, value in values.items():
             file = scratch / f"reward_{name.strip('-')}{len(name)}.py"
-            file.write_text(f"def mine(sample, answer):\n    return {value}\n")
+            file.write_text(f"def mine(sample, answer, text):\n    return {value}\n")
             functions = json.dumps({"temporal_grounding": {"mine": f"{file}:mine"}})
             yield Case(f"rewards: {name}", [*train, f"rewards.functions={functions}"], check)
 
 
-def _inside(train: list[str]) -> Iterator[Case]:
-    """Gradients and log-probs, changed where they are made."""
+def _inside(train: list[str], taught: list[str]) -> Iterator[Case]:
+    """Gradients (of supervised steps, which always have some) and log-probs, changed where they are made."""
 
     def gradients(value: float) -> Callable[[], None]:
         def before() -> None:
@@ -81,7 +92,8 @@ def _inside(train: list[str]) -> Iterator[Case]:
             def poisoned(*arguments: Any, **options: Any) -> Any:
                 found = honest(*arguments, **options)
                 for each in found:
-                    each.register_hook(lambda gradient: gradient * value)
+                    if each.requires_grad:
+                        each.register_hook(lambda gradient: gradient * value)
                 return found
 
             learner.group_log_probs = poisoned
@@ -104,7 +116,7 @@ def _inside(train: list[str]) -> Iterator[Case]:
         return before
 
     for value in (float("nan"), float("inf")):
-        yield Case(f"gradients: {value}", train, refused("gradient"), gradients(value))
+        yield Case(f"gradients: {value}", taught, refused("gradient"), gradients(value))
     changes: dict[str, Callable[[Any], Any]] = {
         "nan": lambda values: values * float("nan"),
         "inf": lambda values: values - float("inf"),

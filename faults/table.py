@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reeltune.files import write_text
 
-BEGIN, END = "<!-- campaign -->", "<!-- end of campaign -->"
+BEGIN, END = "<!-- campaign: {} -->", "<!-- end of campaign: {} -->"
 
 
 @dataclass
@@ -29,12 +29,13 @@ class Row:
             print(f"WRONG {self.part}, {self.what}: {fault}", flush=True)
 
 
-def write_table(page: Path, rows: list[Row], *, command: str, date: str) -> None:
-    """Put the table between the page's marks."""
+def write_table(page: Path, part: str, rows: list[Row], *, command: str, date: str) -> None:
+    """Put a part's table between its marks on the page; those of other parts stay."""
     lines = ["| part | what | tried | survived | wrong | |", "|---|---|---|---|---|---|"]
     lines += [f"| {r.part} | {r.what} | {r.tried} | {r.survived} | {len(r.wrong)} | {r.note} |" for r in rows]
     text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
+    begin, end = BEGIN.format(part), END.format(part)
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
     head = f"Written by `{command}` on {date}:"
-    write_text(page, f"{before}{BEGIN}\n{head}\n\n" + "\n".join(lines) + f"\n{END}{after}")
+    write_text(page, f"{before}{begin}\n{head}\n\n" + "\n".join(lines) + f"\n{end}{after}")

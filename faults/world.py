@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,8 +22,6 @@ from faults.table import Row
 from faults.zygote import run, warm
 
 CANARY = "sk-canary-51f0c2d9"
-SHUT = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
-"""A program without its three streams."""
 WENT_ON = went_on()
 YEAR = 365 * 86400.0
 
@@ -79,9 +78,6 @@ def _in_forks(scratch: Path, inputs: Path) -> Iterator[Case]:
     for number in (8, 12, 16, 24, 32):
         check = same(resumed, lambda code, text, folder: None if "Traceback" not in text else "a traceback")
         yield Case(f"descriptors: at most {number}", train, check, lambda number=number: _few_files(number))
-    for size in (0, 10_000, 300_000, 2_000_000):
-        check = same(resumed, refused())
-        yield Case(f"tiny disk: files of {size} bytes", train, check, lambda size=size: _small_files(size))
     yield Case("streams: nobody reads", train, same(), _broken_pipe)
 
 
@@ -111,6 +107,9 @@ def _at_the_end(then: Callable[[], None]) -> None:
     def main(words: list[str]) -> int:
         try:
             return honest(words)
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             then()
 
@@ -132,30 +131,6 @@ def _few_files(number: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
 
 
-def _small_files(size: int) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    reader, writer = os.pipe()  # what is printed does not count as a file
-    child = os.fork()
-    if child == 0:
-        os.close(writer)
-        while part := os.read(reader, 65536):
-            os.write(1, part)
-        os._exit(0)
-    for number in (1, 2):
-        os.dup2(writer, number)
-    os.close(reader)
-    os.close(writer)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    def end_reader() -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.closerange(1, 3)
-        os.waitpid(child, 0)
-
-    _at_the_end(end_reader)
-
-
 def _broken_pipe() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -163,32 +138,36 @@ def _broken_pipe() -> None:
 
 
 def _in_programs(scratch: Path, inputs: Path) -> list[Row]:
-    """What an interpreter decides when it starts, so no fork shows it."""
+    """What an interpreter decides when it starts, so no fork shows it; and limits that bind what is printed too."""
     train = small(inputs, "sft")
     greek = ["run.dir=κόκκινο", "toyworld.train_videos=2", f"toyworld.dir={scratch / 'σκηνές'}"]
-    environments: dict[str, tuple[dict[str, str], list[str]]] = {
-        "no home: nowhere": ({"HOME": "/nowhere", "XDG_CACHE_HOME": "/nowhere/cache"}, []),
-        "no home: read-only": ({"HOME": "/proc"}, []),
-        "streams: all closed": ({}, []),
-        "encoding: ASCII": ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, greek),
-        "encoding: Latin-1": ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}, greek),
-    }
+    shut = 'exec "$@" <&- >&- 2>&-'
+    tries: list[tuple[str, dict[str, str], str, list[str], Check]] = [
+        ("no home: nowhere", {"HOME": "/nowhere", "XDG_CACHE_HOME": "/nowhere/cache"}, 'exec "$@"', [], WENT_ON),
+        ("no home: read-only", {"HOME": "/proc"}, 'exec "$@"', [], WENT_ON),
+        ("streams: all closed", {}, shut, [], WENT_ON),
+        ("encoding: ASCII", {"LC_ALL": "C", "PYTHONUTF8": "0"}, 'exec "$@"', greek, refused("PYTHONUTF8")),
+        ("encoding: ASCII, names within it", {"LC_ALL": "C", "PYTHONUTF8": "0"}, 'exec "$@"', [], WENT_ON),
+        ("tiny disk: no file at all", {}, 'ulimit -f 0; exec "$@"', [], refused()),
+        ("tiny disk: no file above 200 kB", {}, 'ulimit -f 200; exec "$@"', [], refused("make room")),
+    ]
     rows: dict[str, Row] = {}
-    for what, (environment, more) in environments.items():
-        folder = scratch / what.replace(" ", "-").replace(":", "")
+    clean = {key: value for key, value in os.environ.items() if key not in ("HF_HOME", "LANG", "LD_PRELOAD")}
+    for number, (what, environment, shell, more, check) in enumerate(tries):
+        folder = scratch / f"program-{number}"
         folder.mkdir()
-        clean = {key: value for key, value in os.environ.items() if key not in ("HF_HOME", "LANG", "LD_PRELOAD")}
         done = subprocess.run(
-            [*(SHUT if "closed" in what else []), sys.executable, "-m", "reeltune", *train, *more],
+            ["bash", "-c", shell, "sh", sys.executable, "-m", "reeltune", *train, *more],
             cwd=folder,
             env=clean | {"PYTHONPATH": str(ROOT / "src")} | environment,
             capture_output=True,
-            timeout=300,
+            timeout=400,
             check=False,
         )
-        row = rows.setdefault(what.split(":")[0], Row("world", what.split(":")[0]))
         text = done.stderr.decode(errors="replace")
-        row.took(None if done.returncode == 0 and "Traceback" not in text else f"{what}:\n{text[-1500:]}")
+        wrong = check(done.returncode, text, folder)
+        row = rows.setdefault(what.split(":")[0], Row("world", what.split(":")[0]))
+        row.took(f"{what}: {wrong}\n{text[-1200:]}" if wrong else None)
     return list(rows.values())
 
 
@@ -219,7 +198,10 @@ def _canary(scratch: Path) -> Row:
     place = scratch / "canary"
     place.mkdir()
     samples, predictions = place / "samples.jsonl", place / "predictions.jsonl"
-    asked = [{"id": str(n), "task": "open_ended", "question": "Why?", "target": "It rains."} for n in range(4)]
+    asked = [
+        {"id": str(n), "video": "a.mp4", "task": "open_ended", "question": "Why?", "target": "It rains."}
+        for n in range(4)
+    ]
     samples.write_text("".join(json.dumps(each) + "\n" for each in asked))
     predictions.write_text("".join(json.dumps({"id": each["id"], "text": "wet"}) + "\n" for each in asked))
     settings = {"base_url": f"http://127.0.0.1:{server.server_port}/v1", "model": "m", "api_key_env": "CANARY"}

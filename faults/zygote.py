@@ -28,7 +28,7 @@ FAULTS: dict[str, int] = {
     "read-only": errno.EROFS,
 }
 """As shim.c takes them."""
-TIMEOUT_S = 200
+TIMEOUT_S = 400
 OURS = "FAULTS_SHIM"
 
 

@@ -7,15 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults.claims import CLAIMS
+from faults.commands import ROOT
 from faults.media import media
+from faults.readers import readers
 from faults.table import BEGIN, END, Row, write_table
 
 
 def test_damaged_videos_are_counted_and_healthy_ones_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faults.media.HEALTHY", 20)
-    healthy, contained, *kinds, everything = media(tmp_path, seconds=20, seed=1)
+    healthy, contained, *kinds, everything, digest = media(tmp_path, seconds=15, seed=1)
     assert healthy.tried >= 15 and not healthy.wrong, healthy.wrong
     assert everything.tried >= 20 and contained.tried == everything.tried
+    assert digest.tried == len(everything.wrong) and not digest.wrong
     # One flipped bit is what codecs without redundancy cannot tell.
     silent = {row.what: len(row.wrong) for row in kinds if row.what not in ("one bit flipped", "30 bits flipped")}
     assert sum(silent.values()) <= 0.1 * everything.tried, silent
@@ -23,14 +27,16 @@ def test_damaged_videos_are_counted_and_healthy_ones_are_not(tmp_path: Path, mon
 
 def test_the_table_replaces_the_one_before(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = BEGIN.format("part"), END.format("part")
+    other = f"{BEGIN.format('other')}\nanother\n{END.format('other')}\n"
+    page.write_text(f"before\n{begin}\nold\n{end}\n{other}after\n")
     row = Row("part", "what")
     row.took(None)
     row.took("broke")
     for _ in range(2):
-        write_table(page, [row], command="python -m faults", date="2026-11-26")
+        write_table(page, "part", [row], command="python -m faults", date="2026-11-26")
     text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and other in text
     assert text.count("| part | what | 2 | 1 | 1 |") == 1
 
 
@@ -96,3 +102,17 @@ def test_the_crash_points_find_what_a_careless_command_does(tmp_path: Path) -> N
     last = done.stdout.splitlines()[-1]
     assert all(int(count) > 0 for count in last[1 : last.index("]")].split(", ")), done.stdout
     assert "write /out/b" in last
+
+
+def test_readers_take_whatever_is_grown(tmp_path: Path) -> None:
+    rows = readers(tmp_path, seconds=2, seed=1)
+    assert len(rows) == 12 and all(row.tried and not row.wrong for row in rows)
+
+
+def test_the_patches_of_the_claims_fit() -> None:
+    """Whether their tests fail then is the campaign's to try."""
+    assert len(CLAIMS) >= 12
+    for claim in CLAIMS:
+        file = ROOT / "src" / "reeltune" / claim.file
+        assert file.read_text(encoding="utf-8").count(claim.old) == 1, claim.says
+        assert claim.old != claim.new and all((ROOT / test).exists() for test in claim.test.split()), claim.says

@@ -145,7 +145,8 @@ def test_characters_that_the_locale_lacks_end_nothing(tmp_path: Path, environmen
     assert done.returncode == 0 and (escaped in done.stdout or GREEK.encode() in done.stdout)
     if "PYTHONIOENCODING" in environment:
         assert escaped in done.stdout
-    assert "the recipe breaks these rules" in message(reeltune("config", str(recipe), f"{GREEK}=1", **environment))
+    told = message(reeltune("config", str(recipe), f"{GREEK}=1", **environment))
+    assert ("set PYTHONUTF8=1" if "LC_ALL" in environment else "the recipe breaks these rules") in told
 
 
 def test_a_recipe_in_another_encoding_and_a_broken_override(tmp_path: Path) -> None:
@@ -190,3 +191,31 @@ def test_tokenizers_tell_the_system_s_error_in_words_only() -> None:
     assert "make room" in str(explain_failure(Exception("No space left on device (os error 28)")))
     assert "the disk, or the way to it" in str(explain_failure(OSError(5, "Input/output error")))
     assert explain_failure(Exception("a defect of ours")) is None
+
+
+@pytest.mark.parametrize("streams", ["2>&1 >/dev/null | true", "<&- >&- 2>&-"])
+def test_a_command_goes_on_where_nobody_reads_its_messages(tmp_path: Path, streams: str) -> None:
+    """`2>&1 | head` once ended a training with exit code 0; closed streams ended it with a traceback."""
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import sys, time\n"
+        "from reeltune import cli\n"
+        "time.sleep(0.3)\n"  # the reader has gone
+        "def run(args):\n"
+        "    for _ in range(99):\n"
+        "        print('told', file=sys.stderr, flush=True)\n"
+        "    assert sys.stderr.isatty() is False\n"
+        "    open('done', 'w').write('whole')\n"
+        "    return 0\n"
+        "cli.recipes.run = run\n"
+        "sys.exit(cli.main(['recipes', 'list']))\n"
+    )
+    words = f'"{sys.executable}" "{script}" {streams}; echo "${{PIPESTATUS[0]}}" > code'
+    subprocess.run(["bash", "-c", words], cwd=tmp_path, timeout=120, check=False)
+    assert (tmp_path / "done").read_text() == "whole" and (tmp_path / "code").read_text() == "0\n"
+
+
+def test_what_is_printed_to_a_pipe_that_nobody_reads_is_no_success(tmp_path: Path) -> None:
+    words = f'"{sys.executable}" -m reeltune recipes show toy/grpo | true; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "141" and "Traceback" not in done.stderr

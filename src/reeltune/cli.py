@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reeltune import __version__
 from reeltune.commands import (
@@ -37,7 +37,8 @@ from reeltune.commands import (
 from reeltune.commands import eval as evaluate
 from reeltune.errors import InputError, NoServers
 
-INTERRUPTED = 130
+INTERRUPTED, UNREAD = 130, 141
+"""As shells count what ends by Ctrl-C, and by a pipe that nobody reads."""
 TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 LEVELS = ("debug", "info", "warning", "error")
@@ -57,6 +58,7 @@ REFUSED = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    _open_streams()
     _never_fail_on_characters()
     args = _parse(argv)
     _set_up_logging(args)
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has seen enough; nothing more can be written to it, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return UNREAD
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
@@ -109,15 +111,52 @@ def _errno(error: BaseException) -> int | None:
     if isinstance(error, OSError):
         return error.errno
     if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
 
 
+class _Unread:
+    """Stderr, also where nobody reads it any more (`2>&1 | head`): what is told of a run is no reason to end it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _open_streams() -> None:
+    """A stream that was closed (`2>&-`) leads nowhere, or a file of the run would get its number and what is said."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if sys.__stderr__ and sys.stderr is sys.__stderr__:
+        sys.stderr = _Unread(sys.__stderr__)
+
+
 def _never_fail_on_characters() -> None:
     """Print what the terminal's encoding lacks as an escape: a name in Greek must not end a run under LC_ALL=C."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.__stderr__, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -139,7 +178,13 @@ def _set_up_logging(args: argparse.Namespace) -> None:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
     parser = make_parser()
-    args, rest = parser.parse_known_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if any("\udc80" <= sign <= "\udcff" for word in words for sign in word):
+        parser.error(
+            f"the locale's encoding ({sys.getfilesystemencoding()}) lacks characters of the arguments: set "
+            "PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
+        )
+    args, rest = parser.parse_known_args(words)
     if rest and hasattr(args, "overrides") and not any(word.startswith("-") for word in rest):
         args.overrides = [*args.overrides, *rest]
     elif rest:

@@ -1,6 +1,8 @@
 """Numbers that are not finite and memory that does not suffice, injected into real runs."""
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from reeltune.cli import main
 from reeltune.errors import InputError
+from reeltune.evaluation.runner import metrics_by_task
+from reeltune.rollout.hf import HFEngine
+from reeltune.tasks import get_task
 from reeltune.training.faults import name_memory, require_finite
 from reeltune.training.learner import Learner
 
@@ -46,6 +51,33 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
     assert run(workshop, "run", "rl.steps=1") == 2
     assert f"the gradient's norm is {value}; this update was not applied" in capsys.readouterr().err
     assert not (workshop.folder / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(lambda values: values[:, :-1], r"log-probs of shape \(4, 5\)"), (lambda values: None, "log-probs of none")],
+)
+def test_an_engine_whose_log_probs_do_not_fit_is_told(
+    workshop: Any, capsys: Any, monkeypatch: Any, change: Any, says: str
+) -> None:
+    """They would be added up by position, or end in an error of torch."""
+    honest = HFEngine.generate
+
+    def changed(self: Any, *arguments: Any, **options: Any) -> Any:
+        return [replace(each, log_probs=change(each.log_probs)) for each in honest(self, *arguments, **options)]
+
+    monkeypatch.setattr(HFEngine, "generate", changed)
+    assert run(workshop, "run", "rl.steps=1") == 2
+    assert re.search(f"sample 'clip-.*{says}.*mend the engine", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("metrics", [{"a": float("nan")}, {"a": "high"}, {"a": [1.0]}, {3: 1.0}, {"": 1.0}])
+def test_metrics_that_are_no_numbers_are_told(monkeypatch: Any, metrics: Any) -> None:
+    task = get_task("numeric")
+    sample = task.sample_type(id="a", task="numeric", video="a.mp4", question="How many?", target=3)
+    monkeypatch.setattr(type(task), "metrics", lambda *_: dict(metrics))
+    with pytest.raises(InputError, match=r"task numeric: the metric .* names and finite numbers"):
+        metrics_by_task([sample], [None])
 
 
 def test_a_model_with_a_nan_weight_is_refused(workshop: Any, capsys: Any, tmp_path: Any) -> None:

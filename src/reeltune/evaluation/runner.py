@@ -1,13 +1,15 @@
 """Greedy answers of a model to samples: in memory during training, to a file that survives a kill otherwise."""
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from reeltune.errors import SampleError
+from reeltune.errors import InputError, SampleError
 from reeltune.files import append_lines, discard_leftovers, whole_lines, write_text
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
@@ -149,7 +151,19 @@ def metrics_by_task(samples: Sequence[Sample], answers: Sequence[Answer | None],
         if judge is not None and task.judged:
             completions = [[each.text] if each else [] for each in said]
             found[name] |= task.judged_metrics(own, completions, judge).metrics
+        _require_numbers(name, found[name])
     return found
+
+
+def _require_numbers(task: str, metrics: Mapping[Any, Any]) -> None:
+    """InputError for a metric, of a task of one's own, that is no finite number under a name."""
+    for name, value in metrics.items():
+        number = isinstance(value, int | float) and math.isfinite(value)
+        if not (isinstance(name, str) and name.strip() and (number or value is None)):
+            raise InputError(
+                f"task {task}: the metric {name!r} is {value!r}; `metrics` gives names and finite numbers (None: there "
+                "is none)"
+            )
 
 
 def warnings(metrics: Metrics, *, max_new_tokens: int) -> list[str]:

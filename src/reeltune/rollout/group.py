@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from reeltune.errors import InputError
 from reeltune.models.types import Group as PromptGroup
 from reeltune.rewards.score import GroupRewards
 from reeltune.rollout.engine import Request, Rollout
@@ -57,7 +58,20 @@ class Group(PromptGroup):
         return Request(self.prompt, self.features, self.seed)
 
     def fill(self, rollout: Rollout) -> None:
-        """Take what an engine sampled."""
+        """Take what an engine sampled. InputError where its parts do not fit each other: engines of one's own."""
+        shape = tuple(rollout.completions.mask.shape)
+        sizes = {
+            "log-probs": (getattr(rollout.log_probs, "shape", None), shape),
+            "truncated": (getattr(rollout.truncated, "shape", None), shape[:1]),
+            "texts": ((len(rollout.texts),), shape[:1]),
+        }
+        for name, (found, wanted) in sizes.items():
+            if found is None or tuple(found) != wanted:
+                told = "none" if found is None else f"shape {tuple(found)}"
+                raise InputError(
+                    f"the rollout engine gave completions of shape {shape} (G, C) for sample {self.sample.id!r}, and "
+                    f"{name} of {told}, not {wanted}: mend the engine (rollout/engine.py says what it returns)"
+                )
         self.completions, self.state = rollout.completions, rollout.state
         self.texts, self.log_probs, self.truncated = rollout.texts, rollout.log_probs, rollout.truncated
         self.version = rollout.version

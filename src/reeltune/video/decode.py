@@ -21,6 +21,8 @@ NEAREST_FRAMES = 2
 # Frame threads are the fast ones, but FFmpeg's VP9 decoder with them crashes the process on some damaged files.
 # These two withstood thousands of damaged files; the others decode without.
 FRAME_THREADED_CODECS = ("h264", "hevc")
+# Check sums where a codec has them, and a stream that breaks its codec's rules, are complained of.
+STRICT = {"err_detect": "crccheck+bitstream+buffer"}
 # For a decoder that does not say which packet a frame is from: such frames are passed over.
 NO_PACKET = -1
 
@@ -117,6 +119,7 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
     last = int(np.flatnonzero(needed)[-1])
     with open_video(index.path) as (container, stream):
         codec = stream.codec_context
+        codec.options = STRICT
         stream.thread_type = "AUTO" if codec.name in FRAME_THREADED_CODECS else "SLICE"
         if index.part and index.part.seek is not None:
             container.seek(index.part.seek, stream=stream, backward=True)

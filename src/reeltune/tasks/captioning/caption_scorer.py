@@ -29,10 +29,12 @@ def caption_rewards(
     options = options or CaptionOptions()
     wanted = [caption for caption in captions if caption is not None]
     pairs = [Described(caption, reference, tuple(events)) for caption in wanted]
-    found = iter((yield from described(pairs, precision=options.measure == "f1")))
+    found = iter((yield from described(pairs, precision=options.measure != "recall")))
     rewards: list[float | None] = []
     for caption in captions:
         shares = next(found) if caption is not None else None
-        value = 0.0 if shares is None else shares.f1 if options.measure == "f1" else shares.recall
+        value = 0.0 if shares is None else shares.recall if options.measure == "recall" else shares.f1
+        if value and options.measure == "jaccard":
+            value = value / (2 - value)  # of the same counts
         rewards.append(None if value is None else shaped(value, options))
     return rewards

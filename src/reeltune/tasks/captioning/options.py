@@ -24,6 +24,10 @@ class ThinkOptions(_Options):
         le=1,
         description="Below this similarity of names a pair's items count for nothing; 0: names are free.",
     )
+    measure: Literal["f1", "jaccard"] = Field(
+        "f1",
+        description="f1: published; jaccard: of all that either says, so that two guesses earn no more than one.",
+    )
     pooling: Literal["pooled", "mean"] = Field(
         "pooled", description="One F1 over attributes and actions, or the mean of both F1s."
     )
@@ -37,8 +41,10 @@ class CaptionOptions(_Options):
     steps: list[tuple[float, float]] = Field(
         [(0.28, 0.5), (0.35, 1.0)], description="[from coverage, reward], rising; 0 before the first."
     )
-    measure: Literal["recall", "f1"] = Field(
-        "f1", description="f1 judges precision too, so that guessing costs; recall: as published, won by guessing."
+    measure: Literal["recall", "f1", "jaccard"] = Field(
+        "f1",
+        description="f1 judges precision too, so that guessing costs; jaccard: two guesses earn no more than one; "
+        "recall: as published, won by guessing.",
     )
 
     @model_validator(mode="after")

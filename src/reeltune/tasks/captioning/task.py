@@ -96,7 +96,7 @@ class Captioning(Task[CaptioningSample, Description]):
     def judge_cost(self, sample: CaptioningSample, words: int, judge: Judge, options: RewardOptions) -> Cost:
         events = sample.events or ("an event of a few words",) * 10
         longest = Described("word " * words, sample.caption or "", events)
-        return described_cost(judge, [longest], precision=_options(options).caption.measure == "f1")
+        return described_cost(judge, [longest], precision=_options(options).caption.measure != "recall")
 
     def judged_metrics(
         self,

@@ -32,7 +32,8 @@ class Alignment:
 def think_score(
     predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None
 ) -> float:
-    """F1 in 0..1. Two structures without an item agree (1); one without an item against one with some scores 0."""
+    """F1 (or `options.measure`) in 0..1. Two structures without an item agree (1); one without an item against one with
+    some scores 0."""
     options = options or ThinkOptions()
     found = align(predicted, reference, options)
     attributes = (
@@ -45,9 +46,10 @@ def think_score(
         sum(len(s.actions) for s in predicted),
         sum(len(s.actions) for s in reference),
     )
+    measure = jaccard if options.measure == "jaccard" else f1
     if options.pooling == "mean":
-        return (f1(*attributes) + f1(*actions)) / 2
-    return f1(*(a + b for a, b in zip(attributes, actions, strict=True)))
+        return (measure(*attributes) + measure(*actions)) / 2
+    return measure(*(a + b for a, b in zip(attributes, actions, strict=True)))
 
 
 def _worth(said: str, meant: str) -> float:
@@ -59,6 +61,12 @@ def _worth(said: str, meant: str) -> float:
 def f1(matched: float, predicted: float, reference: float) -> float:
     """2 * matched / (predicted + reference); 1 when both are empty."""
     return 2 * matched / (predicted + reference) if predicted + reference else 1.0
+
+
+def jaccard(matched: float, predicted: float, reference: float) -> float:
+    """matched / (all that either names); 1 when both are empty. Naming all of k alternatives earns 1/k, as a guess
+    does; under F1 it earns 2 / (k + 1)."""
+    return matched / (predicted + reference - matched) if predicted + reference else 1.0
 
 
 def align(predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None) -> Alignment:
