@@ -14,6 +14,7 @@ import uvicorn
 from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
 
 from reeltune.explorer.app import make_app
+from reeltune.explorer.export import write_export
 from reeltune.explorer.session import Session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -125,9 +126,6 @@ def test_filter_sort_and_search_stand_in_the_address(page: Page) -> None:
     again.end()
     shown.fill("#search", "rewrd>1")
     until(shown, "document.querySelector('.field-problem').textContent.includes('did you mean')")
-    page.complaints = [
-        each for each in page.complaints if "400" not in each
-    ]  # the browser tells of the refused request
 
 
 def test_everything_goes_by_keys(page: Page) -> None:
@@ -322,4 +320,26 @@ def test_every_page_fits(browser: Any, address: str, width: int, scheme: str) ->
         for color in ((ground, ink) if scheme == "light" else (ink, ground))
     )
     assert light - dark > 450
+    found.end()
+
+
+def test_a_page_without_a_server_shows_the_same(browser: Any, place: Path) -> None:
+    """`reeltune report --export`: one file, opened from the disk, with clips once, seek and boxes."""
+    file = write_export(place / "run", place / "exported")
+    assert [path.name for path in (place / "exported").iterdir()] == ["index.html"]
+    assert file.read_text().count("data:video/mp4;base64") == 1 and str(place / "run") not in file.read_text()
+    found = Page(browser, file.as_uri())
+    shown = found.page
+    shown.goto(f"{file.as_uri()}#?{GROUP}1.jsonl:2")
+    ready(shown)
+    box, stage = (shown.query_selector(each).bounding_box() for each in (".box.given", ".stage"))
+    assert box["x"] == pytest.approx(stage["x"] + box_at(0)[0] * stage["width"], abs=3)
+    area = shown.query_selector(".area").bounding_box()
+    shown.mouse.click(area["x"] + 0.5 * area["width"], area["y"] + 5)
+    until(shown, "Math.abs(document.querySelector('video').currentTime - 2) < 0.05")
+    shown.keyboard.press("s")
+    shown.wait_for_selector("main[data-view=table]")
+    shown.fill("#search", "part=rollout reward>1.5 step<3 ")
+    until(shown, "document.querySelectorAll('.rows tbody tr').length === 2")
+    assert ids(shown) == ["span", "span"]
     found.end()

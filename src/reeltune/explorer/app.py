@@ -92,10 +92,16 @@ async def _page(request: Request) -> Response:
 
 
 def _rows(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Rows of a filter in an order: `table`, `q`, `sort`, `offset`, `limit`; `count=1` counts them all too."""
+    """Rows of a filter in an order: `table`, `q`, `sort`, `offset`, `limit`; `count=1` counts them all too.
+
+    A filter is asked while it is typed: what is wrong with it is a part of the answer.
+    """
     table = _table(asked)
     index = opened.index
-    where = index.where(table, parse(asked.get("q", "")), opened.notes.tagged())
+    try:
+        where = index.where(table, parse(asked.get("q", "")), opened.notes.tagged())
+    except InputError as error:
+        return {"rows": [], "total": 0, "problem": str(error)}
     found = index.rows(
         table, where, sort=asked.get("sort", ""), offset=int(asked.get("offset", 0)), limit=int(asked.get("limit", 100))
     )
