@@ -29,6 +29,17 @@ WORDS = {
     "answers": "key IN (SELECT key FROM texts WHERE text LIKE ? ESCAPE '\\') OR grp IN "
     "(SELECT key FROM groups WHERE sample LIKE ? ESCAPE '\\' OR question LIKE ? ESCAPE '\\')",
 }
+SHARED = (
+    *(name for name in TEXT if name != "question"),
+    "std",
+    "duration",
+    "start",
+    "end",
+    "span",
+    "spans",
+    "replaced",
+)
+"""What an answer has from its group."""
 INNER = ("key", "grp", "offset", "size")
 
 
@@ -144,15 +155,33 @@ class Index:
             group += 1
             place = {"part": file.part, "file": name, "line": line, "step": file.step}
             groups.append({"key": group, "offset": offset, "size": size, **indexed.group, **place})
-            shared = {key: indexed.group.get(key) for key in (*TEXT, "std", "duration", "start", "end", "span", "spans",
-                                                             "replaced") if key != "question"}  # fmt: skip
+            shared = {name: value for name in SHARED if (value := indexed.group.get(name)) is not None}
             for number, (values, text) in enumerate(zip(indexed.answers, indexed.texts, strict=True), start=1):
                 answer += 1
                 answers.append({"key": answer, "grp": group, "number": number, **shared, **values, **place})
                 texts.append((answer, group, text))
-        _add(db, "groups", groups)
-        _add(db, "answers", answers)
+        self._add(db, "groups", groups)
+        self._add(db, "answers", answers)
         db.executemany("INSERT INTO texts VALUES (?, ?, ?)", texts)
+
+    def _add(self, db: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows of any fields; one that the table does not know becomes a column of numbers."""
+        by_shape: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            by_shape.setdefault(tuple(row), []).append(row)
+        used = set(self.used(table))
+        for names, own in by_shape.items():
+            known = self.columns(table).keys() | {*INNER}
+            for name in names:
+                if name not in known:
+                    db.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" REAL')
+                if name not in used and any(row[name] is not None for row in own):
+                    used.add(name)
+                    db.execute("INSERT OR IGNORE INTO used VALUES (?, ?)", (table, name))
+            quoted = ", ".join(f'"{name}"' for name in names)
+            marks = ", ".join("?" * len(names))
+            values = [tuple(row.values()) for row in own]
+            db.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", values)
 
     def _forget(self, db: sqlite3.Connection, name: str) -> None:
         inside = "(SELECT key FROM groups WHERE file = ?)"
@@ -249,22 +278,6 @@ def read_line(path: Path, offset: int, size: int) -> dict[str, Any]:
         file.seek(offset)
         row: dict[str, Any] = json.loads(file.read(size))
     return row
-
-
-def _add(db: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        if name not in known and name != "question":
-            db.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" REAL')
-    used = {name for row in rows for name, value in row.items() if value is not None}
-    db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(table, name) for name in used])
-    by_shape: dict[tuple[str, ...], list[Any]] = {}
-    for row in rows:
-        names = tuple(row)
-        by_shape.setdefault(names, []).append(tuple(row.values()))
-    for names, values in by_shape.items():
-        quoted = ", ".join(f'"{name}"' for name in names)
-        db.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({', '.join('?' * len(names))})", values)
 
 
 def _name(path: Path, folder: Path) -> str:
