@@ -112,10 +112,12 @@ def content(sample: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
 
 
-def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Digests and settings that an evaluation's answers depend on. InputError when `model` holds no weights."""
+def evaluation_identity(recipe: Recipe, model: Path | str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Digests and settings that an evaluation's answers depend on. InputError when `model` holds no weights.
+
+    A `model` that somebody else serves is known by its name alone."""
     return {
-        "model": model_digest(model),
+        "model": model if isinstance(model, str) else model_digest(model),
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
         **asked_settings(recipe),
         "max_new_tokens": recipe.eval.max_new_tokens,
@@ -124,7 +126,7 @@ def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) 
 
 
 def claim_evaluation(
-    directory: Path, recipe: Recipe, model: Path, samples: Sequence[Sample], protocol: str = ""
+    directory: Path, recipe: Recipe, model: Path | str, samples: Sequence[Sample], protocol: str = ""
 ) -> None:
     """Write identity.json, or find this very identity there: answers on disk are not asked again, so a directory must
     never be continued by another evaluation. InputError for answers of anything else.

@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         {
             "seed": args.seed,
             "held_out": str(toyworld_samples(HELD_OUT[0], recipe.toyworld)),
-            "train_videos": len({sample.video for sample in train}),
+            "train_videos": len({sample.media_name for sample in train}),
             "held_out_videos": recipe.toyworld.held_out_videos,
         },
     )
@@ -134,7 +134,7 @@ def _evaluated(
 ) -> dict[str, float | None]:
     """Answers of one model to the held-out samples, as a row of the table."""
     from reeltune.build import build_answerer
-    from reeltune.evaluation.runner import Answer, metrics_by_task, predict
+    from reeltune.evaluation.runner import Answer, asking, metrics_by_task, predict
 
     started = time.perf_counter()
     answerer = build_answerer(recipe, model)
@@ -144,7 +144,7 @@ def _evaluated(
         for task in dict.fromkeys(sample.task for sample in samples):
             own = [sample for sample in samples if sample.task == task]
             folder = directory / "predictions" / name / task
-            found = predict(answerer.reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+            found = predict(asking(answerer.reader, engine, max_new_tokens=limit), own, folder, title=f"{name}: {task}")
             answers += [found.get(sample.id) for sample in own]
     metrics = metrics_by_task(samples, answers)
     grounding = metrics["temporal_grounding"]
