@@ -108,11 +108,6 @@ class Sample(BaseModel):
         return self.video if self.video is not None else "; ".join(map(str, self.all_media))
 
     @property
-    def folder(self) -> Path:
-        """What the paths of its media are relative to."""
-        return self._folder
-
-    @property
     def where(self) -> str:
         """ "FILE, line 3", or "" of a sample that no file holds."""
         return self._where

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
+from reeltune.media import KINDS
 from reeltune.provenance import sampled_bytes
 from reeltune.sample import Sample, read_rows
 
 FOLDER = "samples"
 MEDIA = "media.jsonl"
-MEDIA_KEYS = ("video", "image", "frames")
 READERS = 16
 """Files looked at together: a network mount answers each in milliseconds."""
 
@@ -31,8 +31,9 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
     folder = (directory / FOLDER).absolute()
     names: dict[str, None] = {}
     for part, samples in parts.items():
-        rows = [_rebased(sample, folder) for sample in samples]
-        names |= dict.fromkeys(name for row in rows for name in media_names(row))
+        rows = [rebased_row(sample, folder) for sample in samples]
+        files = dict.fromkeys(path for sample in samples for path in sample.files)
+        names |= {Path(os.path.relpath(path, folder)).as_posix(): None for path in files}
         if rows:
             write_jsonl(folder / f"{part}.jsonl", rows)
     with ThreadPoolExecutor(READERS) as readers:
@@ -40,24 +41,30 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
         write_jsonl(folder / MEDIA, [row for row in found if row])
 
 
-def media_names(row: Mapping[str, Any]) -> list[str]:
-    """The media of a sample's row as it writes them, in order: its `video`, or those of its list `media`."""
-    places = [row, *(row.get("media") or ())]
-    found = [each[key] for each in places if isinstance(each, Mapping) for key in MEDIA_KEYS if key in each]
-    return [name for name in found if isinstance(name, str)]
+def media_names(sample: Sample) -> list[str]:
+    """The files and folders of its media as they are written, in the order of the conversation."""
+    return [name for medium in sample.all_media for name in medium.names]
 
 
-def _rebased(sample: Sample, folder: Path) -> dict[str, Any]:
-    row = sample.model_dump(mode="json", exclude_unset=True)
+def rebased_row(sample: Sample, folder: Path) -> dict[str, Any]:
+    """The sample as a row of a file in `folder`: the paths of its media are relative to it."""
     base = sample.folder.absolute()
 
-    def moved(part: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {key: part[key] for key in MEDIA_KEYS if isinstance(part.get(key), str)}
-        return {**part, **{key: Path(os.path.relpath(base / name, folder)).as_posix() for key, name in paths.items()}}
+    def moved(name: str) -> str:
+        return Path(os.path.relpath(base / name, folder.absolute())).as_posix()
 
-    row = moved(row)
-    if isinstance(row.get("media"), list):
-        row["media"] = [moved(part) if isinstance(part, Mapping) else part for part in row["media"]]
+    def medium(row: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {kind: row[kind] for kind in KINDS if row.get(kind)}
+        return {**row, **{k: moved(v) if isinstance(v, str) else [moved(each) for each in v] for k, v in paths.items()}}
+
+    row = medium(sample.model_dump(mode="json", exclude_unset=True))
+    if row.get("media"):
+        row["media"] = [medium(each) for each in row["media"]]
+    if row.get("turns"):
+        row["turns"] = [
+            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
+            for turn in row["turns"]
+        ]
     return row
 
 
@@ -101,7 +108,7 @@ class MediaFinder:
         record = self._records.get(stated)
         problem = f"there is no file {stated}; was the folder moved? --media-root FOLDER says where the media are"
         for path in (stated, *self._elsewhere(name)):
-            if not path.is_file():
+            if not path.exists():
                 continue
             same = record is None or _is(path, record)
             if not same:

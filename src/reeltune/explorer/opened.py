@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.config.recipe import parse_recipe
-from reeltune.data.kept import Media, MediaFinder, media_names
+from reeltune.data.kept import Media, MediaFinder
 from reeltune.errors import InputError
 from reeltune.explorer.index import Index
 from reeltune.explorer.notes import Notes
@@ -75,8 +75,9 @@ class Opened:
         own = self._samples.get(file.part, {})
         return own.get(str(row.get("id"))) or self._samples.get("", {}).get(str(row.get("id")))
 
-    def media(self, sample: Sample) -> list[Media]:
-        return [self.finder.find(sample.folder, name) for name in media_names(sample.model_dump(mode="json"))]
+    def media(self, sample: Sample) -> list[list[Media]]:
+        """Of each medium its files: one, or those of a list of frames."""
+        return [[self.finder.find(sample.folder, name) for name in each.names] for each in sample.all_media]
 
     def _read_settings(self) -> None:
         """Task files of the run's own, and how its prompts are put."""

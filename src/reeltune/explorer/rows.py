@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from reeltune.data.kept import media_names
 from reeltune.explorer.sources import RowFile
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
@@ -147,7 +146,7 @@ def _about(row: Row, sample: Sample | None) -> Values:
     task = get_task(sample.task)
     spans = task.spans(sample)
     found |= {"task": sample.task, "type": task.type_of(sample) or _kind(sample), "source": sample.source,
-              "media": ", ".join(media_names(sample.model_dump(mode="json"))), "question": question(sample),
+              "media": sample.media_name, "question": question(sample),
               "duration": getattr(sample, "duration", None), "spans": len(spans) if spans else None}  # fmt: skip
     if spans:
         found |= {"start": spans[0][0], "end": spans[-1][1], "span": sum(end - start for start, end in spans)}
