@@ -7,7 +7,7 @@ from typing import Any
 from reeltune.answers.final_answer import has_format
 from reeltune.errors import InputError
 from reeltune.explorer.drawing import drawn, first_box, times_of, truth
-from reeltune.explorer.index import read_line
+from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import correctness, overlap_of
 from reeltune.explorer.sources import RowFile

@@ -18,7 +18,7 @@ TEXT = ("part", "file", "sample", "task", "type", "source", "media", "question",
         "difficulty")  # fmt: skip
 GROUP = ("line", "step", "answers", "reward", "best", "std", "advantage", "iou", "correct", "unreadable", "truncated",
          "length", "tokens", "duration", "start", "end", "span", "spans", "replaced", "gold", "unjudged",
-         "duplicates", "kept")  # fmt: skip
+         "duplicates", "leaks", "kept")  # fmt: skip
 """The columns of both tables besides the reward's components and the metrics, which come as they are met."""
 
 OVERLAPS = ("iou", "miou", "overlap", "mean_overlap")
