@@ -271,6 +271,13 @@ class Index:
             self._found[asked] = name
         return self._found[asked]
 
+    def forget_found(self) -> None:
+        """What was remembered of filters."""
+        with self._asking:
+            for name in self._found.values():
+                self._db.execute(f"DROP TABLE temp.{name}")
+            self._found.clear()
+
     def close(self) -> None:
         self._db.close()
 
