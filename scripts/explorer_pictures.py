@@ -53,12 +53,11 @@ def main() -> None:
         page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
         page.set_default_timeout(120_000)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        for at, name in ((options.spans, "explorer-spans.png"), (options.boxes, "explorer-boxes.png")):
+        for at, name, time in ((options.spans, "explorer-spans.png", 2.2), (options.boxes, "explorer-boxes.png", 5.3)):
             page.goto(f"{address}?view=group&at={at}")
             page.wait_for_selector(".player[data-ready]")
-            page.evaluate(
-                "document.querySelector('video').controls = false; document.querySelector('video').currentTime = 2.2"
-            )
+            page.evaluate("document.querySelector('video').controls = false")
+            page.evaluate("time => { document.querySelector('video').currentTime = time; }", time)
             page.wait_for_selector(".film")
             keep(page, name)
         page.goto(f"{address}?view=table&table=answers&q=part=rollout&sort=-advantage")

@@ -162,7 +162,8 @@ def test_several_media_parts_and_turns_are_kept_and_found(tmp_path: Path) -> Non
         (data / name).write_bytes(name.encode())
     sample = {
         "id": "many", "task": "open_ended", "question": "What?", "target": "a walk",
-        "turns": [{"role": "user", "text": "Look.", "media": [{"image": "map.png"}]}, {"role": "assistant", "text": "Yes."}],
+        "turns": [{"role": "user", "text": "Look.", "media": [{"image": "map.png"}]},
+                  {"role": "assistant", "text": "Yes."}],
         "media": [{"video": "videos/film.mp4", "start": 1.0, "end": 2.5}, {"frames": "walk", "fps": 2}],
     }  # fmt: skip
     write_rows(data / "many.jsonl", [sample])

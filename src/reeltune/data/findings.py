@@ -186,9 +186,10 @@ def _shown_length(medium: Medium, files: Sequence[Path], samples: int, report: R
 def _check_digests(report: Report) -> None:
     """Videos that are not those whose digests --fix recorded."""
     for sample in report.samples:
-        if sample.video_path.exists():
+        path, recorded = sample.video_path, sample.meta.get("video_digest")
+        if recorded is not None and path and path.exists():
             try:
-                require_recorded(sample.video_path, sample.meta.get("video_digest"), video_hash(sample.video_path))
+                require_recorded(path, recorded, video_hash(path))
             except VideoError as error:
                 report.errors["videos have changed since they were checked"].append(f"id {sample.id!r}: {error}")
 

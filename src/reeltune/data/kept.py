@@ -31,9 +31,11 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
     folder = (directory / FOLDER).absolute()
     names: dict[str, None] = {}
     for part, samples in parts.items():
-        rows = [rebased_row(sample, folder) for sample in samples]
-        files = dict.fromkeys(path for sample in samples for path in sample.files)
-        names |= {Path(os.path.relpath(path, folder)).as_posix(): None for path in files}
+        rows = [
+            rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder.absolute(), folder)
+            for sample in samples
+        ]
+        names |= dict.fromkeys(name for row in rows for name in media_names(row))
         if rows:
             write_jsonl(folder / f"{part}.jsonl", rows)
     with ThreadPoolExecutor(READERS) as readers:
@@ -41,31 +43,33 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
         write_jsonl(folder / MEDIA, [row for row in found if row])
 
 
-def media_names(sample: Sample) -> list[str]:
-    """The files and folders of its media as they are written, in the order of the conversation."""
-    return [name for medium in sample.all_media for name in medium.names]
+def media_names(row: Mapping[str, Any]) -> list[str]:
+    """The files and folders that a sample's row names as its media, in the order of the conversation."""
+    entries = [*(each for turn in row.get("turns") or () for each in turn.get("media") or ()), row]
+    entries += row.get("media") or ()
+    named = [entry[kind] for entry in entries for kind in KINDS if entry.get(kind)]
+    return [name for each in named for name in ([each] if isinstance(each, str) else each)]
 
 
-def rebased_row(sample: Sample, folder: Path) -> dict[str, Any]:
-    """The sample as a row of a file in `folder`: the paths of its media are relative to it."""
-    base = sample.folder.absolute()
+def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
+    """A sample's row whose media are relative to `base`, with them relative to `folder`; both absolute."""
 
     def moved(name: str) -> str:
-        return Path(os.path.relpath(base / name, folder.absolute())).as_posix()
+        return Path(os.path.relpath(base / name, folder)).as_posix()
 
-    def medium(row: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {kind: row[kind] for kind in KINDS if row.get(kind)}
-        return {**row, **{k: moved(v) if isinstance(v, str) else [moved(each) for each in v] for k, v in paths.items()}}
+    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
+        return {**own, **{k: moved(v) if isinstance(v, str) else [moved(each) for each in v] for k, v in paths.items()}}
 
-    row = medium(sample.model_dump(mode="json", exclude_unset=True))
-    if row.get("media"):
-        row["media"] = [medium(each) for each in row["media"]]
-    if row.get("turns"):
-        row["turns"] = [
+    found = medium(row)
+    if found.get("media"):
+        found["media"] = [medium(each) for each in found["media"]]
+    if found.get("turns"):
+        found["turns"] = [
             {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
-            for turn in row["turns"]
+            for turn in found["turns"]
         ]
-    return row
+    return found
 
 
 def _media_row(folder: Path, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from reeltune.data.kept import rebased_row
+from reeltune.data.kept import rebase
 from reeltune.errors import InputError, VideoError
 from reeltune.explorer.charts import histogram, values
 from reeltune.explorer.compare import compare
@@ -137,7 +137,8 @@ def _export(opened: Opened, asked: Mapping[str, str]) -> Response:
             _, sample = group_sample(opened, group)
             if sample is None:
                 continue
-            row = rebased_row(sample, opened.source.folder)
+            base = sample.folder.absolute()
+            row = rebase(sample.model_dump(mode="json", exclude_unset=True), base, opened.source.folder.absolute())
             note = opened.notes.of(name)
             if note["tags"] or note["note"]:
                 row["meta"] = {**row.get("meta", {}), "tags": note["tags"], "note": note["note"]}
