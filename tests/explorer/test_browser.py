@@ -4,13 +4,13 @@ import re
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from tests.explorer.browsing import Page, ids, ready, until, wait_for_count
 from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
 
 from reeltune.explorer.app import make_app
@@ -63,51 +63,11 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-class Page:
-    """A page that fails its test for whatever the console complains of, and asks nobody but the server."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.page = browser.new_page(**({"viewport": {"width": 1400, "height": 1000}} | options))
-        self.page.set_default_timeout(60_000)
-        self.address, self.complaints, self.foreign = address, [], []
-        self.page.on("console", lambda each: self.complaints.append(each.text) if each.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "request", lambda each: None if each.url.startswith((address, "data:")) else self.foreign.append(each.url)
-        )
-
-    def open(self, query: str = "") -> Any:
-        self.page.goto(f"{self.address}/?{query}")
-        self.page.wait_for_selector("main[data-ready]")
-        return self.page
-
-    def end(self) -> None:
-        hacked = self.page.evaluate("window.hacked")
-        self.page.close()
-        assert (self.complaints, self.foreign, hacked) == ([], [], None)
-
-
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Page]:
     found = Page(browser, address)
     yield found
     found.end()
-
-
-def ids(page: Any) -> list[str]:
-    return [link.get_attribute("title") for link in page.query_selector_all(".rows td.name a")]
-
-
-def until(page: Any, condition: str, arg: Any = None, *, within: float = 60.0) -> None:
-    """Wait for a condition in the page. (Playwright's own waiting is a script that the page's policy forbids.)"""
-    end = time.monotonic() + within
-    while not page.evaluate(condition, arg):
-        assert time.monotonic() < end, (condition, page.inner_text("body")[:500])
-        page.wait_for_timeout(50)
-
-
-def wait_for_count(page: Any, text: str) -> None:
-    until(page, "text => document.getElementById('count')?.textContent === text", text)
 
 
 def test_filter_sort_and_search_stand_in_the_address(page: Page) -> None:
@@ -151,10 +111,6 @@ def test_everything_goes_by_keys(page: Page) -> None:
     for key, view in (("o", "overview"), ("v", "evaluation"), ("c", "compare"), ("s", "table")):
         shown.keyboard.press(key)
         shown.wait_for_selector(f"main[data-view={view}]")
-
-
-def ready(shown: Any) -> None:
-    shown.wait_for_selector(".player[data-ready]")
 
 
 def at_time(shown: Any) -> float:

@@ -73,6 +73,7 @@ def test_played_as_it_is_or_converted_once(tmp_path: Path) -> None:
         time.sleep(0.05)
     assert state["state"] == "ready" and state["offset"] == 0.0 and state["file"].parent == tmp_path / "cache"
     assert len(left_edges(state["file"])) == 10
+    assert cache.wait(other, Medium(video="x"))["state"] == "ready"  # the whole, too
 
 
 def test_what_is_no_video_is_said(tmp_path: Path) -> None:
