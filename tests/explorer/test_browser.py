@@ -1,5 +1,6 @@
 """The pages in a real browser: Chromium by Playwright, over a real server. Skipped, with the word why, without them."""
 
+import io
 import re
 import shutil
 import socket
@@ -26,8 +27,7 @@ GROUP = "view=group&at=rollouts/step-00000"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    run = make_run(folder)
-    assert run.is_dir()
+    make_run(folder)
     for name, codec, container in (("hevc.mp4", "libx265", "mp4"), ("film.mkv", "libx264", "matroska")):
         write_other(folder / "other" / name, codec, container)
     samples = [
@@ -142,8 +142,6 @@ def test_a_press_on_the_clock_and_on_a_frame_seeks(page: Page) -> None:
 @pytest.mark.parametrize("width", [400, 1400])
 def test_boxes_stand_on_the_pixels(browser: Any, address: str, width: int) -> None:
     """The drawn box is held against the red square on the screenshot of the frame under it."""
-    import io
-
     image_module = pytest.importorskip("PIL.Image")
     found = Page(browser, address, viewport={"width": width, "height": 900})
     shown = found.open(f"source=run&{GROUP}1.jsonl:2")

@@ -118,7 +118,7 @@ class MediaCache:
                 arguments = [
                     str(path),
                     str(target),
-                    str(medium.start),
+                    str(medium.start or 0.0),
                     "end" if medium.end is None else str(medium.end),
                 ]
                 threading.Thread(target=self._run, args=(job, target, arguments), daemon=True).start()
