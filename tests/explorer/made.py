@@ -84,7 +84,7 @@ def group(sample: str, task: str, texts: list[str], scores: list[float], name: s
         "truncated": [False] * (len(texts) - 1) + [True],
         "unparsed": [False] * len(texts),
         "tokens": [len(text) // 4 for text in texts],
-        "frames": [0.0, 1.0, 2.0, 3.0],
+        "frames": [[0.0, 1.0, 2.0, 3.0]],
     }
 
 

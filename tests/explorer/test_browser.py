@@ -1,19 +1,21 @@
 """The pages in a real browser: Chromium by Playwright, over a real server. Skipped, with the word why, without them."""
 
+import io
 import re
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from tests.explorer.browsing import Page, ids, ready, until, wait_for_count
 from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
 
 from reeltune.explorer.app import make_app
+from reeltune.explorer.export import write_export
 from reeltune.explorer.session import Session
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,8 +27,7 @@ GROUP = "view=group&at=rollouts/step-00000"
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    run = make_run(folder)
-    assert run.is_dir()
+    make_run(folder)
     for name, codec, container in (("hevc.mp4", "libx265", "mp4"), ("film.mkv", "libx264", "matroska")):
         write_other(folder / "other" / name, codec, container)
     samples = [
@@ -62,51 +63,11 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-class Page:
-    """A page that fails its test for whatever the console complains of, and asks nobody but the server."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.page = browser.new_page(**({"viewport": {"width": 1400, "height": 1000}} | options))
-        self.page.set_default_timeout(60_000)
-        self.address, self.complaints, self.foreign = address, [], []
-        self.page.on("console", lambda each: self.complaints.append(each.text) if each.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "request", lambda each: None if each.url.startswith((address, "data:")) else self.foreign.append(each.url)
-        )
-
-    def open(self, query: str = "") -> Any:
-        self.page.goto(f"{self.address}/?{query}")
-        self.page.wait_for_selector("main[data-ready]")
-        return self.page
-
-    def end(self) -> None:
-        hacked = self.page.evaluate("window.hacked")
-        self.page.close()
-        assert (self.complaints, self.foreign, hacked) == ([], [], None)
-
-
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Page]:
     found = Page(browser, address)
     yield found
     found.end()
-
-
-def ids(page: Any) -> list[str]:
-    return [link.get_attribute("title") for link in page.query_selector_all(".rows td.name a")]
-
-
-def until(page: Any, condition: str, arg: Any = None, *, within: float = 60.0) -> None:
-    """Wait for a condition in the page. (Playwright's own waiting is a script that the page's policy forbids.)"""
-    end = time.monotonic() + within
-    while not page.evaluate(condition, arg):
-        assert time.monotonic() < end, (condition, page.inner_text("body")[:500])
-        page.wait_for_timeout(50)
-
-
-def wait_for_count(page: Any, text: str) -> None:
-    until(page, "text => document.getElementById('count')?.textContent === text", text)
 
 
 def test_filter_sort_and_search_stand_in_the_address(page: Page) -> None:
@@ -125,9 +86,6 @@ def test_filter_sort_and_search_stand_in_the_address(page: Page) -> None:
     again.end()
     shown.fill("#search", "rewrd>1")
     until(shown, "document.querySelector('.field-problem').textContent.includes('did you mean')")
-    page.complaints = [
-        each for each in page.complaints if "400" not in each
-    ]  # the browser tells of the refused request
 
 
 def test_everything_goes_by_keys(page: Page) -> None:
@@ -153,10 +111,6 @@ def test_everything_goes_by_keys(page: Page) -> None:
     for key, view in (("o", "overview"), ("v", "evaluation"), ("c", "compare"), ("s", "table")):
         shown.keyboard.press(key)
         shown.wait_for_selector(f"main[data-view={view}]")
-
-
-def ready(shown: Any) -> None:
-    shown.wait_for_selector(".player[data-ready]")
 
 
 def at_time(shown: Any) -> float:
@@ -188,8 +142,6 @@ def test_a_press_on_the_clock_and_on_a_frame_seeks(page: Page) -> None:
 @pytest.mark.parametrize("width", [400, 1400])
 def test_boxes_stand_on_the_pixels(browser: Any, address: str, width: int) -> None:
     """The drawn box is held against the red square on the screenshot of the frame under it."""
-    import io
-
     image_module = pytest.importorskip("PIL.Image")
     found = Page(browser, address, viewport={"width": width, "height": 900})
     shown = found.open(f"source=run&{GROUP}1.jsonl:2")
@@ -322,4 +274,26 @@ def test_every_page_fits(browser: Any, address: str, width: int, scheme: str) ->
         for color in ((ground, ink) if scheme == "light" else (ink, ground))
     )
     assert light - dark > 450
+    found.end()
+
+
+def test_a_page_without_a_server_shows_the_same(browser: Any, place: Path) -> None:
+    """`reeltune report --export`: one file, opened from the disk, with clips once, seek and boxes."""
+    file = write_export(place / "run", place / "exported")
+    assert [path.name for path in (place / "exported").iterdir()] == ["index.html"]
+    assert file.read_text().count("data:video/mp4;base64") == 1 and str(place / "run") not in file.read_text()
+    found = Page(browser, file.as_uri())
+    shown = found.page
+    shown.goto(f"{file.as_uri()}#?{GROUP}1.jsonl:2")
+    ready(shown)
+    box, stage = (shown.query_selector(each).bounding_box() for each in (".box.given", ".stage"))
+    assert box["x"] == pytest.approx(stage["x"] + box_at(0)[0] * stage["width"], abs=3)
+    area = shown.query_selector(".area").bounding_box()
+    shown.mouse.click(area["x"] + 0.5 * area["width"], area["y"] + 5)
+    until(shown, "Math.abs(document.querySelector('video').currentTime - 2) < 0.05")
+    shown.keyboard.press("s")
+    shown.wait_for_selector("main[data-view=table]")
+    shown.fill("#search", "part=rollout reward>1.5 step<3 ")
+    until(shown, "document.querySelectorAll('.rows tbody tr').length === 2")
+    assert ids(shown) == ["span", "span"]
     found.end()

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from tests.explorer.made import HOSTILE_ID, make_run, step_rows, write_rows
 
+from reeltune.data.kept import keep_samples
 from reeltune.errors import InputError
+from reeltune.explorer.group import group_page
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.query import parse
 from reeltune.explorer.sources import open_sources
+from reeltune.tasks import load_samples
 
 
 @pytest.fixture
@@ -139,3 +142,37 @@ def test_duplicates_are_counted(tmp_path: Path) -> None:
         "span": 1,
         "span again": 1,
     }
+
+
+def test_media_of_two_files_are_leaks(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "data" / "samples.jsonl"
+    lines = file.read_text().splitlines()
+    (tmp_path / "data" / "held_out.jsonl").write_text(lines[0].replace('"span"', '"held"') + "\n")
+    found = opened(tmp_path / "data")
+    assert {row["sample"] for row in rows(found, "leaks>0")} == {"held", *(json.loads(line)["id"] for line in lines)}
+
+
+def test_several_media_parts_and_turns_are_kept_and_found(tmp_path: Path) -> None:
+    """As a sample has them: an earlier turn's image, a part of a video, a list of frames."""
+    make_run(tmp_path)
+    data = tmp_path / "data"
+    for name in ("map.png", "walk/a2.png", "walk/a10.png"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_bytes(name.encode())
+    sample = {
+        "id": "many", "task": "open_ended", "question": "What?", "target": "a walk",
+        "turns": [{"role": "user", "text": "Look.", "media": [{"image": "map.png"}]},
+                  {"role": "assistant", "text": "Yes."}],
+        "media": [{"video": "videos/film.mp4", "start": 1.0, "end": 2.5}, {"frames": "walk", "fps": 2}],
+    }  # fmt: skip
+    write_rows(data / "many.jsonl", [sample])
+    folder = tmp_path / "deep" / "run"
+    keep_samples(folder, {"train": load_samples(data / "many.jsonl")})
+    [kept] = load_samples(folder / "samples" / "train.jsonl")
+    assert [path.resolve() for path in kept.files] == [data / "map.png", data / "videos" / "film.mp4", data / "walk"]
+    assert kept.all_media[1].start == 1.0
+    found = opened(data / "many.jsonl")
+    page = group_page(found, "many.jsonl:1")
+    assert [(each["kind"], each["start"], each["end"], each["problem"]) for each in page["media"]] == [
+        ("image", 0.0, None, ""), ("video", 1.0, 2.5, ""), ("frames", 0.0, None, "")]  # fmt: skip

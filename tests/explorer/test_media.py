@@ -6,11 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.explorer.made import FPS, FRAMES, SIDE, WIDTH, box_at, frames, write_other
+from tests.explorer.made import FPS, FRAMES, WIDTH, box_at, frames, write_other
 
 from reeltune.errors import VideoError
-from reeltune.explorer.media import MediaCache, Medium, media_of
+from reeltune.explorer.media import MediaCache
 from reeltune.explorer.transcode import transcode
+from reeltune.media import Medium
 from reeltune.video.encode import write_video
 
 
@@ -37,7 +38,7 @@ def left_edges(path: Path) -> dict[float, float]:
 def test_every_frame_keeps_its_time(codec: str, container: str, suffix: str, pixels: str, tmp_path: Path) -> None:
     source, target = tmp_path / f"film.{suffix}", tmp_path / "out.mp4"
     write_other(source, codec, container, pixels)
-    assert MediaCache(tmp_path / "cache").playable(source, Medium("x", "video"))["state"] == "converting"
+    assert MediaCache(tmp_path / "cache").playable(source, Medium(video="x"))["state"] == "converting"
     transcode(source, target, 0.0, None)
     edges = left_edges(target)
     assert len(edges) == FRAMES
@@ -65,22 +66,23 @@ def test_played_as_it_is_or_converted_once(tmp_path: Path) -> None:
     write_video(plain, frames(), FPS)
     write_other(other, "libx265", "matroska")
     cache = MediaCache(tmp_path / "cache")
-    part = Medium("x", "video", 1.0, 2.0)
+    part = Medium(video="x", start=1.0, end=2.0)
     assert cache.playable(plain, part) == {"state": "ready", "file": plain, "type": "video/mp4", "offset": 1.0}
     until = time.monotonic() + 60
     while (state := cache.playable(other, part))["state"] == "converting" and time.monotonic() < until:
         time.sleep(0.05)
     assert state["state"] == "ready" and state["offset"] == 0.0 and state["file"].parent == tmp_path / "cache"
     assert len(left_edges(state["file"])) == 10
+    assert cache.wait(other, Medium(video="x"))["state"] == "ready"  # the whole, too
 
 
 def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"root:x:0:0:" * 50)
     cache = MediaCache(tmp_path / "cache")
-    assert "no video that can be read" in cache.playable(path, Medium("x", "video"))["problem"]
+    assert "no video that can be read" in cache.playable(path, Medium(video="x"))["problem"]
     with pytest.raises(VideoError):
-        cache.strip(path, [0.0])
+        cache.strip(path, Medium(video="x"), [0.0])
 
 
 def test_the_cache_stays_within_its_bound(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_the_cache_stays_within_its_bound(tmp_path: Path) -> None:
     for number in range(5):
         (cache.folder / f"{number}.mp4").write_bytes(b"x" * 1000)
     cache.bytes = 2500
-    cache.strip(source, [0.0, 1.0])
+    cache.strip(source, Medium(video="x"), [0.0, 1.0])
     left = sorted(path.name for path in cache.folder.iterdir() if path.suffix == ".mp4")
     assert sum(path.stat().st_size for path in cache.folder.iterdir()) <= 2500 or len(left) == 0
     assert left == [] or left[-1] == "4.mp4"
@@ -99,7 +101,7 @@ def test_the_cache_stays_within_its_bound(tmp_path: Path) -> None:
 def test_the_strip_shows_the_frames_that_were_seen(tmp_path: Path) -> None:
     source = tmp_path / "film.mp4"
     write_video(source, frames(), FPS, crf=12)
-    found = MediaCache(tmp_path / "cache").strip(source, [0.0, 1.0, 2.0, 3.0])
+    found = MediaCache(tmp_path / "cache").strip(source, Medium(video="x"), [0.0, 1.0, 2.0, 3.0])
     assert found["times"] == pytest.approx([0.0, 1.0, 2.0, 3.0]) and not found["even"]
     with av.open(str(found["file"])) as container:
         [frame] = container.decode(video=0)
@@ -108,11 +110,6 @@ def test_the_strip_shows_the_frames_that_were_seen(tmp_path: Path) -> None:
     for number, moment in enumerate(found["times"]):
         cell = picture[36, number * width : (number + 1) * width, 0]
         assert np.flatnonzero(cell > 120)[0] / width == pytest.approx(box_at(moment)[0], abs=0.03)
-    even = MediaCache(tmp_path / "cache").strip(source, [])
-    assert even["even"] and len(even["times"]) == 16 and SIDE
-
-
-def test_several_media_and_parts() -> None:
-    row = {"media": [{"video": "a.mp4", "start": 2, "end": 5}, {"image": "b.png"}]}
-    assert media_of(row) == [Medium("a.mp4", "video", 2.0, 5.0), Medium("b.png", "image")]
-    assert media_of({"video": "c.mp4"}) == [Medium("c.mp4", "video")]
+    even = MediaCache(tmp_path / "cache").strip(source, Medium(video="x", start=1.0), [])
+    assert even["even"] and len(even["times"]) == 16
+    assert even["times"][0] == 0.0 and even["times"][-1] == pytest.approx(FRAMES / FPS - 1.0, abs=0.3)

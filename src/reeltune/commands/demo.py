@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     page = write_demo_report(args.dir)
     print(table(ordered))
-    print(f"\n{args.dir / 'results.json'}\n{page}")
+    print(f"\n{args.dir / 'results.json'}\n{page}\nlook at every answer: reeltune explore {args.dir}")
     return 0
 
 
@@ -157,6 +157,7 @@ def _training_seconds(run_dir: Path) -> float:
 def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]") -> Row:
     """Answers of one model to the held-out samples, as a row of the table."""
     from reeltune.build import build_answerer
+    from reeltune.data.kept import keep_samples
     from reeltune.evaluation.runner import Answer, asking, metrics_by_task, predict
     from reeltune.judges import build_judge
 
@@ -168,6 +169,7 @@ def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None,
         for task in dict.fromkeys(sample.task for sample in samples):
             own = [sample for sample in samples if sample.task == task]
             folder = directory / "predictions" / name / task
+            keep_samples(folder, {"held_out": own})
             found = predict(asking(answerer.reader, engine, max_new_tokens=limit), own, folder, title=f"{name}: {task}")
             answers += [found.get(sample.id) for sample in own]
     metrics = metrics_by_task(samples, answers, build_judge(recipe.judge))

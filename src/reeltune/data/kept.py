@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
+from reeltune.media import KINDS
 from reeltune.provenance import sampled_bytes
 from reeltune.sample import Sample, read_rows
 
 FOLDER = "samples"
 MEDIA = "media.jsonl"
-MEDIA_KEYS = ("video", "image", "frames")
 READERS = 16
 """Files looked at together: a network mount answers each in milliseconds."""
 
@@ -44,22 +44,31 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
 
 
 def media_names(row: Mapping[str, Any]) -> list[str]:
-    """The media of a sample's row as it writes them, in order: its `video`, or those of its list `media`."""
-    places = [row, *(row.get("media") or ())]
-    found = [each[key] for each in places if isinstance(each, Mapping) for key in MEDIA_KEYS if key in each]
-    return [name for name in found if isinstance(name, str)]
+    """The files and folders that a sample's row names as its media, in the order of the conversation."""
+    entries = [*(each for turn in row.get("turns") or () for each in turn.get("media") or ()), row]
+    entries += row.get("media") or ()
+    named = [entry[kind] for entry in entries for kind in KINDS if entry.get(kind)]
+    return [name for each in named for name in ([each] if isinstance(each, str) else each)]
 
 
 def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
     """A sample's row whose media are relative to `base`, with them relative to `folder`; both absolute."""
 
-    def moved(part: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {key: part[key] for key in MEDIA_KEYS if isinstance(part.get(key), str)}
-        return {**part, **{key: Path(os.path.relpath(base / name, folder)).as_posix() for key, name in paths.items()}}
+    def moved(name: str) -> str:
+        return Path(os.path.relpath(base / name, folder)).as_posix()
 
-    found = moved(row)
-    if isinstance(found.get("media"), list):
-        found["media"] = [moved(part) if isinstance(part, Mapping) else part for part in found["media"]]
+    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
+        return {**own, **{k: moved(v) if isinstance(v, str) else [moved(each) for each in v] for k, v in paths.items()}}
+
+    found = medium(row)
+    if found.get("media"):
+        found["media"] = [medium(each) for each in found["media"]]
+    if found.get("turns"):
+        found["turns"] = [
+            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
+            for turn in found["turns"]
+        ]
     return found
 
 
@@ -103,7 +112,7 @@ class MediaFinder:
         record = self._records.get(stated)
         problem = f"there is no file {stated}; was the folder moved? --media-root FOLDER says where the media are"
         for path in (stated, *self._elsewhere(name)):
-            if not path.is_file():
+            if not path.exists():
                 continue
             same = record is None or _is(path, record)
             if not same:

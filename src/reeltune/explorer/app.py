@@ -13,20 +13,20 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from reeltune.data.kept import media_names
+from reeltune.data.kept import rebase
 from reeltune.errors import InputError, VideoError
 from reeltune.explorer.charts import histogram, values
 from reeltune.explorer.compare import compare
 from reeltune.explorer.evaluation import breakdown
-from reeltune.explorer.group import find_group, group_page, group_sample
+from reeltune.explorer.group import find_group, frames_seen, group_page, group_sample
 from reeltune.explorer.index import TABLES
-from reeltune.explorer.media import Medium, media_of
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.overview import overview, source_card
 from reeltune.explorer.query import parse
 from reeltune.explorer.security import LOOPBACK, Guard
 from reeltune.explorer.session import Session
-from reeltune.selection.stats import rebased
+from reeltune.media import Medium
+from reeltune.video.images import frame_files
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 LARGEST_BODY = 100_000
@@ -92,10 +92,16 @@ async def _page(request: Request) -> Response:
 
 
 def _rows(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Rows of a filter in an order: `table`, `q`, `sort`, `offset`, `limit`; `count=1` counts them all too."""
+    """Rows of a filter in an order: `table`, `q`, `sort`, `offset`, `limit`; `count=1` counts them all too.
+
+    A filter is asked while it is typed: what is wrong with it is a part of the answer.
+    """
     table = _table(asked)
     index = opened.index
-    where = index.where(table, parse(asked.get("q", "")), opened.notes.tagged())
+    try:
+        where = index.where(table, parse(asked.get("q", "")), opened.notes.tagged())
+    except InputError as error:
+        return {"rows": [], "total": 0, "problem": str(error)}
     found = index.rows(
         table, where, sort=asked.get("sort", ""), offset=int(asked.get("offset", 0)), limit=int(asked.get("limit", 100))
     )
@@ -131,9 +137,8 @@ def _export(opened: Opened, asked: Mapping[str, str]) -> Response:
             _, sample = group_sample(opened, group)
             if sample is None:
                 continue
-            row = sample.model_dump(mode="json", exclude_unset=True)
-            if sample.video_path and media_names(row) == [row.get("video")]:
-                row = rebased(row, sample.video_path, opened.source.folder)
+            base = sample.folder.absolute()
+            row = rebase(sample.model_dump(mode="json", exclude_unset=True), base, opened.source.folder.absolute())
             note = opened.notes.of(name)
             if note["tags"] or note["note"]:
                 row["meta"] = {**row.get("meta", {}), "tags": note["tags"], "note": note["note"]}
@@ -144,20 +149,31 @@ def _export(opened: Opened, asked: Mapping[str, str]) -> Response:
 
 
 def _found(opened: Opened, asked: Mapping[str, str]) -> tuple[Path, Medium, list[float]]:
-    """Where a group's medium number `n` stands, which part of it is meant, and the frames that the model saw."""
+    """Where a group's medium number `n` stands, what of it is meant, and the frames of it that the model saw.
+
+    Of a list of frames: the image number `frame`.
+    """
     row, sample = group_sample(opened, find_group(opened, asked.get("at", "")))
     number = int(asked.get("n", 0))
-    entries = media_of(sample.model_dump(mode="json")) if sample is not None else []
-    if sample is None or not 0 <= number < len(entries):
+    if sample is None or not 0 <= number < len(sample.all_media):
         raise InputError("this group has no such medium")
-    found = opened.media(sample)[number]
-    if found.path is None:
-        raise InputError(found.problem)
-    return found.path, entries[number], list(row.get("frames", []))
+    medium, places = sample.all_media[number], opened.media(sample)[number]
+    if problem := next((each.problem for each in places if each.path is None), ""):
+        raise InputError(problem)
+    paths = [each.path for each in places if each.path]
+    files = frame_files(paths) if medium.kind == "frames" else paths
+    frame = int(asked.get("frame", 0))
+    if not 0 <= frame < len(files):
+        raise InputError("this medium has no such frame")
+    seen = frames_seen(row)
+    return files[frame], medium, seen[number] if number < len(seen) else []
 
 
 def _media(session: Session, opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
     path, medium, _ = _found(opened, asked)
+    if medium.kind == "frames":
+        count = len(frame_files([path.parent])) if len(medium.names) == 1 else len(medium.names)
+        return {"state": "ready", "type": "frames", "count": count, "fps": medium.fps or 1.0, "offset": 0.0}
     state = session.media.playable(path, medium)
     return {name: value for name, value in state.items() if name != "file"}
 
@@ -171,12 +187,16 @@ def _media_file(session: Session, opened: Opened, asked: Mapping[str, str]) -> R
 
 
 def _strip(session: Session, opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
-    path, medium, frames = _found(opened, asked)
-    found = session.media.strip(path, [time for time in frames if medium.end is None or time <= medium.end])
+    found = _strip_of(session, opened, asked)
     return {name: value for name, value in found.items() if name != "file"}
 
 
 def _strip_file(session: Session, opened: Opened, asked: Mapping[str, str]) -> Response:
-    path, medium, frames = _found(opened, asked)
-    found = session.media.strip(path, [time for time in frames if medium.end is None or time <= medium.end])
+    found = _strip_of(session, opened, asked)
     return FileResponse(found["file"], media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
+
+
+def _strip_of(session: Session, opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Its times count from where the medium's part begins, as those of spans do."""
+    path, medium, seen = _found(opened, asked)
+    return session.media.strip(path, medium, seen)

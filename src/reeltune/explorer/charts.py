@@ -23,8 +23,12 @@ def asked_where(opened: Opened, asked: Mapping[str, str]) -> tuple[str, Where, s
 
 
 def histogram(opened: Opened, asked: Mapping[str, str]) -> dict[str, Any]:
-    """{"low", "high", "counts" [BINS]} of a number under the filter `q`; no counts where no row has it."""
-    table, where, field, columns = asked_where(opened, asked)
+    """{"low", "high", "counts" [BINS]} of a number under the filter `q`; no counts where no row has it, and while the
+    filter is none yet."""
+    try:
+        table, where, field, columns = asked_where(opened, asked)
+    except InputError as error:
+        return {"low": 0, "high": 0, "counts": [], "n": 0, "problem": str(error)}
     if columns[asked["field"]] != "REAL":
         raise InputError(f"{asked['field']} is text; only numbers have a distribution")
     condition = f"({where.sql}) AND {field} IS NOT NULL"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reeltune.explorer.drawing import drawn
-from reeltune.explorer.index import read_line
+from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import GROUP, correctness, overlap_of
 from reeltune.explorer.sources import RowFile

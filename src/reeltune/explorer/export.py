@@ -14,8 +14,7 @@ from typing import Any
 
 from reeltune.errors import InputError, VideoError
 from reeltune.explorer.evaluation import breakdown
-from reeltune.explorer.group import find_group, group_page, group_sample
-from reeltune.explorer.media import media_of
+from reeltune.explorer.group import find_group, frames_seen, group_page, group_sample
 from reeltune.explorer.overview import overview, source_card
 from reeltune.explorer.session import Session
 from reeltune.files import write_text
@@ -77,11 +76,17 @@ def _pages(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         page = group_page(opened, at)
         found["group"][at] = page
         line, sample = group_sample(opened, find_group(opened, at))
-        for number, medium in enumerate(media_of(sample.model_dump(mode="json")) if sample else []):
-            media = opened.media(sample)[number] if sample else None
-            if media is None or media.path is None:
+        if sample is None:
+            continue
+        seen = frames_seen(line)
+        for number, (medium, places) in enumerate(zip(sample.all_media, opened.media(sample), strict=True)):
+            place = places[0]
+            if place.path is None:
                 continue
-            state = session.media.wait(media.path, medium)
+            if medium.kind == "frames":
+                page["media"][number]["problem"] = f"lists of frames are not in this file: {medium}"
+                continue
+            state = session.media.wait(place.path, medium)
             if state["state"] != "ready":
                 page["media"][number]["problem"] = state.get("problem", "not converted")
                 continue
@@ -89,14 +94,16 @@ def _pages(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             name, size = str(file), file.stat().st_size
             if name not in found["clips"]:
                 if size > CLIP_BYTES or total + size > ALL_BYTES:
-                    page["media"][number]["problem"] = f"{size / 1e6:.0f} MB, too large for this file: {medium.name}"
+                    page["media"][number]["problem"] = f"{size / 1e6:.0f} MB, too large for this file: {medium}"
                     continue
                 total += size
                 found["clips"][name] = _data(file, state["type"])
             found["media"][f"{at} {number}"] = {"state": "ready", "type": state["type"], "offset": state["offset"],
                                                 "clip": name}  # fmt: skip
+            if medium.kind == "image":
+                continue
             try:
-                strip = session.media.strip(media.path, line.get("frames", []))
+                strip = session.media.strip(place.path, medium, seen[number] if number < len(seen) else [])
             except VideoError:
                 continue
             picture = str(strip.pop("file"))

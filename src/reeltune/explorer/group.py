@@ -7,8 +7,7 @@ from typing import Any
 from reeltune.answers.final_answer import has_format
 from reeltune.errors import InputError
 from reeltune.explorer.drawing import drawn, first_box, times_of, truth
-from reeltune.explorer.index import read_line
-from reeltune.explorer.media import media_of
+from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import correctness, overlap_of
 from reeltune.explorer.sources import RowFile
@@ -57,15 +56,13 @@ def group_page(opened: Opened, at: str) -> Row:
         "group": {key: value for key, value in group.items() if value is not None and key not in ("offset", "size")},
         "notes": opened.notes.of(group["sample"]),
         "history": _history(opened, group),
-        "frames": row.get("frames", []),
         "completions": _completions(opened, group, row, sample),
     }
     if sample is None:
         return page | {"problem": "The sample of this group is not known: its question and its video cannot be shown."}
     task = get_task(sample.task)
     modes = [opened.mode, *task.modes] if opened.mode in task.modes else task.modes
-    media = opened.media(sample)
-    entries = media_of(sample.model_dump(mode="json"))
+    seen = frames_seen(row)
     return page | {
         "prompt": task.prompt(sample, modes[0]),
         "fields": sample.model_dump(mode="json", exclude={"id", "task"}, exclude_unset=True),
@@ -73,10 +70,22 @@ def group_page(opened: Opened, at: str) -> Row:
         "start_box": first_box(sample),
         "pixelated": sample.source == "toyworld",
         "media": [
-            {"name": entry.name, "kind": entry.kind, "start": entry.start, "end": entry.end, "problem": found.problem}
-            for entry, found in zip(entries, media, strict=True)
+            {
+                "name": str(medium),
+                "kind": medium.kind,
+                "start": medium.start or 0.0,
+                "end": medium.end,
+                "problem": next((each.problem for each in files if each.path is None), ""),
+                "frames": seen[number] if number < len(seen) else [],
+            }
+            for number, (medium, files) in enumerate(zip(sample.all_media, opened.media(sample), strict=True))
         ],
     }
+
+
+def frames_seen(row: Mapping[str, Any]) -> list[list[float]]:
+    """Of each medium the seconds of the frames that the model saw, where the line says so."""
+    return [list(times) for times in row.get("frames", []) if isinstance(times, list)]
 
 
 def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sample | None) -> list[Row]:

@@ -9,26 +9,40 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reeltune.explorer.lines import whole_lines_from
 from reeltune.explorer.query import Term, Where, column, condition
 from reeltune.explorer.rows import GROUP, TEXT, Indexed, row_maker
 from reeltune.explorer.sources import RowFile, Source
 from reeltune.sample import Sample
 
-VERSION = 4
+VERSION = 5
 TABLES = ("groups", "answers")
 LIMIT = 500
 """Rows given out at once."""
 BATCH = 2000
 WORDS = {
     "groups": "sample LIKE ? ESCAPE '\\' OR question LIKE ? ESCAPE '\\' OR key IN "
-    "(SELECT grp FROM texts WHERE text LIKE ? ESCAPE '\\')",
-    "answers": "key IN (SELECT key FROM texts WHERE text LIKE ? ESCAPE '\\') OR grp IN "
+    "(SELECT grp FROM answers WHERE text LIKE ? ESCAPE '\\')",
+    "answers": "text LIKE ? ESCAPE '\\' OR grp IN "
     "(SELECT key FROM groups WHERE sample LIKE ? ESCAPE '\\' OR question LIKE ? ESCAPE '\\')",
 }
+FOUND_KEPT = 8
+"""Filters whose rows are remembered: the next page and another order need no second look."""
+SHARED = (
+    *(name for name in TEXT if name != "question"),
+    "std",
+    "duration",
+    "start",
+    "end",
+    "span",
+    "spans",
+    "replaced",
+)
+"""What an answer has from its group."""
 INNER = ("key", "grp", "offset", "size")
 
 
@@ -38,38 +52,28 @@ Placed = tuple[Indexed, int, int, int]
 
 
 class Index:
-    """Safe for threads: each has a connection of its own, and one at a time writes."""
+    """Safe for threads: one at a time asks, over one connection, and one writes, over another, meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._local = threading.local()
-        self._writing = threading.Lock()
+        self._asking, self._writing = threading.RLock(), threading.Lock()
         self.generation = 0
         """Rises whenever rows came or went."""
         self.problems: list[str] = []
-        db = self._db
-        if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            self._create(db)
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "db"):
-            db = sqlite3.connect(self.path, timeout=60)
-            db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=4294967296;")
-            self._local.db = db
-        found: sqlite3.Connection = self._local.db
-        return found
+        self._db = _connect(path)
+        self._found: dict[tuple[int, str, Where], str] = {}
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            self._create(self._db)
 
     def _create(self, db: sqlite3.Connection) -> None:
-        for table in (*TABLES, "texts", "files", "used"):
+        for table in (*TABLES, "files", "used"):
             db.execute(f"DROP TABLE IF EXISTS {table}")
         columns = ", ".join(
             [f'"{name}" TEXT' for name in TEXT if name != "question"] + [f'"{name}" REAL' for name in GROUP]
         )
         db.execute(f"CREATE TABLE groups (key INTEGER PRIMARY KEY, offset INTEGER, size INTEGER, {columns}, question)")
-        db.execute(f"CREATE TABLE answers (key INTEGER PRIMARY KEY, grp INTEGER, number REAL, {columns})")
-        db.execute("CREATE TABLE texts (key INTEGER PRIMARY KEY, grp INTEGER, text TEXT)")
+        db.execute(f"CREATE TABLE answers (key INTEGER PRIMARY KEY, grp INTEGER, number REAL, {columns}, text TEXT)")
         db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INT, mtime INT, read INT, lines INT)")
         db.execute("CREATE TABLE used (tbl TEXT, name TEXT, PRIMARY KEY (tbl, name))")
         db.execute("CREATE INDEX by_sample ON groups (sample)")
@@ -82,11 +86,10 @@ class Index:
 
     def refresh(self, source: Source, find: Find) -> bool:
         """Take in what is new, changed or gone. `find` gives the sample of a row. True when anything was."""
-        with self._writing:
-            db = self._db
+        with self._writing, contextlib.closing(_connect(self.path)) as db:
             known = {row[0]: row[1:] for row in db.execute("SELECT name, size, mtime, read, lines FROM files")}
             there: set[str] = set()
-            changed = False
+            changed, read = False, 0
             for file in source.files():
                 name = _name(file.path, source.folder)
                 there.add(name)
@@ -94,22 +97,30 @@ class Index:
                     stat = file.path.stat()
                     if known.get(name, (None, None))[:2] == (stat.st_size, stat.st_mtime_ns):
                         continue
-                    self._take(db, file, name, stat, known.get(name), find)
+                    read += self._take(db, file, name, stat, known.get(name), find)
                     changed = True
+                    if read >= BATCH:  # what is there so far can be looked at
+                        self._tell(db)
+                        read = 0
             for name in known.keys() - there:
                 self._forget(db, name)
                 changed = True
             if changed:
-                db.commit()
-                self.generation += 1
+                self._tell(db)
             return changed
+
+    def _tell(self, db: sqlite3.Connection) -> None:
+        db.commit()
+        self.generation += 1
 
     def _take(
         self, db: sqlite3.Connection, file: RowFile, name: str, stat: os.stat_result, known: Any, find: Any
-    ) -> None:
-        read, line = 0, 0
+    ) -> int:
+        """The number of lines taken in."""
+        read, line, before = 0, 0, 0
         if known and known[0] < stat.st_size and file.step is None and file.part != "sample":
             read, line = known[2], known[3]  # what is appended to: predictions and statistics
+            before = line
         else:
             self._forget(db, name)
         make = row_maker(file)
@@ -124,13 +135,12 @@ class Index:
                 self._note(f"{file.path}, line {line}: left out, not a row of a {file.part} ({error!r})")
             if len(batch) >= BATCH:
                 self._insert(db, file, name, batch)
-                db.commit()
-                self.generation += 1
+                self._tell(db)
                 batch = []
         self._insert(db, file, name, batch)
-        db.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", (name, stat.st_size, stat.st_mtime_ns, read, line)
-        )
+        row = (name, stat.st_size, stat.st_mtime_ns, read, line)
+        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
+        return line - before
 
     def _insert(
         self, db: sqlite3.Connection, file: RowFile, name: str, batch: Sequence[tuple[Indexed, int, int, int]]
@@ -139,25 +149,42 @@ class Index:
             return
         group = db.execute("SELECT coalesce(max(key), 0) FROM groups").fetchone()[0]
         answer = db.execute("SELECT coalesce(max(key), 0) FROM answers").fetchone()[0]
-        groups, answers, texts = [], [], []
+        groups, answers = [], []
         for indexed, line, offset, size in batch:
             group += 1
             place = {"part": file.part, "file": name, "line": line, "step": file.step}
             groups.append({"key": group, "offset": offset, "size": size, **indexed.group, **place})
-            shared = {key: indexed.group.get(key) for key in (*TEXT, "std", "duration", "start", "end", "span", "spans",
-                                                             "replaced") if key != "question"}  # fmt: skip
+            shared = {name: value for name in SHARED if (value := indexed.group.get(name)) is not None}
             for number, (values, text) in enumerate(zip(indexed.answers, indexed.texts, strict=True), start=1):
                 answer += 1
-                answers.append({"key": answer, "grp": group, "number": number, **shared, **values, **place})
-                texts.append((answer, group, text))
-        _add(db, "groups", groups)
-        _add(db, "answers", answers)
-        db.executemany("INSERT INTO texts VALUES (?, ?, ?)", texts)
+                row = {"key": answer, "grp": group, "number": number, **shared, **values, **place, "text": text}
+                answers.append(row)
+        self._add(db, "groups", groups)
+        self._add(db, "answers", answers)
+
+    def _add(self, db: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows of any fields; one that the table does not know becomes a column of numbers."""
+        by_shape: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            by_shape.setdefault(tuple(row), []).append(row)
+        used = {row[0] for row in db.execute("SELECT name FROM used WHERE tbl = ?", (table,))}
+        known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        for names, own in by_shape.items():
+            for name in names:
+                if name not in known:
+                    known.add(name)
+                    db.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" REAL')
+                if name not in used and any(row[name] is not None for row in own):
+                    used.add(name)
+                    db.execute("INSERT OR IGNORE INTO used VALUES (?, ?)", (table, name))
+            quoted = ", ".join(f'"{name}"' for name in names)
+            marks = ", ".join("?" * len(names))
+            values = [tuple(row.values()) for row in own]
+            db.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", values)
 
     def _forget(self, db: sqlite3.Connection, name: str) -> None:
         inside = "(SELECT key FROM groups WHERE file = ?)"
         for statement in (
-            f"DELETE FROM texts WHERE grp IN {inside}",
             f"DELETE FROM answers WHERE grp IN {inside}",
             "DELETE FROM groups WHERE file = ?",
             "DELETE FROM files WHERE name = ?",
@@ -166,12 +193,10 @@ class Index:
 
     def set_values(self, name: str, values: Iterable[tuple[Any, str]]) -> None:
         """Fill a column of the groups by sample: (value, sample id)."""
-        with self._writing:
-            db = self._db
+        with self._writing, contextlib.closing(_connect(self.path)) as db:
             db.execute("INSERT OR IGNORE INTO used VALUES ('groups', ?)", (name,))
             db.executemany(f'UPDATE groups SET "{name}" = ? WHERE sample = ?', values)
-            db.commit()
-            self.generation += 1
+            self._tell(db)
 
     def _note(self, problem: str) -> None:
         if problem not in self.problems and len(self.problems) < 50:
@@ -179,22 +204,30 @@ class Index:
 
     # ---- Asking ----
 
+    def select(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        with self._asking:
+            cursor = self._db.execute(sql, parameters)
+            names = [each[0] for each in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
     def columns(self, table: str) -> dict[str, str]:
         """Field -> "REAL" or "TEXT"."""
-        rows = self._db.execute(f"PRAGMA table_info({table})")
-        return {row[1]: row[2] or "TEXT" for row in rows if row[1] not in INNER}
+        rows = self.select(f"PRAGMA table_info({table})")
+        return {row["name"]: row["type"] or "TEXT" for row in rows if row["name"] not in INNER}
 
     def used(self, table: str) -> list[str]:
         """The fields that any row ever had a value of."""
-        found = {row[0] for row in self._db.execute("SELECT name FROM used WHERE tbl = ?", (table,))}
+        found = {row["name"] for row in self.select("SELECT name FROM used WHERE tbl = ?", (table,))}
         return [name for name in self.columns(table) if name in found]
 
     def where(self, table: str, terms: Sequence[Term], tagged: Mapping[str, Sequence[str]]) -> Where:
         return condition(terms, self.columns(table), WORDS[table], tagged)
 
     def count(self, table: str, where: Where) -> int:
-        found: int = self._db.execute(f"SELECT count(*) FROM {table} WHERE {where.sql}", where.parameters).fetchone()[0]
-        return found
+        with self._asking:
+            place = self._rows_of(table, where)
+            found: int = self.select(f"SELECT count(*) AS n FROM {place}")[0]["n"]
+            return found
 
     def rows(
         self, table: str, where: Where, *, sort: str = "", offset: int = 0, limit: int = 100
@@ -204,67 +237,56 @@ class Index:
         if sort:
             name = column(sort.removeprefix("-"), self.columns(table))
             order = f"{name} IS NULL, {name} {'DESC' if sort.startswith('-') else 'ASC'}, key"
-        sql = f"SELECT key FROM {table} WHERE {where.sql} ORDER BY {order} LIMIT ? OFFSET ?"
-        keys = [row[0] for row in self._db.execute(sql, (*where.parameters, min(limit, LIMIT), max(0, offset)))]
-        return self.by_keys(table, keys)
+        with self._asking:
+            place = self._rows_of(table, where)
+            inside = "" if place == table else f"WHERE key IN (SELECT key FROM {place})"
+            sql = f"SELECT key FROM {table} {inside} ORDER BY {order} LIMIT ? OFFSET ?"
+            found = self.select(sql, (min(limit, LIMIT), max(0, offset)))
+            return self.by_keys(table, [row["key"] for row in found])
 
     def by_keys(self, table: str, keys: Sequence[int]) -> list[dict[str, Any]]:
         marks = ", ".join("?" * len(keys))
-        text = "" if table == "groups" else ", (SELECT text FROM texts WHERE texts.key = answers.key) AS text"
-        found = {row["key"]: row for row in self.select(f"SELECT *{text} FROM {table} WHERE key IN ({marks})", keys)}
+        found = {row["key"]: row for row in self.select(f"SELECT * FROM {table} WHERE key IN ({marks})", keys)}
         return [found[key] for key in keys if key in found]
-
-    def select(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
-        cursor = self._db.execute(sql, parameters)
-        names = [each[0] for each in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def ids(self, table: str, where: Where) -> list[str]:
         """The samples of the rows, each once, in the order of the files."""
         sql = f"SELECT sample FROM {table} WHERE {where.sql} GROUP BY sample ORDER BY min(key)"
-        return [row[0] for row in self._db.execute(sql, where.parameters)]
+        return [row["sample"] for row in self.select(sql, where.parameters)]
+
+    def _rows_of(self, table: str, where: Where) -> str:
+        """A table with the keys of the rows that a filter finds: looked for once, while nothing changes."""
+        if where.sql == "1":
+            return table
+        asked = (self.generation, table, where)
+        if asked not in self._found:
+            while len(self._found) >= FOUND_KEPT:
+                oldest = next(iter(self._found))
+                self._db.execute(f"DROP TABLE temp.{self._found.pop(oldest)}")
+            numbers = {int(name.removeprefix("found_")) for name in self._found.values()}
+            name = f"found_{next(n for n in range(FOUND_KEPT + 1) if n not in numbers)}"
+            self._db.execute(f"CREATE TEMP TABLE {name} (key INTEGER PRIMARY KEY)")
+            self._db.execute(f"INSERT INTO {name} SELECT key FROM {table} WHERE {where.sql}", where.parameters)
+            self._db.commit()
+            self._found[asked] = name
+        return self._found[asked]
+
+    def forget_found(self) -> None:
+        """What was remembered of filters."""
+        with self._asking:
+            for name in self._found.values():
+                self._db.execute(f"DROP TABLE temp.{name}")
+            self._found.clear()
 
     def close(self) -> None:
-        if hasattr(self._local, "db"):
-            self._local.db.close()
-            del self._local.db
+        self._db.close()
 
 
-def whole_lines_from(path: Path, offset: int, line: int) -> Iterator[tuple[int, int, bytes]]:
-    """(line number, offset, bytes) of the whole lines from `offset` on; a last one without its line feed is no line."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        for raw in file:
-            if not raw.endswith(b"\n"):
-                return
-            line += 1
-            if raw.strip():
-                yield line, offset, raw[:-1]
-            offset += len(raw)
-
-
-def read_line(path: Path, offset: int, size: int) -> dict[str, Any]:
-    """One row as it stands in its file."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        row: dict[str, Any] = json.loads(file.read(size))
-    return row
-
-
-def _add(db: sqlite3.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        if name not in known and name != "question":
-            db.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" REAL')
-    used = {name for row in rows for name, value in row.items() if value is not None}
-    db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(table, name) for name in used])
-    by_shape: dict[tuple[str, ...], list[Any]] = {}
-    for row in rows:
-        names = tuple(row)
-        by_shape.setdefault(names, []).append(tuple(row.values()))
-    for names, values in by_shape.items():
-        quoted = ", ".join(f'"{name}"' for name in names)
-        db.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({', '.join('?' * len(names))})", values)
+def _connect(path: Path) -> sqlite3.Connection:
+    """A cache: what a power loss takes is read again."""
+    db = sqlite3.connect(path, timeout=60, check_same_thread=False)
+    db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=4294967296;")
+    return db
 
 
 def _name(path: Path, folder: Path) -> str:

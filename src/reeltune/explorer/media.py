@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 import av
 import numpy as np
 
-from reeltune.data.kept import MEDIA_KEYS
 from reeltune.files import write_whole
+from reeltune.media import Medium
 from reeltune.video.contained import decode_frames, index_video
 from reeltune.video.resize import resize_frame
 
@@ -26,28 +26,6 @@ PLAYED = {"mp4": ("h264", "av1", "vp9"), "webm": ("vp8", "vp9", "av1")}
 """Container -> codecs that every browser of today plays, in 8 bits and 4:2:0."""
 PIXELS = ("yuv420p", "yuvj420p")
 STRIP_HEIGHT, MOST_FRAMES, EVEN_FRAMES = 72, 64, 16
-
-
-@dataclass(frozen=True)
-class Medium:
-    """One entry of a sample's media. `start`, `end`: the part of it that is meant, in seconds; None: all."""
-
-    name: str
-    kind: str
-    start: float = 0.0
-    end: float | None = None
-
-
-def media_of(row: Mapping[str, Any]) -> list[Medium]:
-    """Those of a sample's row, in order: its `video`, or those of its list `media`."""
-    found = []
-    for entry in [row, *(row.get("media") or ())]:
-        for key in MEDIA_KEYS:
-            if isinstance(entry, Mapping) and isinstance(entry.get(key), str):
-                part = entry if entry is not row else {}
-                start, end = part.get("start") or 0.0, part.get("end")
-                found.append(Medium(entry[key], key, float(start), None if end is None else float(end)))
-    return found
 
 
 @dataclass
@@ -82,8 +60,13 @@ class MediaCache:
         except (av.error.FFmpegError, IndexError) as error:
             return {"state": "failed", "problem": f"{path.name} is no video that can be read ({error})"}
         if container:
-            return {"state": "ready", "file": path, "type": f"video/{container}", "offset": medium.start + offset}
-        target = self._place(path, medium, "mp4")
+            return {
+                "state": "ready",
+                "file": path,
+                "type": f"video/{container}",
+                "offset": (medium.start or 0.0) + offset,
+            }
+        target = self._place(path, (medium.start, medium.end), "mp4")
         if target.exists():
             target.touch()
             return {"state": "ready", "file": target, "type": "video/mp4", "offset": 0.0}
@@ -98,26 +81,34 @@ class MediaCache:
             time.sleep(0.05)
         return state
 
-    def strip(self, path: Path, times: Sequence[float]) -> dict[str, Any]:
-        """A row of pictures, one JPEG: {"file", "times", "count", "even"}. Without `times`, EVEN_FRAMES of the video.
+    def strip(self, path: Path, medium: Medium, seen: Sequence[float]) -> dict[str, Any]:
+        """A row of pictures, one JPEG: {"file", "times", "count", "height", "even"}.
 
-        VideoError when they cannot be decoded.
+        `seen` and `times` count from where the medium's part begins; with nothing seen, EVEN_FRAMES of it. VideoError
+        when they cannot be decoded.
         """
         index = index_video(path)
-        wanted = _evenly(list(times), MOST_FRAMES) or list(np.linspace(0, index.end, EVEN_FRAMES, endpoint=False))
+        start, end = medium.start or 0.0, min(medium.end or index.end, index.end)
+        wanted = _evenly([start + time for time in seen], MOST_FRAMES)
+        wanted = wanted or list(np.linspace(start, end, EVEN_FRAMES, endpoint=False))
         numbers = [int(np.abs(index.times - time).argmin()) for time in wanted]
-        target = self._place(path, Medium(str(numbers), "strip"), "jpg")
+        target = self._place(path, numbers, "jpg")
         if not target.exists():
             frames, _ = decode_frames(index, numbers, _small)
             row = np.concatenate(list(frames), axis=1)
             write_whole(target, lambda temporary: _jpeg(temporary, row), sync=False)
             self._make_room()
-        return {"file": target, "times": [float(index.times[n]) for n in numbers], "count": len(numbers),
-                "height": STRIP_HEIGHT, "even": not times, "duration": index.end}  # fmt: skip
+        return {
+            "file": target,
+            "times": [float(index.times[number]) - start for number in numbers],
+            "count": len(numbers),
+            "height": STRIP_HEIGHT,
+            "even": not seen,
+        }
 
-    def _place(self, path: Path, medium: Medium, suffix: str) -> Path:
+    def _place(self, path: Path, part: object, suffix: str) -> Path:
         stat = path.stat()
-        name = [VERSION, str(path), stat.st_size, stat.st_mtime_ns, medium.name, medium.start, medium.end]
+        name = [VERSION, str(path), stat.st_size, stat.st_mtime_ns, part]
         return self.folder / f"{hashlib.sha256(str(name).encode()).hexdigest()[:32]}.{suffix}"
 
     def _start(self, path: Path, medium: Medium, target: Path) -> Job:
@@ -127,7 +118,7 @@ class MediaCache:
                 arguments = [
                     str(path),
                     str(target),
-                    str(medium.start),
+                    str(medium.start or 0.0),
                     "end" if medium.end is None else str(medium.end),
                 ]
                 threading.Thread(target=self._run, args=(job, target, arguments), daemon=True).start()

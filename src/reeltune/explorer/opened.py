@@ -1,13 +1,15 @@
 """A source that is open: its samples, its index, its notes, where its media stand."""
 
 import hashlib
+import os
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reeltune.config.recipe import parse_recipe
-from reeltune.data.kept import Media, MediaFinder, media_names
+from reeltune.data.kept import Media, MediaFinder
 from reeltune.errors import InputError
 from reeltune.explorer.index import Index
 from reeltune.explorer.notes import Notes
@@ -75,8 +77,9 @@ class Opened:
         own = self._samples.get(file.part, {})
         return own.get(str(row.get("id"))) or self._samples.get("", {}).get(str(row.get("id")))
 
-    def media(self, sample: Sample) -> list[Media]:
-        return [self.finder.find(sample.folder, name) for name in media_names(sample.model_dump(mode="json"))]
+    def media(self, sample: Sample) -> list[list[Media]]:
+        """Of each medium its files: one, or those of a list of frames."""
+        return [[self.finder.find(sample.folder, name) for name in each.names] for each in sample.all_media]
 
     def _read_settings(self) -> None:
         """Task files of the run's own, and how its prompts are put."""
@@ -114,8 +117,16 @@ class Opened:
         self.index.set_values("kept", [(row.get("kept"), row["id"]) for row in rows])
 
     def _count_duplicates(self) -> None:
-        """Samples that ask the same of the same medium."""
-        rows = self.index.select(
-            "SELECT sample, count(*) OVER (PARTITION BY media, question) AS n FROM groups WHERE media <> ''"
-        )
-        self.index.set_values("duplicates", [(row["n"] - 1, row["sample"]) for row in rows if row["n"] > 1])
+        """Samples that ask the same of the same medium, and samples whose medium stands in another file too: a model
+        that trains on one is not tested by the other."""
+        rows = self.index.select("SELECT sample, file, media, question FROM groups WHERE media <> ''")
+        folders = {path.name: path.parent for path in self.source.samples}
+        asked = Counter((row["media"], row["question"]) for row in rows)
+        files: dict[str, set[str]] = {}
+        for row in rows:
+            row["place"] = os.path.normpath(folders.get(row["file"], Path()) / row["media"])
+            files.setdefault(row["place"], set()).add(row["file"])
+        twice = [(asked[row["media"], row["question"]] - 1, row["sample"]) for row in rows]
+        self.index.set_values("duplicates", [each for each in twice if each[0]])
+        leaks = [(len(files[row["place"]]) - 1, row["sample"]) for row in rows]
+        self.index.set_values("leaks", [each for each in leaks if each[0]])

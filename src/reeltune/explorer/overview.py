@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reeltune.data.findings import check_samples
 from reeltune.errors import InputError
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.query import Where
@@ -9,6 +10,7 @@ from reeltune.report.run import headline
 from reeltune.report.run_files import EVAL, read_run
 
 MOST_POINTS = 2000
+PLACES_SHOWN = 50
 
 
 def source_card(opened: Opened) -> dict[str, Any]:
@@ -36,6 +38,14 @@ def source_card(opened: Opened) -> dict[str, Any]:
 def overview(opened: Opened) -> dict[str, Any]:
     """Of a run: {"headline", "curves": {name: [[step, value]...]}, "warnings", "settings", "last_step", "planned"}."""
     settings = flat(opened.source.config())
+    if opened.source.kind == "samples":
+        return {
+            "settings": {},
+            "curves": {},
+            "warnings": [],
+            "headline": opened.source.name,
+            "findings": _findings(opened),
+        }
     if opened.source.kind != "run":
         return {"settings": settings, "curves": {}, "warnings": [], "headline": ""}
     try:
@@ -55,6 +65,18 @@ def overview(opened: Opened) -> dict[str, Any]:
         "seconds": run.seconds(),
         "quarantine": run.quarantine[:200],
     }
+
+
+def _findings(opened: Opened) -> list[dict[str, Any]]:
+    """What `reeltune data check` says of the samples, videos unopened: {"kind", "is_error", "places"}."""
+    found = []
+    for path in opened.source.samples:
+        report = check_samples(path)
+        for is_error, kinds in ((True, report.errors), (False, report.warnings)):
+            for kind, places in kinds.items():
+                row = {"kind": f"{path.name}: {kind}", "is_error": is_error, "n": len(places)}
+                found.append(row | {"places": places[:PLACES_SHOWN]})
+    return found
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """One line of a run's files as rows of the index: the group (a sample asked once) and its answers."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, stdev
+from functools import cache
 from typing import Any
 
-from reeltune.data.kept import media_names
 from reeltune.explorer.sources import RowFile
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
@@ -18,7 +18,7 @@ TEXT = ("part", "file", "sample", "task", "type", "source", "media", "question",
         "difficulty")  # fmt: skip
 GROUP = ("line", "step", "answers", "reward", "best", "std", "advantage", "iou", "correct", "unreadable", "truncated",
          "length", "tokens", "duration", "start", "end", "span", "spans", "replaced", "gold", "unjudged",
-         "duplicates", "kept")  # fmt: skip
+         "duplicates", "leaks", "kept")  # fmt: skip
 """The columns of both tables besides the reward's components and the metrics, which come as they are met."""
 
 OVERLAPS = ("iou", "miou", "overlap", "mean_overlap")
@@ -87,7 +87,7 @@ def _rollout(row: Row, sample: Sample | None) -> Indexed:
         **_about(row, sample),
         **_means(answers),
         "best": max(rewards),
-        "std": stdev(sampled) if len(sampled) > 1 else None,
+        "std": _spread(sampled),
         "advantage": max(abs(value) for value in advantages),
         "replaced": bool(row.get("replaced")),
     }
@@ -146,7 +146,7 @@ def _about(row: Row, sample: Sample | None) -> Values:
     task = get_task(sample.task)
     spans = task.spans(sample)
     found |= {"task": sample.task, "type": task.type_of(sample) or _kind(sample), "source": sample.source,
-              "media": ", ".join(media_names(sample.model_dump(mode="json"))), "question": question(sample),
+              "media": sample.media_name, "question": question(sample),
               "duration": getattr(sample, "duration", None), "spans": len(spans) if spans else None}  # fmt: skip
     if spans:
         found |= {"start": spans[0][0], "end": spans[-1][1], "span": sum(end - start for start, end in spans)}
@@ -172,18 +172,33 @@ def _unread(sample: Sample | None, text: str) -> bool | None:
 def _means(answers: Sequence[Values]) -> Values:
     """Each number's mean over the sampled answers; the gold one says nothing about the model."""
     sampled = [each for each in answers if not each["gold"]] or answers
-    found: Values = {"answers": len(answers), "gold": sum(each["gold"] for each in answers)}
-    for name in dict.fromkeys(name for each in sampled for name in each):
+    found: Values = {"answers": len(answers), "gold": len(answers) - len(sampled)}
+    for name in sampled[0]:
         if name not in ("gold", "advantage"):
-            found[name] = _mean([each[name] for each in sampled if each.get(name) is not None])
+            found[name] = _mean([value for each in sampled if (value := each.get(name)) is not None])
     return found
 
 
 def _named(values: Mapping[str, float | None]) -> Values:
-    """Components and metrics as columns; a name that the index has for something else gets an underscore."""
-    taken = {*TEXT, *GROUP} - {"iou", "correct"}
-    return {f"{name}_" if name in taken else name: value for name, value in values.items() if NAME.fullmatch(name)}
+    """Components and metrics as columns."""
+    return {column: value for name, value in values.items() if (column := _column(name))}
+
+
+@cache
+def _column(name: str) -> str:
+    """What a component goes by: with an underscore where the index has something else of that name, "" for no name."""
+    if not NAME.fullmatch(name):
+        return ""
+    return f"{name}_" if name in {*TEXT, *GROUP} - {"iou", "correct"} else name
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
+    return sum(values) / len(values) if values else None
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The standard deviation as the advantage has it (ddof = 1)."""
+    if len(values) < 2:
+        return None
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -30,7 +30,7 @@ def group_record(group: Group) -> dict[str, Any]:
 def stored_rollout(group: Group) -> dict[str, Any]:
     """One line of the rollouts' file. A group that was replaced was never weighed: its advantages are 0.
 
-    `frames`: the seconds of the frames that the model saw.
+    `frames`: of each medium the seconds of the frames that the model saw; [] of an image.
     """
     task = get_task(group.sample.task)
     advantage = group.__dict__.get("advantage")
@@ -44,7 +44,9 @@ def stored_rollout(group: Group) -> dict[str, Any]:
         "truncated": group.truncated.tolist(),
         "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
         "tokens": group.completions.lengths,
-        "frames": [round(float(time), 3) for time in group.prompt.clip.timestamps],
+        "frames": [
+            [] if clip.is_image else [round(float(time), 3) for time in clip.timestamps] for clip in group.prompt.media
+        ],
         **({"gold": True} if group.gold else {}),
     }
 

@@ -15,12 +15,8 @@ export async function distribution(place, { source, table, fields, filter }) {
     distribution(place, { source, table, fields, filter });
   } }, numbers.map((name) => h("option", { value: name, selected: name === field }, name)));
   choose.value = field;
-  let found;
-  try {
-    found = await ask("histogram", { source, table, q: app.state.q, field });
-  } catch {
-    return; // the filter is being typed; the table says what is wrong with it
-  }
+  const found = await ask("histogram", { source, table, q: app.state.q, field });
+  if (found.problem) return; // the filter is being typed; the table says what is wrong with it
   const { low, high, counts, n } = found;
   const top = Math.max(1, ...counts);
   const step = SPREAD_WIDTH / Math.max(1, counts.length);

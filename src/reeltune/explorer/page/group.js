@@ -52,7 +52,7 @@ export async function groupPage(state) {
       flags.map((text) => h("span", { class: "badge" }, text))),
     page.problem ? notice(page.problem, "bad") : null,
     h("div", { class: "watch" },
-      h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), history(page), note.element),
+      h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), overSteps(page), note.element),
       h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
         page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null,
         page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
@@ -92,7 +92,7 @@ function marked(text, marks) {
   return [...parts, characters.slice(at).join("")];
 }
 
-function history(page) {
+function overSteps(page) {
   const rows = page.history.filter((row) => row.at !== page.at);
   if (!rows.length) return null;
   const name = page.history.some((row) => row.iou !== undefined) ? "iou" : page.history.some((row) => row.reward !== undefined) ? "reward" : "correct";

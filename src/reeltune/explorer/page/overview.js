@@ -18,6 +18,7 @@ export async function overviewPage(state) {
 }
 
 function parts(source, found) {
+  if (source.kind === "samples") return samples(source, found.findings);
   const planned = found.planned === undefined || found.planned === null ? "" : ` of ${found.planned}`;
   const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, `${source.groups.toLocaleString("en")} groups`,
     `${source.answers.toLocaleString("en")} answers`, source.path].filter(Boolean);
@@ -38,6 +39,18 @@ function parts(source, found) {
     tasks.length || rest.length ? h("details", {}, h("summary", {}, "By task and reward component"), h("div", { class: "charts" }, named([...rest, ...tasks]))) : null,
     found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples set aside`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
     settingsTable(found.settings),
+  ];
+}
+
+// Samples before a training: what the check says of them, and ways in.
+function samples(source, findings) {
+  const table = { view: "table", table: "groups" };
+  return [
+    h("h1", {}, source.name), h("p", { class: "muted" }, `${source.groups.toLocaleString("en")} samples · ${source.path}`),
+    h("p", {}, link({ ...table, field: "span" }, {}, "lengths of spans"), " · ", link({ ...table, field: "start" }, {}, "where they begin"), " · ",
+      link({ ...table, q: "duplicates>0" }, {}, "duplicates"), " · ", link({ ...table, q: "leaks>0" }, {}, "media in two files")),
+    findings.length ? null : h("p", {}, "The check finds nothing wrong."),
+    findings.map((row) => h("details", { open: row.is_error }, h("summary", {}, `${row.is_error ? "error" : "warning"}: ${row.kind}: ${row.n}`), h("ul", {}, row.places.map((place) => h("li", {}, place))))),
   ];
 }
 

@@ -27,7 +27,7 @@ export function player(page, n, where) {
     for (;;) {
       const state = await ask("media", address);
       if (stopped) return;
-      if (state.state === "ready") return state.type.startsWith("image/") ? picture() : film(state);
+      if (state.state === "ready") return state.type.startsWith("image/") ? picture() : state.type === "frames" ? pictures(state) : film(state);
       if (state.state === "failed") { screen.replaceChildren(notice(state.problem, "bad")); return drawClock(null); }
       screen.replaceChildren(h("p", { class: "muted", role: "status" }, `Made playable: ${Math.round(100 * state.share)} %`), h("progress", { value: state.share, max: 1 }));
       await new Promise((done) => setTimeout(done, ASK_AGAIN));
@@ -36,6 +36,28 @@ export function player(page, n, where) {
 
   function picture() {
     screen.replaceChildren(h("div", { class: "stage" }, h("img", { src: file("media", "/media"), alt: medium.name }), boxes(() => 0)));
+  }
+
+  // A list of frames at its rate: no video, but the same clock.
+  function pictures({ count, fps }) {
+    const image = h("img", { alt: medium.name });
+    const overlay = boxes();
+    screen.replaceChildren(h("div", { class: "stage" }, image, overlay));
+    let shown = 0;
+    let playing = null;
+    const cursor = drawClock(count / fps);
+    const show = (number) => {
+      shown = Math.max(0, Math.min(count - 1, number));
+      image.src = `/media?${new URLSearchParams({ ...address, frame: shown })}`;
+      cursor.move(shown / fps);
+      overlay.draw(shown / fps);
+    };
+    const stop = () => { clearInterval(playing); playing = null; };
+    control.seek = (time) => show(Math.floor(time * fps + 1e-6));
+    control.step = (by) => { stop(); show(shown + by); };
+    control.toggle = () => { if (playing) stop(); else playing = setInterval(() => (stopped ? stop() : show((shown + 1) % count)), 1000 / fps); };
+    show(0);
+    element.dataset.ready = "1";
   }
 
   function film({ offset }) {
@@ -69,7 +91,7 @@ export function player(page, n, where) {
       control.toggle = () => (video.paused ? video.play().catch(() => {}) : video.pause());
       control.step = (by) => {
         video.pause();
-        const frames = page.frames;
+        const frames = medium.frames;
         const gap = frames.length > 1 ? (frames.at(-1) - frames[0]) / (frames.length - 1) : 0.25;
         control.seek(Math.max(0, Math.min(length - 0.01, now() + by * Math.min(gap, 0.25))));
       };
@@ -85,10 +107,10 @@ export function player(page, n, where) {
       const image = h("img", { src: file("strip", "/strip.jpg"), alt: "" });
       const picks = found.times.map((time, index) => h("button", {
         type: "button", title: `${number(time, 2)} s`, style: { left: `${(100 * index) / found.count}%`, width: `${100 / found.count}%` },
-        onclick: () => control.seek(time - medium.start),
+        onclick: () => control.seek(time),
       }, h("span", {}, number(time, 1))));
       const words = found.even ? "What the model saw is not recorded here; these frames are evenly spaced."
-        : `${page.frames.length} frames that the model saw${found.count < page.frames.length ? `, ${found.count} of them here` : ""}.`;
+        : `${medium.frames.length} frames that the model saw${found.count < medium.frames.length ? `, ${found.count} of them here` : ""}.`;
       strip.replaceChildren(h("p", { class: "muted" }, words), h("div", { class: "frames" }, h("div", { class: "film" }, image, picks)));
     } catch (error) {
       strip.replaceChildren(notice(error.message));
@@ -131,8 +153,8 @@ export function player(page, n, where) {
         style: { left: share(start), width: `calc(max(3px, ${share(end)} - ${share(start)}))`, background: row.color },
       }, end > duration + 0.05 ? h("b", { title: "goes on after the end" }, "▸") : null))),
       h("span", { class: "note" }, row.note));
-    const ticks = h("div", { class: "row ticks" }, h("span", { class: "name" }, page.frames.length ? "seen" : ""),
-      h("span", { class: "track bare" }, page.frames.map((time) => h("i", { class: "seen", style: { left: share(time - medium.start) } }))), h("span", {}));
+    const ticks = h("div", { class: "row ticks" }, h("span", { class: "name" }, medium.frames.length ? "seen" : ""),
+      h("span", { class: "track bare" }, medium.frames.map((time) => h("i", { class: "seen", style: { left: share(time) } }))), h("span", {}));
     const scale = h("div", { class: "row scale" }, h("span", { class: "name" }), h("span", { class: "track bare" },
       marks(duration).map((second) => h("i", { style: { left: share(second) } }, String(second)))), h("span", { class: "note" }, "s"));
     const cursor = h("div", { class: "cursor" });
@@ -141,7 +163,7 @@ export function player(page, n, where) {
       const box = area.getBoundingClientRect();
       control.seek((duration * (event.clientX - box.left)) / box.width);
     });
-    clock.replaceChildren(...rows.map(line), page.frames.length ? ticks : "", scale, area);
+    clock.replaceChildren(...rows.map(line), medium.frames.length ? ticks : "", scale, area);
     clock.dataset.duration = duration;
     // The area lies over the rows for the press; what is under the pointer is still told.
     area.addEventListener("pointermove", (event) => {

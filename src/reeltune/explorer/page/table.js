@@ -29,15 +29,11 @@ export async function tablePage(state) {
   async function load() {
     const offset = Number(app.state.offset ?? 0);
     const asked = { source: state.source, table, q: app.state.q, sort: app.state.sort, offset, limit: ROWS_SHOWN, count: 1 };
-    try {
-      const found = await ask("rows", asked);
-      problem.textContent = "";
-      view.rows = found.rows;
-      view.total = found.total;
-    } catch (error) {
-      problem.textContent = error.message;
-      return;
-    }
+    const found = await ask("rows", asked);
+    problem.textContent = found.problem ?? "";
+    if (found.problem) return;
+    view.rows = found.rows;
+    view.total = found.total;
     const of = data && data.all > data.rows.length ? ` of the ${data.rows.length.toLocaleString("en")} in this file; the run has ${data.all.toLocaleString("en")}` : "";
     count.textContent = `${view.total.toLocaleString("en")} ${table === "groups" ? "groups" : "answers"}${of}`;
     view.selected = Math.min(view.selected, view.rows.length - 1);
