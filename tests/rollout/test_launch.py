@@ -121,7 +121,7 @@ def test_serve_says_what_it_would_start(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     words = ["serve", "toyworld:base", "--print", "--port", "9", "--lora-rank", "16", "--vllm", "--max-num-seqs", "4"]
     assert main(words) == 0
-    said = capsys.readouterr().out.replace(" \\\n", "")
+    said = " ".join(capsys.readouterr().out.replace("\\\n", "").split())
     assert "VLLM_SERVER_DEV_MODE=1" in said and "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1" in said
-    assert "--max-lora-rank   16" in said and "--max-num-seqs   4" in said and "--port   9" in said
+    assert "--max-lora-rank 16" in said and "--max-num-seqs 4" in said and "--port 9" in said
     assert (tmp_path / "reeltune" / "vllm-plugin" / "reeltune_vllm.py").is_file()

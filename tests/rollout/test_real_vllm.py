@@ -5,6 +5,7 @@ server takes half a minute to start on a CPU. The models are tiny, of the real c
 kernels refuse the 8 of the other tests' models).
 """
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -78,6 +79,13 @@ def served_models(tmp_path_factory: Any) -> Any:
                 patched.setattr(generated, "CHAT", seen)
                 folder = tmp_path_factory.mktemp("served") / name
                 built[name] = generated.build(folder, name, generated.class_of(name), seed=1)
+            sizes = {"patch_size": generated.PATCH, "temporal_patch_size": 2, "merge_size": 2}
+            kind = {
+                "video_processor_type": "Qwen2VLVideoProcessor" if name == "qwen2_5_vl" else "Qwen3VLVideoProcessor"
+            }
+            (folder / "video_preprocessor_config.json").write_text(json.dumps(sizes | kind))
+            images = {"image_processor_type": "Qwen2VLImageProcessorFast"}
+            (folder / "preprocessor_config.json").write_text(json.dumps(sizes | images))
         return built[name]
 
     return get
