@@ -74,7 +74,9 @@ def served_models(tmp_path_factory: Any) -> Any:
             with pytest.MonkeyPatch.context() as patched:
                 patched.setattr(generated, "TEXT", generated.TEXT | sizes)
                 patched.setattr(generated, "VISION", generated.VISION | tower)
-                patched.setattr(generated, "MROPE", generated.MROPE | {"mrope_section": sections})
+                # As in the released configs: transformers interleaves Qwen3's in any case, vLLM where it is said.
+                rope = {"mrope_section": sections} | ({"mrope_interleaved": True} if "qwen3" in name else {})
+                patched.setattr(generated, "MROPE", generated.MROPE | rope)
                 seen = generated.CHAT.replace("PLACEHOLDER\\n", "<|vision_start|>PLACEHOLDER<|vision_end|>")
                 patched.setattr(generated, "CHAT", seen)
                 folder = tmp_path_factory.mktemp("served") / name
