@@ -15,12 +15,14 @@ from typing import Any
 
 from reeltune import __version__
 from reeltune.commands import (
+    ask,
     compare,
     config,
     data_check,
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
@@ -47,6 +49,8 @@ REFUSED = {
     errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+    errno.EIO: "the disk, or the way to it, fails; look into the system's log before you go on",
+    errno.ESTALE: "the file server has lost it; mount it again, then go on",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -100,11 +104,11 @@ def explain_failure(error: BaseException) -> str | None:
 
 
 def _errno(error: BaseException) -> int | None:
-    """Also of libraries that tell the system's error in words only: safetensors, and what torch writes."""
+    """Also of libraries that tell the system's error in words only: safetensors, tokenizers, and what torch writes."""
     if isinstance(error, OSError):
         return error.errno
-    if type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EROFS, errno.EACCES):
+    if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
@@ -133,7 +137,7 @@ def _set_up_logging(args: argparse.Namespace) -> None:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
-    parser = _parser()
+    parser = make_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and hasattr(args, "overrides") and not any(word.startswith("-") for word in rest):
         args.overrides = [*args.overrides, *rest]
@@ -142,7 +146,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
     _add_talk(parser, quiet=False, level=None)
@@ -162,8 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")

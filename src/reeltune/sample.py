@@ -75,6 +75,11 @@ class Sample(BaseModel):
         return (self._folder / self.video).absolute()
 
     @property
+    def folder(self) -> Path:
+        """What the paths of its media are relative to."""
+        return self._folder
+
+    @property
     def where(self) -> str:
         """ "FILE, line 3", or "" of a sample that no file holds."""
         return self._where

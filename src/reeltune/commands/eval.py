@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--send", choices=("file", "frames"), default="file", help="with --endpoint: the video's file, or its frames"
     )
     parser.add_argument("--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable with the key")
-    parser.add_argument("--recipe", type=Path, help="take model, data and video settings from this recipe")
+    parser.add_argument(
+        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="samples answered together")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
 
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from reeltune.build import model_directory
+    from reeltune.data.kept import keep_samples
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings
@@ -65,6 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     samples = pool.samples
     model = f"{args.model}, served, sent {args.send}" if args.endpoint else model_directory(recipe)
     claim_evaluation(args.output, recipe, model, samples, protocol=_identity(protocol))
+    keep_samples(args.output, {"held_out": samples})
     with _asking(args, recipe, protocol) as ask:
         answers = predict(
             ask,
@@ -143,10 +147,11 @@ def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | No
     from reeltune.build import load_tasks
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree
+    from reeltune.data.sources import asked_by
 
     def with_settings(settings: list[str]) -> "Recipe":
         fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
-        tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
+        tree = load_tree(asked_by(args.recipe, args.model), [*fixed, *settings, *args.overrides])
         tree.setdefault("method", "sft")
         return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
 

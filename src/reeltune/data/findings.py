@@ -16,6 +16,7 @@ from reeltune.sample import Sample, missing_videos
 from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
+from reeltune.video.clip import require_recorded, video_hash
 
 if TYPE_CHECKING:
     from reeltune.video.index import VideoIndex
@@ -76,6 +77,7 @@ def check_samples(
     _check_videos(report)
     if decode:
         _check_decoding(report)
+        _check_digests(report)
     if prompt_length:
         _check_prompts(report, prompt_length)
     if against:
@@ -156,6 +158,16 @@ def _check_decoding(report: Report) -> None:
         _check_times(index, len(samples), report)
         for sample in samples:
             _check_duration(sample, index.end, report)
+
+
+def _check_digests(report: Report) -> None:
+    """Videos that are not those whose digests --fix recorded."""
+    for sample in report.samples:
+        if sample.video_path.exists():
+            try:
+                require_recorded(sample.video_path, sample.meta.get("video_digest"), video_hash(sample.video_path))
+            except VideoError as error:
+                report.errors["videos have changed since they were checked"].append(f"id {sample.id!r}: {error}")
 
 
 def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reeltune.config.answering import recipe_file
 from reeltune.config.recipe import Source, ToyworldConfig
 from reeltune.errors import InputError
 from reeltune.hub import local_model
@@ -12,6 +13,8 @@ from reeltune.tasks import load_usable
 from reeltune.video.quarantine import require_share
 
 TOYWORLD = "toyworld:"
+BASE = Path(__file__).parents[1] / "toyworld" / "base"
+"""The small model that ships in the package."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,18 @@ def _split_and_name(spec: str) -> tuple[str, str]:
     return split, name
 
 
+def asked_by(given: Path | None, model: str) -> Path | None:
+    """The recipe that a model is asked by: the one given, else what the model's own folder remembers; None: neither."""
+    return recipe_file(given, BASE if model == "toyworld:base" else Path(model))
+
+
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
     """The directory of a model: a path; a name on the Hugging Face Hub, `owner/name` or `owner/name@revision`;
     `toyworld:base`, the small model that ships in the package; or `toyworld:new`, the same one with random weights,
     before its first lesson.
     """
     if spec == "toyworld:base":
-        return Path(__file__).parents[1] / "toyworld" / "base"
+        return BASE
     if spec == "toyworld:new":
         from reeltune.toyworld.lessons import new_model
 

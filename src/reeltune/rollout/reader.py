@@ -18,6 +18,7 @@ from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
+from reeltune.video.clip import require_recorded
 from reeltune.video.load import load_clip
 
 
@@ -51,6 +52,7 @@ class InputReader:
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
         check_text(sample, text, self.special_tokens)
         prompt = self.ask(text, sample.video_path)
+        require_recorded(sample.video_path, sample.meta.get("video_digest"), prompt.clip.video_hash)
         check_length(sample, len(prompt), self.policy.max_positions)
         return prompt
 

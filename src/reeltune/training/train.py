@@ -17,6 +17,8 @@ from reeltune.build import (
     build_reader,
     model_directory,
 )
+from reeltune.config.answering import FILE as REMEMBERED
+from reeltune.config.answering import remembered
 from reeltune.config.recipe import Recipe
 from reeltune.config.rollout import log_probs_problem
 from reeltune.data.sources import Pool
@@ -132,6 +134,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
     policy = build_on(world, recipe, weights)
+    policy.side_files[REMEMBERED] = remembered(recipe)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -139,7 +142,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     engine = build_engine(policy, recipe, version=start.step)
     try:
         if world.is_main:
-            open_run(recipe, world, start, checked.data.samples, policy)
+            open_run(recipe, world, start, checked.data, policy)
         world.wait()
         journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
         try:
