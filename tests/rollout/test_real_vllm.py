@@ -7,18 +7,29 @@ kernels refuse the 8 of the other tests' models).
 
 import json
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import torch
 from tests.models.families import generated
+from tests.workshop import Workshop
 
+from reeltune.cli import main
 from reeltune.doctor.parity import parity
+from reeltune.http import Requests
 from reeltune.models.policy import Policy, load_policy
+from reeltune.rollout import probe
+from reeltune.rollout.engine import SamplingParams
 from reeltune.rollout.launch import Process, Serving, write_plugin
+from reeltune.rollout.messages import Messages
+from reeltune.rollout.server import Server
 from reeltune.video.cache import FrameCache
 
 PYTHON = os.environ.get("REELTUNE_VLLM_PYTHON", "")
@@ -109,3 +120,73 @@ def test_server_and_learner_read_and_compute_the_same(
     # Positions of uneven clips cannot travel with frames.
     uneven = [row for row in frames if row.ok is not True]
     assert all("Qwen25VL, video" in row.what and "variable" in row.what for row in uneven), uneven
+
+
+def train(folder: Path, model: Path, run: str, *words: str) -> list[dict[str, Any]]:
+    """A run of the workshop's recipe whose server it launches itself; its metrics."""
+    shop = Workshop(folder, model)
+    launch = f"rollout.launch={{python: {PYTHON}, port: {free_port()}, options: [--max-model-len, '1024']}}"
+    more = ["rollout.engine=vllm", launch, "eval.every=0", "watch.stop_after=0", "rollout.timeout_s=120", *words]
+    assert main(shop.command(run, *more)[3:]) == 0
+    return list(shop.metrics(run))
+
+
+def timings(folder: Path, run: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / run / "timings.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("way", ["disk", "lora"])
+def test_training_publishes_to_a_real_server(way: str, served_models: Any, tmp_path: Path) -> None:
+    """Three steps: after each update the server computes with the new weights, to float32's rounding."""
+    words = ["adapter={rank: 8, alpha: 64}", "optim.lr=3e-2"] if way == "lora" else ["optim.lr=1e-3"]
+    rows = train(tmp_path, served_models("qwen3_vl"), way, f"rollout.publish={way}", "rl.steps=3", *words)
+    for row, timing in zip(rows, timings(tmp_path, way), strict=True):
+        print(way, {name: row[name] for name in ("step", "reward", "mismatch_kl", "correction_mean")})
+        print(way, {name: value for name, value in timing.items() if "seconds" in name})
+        assert row["staleness"] == 0.0 and abs(row["mismatch_kl"]) < 1e-6 and abs(row["correction_mean"] - 1) < 1e-3
+    assert rows[0]["grad_norm"] > 0
+
+
+def test_a_server_killed_in_the_middle_is_started_again(served_models: Any, tmp_path: Path) -> None:
+    """kill -9 after the first step: the run goes on with the server that it starts anew, with the weights of now."""
+    path = tmp_path / "run" / "metrics.jsonl"
+
+    def kill() -> None:
+        while not path.exists() or not path.read_text().count("\n"):
+            time.sleep(0.05)
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            words = each.read_bytes().split(b"\0")
+            if (
+                b"vllm.entrypoints.openai.api_server" in words
+                and str(tmp_path).encode() in (each.parent / "environ").read_bytes()
+            ):
+                os.killpg(int(each.parent.name), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    rows = train(tmp_path, served_models("qwen3_vl"), "run", "rl.steps=4")
+    thread.join(1.0)
+    assert not thread.is_alive() and len(rows) == 4
+    assert sum(each.get("rollouts/lost servers", 0.0) for each in timings(tmp_path, "run")) >= 1
+    assert all(abs(row["mismatch_kl"]) < 1e-6 for row in rows)
+
+
+def test_a_group_shares_its_prompt(served_models: Any, serve: Any) -> None:
+    """G completions of one request cost one prompt: the server's own counter of prompt tokens computed says so."""
+    process = serve(served_models("qwen3_vl"))
+    policy = load_policy(served_models("qwen3_vl"))
+    case = probe.video_case(policy, "video", probe.noise_clip(policy, frames=12))
+    server = Server(process.serving.url, Requests(2**26), timeout_s=120.0)
+    params = SamplingParams(max_new_tokens=4, banned=tuple(policy.banned.tolist()))
+    messages = Messages(policy)
+    messages.rollout(case.request, server.complete(messages.body(case.request, 8, params)), 8, 0)
+    counted = httpx2.get(f"{process.serving.url}/metrics").text
+    found = {
+        line.split("{")[0].split()[0]: float(line.split()[-1])
+        for line in counted.splitlines()
+        if line.startswith(("vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total"))
+    }
+    print(found, len(case.request.prompt))
+    block = 32
+    whole = len(case.request.prompt) // block * block
+    assert found["vllm:prefix_cache_hits_total"] >= 7 * (whole - block) > 0
