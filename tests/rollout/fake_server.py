@@ -165,7 +165,15 @@ class FakeServer:
         return (500, {}) if self.dead else (200, self._completion(request, rollout))
 
     def _request(self, text: str, call: dict[str, Any]) -> Request:
-        fields = call["messages"][0]["content"][0]["video_embeds"]
+        [part] = call["messages"][0]["content"]
+        if part["type"] == "text":
+            ids = torch.tensor(self.policy.tokenizer(text, add_special_tokens=False)["input_ids"])
+            width, layers = self.policy.text_config.hidden_size, self.policy.family.deepstack_layers
+            nothing = VideoFeatures(torch.zeros(0, width), (torch.zeros(0, width),) * layers)
+            return Request(
+                Prompt(ids, torch.arange(len(ids)).expand(3, -1), (0, 0, 0), make_clip()), nothing, call["seed"]
+            )
+        fields = part["video_embeds"]
         tokens, grid = _tensor(fields["video_embeds"]), _tensor(fields["video_grid_thw"]).tolist()
         width = self.policy.text_config.hidden_size
         layers = tokens.split(width, dim=1)

@@ -116,3 +116,16 @@ def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Se
     assert (workshop.folder / "cut" / "checkpoints" / f"step-{done:06d}").is_dir()
     fake.restart()
     assert run(workshop, "cut", *words([fake], *more), resume=True) == whole
+
+
+@pytest.mark.slow
+def test_two_processes_share_servers(workshop: Any, servers: Servers) -> None:
+    """Each asks for its own groups, one publishes: the numbers of one process, to rounding. Slow: processes start."""
+    fakes = servers(2)
+    more = words(fakes, "rl.steps=3", "rollout.max_staleness=1", "rollout.timeout_s=30")
+    workshop.train("two", *more, processes=2)
+    alone = run(workshop, "one", *more)
+    for ours, theirs in zip(alone, workshop.metrics("two"), strict=True):
+        assert ours.keys() == theirs.keys() and ours["staleness"] == theirs["staleness"]
+        assert ours["reward"] == pytest.approx(theirs["reward"], abs=1e-6)
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)
