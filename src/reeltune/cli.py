@@ -28,6 +28,7 @@ from reeltune.commands import (
     plan,
     recipes,
     report,
+    reproduce,
     score,
     select,
     serve,
@@ -164,6 +165,7 @@ def make_parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
     _add(commands, "ask", ask, "one question about one video; the answer is drawn")

@@ -171,6 +171,7 @@ class SelectConfig(Section):
 
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
+    edition: Literal[1, 2] = Field(1, description="Which world; 2 has every task, and no shipped base yet.")
     train_videos: int = Field(400, ge=1)
     held_out_videos: int = Field(256, ge=1)
     seed: int = 0

@@ -1,7 +1,6 @@
 """A fixed copy of a samples file: what can be is repaired, what cannot be used is dropped, every change is listed."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from reeltune.data.findings import decoded
 from reeltune.data.import_ import IdRegister
+from reeltune.data.kept import media_names, rebase
 from reeltune.data.repair import repair
 from reeltune.errors import InputError, VideoError
 from reeltune.files import write_jsonl, write_text
@@ -68,9 +68,9 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
         name = ids.unique(str(fixed["id"]), counts)
         if name != str(fixed["id"]):
             changes.append(f"{where}: an id used before: now {name!r}")
-        moved = (source.parent / fixed["video"]).absolute()
-        fixed |= {"id": name, "video": Path(os.path.relpath(moved, output.parent.absolute())).as_posix()}
-        if decode:  # what later damage is told by, where a decoder sees none
+        moved = (source.parent / str(fixed.get("video"))).absolute()
+        fixed = rebase(fixed | {"id": name}, source.parent.absolute(), output.parent.absolute())
+        if decode and "video" in fixed:  # what later damage is told by, where a decoder sees none
             meta, digest = dict(fixed.get("meta") or {}), video_hash(moved)
             if meta.get("video_digest", digest) != digest:
                 changes.append(f"{where}: its video has changed since its digest was recorded: recorded anew")
@@ -101,7 +101,7 @@ def _rows(source: Path, changes: list[str]) -> Iterator[tuple[str, dict[str, Any
 def _mended(
     row: dict[str, Any], source: Path, where: str, changes: list[str], videos: "_Videos"
 ) -> dict[str, Any] | None:
-    fault = videos.fault((source.parent / str(row.get("video", ""))).absolute())
+    fault = next(filter(None, (videos.fault((source.parent / each).absolute()) for each in media_names(row))), None)
     if fault:
         changes.append(f"{where}: {fault}: dropped")
         return None

@@ -31,7 +31,10 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
     folder = (directory / FOLDER).absolute()
     names: dict[str, None] = {}
     for part, samples in parts.items():
-        rows = [_rebased(sample, folder) for sample in samples]
+        rows = [
+            rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder.absolute(), folder)
+            for sample in samples
+        ]
         names |= dict.fromkeys(name for row in rows for name in media_names(row))
         if rows:
             write_jsonl(folder / f"{part}.jsonl", rows)
@@ -47,18 +50,17 @@ def media_names(row: Mapping[str, Any]) -> list[str]:
     return [name for name in found if isinstance(name, str)]
 
 
-def _rebased(sample: Sample, folder: Path) -> dict[str, Any]:
-    row = sample.model_dump(mode="json", exclude_unset=True)
-    base = sample.folder.absolute()
+def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
+    """A sample's row whose media are relative to `base`, with them relative to `folder`; both absolute."""
 
     def moved(part: Mapping[str, Any]) -> dict[str, Any]:
         paths = {key: part[key] for key in MEDIA_KEYS if isinstance(part.get(key), str)}
         return {**part, **{key: Path(os.path.relpath(base / name, folder)).as_posix() for key, name in paths.items()}}
 
-    row = moved(row)
-    if isinstance(row.get("media"), list):
-        row["media"] = [moved(part) if isinstance(part, Mapping) else part for part in row["media"]]
-    return row
+    found = moved(row)
+    if isinstance(found.get("media"), list):
+        found["media"] = [moved(part) if isinstance(part, Mapping) else part for part in found["media"]]
+    return found
 
 
 def _media_row(folder: Path, name: str) -> dict[str, Any] | None:

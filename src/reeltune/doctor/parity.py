@@ -42,7 +42,7 @@ def parity(policy: Policy, url: str, *, frames: FrameCache | None = None) -> Ite
 
 def _rows(server: Server, messages: Messages, policy: Policy, case: probe.Case, tolerance: float) -> Iterator[Finding]:
     name = f"{type(policy.family).__name__}, {case.name}"
-    video = case.request.prompt.grid_thw[0] > 0
+    video = bool(case.request.prompt.media)
     try:
         with torch.no_grad():
             seen = probe.look(server, messages, policy, case)

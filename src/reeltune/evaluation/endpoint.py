@@ -22,7 +22,7 @@ from reeltune.errors import InputError, NoServers, SampleError, VideoError
 from reeltune.evaluation.runner import Answer
 from reeltune.judges.endpoint import Endpoint, Names, Unanswered
 from reeltune.judges.transcript import ModelSettings
-from reeltune.rollout.prompts import pixel_budget
+from reeltune.rollout.media import pixel_budget
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
@@ -79,6 +79,8 @@ class Served:
 
     def _video(self, sample: Sample) -> list[dict[str, Any]]:
         path = sample.video_path
+        if path is None or len(sample.all_media) != 1 or sample.all_media[0].start or sample.all_media[0].end:
+            raise SampleError(f"id {sample.id!r}: an endpoint is sent one whole video; this shows {sample.media_name}")
         if self.sends == "file":
             return [{"type": "video_url", "video_url": {"url": _file_url(path)}}]
         sampling = FrameSampling(

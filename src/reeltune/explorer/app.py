@@ -132,7 +132,7 @@ def _export(opened: Opened, asked: Mapping[str, str]) -> Response:
             if sample is None:
                 continue
             row = sample.model_dump(mode="json", exclude_unset=True)
-            if media_names(row) == [row.get("video")]:
+            if sample.video_path and media_names(row) == [row.get("video")]:
                 row = rebased(row, sample.video_path, opened.source.folder)
             note = opened.notes.of(name)
             if note["tags"] or note["note"]:

@@ -78,7 +78,7 @@ class Messages:
             "return_token_ids": True,
             "skip_special_tokens": False,
         }
-        if self.frames is not None and request.prompt.grid_thw[0]:
+        if self.frames is not None and request.prompt.media:
             call["media_io_kwargs"] = {"video": {"video_backend": "reeltune"}}
             call["mm_processor_kwargs"] = {"do_resize": False, "do_sample_frames": False}
         return json.dumps(call).encode()
@@ -93,7 +93,7 @@ class Messages:
         tokens = torch.cat([features.tokens, *features.deepstack], dim=1)
         fields: dict[str, Any] = {
             "video_embeds": _packed(tokens),
-            "video_grid_thw": _packed(torch.tensor(prompt.grid_thw)),
+            "video_grid_thw": _packed(torch.tensor(family.grid(prompt.clip))),
         }
         if isinstance(family, Qwen3VL):
             fields["timestamps"] = family.patch_times(prompt.clip)

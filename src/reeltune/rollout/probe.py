@@ -69,11 +69,10 @@ def text_case(policy: Policy) -> Case:
     for token in ("<|vision_start|>", "<|vision_end|>"):
         text = text.replace(token, "")
     ids = torch.tensor(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
-    clip = noise_clip(policy, frames=2)
     width = policy.text_config.hidden_size
     nothing = torch.zeros(0, width)
     features = VideoFeatures(nothing, tuple(nothing for _ in range(policy.family.deepstack_layers)))
-    return Case("text", Request(Prompt(ids, torch.arange(len(ids)).expand(3, -1), (0, 0, 0), clip, text), features, 11))
+    return Case("text", Request(Prompt(ids, torch.arange(len(ids)).expand(3, -1), (), text), features, 11))
 
 
 def cases(policy: Policy) -> list[Case]:

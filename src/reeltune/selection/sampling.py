@@ -207,5 +207,5 @@ def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) ->
         "truncated": int(rollout.truncated.sum()),
         "lengths": rollout.completions.lengths,
         "prompt": digest(task.prompt(sample, recipe.data.mode)),
-        "sample": rebased(sample.model_dump(mode="json", exclude_unset=True), sample.video_path, folder),
+        "sample": rebased(sample.model_dump(mode="json", exclude_unset=True), sample.folder, folder),
     }

@@ -20,7 +20,7 @@ from reeltune.models.experts import (
     require_equal_experts,
     watched,
 )
-from reeltune.models.features import clip_key
+from reeltune.models.features import encode_at_once
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, pack
 from reeltune.models.types import Group as PromptGroup
@@ -144,14 +144,13 @@ class Learner:
         return module.no_sync() if self.world.size > 1 and not self.sharded else nullcontext()
 
     def _pass(self, groups: Sequence[Group], *, encode: bool = False) -> Callable[[Policy], list[Tensor]]:
-        """Log-probs of the groups as one pass; with `encode` also their videos' features, each clip once."""
+        """Log-probs of the groups as one pass; with `encode` also their media's features, each once."""
 
         def compute(policy: Policy) -> list[Tensor]:
             members: Sequence[PromptGroup] = groups
             if encode:
-                clips = {clip_key(group.prompt.clip): group.prompt.clip for group in groups}
-                features = dict(zip(clips, policy.encode(list(clips.values())), strict=True))
-                members = [PromptGroup(a.prompt, features[clip_key(a.prompt.clip)], a.completions) for a in groups]
+                features = encode_at_once(policy, [group.prompt for group in groups])
+                members = [PromptGroup(a.prompt, own, a.completions) for a, own in zip(groups, features, strict=True)]
             return group_log_probs(policy, members, temperature=self.temperature)
 
         return compute

@@ -15,6 +15,7 @@ from reeltune.config.rl import RLConfig
 from reeltune.distributed.shard import gathered
 from reeltune.judges.base import Judge
 from reeltune.models.adapter import as_initial
+from reeltune.models.features import encode_each
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions
 from reeltune.rewards.faults import RewardFaults
@@ -164,7 +165,7 @@ class GRPO:
         with as_initial(self.reference):
             if own_tower:
                 with gathered(self.reference), torch.no_grad():
-                    videos = self.reference.encode([group.prompt.clip for group in groups])
+                    videos = encode_each(self.reference, [group.prompt for group in groups])
                 for group, video in zip(groups, videos, strict=True):
                     group.features = video
             found = self.learner.log_probs(groups, self.reference)

@@ -12,21 +12,28 @@ from reeltune.errors import VideoError
 
 @dataclass(frozen=True)
 class Clip:
-    """Sampled frames of one video.
+    """Sampled frames of one video, of a part of one or of a list of frames; or one still image.
 
     frames: uint8 [T, H, W, 3], RGB, as the viewer sees them (rotation applied), already resized.
-    timestamps: float64 [T], seconds from the start of the file (video/index.py says what that is), the true
-        presentation times, never decreasing; the first is above 0 where the pictures start late. A frame that
+    timestamps: float64 [T], seconds from the start of the file (video/index.py says what that is) or of the part, the
+        true presentation times, never decreasing; the first is above 0 where the pictures start late. A frame that
         stands twice (a video shorter than the sampling asks) has its time twice.
     duration: seconds from the first frame to the end of the last; the file's pictures end at
         timestamps[0] + duration.
-    video_hash: content hash of the file, as `video_hash` gives it.
+    video_hash: content hash of the file, as `video_hash` gives it, or of what was read of it.
+    size: of a still image, its (height, width) in the file; its frames are then the pieces that the model's family cuts
+        it into, and have no times. None: a video.
     """
 
     frames: np.ndarray
     timestamps: np.ndarray
     duration: float
     video_hash: str
+    size: tuple[int, int] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        return self.size is not None
 
 
 def video_hash(path: Path) -> str:
