@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx2
 import pytest
-import torch
 from tests.models.families import generated
 from tests.workshop import Workshop
 
 from reeltune.cli import main
 from reeltune.doctor.parity import parity
 from reeltune.http import Requests
+from reeltune.models.families.qwen3_vl import Qwen3VL
 from reeltune.models.policy import Policy, load_policy
 from reeltune.rollout import probe
 from reeltune.rollout.engine import SamplingParams
@@ -111,15 +111,12 @@ def test_server_and_learner_read_and_compute_the_same(
     """Text only, videos at two rates, one with a variable frame rate: features sent, then frames by the cache."""
     policy: Policy = load_policy(served_models(family))
     process = serve(served_models(family))
-    with torch.no_grad():
-        rows = list(parity(policy, process.serving.url))
-        frames = list(parity(policy, process.serving.url, frames=FrameCache(tmp_path / "frames", 2**28)))
-    for row in rows + frames:
+    rows = list(parity(policy, process.serving.url))
+    if isinstance(policy.family, Qwen3VL):
+        rows += parity(policy, process.serving.url, frames=FrameCache(tmp_path / "frames", 2**28))
+    for row in rows:
         print(row.ok, row.what, row.seen)
-    assert [row for row in rows if row.ok is not True] == [] and len(rows) == 15
-    # Positions of uneven clips cannot travel with frames.
-    uneven = [row for row in frames if row.ok is not True]
-    assert all("Qwen25VL, video" in row.what and "variable" in row.what for row in uneven), uneven
+    assert [row for row in rows if row.ok is not True] == [] and len(rows) in (15, 30)
 
 
 def train(folder: Path, model: Path, run: str, *words: str) -> list[dict[str, Any]]:
