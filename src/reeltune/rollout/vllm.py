@@ -154,7 +154,7 @@ class VLLMEngine:
         finally:
             if self.pool.deaths != known:
                 write_json(self._deaths_file(self.world.rank), self.pool.deaths)
-        found = [next(given) if why is None else GivenUp(why) for why in unserved]
+        found: list[Any] = [next(given) if why is None else GivenUp(why) for why in unserved]
         lost = {index: each.reason for index, each in enumerate(found) if isinstance(each, GivenUp)}
         if lost:
             raise Unanswered(lost, {index: each for index, each in enumerate(found) if index not in lost})
