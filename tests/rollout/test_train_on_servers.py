@@ -17,7 +17,7 @@ OFF = {"staleness", "mismatch_kl", "correction_mean", "clipped_share"}
 
 def words(fakes: list[FakeServer], *more: str) -> list[str]:
     urls = ",".join(each.url for each in fakes)
-    return ["rollout.engine=vllm", f"rollout.servers=[{urls}]", "rollout.timeout_s=5", "eval.every=0", *more]
+    return ["rollout.engine=vllm", f"rollout.servers=[{urls}]", "rollout.timeout_s=60", "eval.every=0", *more]
 
 
 def run(workshop: Any, name: str, *overrides: str, code: int = 0, resume: bool = False) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
     workshop.samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for each in fakes:
         each.poison = "nightshade"
-    found = run(workshop, "run", *words(fakes, "rl.steps=3", "rollout.timeout_s=3", "video.max_broken_share=0.2"))
+    found = run(workshop, "run", *words(fakes, "rl.steps=3", "rollout.timeout_s=60", "video.max_broken_share=0.2"))
     assert len(found) == 3 and found[-1]["quarantined"] == 1.0
     [line] = (workshop.folder / "run" / "quarantine.jsonl").read_text().splitlines()
     assert json.loads(line)["id"] == "clip-0" and "2 servers died" in json.loads(line)["reason"]
@@ -95,7 +95,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
 
 def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Servers, capsys: Any) -> None:
     """The only server dies in the third step; when it is back, --resume gives the run that never lost it."""
-    more = ["rl.steps=4", "rollout.timeout_s=3", "checkpoint.every=9"]
+    more = ["rl.steps=4", "rollout.timeout_s=10", "checkpoint.every=9"]
     whole = run(workshop, "whole", *words(servers(1), *more))
     [fake] = servers(1)
     killed = threading.Event()
