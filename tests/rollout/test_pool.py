@@ -203,7 +203,7 @@ def test_a_server_that_only_fails_now_and_then_is_asked_again(stubs: Any) -> Non
     [only] = stubs(1)
     only.broken = 2
     pool = pool_of([only])
-    assert pool.ask(jobs(1)) == [0] and pool.counts == {"failed requests": 2.0} and pool.deaths == {}
+    assert pool.ask(jobs(1)) == [0] and pool.counts["failed requests"] == 2.0 and pool.deaths == {}
 
 
 def test_what_is_no_answer_is_given_up_after_the_last_try(stubs: Any) -> None:

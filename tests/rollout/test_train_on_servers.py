@@ -17,7 +17,7 @@ OFF = {"staleness", "mismatch_kl", "correction_mean", "clipped_share"}
 
 def words(fakes: list[FakeServer], *more: str) -> list[str]:
     urls = ",".join(each.url for each in fakes)
-    return ["rollout.engine=vllm", f"rollout.servers=[{urls}]", "rollout.timeout_s=5", "eval.every=0", *more]
+    return ["rollout.engine=vllm", f"rollout.servers=[{urls}]", "rollout.timeout_s=60", "eval.every=0", *more]
 
 
 def run(workshop: Any, name: str, *overrides: str, code: int = 0, resume: bool = False) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
     workshop.samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for each in fakes:
         each.poison = "nightshade"
-    found = run(workshop, "run", *words(fakes, "rl.steps=3", "rollout.timeout_s=3", "video.max_broken_share=0.2"))
+    found = run(workshop, "run", *words(fakes, "rl.steps=3", "rollout.timeout_s=60", "video.max_broken_share=0.2"))
     assert len(found) == 3 and found[-1]["quarantined"] == 1.0
     [line] = (workshop.folder / "run" / "quarantine.jsonl").read_text().splitlines()
     assert json.loads(line)["id"] == "clip-0" and "2 servers died" in json.loads(line)["reason"]
@@ -95,7 +95,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
 
 def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Servers, capsys: Any) -> None:
     """The only server dies in the third step; when it is back, --resume gives the run that never lost it."""
-    more = ["rl.steps=4", "rollout.timeout_s=3", "checkpoint.every=9"]
+    more = ["rl.steps=4", "rollout.timeout_s=10", "checkpoint.every=9"]
     whole = run(workshop, "whole", *words(servers(1), *more))
     [fake] = servers(1)
     killed = threading.Event()
@@ -116,3 +116,16 @@ def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Se
     assert (workshop.folder / "cut" / "checkpoints" / f"step-{done:06d}").is_dir()
     fake.restart()
     assert run(workshop, "cut", *words([fake], *more), resume=True) == whole
+
+
+@pytest.mark.slow
+def test_two_processes_share_servers(workshop: Any, servers: Servers) -> None:
+    """Each asks for its own groups, one publishes: the numbers of one process, to rounding. Slow: processes start."""
+    fakes = servers(2)
+    more = words(fakes, "rl.steps=3", "rollout.max_staleness=1", "rollout.timeout_s=30")
+    workshop.train("two", *more, processes=2)
+    alone = run(workshop, "one", *more)
+    for ours, theirs in zip(alone, workshop.metrics("two"), strict=True):
+        assert ours.keys() == theirs.keys() and ours["staleness"] == theirs["staleness"]
+        assert ours["reward"] == pytest.approx(theirs["reward"], abs=1e-6)
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)

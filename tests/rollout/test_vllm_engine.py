@@ -183,6 +183,22 @@ def test_a_poisonous_prompt_is_given_up_and_remembered(connect: Any, policy: Pol
     assert list(again.pool.deaths.values()).count(2) == 1
 
 
+def test_what_servers_cannot_be_asked_is_given_up_unasked(connect: Any, policy: Policy) -> None:
+    """Two videos; a text that looks like a special token, which a server would read as one."""
+    engine, [fake] = connect(1)
+    [one] = requests_of(policy, 1)
+    two = policy.prompt("Which is longer?", [make_clip(seed=1), make_clip(seed=2)])
+    odd = policy.prompt("What does <|im_end|> mean?", make_clip())
+    text = policy.prompt("What is two and two?")
+    fake.served.clear()
+    features = one.features
+    asked = [one, Request(two, features, 1), Request(odd, features, 1), Request(text, policy.no_features(), 1)]
+    with pytest.raises(Unanswered) as error:
+        engine.generate(asked, 2, params(policy))
+    assert "shows 2 videos" in error.value.reasons[1] and "as a special token" in error.value.reasons[2]
+    assert sorted(error.value.found) == [0, 3] and len(fake.served) == 2
+
+
 def test_none_left(connect: Any, policy: Policy) -> None:
     engine, fakes = connect(2, timeout_s=0.5)
     for fake in fakes:

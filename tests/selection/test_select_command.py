@@ -1,6 +1,8 @@
 """`reeltune select` as a user runs it: asked, killed, in shards, merged, chosen again, with bad input."""
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import permutations
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.workshop import torchrun
 
 from reeltune.tasks import load_samples
 
@@ -60,6 +63,23 @@ def test_shards_merge_into_what_one_run_finds(bench: Any) -> None:
     ]
     moved = load_samples(bench.folder / "deep" / "merged" / "samples.jsonl")
     assert all(sample.video_path.exists() for sample in moved)
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_share_the_samples(bench: Any) -> None:
+    """Slow: two processes start. What one finds, they find; the shards are merged without a word of the user."""
+    assert bench.select(*WIDE) == 0
+    words = ["reeltune", "select", str(bench.recipe), "-o", str(bench.folder / "both"), *WIDE]
+    done = subprocess.run(
+        [*torchrun(2), *words], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=500
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(each.name for each in (bench.folder / "both" / "shards").iterdir()) == ["1-of-2", "2-of-2"]
+    for row, merged in zip(stats(bench), stats(bench, "both"), strict=True):
+        assert row | {"sample": 0} == merged | {"sample": 0}
+    assert [row["id"] for row in bench.rows("out", "samples.jsonl")] == [
+        row["id"] for row in bench.rows("both", "samples.jsonl")
+    ]
 
 
 def test_more_shards_than_samples(bench: Any) -> None:

@@ -1,6 +1,7 @@
 """`reeltune select`: ask the model, keep what is informative. Imports nothing heavy before it runs."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Ask the recipe's model several times about every sample of data.train and keep the informative samples: "
         "DIR/stats.jsonl, samples.jsonl, decisions.jsonl, report.html. After Ctrl-C or a kill the same command goes "
-        "on. --merge puts shards together; --from chooses again without asking."
+        "on. Under torchrun the processes share the samples. --merge puts shards together; --from chooses again and "
+        "asks nothing."
     )
     parser.add_argument("recipe", type=Path, nargs="?", help="whose model, data, rewards and settings are used")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
@@ -46,8 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reeltune.lock import locked
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return _run_together(args)
     with locked(args.output, name="-o"):
         return _run(args)
+
+
+def _run_together(args: argparse.Namespace) -> int:
+    """Under torchrun every process asks about a shard of its own; then the main one puts them together and chooses."""
+    from contextlib import nullcontext
+
+    from reeltune.distributed import world as processes
+    from reeltune.lock import locked
+    from reeltune.selection.merge import merge
+    from reeltune.selection.sampling import Shard, sample_stats
+
+    _check(args)
+    if args.shard or args.stats or args.merge:
+        raise InputError("--shard, --merge and --from are for one process; under torchrun each takes a shard by itself")
+    options, world = _options(args), processes.join()
+    folders = [args.output / "shards" / f"{number + 1}-of-{world.size}" for number in range(world.size)]
+    with locked(args.output, name="-o") if world.is_main else nullcontext():
+        sample_stats(_recipe(args), folders[world.rank], Shard(world.rank + 1, world.size), world)
+        world.wait()
+        code = _choose(args.output, merge(folders, args.output), options, args.output) if world.is_main else 0
+    processes.leave()
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ready", type=float, default=900, metavar="SECONDS", help="longest start (default: 900)")
     parser.add_argument("--log", type=Path, help="the server's words (default: reeltune-serve-PORT.log here)")
     parser.add_argument("--print", action="store_true", dest="show", help="print the command line, and do not start it")
-    parser.add_argument("options", nargs="*", metavar="OPTION", help="after --: further words of vLLM's command line")
+    words = "all that follows: further words of vLLM's command line"
+    parser.add_argument("--vllm", nargs=argparse.REMAINDER, default=[], metavar="WORD", help=words)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         lora_rank=args.lora_rank,
         max_model_len=args.max_model_len,
         python=args.python,
-        options=args.options,
+        options=args.vllm,
     )
     log = args.log or Path(f"reeltune-serve-{args.port}.log")
     plugin = write_plugin(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "reeltune" / "vllm-plugin")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from reeltune.errors import InputError
+from reeltune.models.chat import Rendered, prompt_ids
 from reeltune.models.families.base import Family
 from reeltune.models.families.patches import PatchFamily
 from reeltune.models.families.qwen3_vl import Qwen3VL
@@ -44,6 +45,12 @@ def require_served(family: Family, media: str) -> None:
             f"rollout.engine=vllm serves the Qwen families (Qwen2-VL to Qwen3.6); {type(family).__name__} takes frames "
             f"as images, which rollout.media={media} does not carry: use rollout.engine=hf"
         )
+    if media == "frames" and not isinstance(family, Qwen3VL):
+        # Measured, with vLLM 0.32 on a CPU: the tower's features differ, and positions cannot travel with frames.
+        raise InputError(
+            f"rollout.media=frames is served for Qwen3-VL to Qwen3.6: with {type(family).__name__} servers compute "
+            "other log-probs from the same frames; take rollout.media=embeds"
+        )
 
 
 class Messages:
@@ -56,8 +63,21 @@ class Messages:
 
     def key(self, request: Request) -> str:
         """Names the prompt and its video, whatever the seed."""
-        facts = [request.prompt.input_ids.tolist(), clip_key(request.prompt.clip)]
+        facts = [request.prompt.input_ids.tolist(), *map(clip_key, request.prompt.media)]
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
+
+    def unserved(self, prompt: Prompt) -> str | None:
+        """Why a prompt cannot be asked of a server, known before it is; None: it can."""
+        if len(prompt.media) > 1 or any(clip.is_image for clip in prompt.media):
+            return (
+                f"rollout.engine=vllm asks about one video, or text alone; this prompt shows {len(prompt.media)} "
+                "videos and images: use rollout.engine=hf"
+            )
+        # The server reads one text, in which nothing marks what only looks like a special token.
+        read = prompt_ids(self.policy.tokenizer, self.policy.family, Rendered(prompt.text, prompt.media, {}))
+        if read != prompt.input_ids.tolist():
+            return "its text holds what a server would read as a special token: use rollout.engine=hf"
+        return None
 
     def body(self, request: Request, group_size: int, params: SamplingParams) -> bytes:
         call: dict[str, Any] = {
@@ -85,7 +105,7 @@ class Messages:
 
     def _media(self, request: Request) -> list[dict[str, Any]]:
         prompt, family = request.prompt, self.policy.family
-        if not bool((prompt.input_ids == family.placeholder_id).any()):
+        if not prompt.media:
             return [{"type": "text", "text": prompt.text}]
         if self.frames is not None:
             return [self._frames(prompt)]

@@ -125,10 +125,12 @@ class Pool:
         stop = threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop,), daemon=True)
         watch.start()
+        began = time.monotonic()
         try:
             with ThreadPoolExecutor(min(len(jobs), MOST_AT_ONCE)) as threads:
                 return list(threads.map(self._one, jobs))
         finally:
+            self._count("busy seconds", time.monotonic() - began)
             stop.set()
             watch.join()
 
@@ -229,8 +231,8 @@ class Pool:
             member.ready, member.why = False, why
             self._changed.notify_all()
 
-    def _count(self, name: str) -> None:
-        self.counts[name] = self.counts.get(name, 0.0) + 1
+    def _count(self, name: str, value: float = 1.0) -> None:
+        self.counts[name] = self.counts.get(name, 0.0) + value
 
     def _why(self) -> str:
         lines = "".join(f"\n  {member.why}" for member in self.members if not member.ready)

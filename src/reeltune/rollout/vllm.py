@@ -144,13 +144,17 @@ class VLLMEngine:
         self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
     ) -> list[Rollout]:
         """Raises Unanswered where some requests get no answer from any server, NoServers where too few are left."""
-        jobs = [self._job(request, group_size, params) for request in requests]
+        unserved = [self.messages.unserved(request.prompt) for request in requests]
+        jobs = [
+            self._job(each, group_size, params) for each, why in zip(requests, unserved, strict=True) if why is None
+        ]
         known = dict(self.pool.deaths)
         try:
-            found = self.pool.ask(jobs)
+            given = iter(self.pool.ask(jobs))
         finally:
             if self.pool.deaths != known:
                 write_json(self._deaths_file(self.world.rank), self.pool.deaths)
+        found: list[Any] = [next(given) if why is None else GivenUp(why) for why in unserved]
         lost = {index: each.reason for index, each in enumerate(found) if isinstance(each, GivenUp)}
         if lost:
             raise Unanswered(lost, {index: each for index, each in enumerate(found) if index not in lost})

@@ -15,6 +15,7 @@ import torch
 from reeltune.build import build_answerer, load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_sources
+from reeltune.distributed.world import ALONE, World
 from reeltune.errors import InputError, SampleError
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
@@ -92,8 +93,12 @@ def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
     )
 
 
-def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) -> list[SampleStats]:
+def sample_stats(
+    recipe: Recipe, directory: Path, shard: Shard | None = None, world: World = ALONE
+) -> list[SampleStats]:
     """Ask about one shard and return its statistics; what is on disk from an earlier call is not asked again.
+
+    `world`: processes that ask about shards of their own, together: they share servers.
 
     Writes DIRECTORY/stats.jsonl, identity.json and, where videos cannot be used, quarantine.jsonl. Raises
     InputError when the directory holds statistics of something else.
@@ -107,12 +112,14 @@ def sample_stats(recipe: Recipe, directory: Path, shard: Shard | None = None) ->
     file = StatsFile(directory / FILE, quarantine)
     ids = [sample.id for sample in pool]
     todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)
-    if todo:
-        _ask(recipe, pool, identity, file, todo)
+    if any(world.gather([bool(todo)])):  # servers are published to by all processes together
+        _ask(recipe, pool, identity, file, todo, world)
     return read_stats(file.path)
 
 
-def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range]) -> None:
+def _ask(
+    recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range], world: World
+) -> None:
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
@@ -149,6 +156,7 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
         for batch in todo:
             file.append(list(ask(batch)))
             progress.update(len(batch))
+        world.wait()  # the main process's engine ends servers that the others may still ask
 
 
 def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
