@@ -223,7 +223,14 @@ def test_any_media_are_looked_at(folder: Path) -> None:
         ask | {"id": "gone", "media": [{"frames": ["a.png", "c.png"], "fps": 1}]},
         ask | {"id": "late", "media": [{"video": "a.mp4", "start": 60}]},
         ask | {"id": "alone", "question": "Why?"},
-        GOOD | {"id": "past", "video": None, "media": [{"video": "a.mp4", "start": 1}], "target": [[0, 2.5]]},
+        GOOD
+        | {
+            "id": "past",
+            "video": None,
+            "duration": None,
+            "media": [{"video": "a.mp4", "start": 1}],
+            "target": [[0, 2.5]],
+        },
     ]
     report = check_samples(write(folder / "s.jsonl", *rows), decode=True)
     found = {kind: " ".join(places) for kind, places in report.errors.items()}
