@@ -24,7 +24,7 @@ from reeltune.video.encode import write_video
 PER_STEP = 2
 
 
-def make_samples(folder: Path, count: int, seconds: int = 12) -> Path:
+def make_samples(folder: Path, count: int, seconds: int = 8) -> Path:
     """Videos of 640 x 360 at 25 frames per second: a moving square over a still, textured ground."""
     ground = np.random.default_rng(0).integers(0, 120, (360, 640, 3), dtype=np.uint8)
     rows = []
