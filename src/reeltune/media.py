@@ -4,9 +4,9 @@
            {"frames": "walk/", "fps": 10, "max_frames": 16}]}
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -108,6 +108,24 @@ class Turn(BaseModel):
         if self.role == "assistant" and self.media:
             raise FieldError("turns", "only a user's turn shows media")
         return self
+
+
+def with_paths(row: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
+    """A sample's row in which every path of its media is `moved(path)`."""
+
+    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
+        return {**own, **{k: moved(p) if isinstance(p, str) else [moved(each) for each in p] for k, p in paths.items()}}
+
+    found = medium(row)
+    if row.get("media"):
+        found["media"] = [medium(each) for each in row["media"]]
+    if row.get("turns"):
+        found["turns"] = [
+            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
+            for turn in row["turns"]
+        ]
+    return found
 
 
 def require_alternating(turns: tuple[Turn, ...]) -> None:

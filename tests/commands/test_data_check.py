@@ -210,33 +210,6 @@ def test_texts_that_look_like_special_tokens_are_texts(folder: Path) -> None:
     assert not check_samples(write(folder / "s.jsonl", *rows)).errors
 
 
-def test_any_media_are_looked_at(folder: Path) -> None:
-    from PIL import Image
-
-    clip(folder / "a.mp4")
-    Image.new("RGB", (40, 30), "red").save(folder / "a.png")
-    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:60])
-    ask = {"task": "open_ended", "question": "What is it?", "target": "red"}
-    rows = [
-        ask | {"id": "image", "media": [{"image": "a.png"}]},
-        ask | {"id": "part", "media": [{"video": "a.mp4", "start": 0.5, "end": 1.5}, {"image": "a.png"}]},
-        ask | {"id": "cut", "media": [{"image": "b.png"}]},
-        ask | {"id": "gone", "media": [{"frames": ["a.png", "c.png"], "fps": 1}]},
-        ask | {"id": "late", "media": [{"video": "a.mp4", "start": 60}]},
-        ask | {"id": "alone", "question": "Why?"},
-        GOOD | {"id": "past", "video": None, "media": [{"video": "a.mp4", "start": 1}], "target": [[0, 2.5]]},
-    ]
-    report = check_samples(write(folder / "s.jsonl", *rows), decode=True)
-    found = {kind: " ".join(places) for kind, places in report.errors.items()}
-    kinds = {"videos are missing", "images cannot be decoded", "videos cannot be decoded"}
-    assert found.keys() == kinds | {"times lie after the end of the file"}
-    assert "id 'gone'" in found["videos are missing"] and "c.png" in found["videos are missing"]
-    assert "b.png: cannot be read as an image" in found["images cannot be decoded"]
-    assert "no frame is shown from 60 s" in found["videos cannot be decoded"]
-    assert "id 'past'" in found["times lie after the end of the file"], "times count from the part's start"
-    assert any(kind.startswith("samples without video or image") for kind in report.warnings)
-
-
 def test_prompts_are_counted_as_the_model_reads_them(tiny_models, tmp_path: Path) -> None:
     """The count, made without weights and without decoding, is that of the reader that trains."""
     from reeltune.config.recipe import VideoConfig

@@ -125,14 +125,14 @@ def test_hybrids_and_mixtures_count_the_weights_of_the_real_classes() -> None:
     from tests.models.families.generated import TEXT
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    for kind in ("qwen3_5", "qwen3_5_moe", "qwen3_vl_moe", "internvl", "llava_onevision"):
+    for kind in ("qwen3_5", "qwen3_5_moe", "qwen3_vl_moe", "internvl", "llava_onevision", "smolvlm"):
         default = AutoConfig.for_model(kind).to_dict()["text_config"]
         text = {"model_type": default["model_type"]} | {name: value for name, value in TEXT.items() if name in default}
         config = AutoConfig.for_model(kind, text_config=text | {"num_hidden_layers": 4})
         found = read_architecture(config.to_dict(), "here").decoder
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)
-        layers = model.model.language_model.layers
+        layers = getattr(model.model, "text_model" if kind == "smolvlm" else "language_model").layers
         matrices = sum(each.numel() for each in layers.parameters() if each.ndim > 1)
         assert found.layers * (found.mixer_weights + found.mlp_weights(found.experts)) == matrices, kind
         assert found.recurrent_layers == sum(hasattr(layer, "linear_attn") for layer in layers)

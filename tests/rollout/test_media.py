@@ -16,8 +16,8 @@ from reeltune.models.shared_prefix.row import group_log_probs
 from reeltune.models.types import Completions, Group
 from reeltune.rollout.prompts import PromptCheck
 from reeltune.rollout.reader import InputReader
-from reeltune.sample import Sample
-from reeltune.tasks import load_samples
+from reeltune.sample import Sample, to_sample
+from reeltune.tasks import load_samples, sample_types
 from reeltune.video.encode import write_video
 
 ASK: dict[str, Any] = {"task": "open_ended", "question": "What is it?", "target": "red"}
@@ -170,8 +170,7 @@ def test_a_sample_that_cannot_be_shown_is_set_aside(reader: InputReader, folder:
     with pytest.raises(SampleError, match="min_frames <= max_frames"):
         reader.prompt(sample(folder, media=[{"video": "a.mp4", "min_frames": 9, "max_frames": 2}]))
     with pytest.raises(InputError, match="needs one video; it has 0"):
-        sample(
-            folder, task="temporal_grounding", query="x", question=None, media=[{"image": "map.png"}], target=[[0, 1]]
-        )
+        row = {"id": "a", "task": "temporal_grounding", "query": "x", "target": [[0, 1]]}
+        to_sample(row | {"media": [{"image": "map.png"}]}, sample_types())
     with pytest.raises(InputError, match="go user, assistant"):
         sample(folder, turns=[{"role": "assistant", "text": "x"}])

@@ -52,6 +52,7 @@ class VideoConfig(Section):
     cache_gib: float = Field(20.0, ge=0)
     feature_cache_gib: float = Field(2.0, ge=0, description="Memory for the features of a frozen tower.")
     feature_disk_gib: float = Field(20.0, ge=0, description="Disk for them, beside the frames; 0: none.")
+    prefetch: int = Field(1, ge=0, description="Processes that decode the next step's videos meanwhile; 0: none.")
     timeout_s: float = Field(300.0, gt=0, description="Longest reading or decoding of one video; longer: unusable.")
     max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
 

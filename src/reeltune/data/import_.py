@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reeltune.errors import InputError
+from reeltune.media import IMAGE_SUFFIXES, with_paths
 
 if TYPE_CHECKING:
     from reeltune.data.formats import Annotations, Benchmark, Row
     from reeltune.data.repair import PastDuration
 
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
+ENDINGS = (*VIDEO_ENDINGS, *IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,20 @@ def import_annotations(
     benchmark = get_benchmark(name)
     finder = VideoFinder(videos)
     annotations = Annotations(files, finder.find)
-    rows, refused, missing, seen = [], list[str](), set(), set()
+    rows, refused, missing, seen = [], list[str](), set[str](), set[str]()
     names = IdRegister()
+
+    def placed(video: str) -> str:
+        seen.add(video)
+        if finder.find(video) is None:
+            missing.add(video)
+        return finder.relative(video, output.parent)
+
     for raw in _entries(benchmark, annotations, name):
         row = _usable(raw, annotations.counts, refused, past_duration)
         if row is None:
             continue
-        video = str(row["video"])
-        seen.add(video)
-        if finder.find(video) is None:
-            missing.add(video)
-        row["video"] = finder.relative(video, output.parent)
+        row = with_paths(row, placed)
         if names.repeats(row):
             annotations.counts["repeated entries: kept, each under an id of its own"] += 1
         row["id"] = names.unique(str(row["id"]), annotations.counts)
@@ -131,7 +136,7 @@ class IdRegister:
 
 
 class VideoFinder:
-    """Finds the file an annotation means by a name: below the folder, with any video ending, or by name alone.
+    """Finds the video or image an annotation means by a name: below the folder, with any ending, or by name alone.
 
     The path as the annotation gives it comes first. Raises InputError where a name fits several files: which one is
     meant cannot be known.
@@ -158,7 +163,7 @@ class VideoFinder:
 
         path = self.find(name)
         if path is None:
-            known = name.lower().endswith(VIDEO_ENDINGS)
+            known = name.lower().endswith(ENDINGS)
             path = self.folder / (name if known else f"{name}.mp4")
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
 
@@ -175,11 +180,14 @@ class VideoFinder:
         """Files anywhere below the folder that fit best: by the whole path, else by file name, else without ending."""
         if self._by_stem is None:
             self._by_stem = {}
-            for path in self.all():
-                self._by_stem.setdefault(path.stem, []).append(path)
+            for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else []:
+                if path.suffix.lower() in ENDINGS:
+                    self._by_stem.setdefault(path.stem, []).append(path)
         wanted = Path(name)
-        known = name.lower().endswith(VIDEO_ENDINGS)
+        known = name.lower().endswith(ENDINGS)
+        kind = IMAGE_SUFFIXES if name.lower().endswith(IMAGE_SUFFIXES) else VIDEO_ENDINGS
         stem = self._by_stem.get(wanted.stem if known else wanted.name, [])
+        stem = [path for path in stem if path.suffix.lower() in kind]
         parts = wanted.parts
         whole = [p for p in stem if (p if known else p.with_suffix("")).parts[-len(parts) :] == parts]
         return whole or [path for path in stem if path.name == wanted.name] or stem

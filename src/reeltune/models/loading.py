@@ -96,6 +96,12 @@ def require_bitsandbytes(setting: str) -> Any:
         ) from None
 
 
+TOWERS = (
+    "model.visual", "model.vision_tower", "model.vision_model", "model.multi_modal_projector", "model.connector",
+)  # fmt: skip
+"""Where the families' towers and projectors stand."""
+
+
 def nf4(dtype: torch.dtype) -> Any:
     """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), the head and tower not."""
     require_bitsandbytes("adapter.quantize=nf4")
@@ -104,7 +110,7 @@ def nf4(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["lm_head", "model.visual", "model.vision_tower", "model.multi_modal_projector"],
+        llm_int8_skip_modules=["lm_head", *TOWERS],
     )
 
 

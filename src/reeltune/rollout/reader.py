@@ -12,8 +12,9 @@ import torch
 from reeltune.config.recipe import VideoConfig
 from reeltune.models.features import FeatureCache, clip_key, encode_each, feature_disk, joined, tower_name
 from reeltune.models.policy import Policy
-from reeltune.models.types import Prompt, VideoFeatures
+from reeltune.models.types import Message, Prompt, VideoFeatures
 from reeltune.rollout.media import MediaReader
+from reeltune.rollout.prefetch import Prefetch
 from reeltune.rollout.prompts import check_length
 from reeltune.sample import Medium, Sample, medium_of
 from reeltune.tasks import get_task
@@ -35,6 +36,7 @@ class InputReader:
         self.system = system
         self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
         self.media = MediaReader(video, policy.family, self.frames)
+        self.ahead = Prefetch(self._messages, video.prefetch)
         disk_bytes = int(video.feature_disk_gib * 2**30)
         self.features = FeatureCache(
             int(video.feature_cache_gib * 2**30),
@@ -46,12 +48,15 @@ class InputReader:
         """Raises SampleError when the sample cannot be used: VideoError for its media, else by its id for a prompt
         longer than the model takes.
         """
+        prompt = self.policy.chat(self.ahead.take(sample))
+        check_length(sample, len(prompt), self.policy.max_positions)
+        return prompt
+
+    def _messages(self, sample: Sample) -> list[Message]:
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
         if (recorded := sample.meta.get("video_digest")) is not None and sample.video_path:
             require_recorded(sample.video_path, recorded, video_hash(sample.video_path))
-        prompt = self.policy.chat(self.media.messages(sample, text, self.system))
-        check_length(sample, len(prompt), self.policy.max_positions)
-        return prompt
+        return self.media.messages(sample, text, self.system)
 
     def ask(self, text: str, *media: Path | str | Medium) -> Prompt:
         """One user turn about videos and images: VideoError when one cannot be used."""

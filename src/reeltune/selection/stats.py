@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reeltune.errors import InputError
 from reeltune.files import append_lines, whole_lines, write_text
-from reeltune.media import KINDS
+from reeltune.media import with_paths
 from reeltune.sample import read_rows
 from reeltune.video.quarantine import Quarantine
 
@@ -187,16 +187,4 @@ def rebased(sample: Mapping[str, Any], origin: Path, folder: Path) -> dict[str, 
     def moved(name: str) -> str:
         return Path(os.path.relpath((origin / name).absolute(), folder.absolute())).as_posix()
 
-    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
-        return {**own, **{k: moved(p) if isinstance(p, str) else [moved(each) for each in p] for k, p in paths.items()}}
-
-    found = medium(sample)
-    if sample.get("media"):
-        found["media"] = [medium(each) for each in sample["media"]]
-    if sample.get("turns"):
-        found["turns"] = [
-            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
-            for turn in sample["turns"]
-        ]
-    return found
+    return with_paths(sample, moved)

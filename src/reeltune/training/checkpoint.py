@@ -1,5 +1,8 @@
 """Checkpoints are whole or absent: written under a temporary name, synced, renamed; and say what they consist of.
 
+A step waits until the bytes are handed to the system: no second copy of them is held in memory. Their digests, the way
+to the disk and the rename may go on behind the next steps (`Behind`).
+
 checkpoints/step-000100/
   manifest.json           step, run, and a digest of every file: see manifest.py
   model/                  a plain Hugging Face directory, or
@@ -13,8 +16,9 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,28 +53,60 @@ def save_checkpoint(
     run: str = "",
     merged: bool = False,
     world: World = ALONE,
+    behind: "Behind | None" = None,
 ) -> Path:
     """Write checkpoint `step` and remove all but the newest `keep`. Every process of the run calls it.
 
     `state`: what else the run must remember; `run`: the digest of the run that it is one of. `merged`: of a model with
-    an adapter, also the base with it merged in.
+    an adapter, also the base with it merged in. `behind`: digests, the way to the disk and the removal of older ones go
+    on in a thread of its own; until then the older ones are the newest.
     """
+    if behind:
+        behind.wait()
     target = root / f"{PREFIX}{step:06d}"
-    with whole_folder(target) if world.is_main else nullcontext(partial_folder(target)) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(whole_folder(target)) if world.is_main else partial_folder(target)
         # Sharded weights are gathered by all, and the moments written by all, into the folder that one of them made.
         world.wait()
-        sharded = is_sharded(policy)
-        if world.is_main or sharded:
+        if world.is_main or is_sharded(policy):
             _write(folder, policy, optimizer, merged=merged, main=world.is_main)
         world.wait()
         if world.is_main:
             (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
+        written = stack.pop_all()
+
+    def finish() -> None:
+        with written:
             write_manifest(folder, step=step, run=run)
-    if world.is_main:
         for old in list_checkpoints(root)[:-keep]:
             remove_folder(old)
-    world.wait()
+
+    if world.is_main:
+        behind.start(finish) if behind else finish()
+    if not behind:
+        world.wait()
     return target
+
+
+class Behind:
+    """Finishes one checkpoint at a time while the run goes on. What fails there is raised by the next `wait`.
+
+    A process that ends, unless it is killed, ends after it: what was begun is whole.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "checkpoint")
+        self._last: Future[None] | None = None
+
+    def start(self, finish: Callable[[], None]) -> None:
+        self.wait()
+        self._last = self._pool.submit(finish)
+
+    def wait(self) -> None:
+        """Until the last one is whole."""
+        last, self._last = self._last, None
+        if last:
+            last.result()
 
 
 def _write(folder: Path, policy: Policy, optimizer: torch.optim.Optimizer, *, merged: bool, main: bool) -> None:

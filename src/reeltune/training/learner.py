@@ -18,6 +18,7 @@ from reeltune.models.experts import (
     load_balancing_coefficient,
     load_balancing_loss,
     require_equal_experts,
+    routers,
     watched,
 )
 from reeltune.models.features import encode_at_once
@@ -183,8 +184,11 @@ class Learner:
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)
-            if groups and not self.sharded:
-                require_equal_experts(self.policy, without_state(groups[0]))
+            if routers(self.policy):
+                # Decoding token by token takes the whole weights; all processes gather them together.
+                with gathered(self.policy):
+                    if groups:
+                        require_equal_experts(self.policy, without_state(groups[0]))
         for group, values in zip(groups, found, strict=True):
             require_finite(
                 {"the learner's log-probs": values, "the rollout's log-probs": group.log_probs},

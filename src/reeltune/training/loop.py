@@ -7,7 +7,7 @@ for bit on a CPU.
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ from reeltune.rollout.engine import RolloutEngine, faults_of
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training import announce
-from reeltune.training.checkpoint import save_checkpoint
+from reeltune.training.checkpoint import Behind, save_checkpoint
 from reeltune.training.journal import Journal, count_lines, read_jsonl
 from reeltune.training.learner import Learner
 from reeltune.training.phases import Heartbeat
@@ -50,6 +50,7 @@ class Loop:
     first_step: int = 0
     judge: Judge | None = None
     run_digest: str = ""
+    behind: Behind = field(default_factory=Behind)
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -80,10 +81,13 @@ class Loop:
                 stopping = any(self._world.gather([interrupt.requested]))
                 if stopping or done == steps or (every and done % every == 0):
                     self._save(done)
+                if stopping or done == steps:
+                    self._finish_saving()
                 if stopping and done < steps:
                     return False
         if steps == 0:
             self._save(0)
+            self._finish_saving()
         return True
 
     def _step(self, step: int) -> dict[str, float]:
@@ -176,7 +180,13 @@ class Loop:
             run=self.run_digest,
             merged=config.export == "merged",
             world=self._world,
+            behind=self.behind,
         )
+
+    def _finish_saving(self) -> None:
+        """Until the last checkpoint is whole, on every process."""
+        self.behind.wait()
+        self._world.wait()
 
     @property
     def _world(self) -> World:

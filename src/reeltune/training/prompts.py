@@ -119,7 +119,21 @@ class PromptSource:
         """This process's groups of step `step`: the scheduled samples, or substitutes for those that are skipped."""
         self.step = step
         self.draw = StepDraw(step, self.schedule, self.samples, self.history)
-        return self._groups(self.draw.first())
+        groups = self._groups(self.draw.first())
+        self.reader.ahead.want(self._expected(step + 1))
+        return groups
+
+    def _expected(self, step: int) -> list[Sample]:
+        """This process's samples of a step as far as they are known before it: history may skip others by then."""
+        if step >= len(self.schedule.draws):
+            return []
+        slots = StepDraw(step, self.schedule, self.samples, self.history).first()
+        mine = [self.samples[slot.index] for slot in slots if slot.place in self._share]
+        return [sample for sample in mine if sample.id not in self.quarantine]
+
+    def close(self) -> None:
+        """End what reads ahead."""
+        self.reader.ahead.close()
 
     def resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
         """Fresh groups, by their place in `groups`, for those whose rewards have no variance, as long as

@@ -144,9 +144,9 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
         if world.is_main:
             open_run(recipe, world, start, checked.data, policy)
         world.wait()
+        source = _source(recipe, checked, policy, world)
         journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
         try:
-            source = _source(recipe, checked, policy, world)
             held_out = checked.data.evaluated
             loop = Loop(
                 recipe=recipe,
@@ -169,6 +169,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
                 announce.closing(recipe, loop.watch, page, finished=finished)
             return finished
         finally:
+            source.close()
             if journal:
                 journal.close()
     finally:

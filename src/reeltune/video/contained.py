@@ -201,13 +201,24 @@ class Decoder:
 
 DECODER = Decoder()
 atexit.register(DECODER.close)
+_THREADS = threading.local()
+
+
+def own_decoder() -> None:
+    """Give this thread a child process of its own: several threads then decode at once."""
+    _THREADS.decoder = Decoder()
+    atexit.register(_THREADS.decoder.close)
+
+
+def _decoder() -> Decoder:
+    return getattr(_THREADS, "decoder", DECODER)
 
 
 def index_video(path: Path, *, part: Bounds | None = None, timeout_s: float = TIMEOUT_S) -> VideoIndex:
     """As `index.index_video`, or of a part as `part.index_part`. VideoError also where FFmpeg complains, crashes, or
     does not end in time.
     """
-    return DECODER.index(path, timeout_s, part)
+    return _decoder().index(path, timeout_s, part)
 
 
 def decode_frames(
@@ -218,7 +229,7 @@ def decode_frames(
     timeout_s: float = TIMEOUT_S,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """As `decode.decode_frames`. VideoError also where FFmpeg complains, crashes, or does not end in time."""
-    return DECODER.frames(index, wanted, keep, timeout_s)
+    return _decoder().frames(index, wanted, keep, timeout_s)
 
 
 def _refuse_complaints(path: Path, lines: Sequence[str]) -> None:

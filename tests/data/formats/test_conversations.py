@@ -186,22 +186,19 @@ Q, A = turn("user", "<video>What?"), turn("assistant", "A dog.")
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"messages": [Q, A, turn("user", "And?"), A], "videos": ["0.mp4"]}, "entries of several turns"),
-        (talk("?", "a", videos=["0.mp4", "sub/1.mp4"]), "entries with several videos"),
-        (talk("<video><video>?", "a"), "entries with several videos"),
-        (talk("?", "a", images=["x.png"]), "entries with images"),
-        (talk([{"type": "image", "image": "x.png"}], "a"), "entries with images"),
+        (talk("<video>?", "a", videos=["0.mp4", "sub/1.mp4"]), "entries with other files than places for them"),
+        (talk("<video><video>?", "a"), "entries with other files than places for them"),
+        (talk("?", "a", images=["x.png"]), "entries whose image is not there"),
+        (
+            talk("When?", "1 to 2", videos=["0.mp4", "sub/1.mp4"]),
+            "questions for a time about anything but one whole video",
+        ),
         (talk("?", "a", audios=["x.wav"]), "entries with sound or other parts"),
-        (talk("?", "a", videos=[]), "entries without a video"),
         (talk("?", "a", videos=["none.mp4"]), "entries whose video is not there"),
         (talk("?", "a", videos=["sub"]), "entries whose video is a folder of frames"),
         (
             talk("?", "a", videos=[["1.jpg", "2.jpg"]]),
             "entries whose video is given as frames or bytes, not as a file",
-        ),
-        (
-            talk([{"type": "video", "video": "0.mp4", "video_start": 3}, {"type": "text", "text": "?"}], "a"),
-            "entries about a part of a video (video_start, video_end)",
         ),
         (
             {"messages": [Q, turn("tool", "x"), A], "videos": ["0.mp4"]},
@@ -228,14 +225,36 @@ def test_what_is_not_kept_is_counted(tmp_path: Path, videos: Path) -> None:
     entry = {"messages": [turn("system", "Be brief."), Q, A], "videos": ["0.mp4"]}
     entries = [entry, talk(OPTIONS, "A"), talk("?", "<think>hm</think> a"), talk("When?", "7 to 12")]
     samples, found = imported(tmp_path, videos, *entries)
-    assert len(samples) == 4 and samples[3].meta == {"past_duration": True}
+    assert len(samples) == 4 and samples[3].meta == {"past_duration": True} and samples[0].system == "Be brief."
     assert found.counts == {
         "entries in the form of LLaMA-Factory": 4,
-        "system messages: not kept; a recipe has data.system": 1,
         "lines below the options (how to answer): not kept": 1,
         "answers with thoughts or tags: only the answer kept": 1,
         "spans that end after the video: kept, meta.past_duration says so": 1,
     }
+
+
+def test_several_videos_images_parts_turns_and_text_alone(tmp_path: Path, videos: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(videos / "x.png")
+    part = [{"type": "video", "video": "0.mp4", "video_start": 3, "video_end": 5}, {"type": "text", "text": "Why?"}]
+    entries = [
+        talk("<video> and <video>?", "a", videos=["0.mp4", "sub/1.mp4"]),
+        talk("<image><video>Same?", "no", images=["x.png"]),
+        talk("Two?", "yes", videos=["0.mp4", "sub/1.mp4"]),
+        talk(part, "Because.", videos=None),
+        {"messages": [Q, A, turn("user", "<image>And?"), A], "videos": ["0.mp4"], "images": ["x.png"]},
+        talk("Hello?", "Hello.", videos=[]),
+    ]
+    samples, found = imported(tmp_path, videos, *entries)
+    assert [sample.media_name.replace("../", "").replace("v/", "") for sample in samples]
+    kinds = [[medium.kind for medium in sample.all_media] for sample in samples]
+    assert kinds == [["video", "video"], ["image", "video"], ["video", "video"], ["video"], ["video", "image"], []]
+    assert all(path.is_file() for sample in samples for path in sample.files)
+    assert (samples[3].media[0].start, samples[3].media[0].end) == (3, 5)
+    assert [turn.text for turn in samples[4].turns] == ["What?", "A dog."] and samples[4].instruction == "And?"
+    assert found.counts["entries without a video or an image: kept as text alone"] == 1
 
 
 def test_a_broken_video_costs_only_its_questions_for_a_time(tmp_path: Path) -> None:

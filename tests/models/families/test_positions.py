@@ -17,7 +17,8 @@ from reeltune.models.policy import load_policy
 from reeltune.video.clip import Clip
 
 CASES = json.loads((Path(__file__).parent / "position_vectors.json").read_text())["cases"]
-VLLM = json.loads((Path(__file__).parent / "vllm_position_vectors.json").read_text())["cases"]
+STORED = json.loads((Path(__file__).parent / "vllm_position_vectors.json").read_text())
+VLLM = STORED["cases"]
 PATCH, MERGE, TEMPORAL = 4, 2, 2
 
 
@@ -29,7 +30,7 @@ def family_of(name: str, tokens_per_second: float = 2) -> PatchFamily:
         tokens_per_second=tokens_per_second,
         deepstack_visual_indexes=[],
     )
-    family = FAMILIES.get(name)(SimpleNamespace(vision_config=vision, video_token_id=9, image_token_id=8), {})
+    family = FAMILIES.get(name)(SimpleNamespace(vision_config=vision, video_token_id=9, image_token_id=6), {})
     assert isinstance(family, PatchFamily)
     return family
 
@@ -80,6 +81,21 @@ def test_positions_are_those_that_vllm_makes(case: dict[str, Any]) -> None:
     times = [index * seconds / TEMPORAL for index in range(TEMPORAL * grid[0])]
     clip = clip_with(grid, times, grid[0] * seconds)
     assert family.position_ids(torch.tensor(case["ids"]), [clip]).tolist() == case["positions"]
+
+
+@pytest.mark.parametrize("case", STORED["several"], ids=[case["family"] for case in STORED["several"]])
+def test_positions_of_several_videos_and_images_are_those_that_vllm_makes(case: dict[str, Any]) -> None:
+    media = []
+    for _, grid, seconds in case["shown"]:
+        if seconds is None:
+            frames = np.zeros((1, grid[1] * PATCH * MERGE, grid[2] * PATCH * MERGE, 3), np.uint8)
+            media.append(Clip(frames, np.zeros(1), 0.0, "image", frames.shape[1:3]))
+        else:
+            times = [index * seconds / TEMPORAL for index in range(TEMPORAL * grid[0])]
+            media.append(clip_with(tuple(grid), times, grid[0] * seconds))
+    family = family_of(case["family"], case["tokens_per_second"])
+    assert len(media) > 1 or media[0].is_image
+    assert family.position_ids(torch.tensor(case["ids"]), media).tolist() == case["positions"]
 
 
 def test_vllms_vectors_tell_time_from_place() -> None:

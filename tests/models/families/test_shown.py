@@ -18,6 +18,7 @@ from tests.models.families.test_parity import open_stock, slopes, stock_log_prob
 
 from reeltune.models.families import FAMILIES
 from reeltune.models.features import encode_each
+from reeltune.models.loading import TOWERS
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs
 from reeltune.models.types import Completions, Group, VideoFeatures
@@ -125,6 +126,15 @@ def test_log_probs_and_gradients_are_those_of_one_stock_forward_per_completion(n
     gaps = [float((a - b).detach().abs().max()) for a, b in zip(found, group_log_probs(policy, blank), strict=True)]
     assert gaps[1] < 1e-5 and all(gap > 1e-3 for gap in (gaps[0], gaps[2], gaps[3]))
     policy.zero_grad()
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_no_tower_is_loaded_in_four_bits(name: str, policy_of: Any) -> None:
+    policy = policy_of(name)
+    tower = {id(each) for module in policy.family.vision_modules(policy.model) for each in module.parameters()}
+    skipped = {name.startswith(TOWERS): id(each) in tower for name, each in policy.model.named_parameters()}
+    assert skipped == {True: True, False: False}
+    assert all(name.startswith(TOWERS) == (id(each) in tower) for name, each in policy.model.named_parameters())
 
 
 def replaced(features: VideoFeatures) -> VideoFeatures:

@@ -4,20 +4,20 @@ Which one a file has shows in its entries: LLaMA-Factory (JSON of `messages` and
 Lines), ShareGPT (`conversations` of from and value, and `video`; LLaVA-Video writes `<image>` where its video goes),
 TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts).
 
-One question and one answer about one video make a sample. A question for a time that is answered by spans is
-temporal_grounding; one that lists options, answered by one of them, is multiple_choice; all others are instruction.
-Anything else is left out and counted.
+The last question and its answer make a sample, what was said before its turns, with what each turn shows. A question
+for a time in one video that is answered by spans is temporal_grounding; one that lists options, answered by one of
+them, is multiple_choice; all others are instruction. Anything else is left out and counted.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from reeltune.answers.final_answer import Block, answer_text
 from reeltune.data.formats import Annotations, Benchmark, Row
 from reeltune.data.formats._choices import listed_options
 from reeltune.data.formats._grounding import video_duration
-from reeltune.data.formats._training import LeftOut, entry_id, rows_of, video_file
+from reeltune.data.formats._shown import PLACES, Message, shown_by
+from reeltune.data.formats._training import LeftOut, entry_id, rows_of
 from reeltune.errors import VideoError
 from reeltune.tasks.choices import LETTERS, read_letter
 from reeltune.tasks.spans import Span, read_spans
@@ -31,7 +31,6 @@ _ROLES = {
     "bot": "assistant",
     "system": "system",
 }
-_VIDEO_PLACE = re.compile(r"[ \t]*<(?:video|image)>[ \t]*")
 
 _TIME = r"(?:\d+(?::\d{1,2}){1,2}(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s*(?:seconds?|secs?|s))?"
 _SPAN = (
@@ -98,19 +97,47 @@ def _length(annotations: Annotations, video: str) -> float:
 
 def _row(entry: Row, number: int, annotations: Annotations, length: Callable[[str], float]) -> Row:
     messages = _messages(entry)
-    video = _video(entry, messages)
-    question, answer = _question_and_answer(entry, messages, annotations)
-    video_file(annotations, video)
-    return {
-        "id": entry_id(entry.get("id"), number),
-        **_sample(question, answer, lambda: length(video), annotations),
-        "video": video,
-        "source": "conversations",
-    }
+    media = shown_by(entry, messages, annotations)
+    said = [(role, _words(parts), shown) for (role, parts), shown in zip(messages, media, strict=True)]
+    turns = [turn for turn in said if turn[0] != "system"]
+    if not turns or [role for role, _, _ in turns] != ["user", "assistant"] * (len(turns) // 2):
+        raise LeftOut("entries without a question that an answer follows")
+    if not all(text for _, text, _ in turns):
+        raise LeftOut("entries with an empty question or answer")
+    answer = _answer(turns[-1][1], annotations)
+    everything = [medium for _, _, shown in turns for medium in shown]
+    whole = everything[0]["video"] if len(everything) == 1 and everything[0].keys() == {"video"} else None
+    found: Row = {"id": entry_id(entry.get("id"), number), "source": "conversations"}
+    found |= _sample(turns[-2][1], answer, None if whole is None else lambda: length(whole), annotations)
+    if whole is not None and turns[-2][2]:
+        found["video"] = whole
+    elif turns[-2][2]:
+        found["media"] = turns[-2][2]
+    if not everything:
+        annotations.counts["entries without a video or an image: kept as text alone"] += 1
+    if len(turns) > 2:
+        found["turns"] = [
+            {"role": role, "text": text, **({"media": shown} if shown else {})} for role, text, shown in turns[:-2]
+        ]
+    system = " ".join(text for role, text, _ in said if role == "system") or entry.get("system")
+    return found | ({"system": str(system)} if system else {})
 
 
-def _messages(entry: Row) -> list[tuple[str, list[Row]]]:
-    """(role, parts of the content), a text being one part."""
+def _words(parts: list[Row]) -> str:
+    text = "\n".join(part.get("text") or "" for part in parts if part["type"] == "text")
+    return PLACES.sub(" ", text).strip()
+
+
+def _answer(written: str, annotations: Annotations) -> str:
+    answer = answer_text(written).text
+    if not answer:
+        raise LeftOut("entries with an empty question or answer")
+    if answer != written:
+        annotations.counts["answers with thoughts or tags: only the answer kept"] += 1
+    return answer
+
+
+def _messages(entry: Row) -> list[Message]:
     messages = entry.get("conversations") or entry.get("messages") or []
     if not messages and isinstance(entry.get("prompt"), list):
         messages = [*entry["prompt"], *entry["completion"]]
@@ -125,66 +152,11 @@ def _messages(entry: Row) -> list[tuple[str, list[Row]]]:
     return found
 
 
-def _video(entry: Row, messages: list[tuple[str, list[Row]]]) -> str:
-    """The one video that an entry is about."""
-    parts = [part for _, parts in messages for part in parts]
-    kinds = {str(part.get("type")) for part in parts}
-    if any(entry.get(key) for key in ("image", "images")) or kinds & {"image", "image_url"}:
-        raise LeftOut("entries with images")
-    if any(entry.get(key) for key in ("audio", "audios")) or kinds - {"text", "video", "video_url"}:
-        raise LeftOut("entries with sound or other parts")
-    shown = [part for part in parts if part["type"] != "text"]
-    if any(part.get(key) is not None for part in shown for key in ("video_start", "video_end")):
-        raise LeftOut("entries about a part of a video (video_start, video_end)")
-    given = [*_as_list(entry.get("videos")), *_as_list(entry.get("video"))]
-    given += [next((part[key] for key in ("video", "path", "url", "video_url") if part.get(key)), "") for part in shown]
-    names = list(dict.fromkeys(name for name in map(_file_name, given) if name))
-    places = sum(str(part.get("text")).count("<video>") for part in parts if part["type"] == "text")
-    if len(names) > 1 or max(places, len(shown)) > 1:
-        raise LeftOut("entries with several videos")
-    if not names:
-        raise LeftOut("entries without a video")
-    return names[0]
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _file_name(value: Any) -> str:
-    if isinstance(value, dict):
-        value = value.get("path") or value.get("video") or value.get("url")
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise LeftOut("entries whose video is given as frames or bytes, not as a file")
-    return value.strip().removeprefix("file://")
-
-
-def _question_and_answer(
-    entry: Row, messages: list[tuple[str, list[Row]]], annotations: Annotations
-) -> tuple[str, str]:
-    turns = [(role, "\n".join(p.get("text") or "" for p in parts if p["type"] == "text")) for role, parts in messages]
-    roles = [role for role, _ in turns if role != "system"]
-    if roles.count("user") > 1 or roles.count("assistant") > 1:
-        raise LeftOut("entries of several turns")
-    if roles != ["user", "assistant"]:
-        raise LeftOut("entries without a question that an answer follows")
-    texts = dict(turns)
-    question, written = _VIDEO_PLACE.sub(" ", texts["user"]).strip(), texts["assistant"].strip()
-    answer = answer_text(written).text
-    if not question or not answer:
-        raise LeftOut("entries with an empty question or answer")
-    if texts.get("system") or entry.get("system"):
-        annotations.counts["system messages: not kept; a recipe has data.system"] += 1
-    if answer != written:
-        annotations.counts["answers with thoughts or tags: only the answer kept"] += 1
-    return question, answer
-
-
-def _sample(question: str, answer: str, length: Callable[[], float], annotations: Annotations) -> Row:
-    """The task and its own fields."""
+def _sample(question: str, answer: str, length: Callable[[], float] | None, annotations: Annotations) -> Row:
+    """The task and its own fields; `length` of the one video that all is about, None for anything else."""
     if _SPANS.fullmatch(answer) and asks_for_time(question):
+        if length is None:
+            raise LeftOut("questions for a time about anything but one whole video")
         return _grounding(question, answer, length())
     listed = listed_options(question)
     if listed:
