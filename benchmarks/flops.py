@@ -23,7 +23,7 @@ def forward_flops(policy: Policy, prompt: Prompt, tokens: int, group_size: int) 
         raise SystemExit(f"{policy.source}: a p-MoD model; mixture_of_depths.py measures those")
     vision = int((prompt.input_ids == policy.family.placeholder_id).sum())
     architecture = read_architecture(
-        policy.config.to_dict(), str(policy.source), tokens_per_image=vision // prompt.grid_thw[0]
+        policy.config.to_dict(), str(policy.source), tokens_per_image=vision // policy.family.grid(prompt.clip)[0]
     )
     decoder, known, predicted = architecture.decoder, len(prompt), group_size * tokens
     # A completion's last token predicts nothing; a prompt's last one is all that its last layer owes beside the keys.

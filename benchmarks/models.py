@@ -126,7 +126,7 @@ def make_prompt(policy: Policy, time_patches: int, seed: int) -> Prompt:
     video = [config.video_token_id] * (t * rows * columns // config.vision_config.spatial_merge_size**2)
     before, after = (rng.integers(*words(policy), count).tolist() for count in (30, TEXT_TOKENS - 32))
     ids = torch.tensor([*before, config.vision_start_token_id, *video, config.vision_end_token_id, *after])
-    return Prompt(ids, policy.family.position_ids(ids, clip), policy.family.grid(clip), clip)
+    return Prompt(ids, policy.family.position_ids(ids, [clip]), (clip,))
 
 
 def make_completions(policy: Policy, lengths: Sequence[int], seed: int) -> Completions:
@@ -155,7 +155,7 @@ def model_inputs(policy: Policy, prompt: Prompt, completions: Completions, rows:
         "input_ids": ids.to(device),
         "position_ids": positions[:, None].expand(-1, rows, -1).to(device),
         "pixel_values_videos": policy.family.patches(prompt.clip, device).repeat(rows, 1),
-        "video_grid_thw": torch.tensor([prompt.grid_thw] * rows, device=device),
+        "video_grid_thw": torch.tensor([policy.family.grid(prompt.clip)] * rows, device=device),
     }
 
 

@@ -114,7 +114,7 @@ def stock(policy: Policy, prompts: list[Prompt], group_size: int, tokens: int, t
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         pixel_values_videos=torch.cat([policy.family.patches(clip, device) for clip in clips]),
-        video_grid_thw=torch.tensor([prompt.grid_thw for prompt in prompts], device=device),
+        video_grid_thw=torch.tensor([policy.family.grid(prompt.clip) for prompt in prompts], device=device),
         mm_token_type_ids=(ids == policy.family.placeholder_id).int() * 2,
         suppress_tokens=policy.banned.tolist(),
         min_new_tokens=tokens,

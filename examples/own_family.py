@@ -41,8 +41,9 @@ class LlavaNextVideo(FrameFamily):
         tokens = found.flatten(0, 1).split([len(clip.frames) * self.frame_tokens for clip in clips])
         return [VideoFeatures(each) for each in tokens]
 
-    def stock_inputs(self, ids: Tensor, clip: Clip) -> dict[str, Tensor]:
-        return {"pixel_values_videos": self.patches(clip, ids.device)[None].repeat(len(ids), 1, 1, 1, 1)}
+    def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
+        videos = torch.stack([self.patches(clip, ids.device) for clip in media])
+        return {"pixel_values_videos": videos.repeat(len(ids), 1, 1, 1, 1)}
 
     def video_text(self, clip: Clip) -> str:
         return self.placeholder * (len(clip.frames) * self.frame_tokens)

@@ -100,7 +100,7 @@ def greedy(policy: Any, stock: Any, name: str) -> bool:
         do_sample=False,
         max_new_tokens=24,
         suppress_tokens=policy.banned.tolist(),
-        **policy.family.stock_inputs(ids, clip),
+        **policy.family.stock_inputs(ids, [clip]),
     )
     found: list[int] = rollout.completions.ids[0, : rollout.completions.lengths[0]].tolist()
     return found == wanted[0, len(prompt) :].tolist()

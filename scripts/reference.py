@@ -179,7 +179,7 @@ def api() -> str:
         found += [
             f"## rt.{name}\n",
             f"```python\n{name}{_signature(thing)}\n```\n",
-            (inspect.getdoc(thing) or "") + "\n",
+            _own_doc(thing) + "\n",
         ]
         if inspect.isclass(thing) and thing.__module__.startswith("reeltune"):
             for each, member in _methods(thing):
@@ -190,6 +190,11 @@ def api() -> str:
                     "",
                 ]
     return "\n".join(found)
+
+
+def _own_doc(thing: Any) -> str:
+    """Not what a class inherits: pydantic's words say nothing of ours."""
+    return inspect.cleandoc(thing.__doc__) if thing.__doc__ else ""
 
 
 def _methods(thing: type) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reeltune.errors import InputError
-from reeltune.sample import require_videos
+from reeltune.sample import missing_videos
 from reeltune.tasks import load_samples
 
 GROUNDING = {
@@ -126,11 +126,10 @@ def test_a_span_may_pass_the_duration_by_the_tolerance_or_when_declared(tmp_path
     assert len(load_samples(write(tmp_path, *rows))) == 2
 
 
-def test_missing_videos_are_counted(tmp_path: Path) -> None:
+def test_files_that_are_missing_are_faults(tmp_path: Path) -> None:
     samples = load_samples(write(tmp_path, GROUNDING, GROUNDING | {"id": "c"}, CHOICE))
     (tmp_path / "b.mp4").touch()
-    with pytest.raises(InputError, match=r"id 'c'.*a\.mp4 \(1 of 2 videos are missing\)"):
-        require_videos(samples)
+    assert [fault.id for fault in missing_videos(samples)] == [GROUNDING["id"], "c"]
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips/a.mp4").touch()
-    require_videos(samples)
+    assert missing_videos(samples) == []

@@ -34,7 +34,7 @@ from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine, SamplingParams, derive_seed
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader, autocast
-from reeltune.sample import Sample
+from reeltune.sample import Medium, Sample
 from reeltune.tasks import load_task_file
 from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.schedule import Schedule, make_schedule
@@ -42,6 +42,8 @@ from reeltune.training.train import train as run
 from reeltune.video.quarantine import Quarantine
 
 __all__ = ["Model", "ask", "evaluate", "load", "recipe", "reward", "samples", "schedule", "score", "train"]
+
+Shown = str | Path | Medium | Sequence[str | Path | Medium]
 
 
 @dataclass
@@ -88,11 +90,15 @@ class Model:
         with self._autocast():
             return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
 
-    def ask(self, video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
-        """The greedy answer to a question about a video file. Raises VideoError for one that cannot be used."""
-        prompt = self.reader.ask(question, Path(video))
+    def ask(self, media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
+        """The greedy answer to a question about a video, an image, several of them or a `Medium`, or about nothing
+        (`()`). Raises VideoError for one that cannot be used."""
+        shown = (media,) if isinstance(media, str | Path | Medium) else tuple(media)
+        prompt = self.reader.ask(question, *shown)
         with self._autocast():
             [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
+        if isinstance(found, str):
+            raise InputError(found)
         return found.text
 
     def close(self) -> None:
@@ -193,9 +199,9 @@ def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: J
     return metrics_by_task(samples, found, judge)
 
 
-def ask(model: "Model | str | Path", video: str | Path, question: str, *, max_new_tokens: int = 256) -> str:
-    """The greedy answer of a model to a question about a video file."""
+def ask(model: "Model | str | Path", media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
+    """The greedy answer of a model to a question about a video, an image or several: see `Model.ask`."""
     if isinstance(model, Model):
-        return model.ask(video, question, max_new_tokens=max_new_tokens)
+        return model.ask(media, question, max_new_tokens=max_new_tokens)
     with load(model) as own:
-        return own.ask(video, question, max_new_tokens=max_new_tokens)
+        return own.ask(media, question, max_new_tokens=max_new_tokens)

@@ -22,6 +22,7 @@ from reeltune.commands import (
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
@@ -30,12 +31,15 @@ from reeltune.commands import (
     reproduce,
     score,
     select,
+    serve,
     view,
 )
 from reeltune.commands import eval as evaluate
-from reeltune.errors import InputError
+from reeltune.errors import InputError, NoServers
 
 INTERRUPTED = 130
+TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 LEVELS = ("debug", "info", "warning", "error")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = {
@@ -46,6 +50,8 @@ REFUSED = {
     errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+    errno.EIO: "the disk, or the way to it, fails; look into the system's log before you go on",
+    errno.ESTALE: "the file server has lost it; mount it again, then go on",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -65,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
+    except NoServers as error:
+        print(f"reeltune: {error}", file=sys.stderr)
+        print("reeltune: what was done is saved; the same command goes on later, train with --resume", file=sys.stderr)
+        return TEMPORARY
     except Exception as error:
         message = explain_failure(error)
         if message is None:
@@ -95,11 +105,11 @@ def explain_failure(error: BaseException) -> str | None:
 
 
 def _errno(error: BaseException) -> int | None:
-    """Also of libraries that tell the system's error in words only: safetensors, and what torch writes."""
+    """Also of libraries that tell the system's error in words only: safetensors, tokenizers, and what torch writes."""
     if isinstance(error, OSError):
         return error.errno
-    if type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EROFS, errno.EACCES):
+    if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
@@ -161,9 +171,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
+    _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")

@@ -7,72 +7,105 @@ and gives them back as faults; `read_samples` stops at the first.
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError
+from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds
+from reeltune.media import Medium, Turn, medium_of, require_alternating
 
-Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
-"""Text that is not blank."""
-
-
-def clock_seconds(text: str) -> float | None:
-    """Seconds of a clock time: m:ss or h:mm:ss, with a point or (as in subtitles) a comma before decimals.
-
-    >>> clock_seconds("1:02.5"), clock_seconds("01:00:00,250"), clock_seconds("1:75"), clock_seconds("62.5")
-    (62.5, 3600.25, None, None)
-    """
-    match = _CLOCK.fullmatch(text.strip())
-    if match is None:
-        return None
-    hours, minutes, seconds = int(match[1] or 0), int(match[2]), float(match[3].replace(",", "."))
-    return 3600 * hours + 60 * minutes + seconds if seconds < 60 and (minutes < 60 or not match[1]) else None
-
-
-_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d{1,6})?)")
-
-
-def _from_clock(value: object) -> object:
-    found = clock_seconds(value) if isinstance(value, str) else None
-    return value if found is None else found
-
-
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Id = Annotated[Text, BeforeValidator(_as_text)]
-"""Text; an integer is taken as text."""
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0), BeforeValidator(_from_clock)]
-"""A time in the source video: a finite number of seconds, not negative, or a clock time such as "1:02.5"."""
-Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0), BeforeValidator(_from_clock)]
-"""The length of the source video in seconds."""
+__all__ = [
+    "Duration",
+    "Fault",
+    "FieldError",
+    "Loaded",
+    "Medium",
+    "Sample",
+    "Seconds",
+    "Text",
+    "Turn",
+    "clock_seconds",
+    "filled_lines",
+    "medium_of",
+    "missing_videos",
+    "nearest",
+    "read_rows",
+    "read_samples",
+    "read_usable",
+    "shown",
+    "to_sample",
+]
 
 
 class Sample(BaseModel):
-    """The fields every task shares. `video` is relative to the folder of the samples file."""
+    """The fields every task shares: one `video`, or any `media`, or neither; paths are relative to the samples file.
+
+    `turns` come before the question, `system` before all (in place of the recipe's). Media of a turn stand before its
+    text, those of the sample before its question.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Id
     task: Text
-    video: Text
+    video: Text | None = None
+    media: tuple[Medium, ...] = ()
+    system: Text | None = None
+    turns: tuple[Turn, ...] = ()
     source: Text | None = None
     meta: dict[str, Any] = Field(default_factory=dict)
 
+    is_timed: ClassVar[bool] = False
+    """Its answers are times or places in a video: it shows exactly one video, or list of frames."""
     # Not a pydantic private attribute: those cost more than all checks of a row together.
     _folder: ClassVar[Path] = Path()
     _where: ClassVar[str] = ""
 
+    @model_validator(mode="after")
+    def _media_once(self) -> Self:
+        if self.video is not None and self.media:
+            raise FieldError("media", "a sample has `video` or `media`, not both")
+        if self.turns:
+            require_alternating(self.turns)
+        if self.is_timed and self.video is None:
+            shown = sum(each.kind != "image" for each in self.all_media)
+            if shown != 1:
+                raise FieldError("media" if shown else "video", f"a {self.task} sample needs one video; it has {shown}")
+        return self
+
     @property
-    def video_path(self) -> Path:
-        """Where the video stands: `video` resolved against the samples file (or the working folder)."""
-        return (self._folder / self.video).absolute()
+    def own_media(self) -> tuple[Medium, ...]:
+        """What stands before the question; `video` is one medium."""
+        return (Medium.model_construct(video=self.video),) if self.video is not None else self.media
+
+    @property
+    def all_media(self) -> tuple[Medium, ...]:
+        """Of all turns, in the order of the conversation."""
+        return (*(medium for turn in self.turns for medium in turn.media), *self.own_media)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that its media name, resolved against the samples file (or the working folder)."""
+        return tuple(path for medium in self.all_media for path in medium.files(self._folder))
+
+    @property
+    def folder(self) -> Path:
+        """What the paths of its media are relative to."""
+        return self._folder
+
+    @property
+    def video_path(self) -> Path | None:
+        """Where its first video stands; None without one."""
+        return next((each.files(self._folder)[0] for each in self.all_media if each.kind == "video"), None)
+
+    @property
+    def media_name(self) -> str:
+        """Its media in words, as they are written: for groups of samples about the same, and for messages."""
+        return self.video if self.video is not None else "; ".join(map(str, self.all_media))
 
     @property
     def where(self) -> str:
@@ -195,28 +228,18 @@ def to_sample(
 
 
 def missing_videos(samples: Iterable[Sample]) -> list[Fault]:
-    """A fault for each sample whose video is not on disk."""
+    """A fault for each sample a file of whose media is not on disk: the first such."""
     there: dict[Path, bool] = {}
     faults = []
     for sample in samples:
-        path = sample.video_path
-        if path not in there:
-            there[path] = path.exists()
-        if not there[path]:
-            faults.append(Fault(sample.id, sample.video, f"{sample.where}, id {sample.id!r}: there is no file {path}"))
+        for path in sample.files:
+            if path not in there:
+                there[path] = path.exists()
+            if not there[path]:
+                reason = f"{sample.where}, id {sample.id!r}: there is no file {path}"
+                faults.append(Fault(sample.id, sample.media_name, reason))
+                break
     return faults
-
-
-def require_videos(samples: Iterable[Sample]) -> None:
-    """InputError when a sample's video is not on disk: names the first and counts the files."""
-    paths = {sample.video_path: sample for sample in samples}
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        raise InputError(
-            f"id {paths[missing[0]].id!r}, field 'video': there is no file {missing[0]} "
-            f"({len(missing)} of {len(paths)} videos are missing); "
-            "paths are relative to the folder of the samples file"
-        )
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -273,11 +296,3 @@ def _place(parts: Sequence[int | str]) -> str:
     """('target', 0, 1) -> 'target[0][1]'."""
     names = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join(names).removeprefix(".")
-
-
-class FieldError(ValueError):
-    """A rule that needs several fields is broken; `field` is the one to fix. Raised by sample types."""
-
-    def __init__(self, field: str, rule: str) -> None:
-        super().__init__(rule)
-        self.field = field

@@ -82,7 +82,7 @@ def test_a_row_gives_the_loss_and_gradient_that_the_stock_model_adds(
     row = torch.cat([group.prompt.input_ids, group.completions.ids[0, :-1]])[None]
     after = group.prompt.next_position + torch.arange(6)
     positions = torch.cat([group.prompt.position_ids, after.expand(3, -1)], dim=1)[:, None]
-    inputs = policy.family.stock_inputs(row, group.prompt.clip)
+    inputs = policy.family.stock_inputs(row, group.prompt.media)
     wanted = stock(input_ids=row, position_ids=positions, use_cache=False, **inputs).aux_loss
     wanted.backward()
     assert float((found - wanted).abs()) < 1e-5

@@ -66,7 +66,7 @@ def test_greedy_is_what_the_stock_model_gives(policy: Policy, clip_of: Any) -> N
     ids, positions = request.prompt.input_ids[None], request.prompt.position_ids
     with torch.no_grad():
         for step in range(params.max_new_tokens):
-            extra = policy.family.stock_inputs(ids, request.prompt.clip)
+            extra = policy.family.stock_inputs(ids, request.prompt.media)
             logits = policy.model(input_ids=ids, position_ids=positions[:, None], **extra).logits[0, -1]
             logits[policy.banned] = float("-inf")
             ids = torch.cat([ids, logits.argmax()[None, None]], dim=1)

@@ -99,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
             "seed": args.seed,
             "held_out": str(toyworld_samples(TRAINED[edition][0], recipe.toyworld)),
             "retained": list(KEPT[edition]),
-            "train_videos": len({sample.video for sample in train}),
+            "train_videos": len({sample.media_name for sample in train}),
             "held_out_videos": recipe.toyworld.held_out_videos,
         },
     )
@@ -157,7 +157,7 @@ def _training_seconds(run_dir: Path) -> float:
 def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]") -> Row:
     """Answers of one model to the held-out samples, as a row of the table."""
     from reeltune.build import build_answerer
-    from reeltune.evaluation.runner import Answer, metrics_by_task, predict
+    from reeltune.evaluation.runner import Answer, asking, metrics_by_task, predict
     from reeltune.judges import build_judge
 
     started = time.perf_counter()
@@ -168,7 +168,7 @@ def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None,
         for task in dict.fromkeys(sample.task for sample in samples):
             own = [sample for sample in samples if sample.task == task]
             folder = directory / "predictions" / name / task
-            found = predict(answerer.reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+            found = predict(asking(answerer.reader, engine, max_new_tokens=limit), own, folder, title=f"{name}: {task}")
             answers += [found.get(sample.id) for sample in own]
     metrics = metrics_by_task(samples, answers, build_judge(recipe.judge))
     return row(metrics, KEPT[recipe.toyworld.edition]) | {"seconds": time.perf_counter() - started}

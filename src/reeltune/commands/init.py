@@ -145,7 +145,7 @@ def _say_result(out: Path, found: "Started", shown: "list[Sample]") -> None:
     print("ten rows:" if len(shown) == SHOWN else f"{len(shown)} rows:")
     for sample in shown:
         task = get_task(sample.task)
-        print(f"  {sample.id}  {Path(sample.video).name}  {_cut(task.prompt(sample, 'direct'))}")
+        print(f"  {sample.id}  {Path(sample.media_name).name}  {_cut(task.prompt(sample, 'direct'))}")
         print(f"      -> {_cut(task.gold(sample, 'direct'))}")
     for text, count in found.counts.items():
         print(f"  {count} {text}")

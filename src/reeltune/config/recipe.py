@@ -11,6 +11,7 @@ from reeltune.config.errors import explain
 from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, training_problem
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.rl import RLConfig
+from reeltune.config.rollout import RolloutConfig, rollout_problem
 from reeltune.config.section import Section
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -104,12 +105,6 @@ class JudgeConfig(Section):
         if missing:
             raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
         return self
-
-
-class RolloutConfig(Section):
-    """Who samples completions."""
-
-    engine: str = Field("hf", description="hf, or module:object / file.py:object: (policy, recipe) -> engine.")
 
 
 class WatchConfig(Section):
@@ -212,7 +207,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":
-        for problem in (training_problem(self), distill_problem(self)):
+        for problem in (training_problem(self), distill_problem(self), rollout_problem(self)):
             if problem:
                 raise ValueError(problem)
         return self

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reeltune.data.formats import import_command
-from reeltune.data.special_tokens import KNOWN_SPECIAL_TOKENS, special_tokens_in, texts_of
 from reeltune.errors import InputError, SampleError, VideoError
 from reeltune.progress import track
-from reeltune.sample import Sample, missing_videos
+from reeltune.sample import Medium, Sample, missing_videos
 from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
+from reeltune.video.clip import require_recorded, video_hash
 
 if TYPE_CHECKING:
+    from reeltune.video.contained import Bounds
     from reeltune.video.index import VideoIndex
 
 DURATION_TOLERANCE = 1.0
@@ -76,6 +77,7 @@ def check_samples(
     _check_videos(report)
     if decode:
         _check_decoding(report)
+        _check_digests(report)
     if prompt_length:
         _check_prompts(report, prompt_length)
     if against:
@@ -104,11 +106,8 @@ def _check_sample(sample: Sample, report: Report) -> None:
         get_task(sample.task).validate(sample)
     except InputError as error:
         report.errors["gold answers earn less than the full reward"].append(str(error))
-    for place, text in texts_of(sample):
-        if found := special_tokens_in(text, KNOWN_SPECIAL_TOKENS):
-            report.errors["texts hold special tokens of a model, which are no text to it"].append(
-                f"id {sample.id!r}, field {place!r}: {', '.join(found)}"
-            )
+    if not sample.all_media:
+        report.warnings["samples without video or image: text alone"].append(f"id {sample.id!r}")
     options: Sequence[str] = getattr(sample, "options", ())
     if len({normalized(option) for option in options}) < len(options):
         report.warnings["options repeat each other"].append(f"id {sample.id!r}: {' | '.join(options)}")
@@ -121,10 +120,10 @@ def _check_sample(sample: Sample, report: Report) -> None:
 
 def _check_repeats(report: Report) -> None:
     """The same question about the same video, with the same answer or another one."""
-    groups: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    groups: defaultdict[tuple[object, ...], list[Sample]] = defaultdict(list)
     for sample in report.samples:
         prompt = get_task(sample.task).prompt(sample, "direct")
-        groups[sample.task, str(sample.video_path), prompt].append(sample)
+        groups[sample.task, sample.media_name, sample.system, sample.turns, prompt].append(sample)
     for group in groups.values():
         if len(group) > 1:
             golds = {get_task(sample.task).gold(sample, "direct") for sample in group}
@@ -133,10 +132,12 @@ def _check_repeats(report: Report) -> None:
             report.warnings[kind].append(f"ids {places}")
 
 
-def _by_video(samples: Iterable[Sample]) -> dict[Path, list[Sample]]:
-    groups: defaultdict[Path, list[Sample]] = defaultdict(list)
+def _by_medium(samples: Iterable[Sample]) -> dict[tuple[Medium, Path], list[Sample]]:
+    """What is shown, with the folder of its paths, and by which samples."""
+    groups: defaultdict[tuple[Medium, Path], list[Sample]] = defaultdict(list)
     for sample in samples:
-        groups[sample.video_path].append(sample)
+        for medium in sample.all_media:
+            groups[medium, sample.folder].append(sample)
     return dict(groups)
 
 
@@ -146,16 +147,51 @@ def _check_videos(report: Report) -> None:
 
 
 def _check_decoding(report: Report) -> None:
-    groups = {path: samples for path, samples in _by_video(report.samples).items() if path.exists()}
-    for path, samples in track(groups.items(), "decoding", unit="video"):
-        try:
-            index = decoded(path)
-        except VideoError as error:
-            report.errors["videos cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
+    groups = _by_medium(report.samples)
+    for (medium, folder), samples in track(groups.items(), "decoding", unit="video"):
+        files = medium.files(folder)
+        if not all(path.exists() for path in files):
             continue
-        _check_times(index, len(samples), report)
+        try:
+            end = _shown_length(medium, files, len(samples), report)
+        except VideoError as error:
+            kind = "images" if medium.kind == "image" else "videos"
+            report.errors[f"{kind} cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
+            continue
         for sample in samples:
-            _check_duration(sample, index.end, report)
+            if end is not None and sum(each.kind != "image" for each in sample.all_media) == 1:
+                _check_duration(sample, end, report)
+
+
+def _shown_length(medium: Medium, files: Sequence[Path], samples: int, report: Report) -> float | None:
+    """Decode a medium; the seconds that it shows, None of an image."""
+    from reeltune.video.images import frame_files, read_image
+
+    if medium.kind == "image":
+        read_image(files[0])
+        return None
+    if medium.kind == "frames":
+        frames = frame_files(files)
+        read_image(frames[0]), read_image(frames[-1])
+        assert medium.fps is not None
+        whole = len(frames) / medium.fps
+        return min(whole, medium.end or whole) - (medium.start or 0.0)
+    part = None if medium.start is None and medium.end is None else (medium.start or 0.0, medium.end)
+    index = decoded(files[0], part)
+    if part is None:
+        _check_times(index, samples, report)
+    return index.end
+
+
+def _check_digests(report: Report) -> None:
+    """Videos that are not those whose digests --fix recorded."""
+    for sample in report.samples:
+        path, recorded = sample.video_path, sample.meta.get("video_digest")
+        if recorded is not None and path and path.exists():
+            try:
+                require_recorded(path, recorded, video_hash(path))
+            except VideoError as error:
+                report.errors["videos have changed since they were checked"].append(f"id {sample.id!r}: {error}")
 
 
 def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:
@@ -185,12 +221,13 @@ def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> No
             report.errors["prompts that the model cannot take"].append(str(error))
 
 
-def decoded(path: Path) -> "VideoIndex":
-    """The index of a video whose frames were decoded as a run does by default. VideoError where they cannot be."""
+def decoded(path: Path, part: "Bounds | None" = None) -> "VideoIndex":
+    """The index of a video, or of a part of it, whose frames were decoded as a run does by default. VideoError where
+    they cannot be."""
     from reeltune.video.contained import decode_frames, index_video
     from reeltune.video.sampling import FrameSampling, frame_count, frame_indices
 
-    index = index_video(path)
+    index = index_video(path, part=part)
     total = len(index.times)
     wanted = frame_indices(total, frame_count(total, index.fps, FrameSampling()))
     decode_frames(index, wanted, lambda frame: frame[:1, :1])
@@ -201,7 +238,7 @@ def _check_duration(sample: Sample, length: float, report: Report) -> None:
     stated: float | None = getattr(sample, "duration", None)
     if stated is not None and abs(stated - length) > DURATION_TOLERANCE:
         report.warnings["durations differ from the file's"].append(
-            f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.video}"
+            f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.media_name}"
         )
     late = [time for time in getattr(sample, "times", ()) if time > length + PAST_DURATION_TOLERANCE]
     late += [end for _, end in get_task(sample.task).spans(sample) if end > length + DURATION_TOLERANCE]
@@ -217,8 +254,8 @@ def _check_leaks(report: Report, others: Sequence[Sample], against: Path) -> Non
     for sample in report.samples:
         if sample.id in ids:
             report.warnings[f"ids that {against} uses too"].append(repr(sample.id))
-    paths = {sample.video_path.resolve() for sample in others}
-    own = {sample.video_path.resolve(): sample for sample in report.samples}
+    paths = {path.resolve() for sample in others for path in sample.files}
+    own = {path.resolve(): sample for sample in report.samples for path in sample.files}
     same = {path: path for path in own if path in paths}
     for path, other in {**same, **dict(_equal_files(set(own) - paths, paths - set(own)))}.items():
         note = "" if path == other else f" has the content of {other}"

@@ -17,7 +17,7 @@ def overview_text(samples: Sequence[Sample]) -> str:
     """Counts, ranges, and a row of bars for each distribution."""
     lines = []
     for task, own in _by_task(samples).items():
-        videos = len({sample.video_path for sample in own})
+        videos = len({sample.files for sample in own if sample.files})
         lines.append(f"{task}: {len(own)} samples of {videos} videos")
         for title, bars in _distributions(own).items():
             lines.append(f"  {title}")

@@ -61,7 +61,7 @@ def _suspect(sample: Sample, texts: Sequence[str]) -> Suspect | None:
     return Suspect(
         id=sample.id,
         task=sample.task,
-        video=str(sample.video),
+        video=sample.media_name,
         gold=task.gold(sample, "direct"),
         answer=text[-300:],
         agreement=share,

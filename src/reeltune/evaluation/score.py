@@ -130,7 +130,7 @@ def _score_task(
             columns[name][index] = value
         if keep:
             found = {name: 100.0 * value for name, value in own.items()}
-            place = {"id": sample.id, "task": sample.task, "video": str(sample.video)}
+            place = {"id": sample.id, "task": sample.task, "video": sample.media_name}
             rows.append({**place, **found, "answers": _shown(parsed)})
     return columns, unparsed, rows
 
@@ -158,7 +158,7 @@ def _summary(
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}
     found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
-    videos = [str(sample.video) for sample in samples]
+    videos = [sample.media_name for sample in samples]
     if resamples and columns and len(set(videos)) > 1:
         matrix = np.column_stack(list(columns.values()))
         low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed, clusters=videos)

@@ -15,7 +15,7 @@ from reeltune.config.recipe import Recipe, load_recipe
 from reeltune.data.sources import load_source
 from reeltune.errors import InputError
 from reeltune.evaluation.judging import judge_answers
-from reeltune.evaluation.runner import predict
+from reeltune.evaluation.runner import asking, predict
 from reeltune.evaluation.score import score_answers
 from reeltune.evidence.spec import BASE, Measure, Reproduction, Small
 from reeltune.evidence.verdict import Measured, Rows
@@ -94,9 +94,8 @@ def measure_all(
         for name, measure in measures.items():
             asked = load_source(measure.samples, recipe.toyworld).require(recipe.video.max_broken_share).samples
             folder = directory / name
-            said = predict(
-                answerer.reader, engine, asked, folder, max_new_tokens=recipe.eval.max_new_tokens, title=f"{folder}"
-            )
+            ask = asking(answerer.reader, engine, max_new_tokens=recipe.eval.max_new_tokens)
+            said = predict(ask, asked, folder, title=f"{folder}")
             texts = {key: [answer.text] for key, answer in said.items()}
             scored = score_answers(asked, texts, resamples=0, keep_samples=True)
             judged = judge_answers(asked, texts, recipe.judge, folder)

@@ -8,7 +8,7 @@ an entry is never stale, whoever wrote it.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from reeltune.models.model import Policy
-from reeltune.models.types import VideoFeatures
+from reeltune.models.types import Prompt, VideoFeatures
 from reeltune.video.clip import Clip
 from reeltune.video.disk_cache import DiskCache
 
@@ -76,11 +76,46 @@ class FeatureCache:
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 
 
+def encode_each(policy: Policy, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
+    """The features of what each prompt shows, each distinct video or image encoded once.
+
+    The tower runs clip by clip, so that what it says of one never depends on those beside it, and each has a graph of
+    its own, for a pass that needs this clip alone.
+    """
+    known = {key: policy.encode([clip])[0] for key, clip in _distinct(prompts).items()}
+    return joined(policy, prompts, known)
+
+
+def encode_at_once(policy: Policy, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
+    """The same in one pass of the tower, which is made whether or not a prompt shows anything."""
+    clips = _distinct(prompts) or {"": policy.family.smallest_clip()}
+    found = policy.encode(list(clips.values()))
+    return joined(policy, prompts, dict(zip(clips, found, strict=True)), found[0].empty())
+
+
+def joined(
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    known: Mapping[str, VideoFeatures],
+    nothing: VideoFeatures | None = None,
+) -> list[VideoFeatures]:
+    """The features of each prompt's media, one after the other, from those by `clip_key`; of none: `nothing`."""
+    needed = not all(prompt.media for prompt in prompts)
+    none = [nothing or policy.no_features()] if needed else []
+    own = [[known[clip_key(clip)] for clip in prompt.media] for prompt in prompts]
+    return [VideoFeatures.join(parts or none) for parts in own]
+
+
+def _distinct(prompts: Sequence[Prompt]) -> dict[str, Clip]:
+    return {clip_key(clip): clip for prompt in prompts for clip in prompt.media}
+
+
 def clip_key(clip: Clip) -> str:
     """The file's content, the frames taken from it and their size."""
     shape = "x".join(map(str, clip.frames.shape))
     times = hashlib.blake2b(clip.timestamps.tobytes(), digest_size=8).hexdigest()
-    return f"{clip.video_hash}/{shape}/{times}"
+    image = f"/image {clip.size}" if clip.is_image else ""
+    return f"{clip.video_hash}/{shape}/{times}{image}"
 
 
 def feature_disk(directory: Path, max_bytes: int) -> DiskCache:

@@ -8,16 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from reeltune.config.model import Part, TrainedPart
-from reeltune.errors import InputError
 from reeltune.models._transformers import is_checkpointing
-from reeltune.models.chat import max_positions, prompt_ids, render_prompt
+from reeltune.models.chat import max_positions, prompt_ids, render_prompt, text_ids
 from reeltune.models.families.base import Family
 from reeltune.models.families.patches import project_patches_by_matrix
 from reeltune.models.mixture_of_depths.install import is_routed
 from reeltune.models.shared_prefix import recurrent
 from reeltune.models.shared_prefix.attention import SharedAttention, enable
 from reeltune.models.shared_prefix.last_layer import narrow
-from reeltune.models.types import Prompt, VideoFeatures
+from reeltune.models.types import Message, Prompt, VideoFeatures
 from reeltune.models.weights import plain_weights
 from reeltune.video.clip import Clip
 
@@ -128,17 +127,17 @@ class Policy(nn.Module):
     def embed_with_video(
         self, ids: Tensor, is_prompt: Tensor, features: list[VideoFeatures], *, samples: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Token embeddings [rows, L, H] with the videos' features in place of their placeholders.
+        """Token embeddings [rows, L, H] with the features of videos and images in place of their placeholders.
 
         `is_prompt` [rows, L] limits placeholders to prompts; `features` come in the order of the prompts. Also
         returns the extra arguments the family's language model needs. A routed model keeps vision tokens per
         sample: `samples` [rows, L] numbers them where a row holds several prompts, else each row is one.
         """
         embeds = self.embed(ids)
-        is_vision = (ids == self.family.placeholder_id) & is_prompt
+        is_vision = self.family.is_vision(ids) & is_prompt
         tokens = torch.cat([each.tokens for each in features]).to(embeds.device, embeds.dtype)
         if int(is_vision.sum()) != len(tokens):
-            raise ValueError(f"{int(is_vision.sum())} video placeholders for {len(tokens)} vision tokens")
+            raise ValueError(f"{int(is_vision.sum())} placeholders for {len(tokens)} vision tokens")
         embeds = embeds.masked_scatter(is_vision[..., None], tokens)
         extra = self.family.language_inputs(is_vision, features)
         if is_routed(self.model):
@@ -179,24 +178,33 @@ class Policy(nn.Module):
         """The extra arguments of the language model for tokens [R, L] none of which is a video's."""
         return {"vision_samples": torch.full_like(ids, -1)} if is_routed(self.model) else {}
 
-    def prompt(self, text: str, clip: Clip, *, system: str | None = None) -> Prompt:
-        """Tokenize one user turn: the video, then `text`."""
-        rendered = render_prompt(self.tokenizer, self.family, text, system)
-        ids = torch.tensor(prompt_ids(self.tokenizer, self.family, rendered, clip), dtype=torch.long)
-        positions = self.family.position_ids(ids, clip)
-        return Prompt(ids, positions, self.family.grid(clip), clip, rendered)
+    def prompt(self, text: str, media: Clip | Sequence[Clip] = (), *, system: str | None = None) -> Prompt:
+        """Tokenize one user turn: the videos and images, then `text`."""
+        shown = (media,) if isinstance(media, Clip) else tuple(media)
+        before = [Message("system", system)] if system else []
+        return self.chat([*before, Message("user", text, shown)])
+
+    def chat(self, messages: Sequence[Message]) -> Prompt:
+        """Tokenize a conversation whose next turn is the model's."""
+        rendered = render_prompt(self.tokenizer, self.family, messages)
+        ids = torch.tensor(prompt_ids(self.tokenizer, self.family, rendered), dtype=torch.long)
+        return Prompt(ids, self.family.position_ids(ids, rendered.media), rendered.media, rendered.shown)
 
     def encode(self, clips: Sequence[Clip]) -> list[VideoFeatures]:
         """Run the vision tower; with gradient where grad mode and the tower's parameters ask for it."""
         return self.family.encode(self.model, clips)
 
+    def no_features(self) -> VideoFeatures:
+        """What the tower says of no media: no tokens. In the tower's graph where it trains, so that every process and
+        every pass goes through it."""
+        if self.vision_frozen:
+            nothing = torch.zeros(0, self.text_config.hidden_size, device=self.device)
+            return VideoFeatures(nothing, (nothing,) * self.family.deepstack_layers)
+        return self.encode([self.family.smallest_clip()])[0].empty()
+
     def tokenize_answer(self, text: str) -> list[int]:
-        """The tokens of a gold completion, with its end token."""
-        ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
-        if forbidden := sorted(set(ids) & set(self.banned.tolist())):
-            tokens = self.tokenizer.convert_ids_to_tokens(forbidden)
-            raise InputError(f"an answer must not contain vision tokens; found {tokens} in {text[:200]!r}")
-        return ids
+        """The tokens of a gold completion, with its end token; what looks like a special token in it is text."""
+        return [*text_ids(self.tokenizer, self.family, text), self.tokenizer.eos_token_id]
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of the plain model, an adapter merged in and parts of other processes gathered, one by one."""

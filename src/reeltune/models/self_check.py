@@ -61,15 +61,14 @@ def check_against_stock(policy: Policy, *, seed: int = 0) -> None:
 def _random_group(policy: Policy, seed: int) -> Group:
     """Random text around one small random clip, and two random completions of it."""
     family, rng = policy.family, np.random.default_rng(seed)
-    size = family.frame_size
-    height, width = (size.height, size.width) if size else (2 * family.factor, 2 * family.factor)
-    frames = rng.integers(0, 256, (2 * family.temporal_patch, height, width, 3), dtype=np.uint8)
+    count, height, width, _ = family.smallest_clip().frames.shape
+    frames = rng.integers(0, 256, (2 * count, height, width, 3), dtype=np.uint8)
     clip = Clip(frames, np.arange(len(frames)) / 2, len(frames) / 2, f"self-check-{seed}")
     special = {*policy.tokenizer.all_special_ids, *policy.banned.tolist()}
     words = np.array([token for token in sorted(policy.tokenizer.get_vocab().values()) if token not in special])
     video = policy.tokenizer(family.video_text(clip), add_special_tokens=False)["input_ids"]
     ids = torch.tensor([*rng.choice(words, 4), *video, *rng.choice(words, 4)])
-    prompt = Prompt(ids, family.position_ids(ids, clip), family.grid(clip), clip)
+    prompt = Prompt(ids, family.position_ids(ids, [clip]), (clip,))
     completions = Completions.from_lists(rng.choice(words, (ROWS, TOKENS)).tolist())
     return Group(prompt, policy.encode([clip])[0], completions)
 
@@ -84,7 +83,7 @@ def _stock_inputs(policy: Policy, group: Group) -> dict[str, Any]:
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "position_ids": policy.family.language_positions(positions),
-        **policy.family.stock_inputs(ids, prompt.clip),
+        **policy.family.stock_inputs(ids, prompt.media),
     }
 
 

@@ -1,4 +1,4 @@
-"""The pieces a group is made of: one prompt, the features of its video, G completions.
+"""The pieces a group is made of: one prompt, the features of its media, G completions.
 
 Shape letters: P prompt tokens, C completion tokens, G completions per group, N vision tokens, H hidden size.
 """
@@ -10,25 +10,41 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from reeltune.errors import InputError
 from reeltune.video.clip import Clip
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """One video and one question, tokenized: `input_ids` [P] and M-RoPE `position_ids` [3, P], on the CPU.
+class Message:
+    """One turn: who speaks (system, user, assistant), what is said, and what is shown before it."""
 
-    `grid_thw` is the patch grid of the clip: time patches, rows, columns. `text`: the rendered chat before its
-    placeholder was expanded, which is what a server takes beside the video.
+    role: str
+    text: str
+    media: tuple[Clip, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Media and a question, tokenized: `input_ids` [P] and M-RoPE `position_ids` [3, P], on the CPU.
+
+    `media`: the videos and images, in the order in which their placeholders stand; none of a text alone. `text`: the
+    rendered chat before its placeholders were expanded, which is what a server takes beside the media.
     """
 
     input_ids: Tensor
     position_ids: Tensor
-    grid_thw: tuple[int, int, int]
-    clip: Clip
+    media: tuple[Clip, ...]
     text: str = ""
 
     def __len__(self) -> int:
         return int(self.input_ids.numel())
+
+    @property
+    def clip(self) -> Clip:
+        """Its one video. InputError where it shows anything else."""
+        if len(self.media) != 1 or self.media[0].is_image:
+            raise InputError(f"one video is needed here; the prompt shows {len(self.media)} videos and images")
+        return self.media[0]
 
     @property
     def next_position(self) -> int:
@@ -38,16 +54,28 @@ class Prompt:
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """What the vision tower says of one clip.
+    """What the vision tower says of one video or image, or of all that a prompt shows, one after the other.
 
-    `tokens` [N, H] replace the video placeholders; each of `deepstack` [N, H] is added after one early layer.
+    `tokens` [N, H] replace the placeholders; each of `deepstack` [N, H] is added after one early layer.
     """
 
     tokens: Tensor
     deepstack: tuple[Tensor, ...] = ()
 
+    @classmethod
+    def join(cls, parts: Sequence["VideoFeatures"]) -> "VideoFeatures":
+        """Of one prompt's media, at least one, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        layers = zip(*(part.deepstack for part in parts), strict=True)
+        return cls(torch.cat([part.tokens for part in parts]), tuple(torch.cat(layer) for layer in layers))
+
     def detach(self) -> "VideoFeatures":
         return VideoFeatures(self.tokens.detach(), tuple(layer.detach() for layer in self.deepstack))
+
+    def empty(self) -> "VideoFeatures":
+        """None of its tokens, in its graph: what a prompt without media has."""
+        return VideoFeatures(self.tokens[:0], tuple(layer[:0] for layer in self.deepstack))
 
     @property
     def nbytes(self) -> int:
@@ -116,7 +144,7 @@ class PromptState:
 
 @dataclass(eq=False)
 class Group:
-    """The unit of work as the model sees it: one prompt, its video once, its G completions.
+    """The unit of work as the model sees it: one prompt, its media once, its G completions.
 
     `state`: the prompt as the rollout computed it, where the update may go on from there.
     """

@@ -33,7 +33,7 @@ def grounding_by_video(samples: Sequence[Any], texts: Texts, credits: Credits) -
     """mIoU and P@0.5: the mean over videos of the means over a video's questions."""
     videos: defaultdict[str, list[float]] = defaultdict(list)
     for sample, credit in zip(samples, credits, strict=True):
-        videos[str(sample.video)].append(credit)
+        videos[sample.media_name].append(credit)
     return {
         "miou": 100 * fmean(fmean(own) for own in videos.values()),
         "p@0.5": 100 * fmean(fmean(float(credit >= 0.5) for credit in own) for own in videos.values()),

@@ -3,7 +3,8 @@
 Nothing is picked: the videos stand evenly spaced in the list sorted by id. What a picture shows, its task says.
 """
 
-from reeltune.report.page import section, text, video_tag
+from reeltune.report.media import media_tags
+from reeltune.report.page import section, text
 from reeltune.report.run_files import RunFiles, RunSamples, read_lines
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
@@ -42,7 +43,7 @@ def _texts(run: RunFiles, step: int) -> dict[str, str]:
 def _card(sample: Sample, texts: dict[str, str], samples: RunSamples) -> str:
     task = get_task(sample.task)
     pixelated = " pixelated" if sample.source == "toyworld" else ""
-    video = video_tag(sample.video_path, max_bytes=VIDEO_BYTES)
+    video = media_tags(sample, max_bytes=VIDEO_BYTES)
     question = f'<pre class="question">{text(task.prompt(sample, samples.mode), 3000)}</pre>'
     picture = task.picture(sample, {name: task.read(sample, said).value for name, said in texts.items()})
     return (

@@ -6,7 +6,8 @@ from pathlib import Path
 from reeltune.files import write_text
 from reeltune.report.charts import Level, Series, line_chart
 from reeltune.report.demo_files import MODELS, Demo, evenly_spaced, read_demo
-from reeltune.report.page import notice, page, points_text, seconds_in_words, section, table, text, video_tag
+from reeltune.report.media import media_tags
+from reeltune.report.page import notice, page, points_text, seconds_in_words, section, table, text
 from reeltune.report.timeline import SpanRow, timeline
 from reeltune.tasks.temporal_grounding import TemporalGroundingSample
 
@@ -228,7 +229,7 @@ def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
         if (answer := answers[sample.id]).spans is None
     )
     return (
-        f'<article class="card watch"><div class="screen pixelated">{video_tag(sample.video_path)}</div>'
+        f'<article class="card watch"><div class="screen pixelated">{media_tags(sample)}</div>'
         f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration or max(end for _, end in sample.target), rows)}"
         f'{f"<ul class=muted>{unread}</ul>" if unread else ""}<p class="id">{text(sample.id)}</p></div></article>'
     )

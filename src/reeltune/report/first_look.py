@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reeltune.report.page import facts, page, section, table, text, video_tag
+from reeltune.report.media import media_tags
+from reeltune.report.page import facts, page, section, table, text
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
@@ -40,7 +41,7 @@ def _row(sample: Sample, mode: Mode) -> str:
     fields = sample.model_dump(mode="json", exclude_unset=True)
     known = [(name, _shown(value)) for name, value in fields.items() if name not in NOT_SHOWN]
     return (
-        f"<article><h3>{text(sample.id)}</h3>{video_tag(sample.video_path, max_bytes=3_000_000)}{facts(known)}"
+        f"<article><h3>{text(sample.id)}</h3>{media_tags(sample, max_bytes=3_000_000)}{facts(known)}"
         f"<p>{text(task.prompt(sample, mode), 1000)}</p>{task.picture(sample, {})}</article>"
     )
 
@@ -53,7 +54,7 @@ def _shown(value: object) -> str:
 
 def rows_shown(samples: Sequence[Sample]) -> list[Sample]:
     """Ten samples spread over all, of different videos where there are so many."""
-    videos = list({sample.video: sample for sample in reversed(samples)}.values())[::-1]
+    videos = list({sample.media_name: sample for sample in reversed(samples)}.values())[::-1]
     pool = videos if len(videos) >= ROWS else list(samples)
     step = max(1, len(pool) // ROWS)
     return pool[: step * ROWS : step]

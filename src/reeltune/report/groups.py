@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reeltune.report.charts import number_text
-from reeltune.report.page import completion_html, table, text, video_tag
+from reeltune.report.media import media_tags
+from reeltune.report.page import completion_html, table, text
 from reeltune.report.run_files import RunSamples
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
@@ -20,7 +21,7 @@ def group_card(group: Group, samples: RunSamples, *, video_bytes: int) -> str:
         screen, question, picture = "", '<p class="muted">The sample of this group cannot be read.</p>', ""
     else:
         pixelated = " pixelated" if sample.source == "toyworld" else ""
-        screen = f'<div class="screen{pixelated}">{video_tag(sample.video_path, max_bytes=video_bytes)}</div>'
+        screen = f'<div class="screen{pixelated}">{media_tags(sample, max_bytes=video_bytes)}</div>'
         question = f'<pre class="question">{text(get_task(sample.task).prompt(sample, samples.mode), 3000)}</pre>'
         picture = f'<div class="picture">{_picture(sample, texts)}</div>'
     signal = "" if _has_signal(group) else ' <span class="badge">no signal: all rewards are equal</span>'

@@ -1,4 +1,4 @@
-"""From a sample to what a model takes: its clip, its prompt, the features of its video.
+"""From a sample to what a model takes: its media, its prompt, their features.
 
 Training and evaluation both read samples here, so they see the same frames, times and tokens.
 """
@@ -10,15 +10,16 @@ from pathlib import Path
 import torch
 
 from reeltune.config.recipe import VideoConfig
-from reeltune.models.features import FeatureCache, clip_key, feature_disk, tower_name
+from reeltune.models.features import FeatureCache, clip_key, encode_each, feature_disk, joined, tower_name
 from reeltune.models.policy import Policy
 from reeltune.models.types import Prompt, VideoFeatures
-from reeltune.rollout.prompts import check_length, check_text, frame_sampling, pixel_budget, special_tokens
-from reeltune.sample import Sample
+from reeltune.rollout.media import MediaReader
+from reeltune.rollout.prompts import check_length
+from reeltune.sample import Medium, Sample, medium_of
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.load import load_clip
+from reeltune.video.clip import Clip, require_recorded, video_hash
 
 
 class InputReader:
@@ -32,11 +33,8 @@ class InputReader:
         self.put: Callable[[Sample], str] | None = None
         """How a question is put where not as its task does: a published protocol's way."""
         self.system = system
-        self.timeout_s = video.timeout_s
-        self.sampling = frame_sampling(video, policy.family)
-        self.pixels = policy.family.frame_size or pixel_budget(video)
-        self.special_tokens = special_tokens(policy.tokenizer, policy.family)
         self.frames = FrameCache(cache, int(video.cache_gib * 2**30))
+        self.media = MediaReader(video, policy.family, self.frames)
         disk_bytes = int(video.feature_disk_gib * 2**30)
         self.features = FeatureCache(
             int(video.feature_cache_gib * 2**30),
@@ -45,39 +43,40 @@ class InputReader:
         )
 
     def prompt(self, sample: Sample) -> Prompt:
-        """Raises SampleError when the sample cannot be used: VideoError for its video, else by its id for a text with
-        special tokens and for a prompt longer than the model takes.
+        """Raises SampleError when the sample cannot be used: VideoError for its media, else by its id for a prompt
+        longer than the model takes.
         """
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        check_text(sample, text, self.special_tokens)
-        prompt = self.ask(text, sample.video_path)
+        if (recorded := sample.meta.get("video_digest")) is not None and sample.video_path:
+            require_recorded(sample.video_path, recorded, video_hash(sample.video_path))
+        prompt = self.policy.chat(self.media.messages(sample, text, self.system))
         check_length(sample, len(prompt), self.policy.max_positions)
         return prompt
 
-    def ask(self, text: str, video: Path) -> Prompt:
-        """One user turn about a video: VideoError when it cannot be used."""
-        factor = self.policy.family.factor
-        clip = load_clip(video, self.sampling, self.pixels, factor, self.frames, timeout_s=self.timeout_s)
-        return self.policy.prompt(text, clip, system=self.system)
+    def ask(self, text: str, *media: Path | str | Medium) -> Prompt:
+        """One user turn about videos and images: VideoError when one cannot be used."""
+        shown = [each if isinstance(each, Medium) else medium_of(each) for each in media]
+        images = sum(medium.kind == "image" for medium in shown)
+        clips = [self.media.clip(medium, alone=images == 1) for medium in shown]
+        return self.policy.prompt(text, clips, system=self.system)
 
     def encode(self, prompts: Sequence[Prompt]) -> list[VideoFeatures]:
-        """The features of each prompt's video, each distinct clip encoded once.
+        """The features of what each prompt shows, each distinct video or image encoded once.
 
         The tower runs clip by clip, so that what it says of a clip never depends on the clips beside it. A frozen one
         runs without gradient; a trained one gives every clip a graph of its own, for a pass that needs this clip alone.
         """
         if not self.policy.vision_frozen:
-            clips = {clip_key(prompt.clip): prompt.clip for prompt in prompts}
-            encoded = {key: self.policy.encode([clip])[0] for key, clip in clips.items()}
-            return [encoded[clip_key(prompt.clip)] for prompt in prompts]
-        return [self._frozen(prompt) for prompt in prompts]
+            return encode_each(self.policy, prompts)
+        clips = {clip_key(clip): clip for prompt in prompts for clip in prompt.media}
+        return joined(self.policy, prompts, {key: self._frozen(clip) for key, clip in clips.items()})
 
-    def _frozen(self, prompt: Prompt) -> VideoFeatures:
-        features = self.features.get(prompt.clip, self.policy.device)
+    def _frozen(self, clip: Clip) -> VideoFeatures:
+        features = self.features.get(clip, self.policy.device)
         if features is None:
             with torch.no_grad():
-                [features] = self.policy.encode([prompt.clip])
-            self.features.put(prompt.clip, features)
+                [features] = self.policy.encode([clip])
+            self.features.put(clip, features)
         return features
 
 

@@ -48,7 +48,7 @@ def against_recipe(recipe: Recipe, stats: Sequence[SampleStats], path: Path) -> 
             changed.append(name)
         if by_id[name].prompt != digest(get_task(sample.task).prompt(sample, recipe.data.mode)):
             asked.append(name)
-        current.append(by_id[name].model_copy(update={"sample": rebased(row, sample.video_path, path.parent)}))
+        current.append(by_id[name].model_copy(update={"sample": rebased(row, sample.folder, path.parent)}))
     if changed:
         problems.append(f"{len(changed)} samples have changed since, such as {changed[0]!r}")
     if asked:

@@ -77,4 +77,4 @@ def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats],
 
 
 def _moved(row: SampleStats, source: Path, output: Path) -> dict[str, object]:
-    return rebased(row.sample, source / row.sample["video"], output)
+    return rebased(row.sample, source, output)

@@ -21,7 +21,7 @@ def write_outcome(
     `origin`: the folder that the samples' videos are relative to.
     """
     rows = [
-        rebased(each.sample, origin / each.sample["video"], directory)
+        rebased(each.sample, origin, directory)
         for each, decision in zip(stats, decisions, strict=True)
         if decision.kept
     ]

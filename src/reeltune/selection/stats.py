@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reeltune.errors import InputError
 from reeltune.files import append_lines, whole_lines, write_text
+from reeltune.media import KINDS
 from reeltune.sample import read_rows
 from reeltune.video.quarantine import Quarantine
 
@@ -180,6 +181,22 @@ class StatsFile:
         append_lines(self.path, [json.dumps(row.model_dump(), ensure_ascii=False) for row in rows])
 
 
-def rebased(sample: Mapping[str, Any], video: Path, folder: Path) -> dict[str, Any]:
-    """The sample with its video, which stands at `video`, as a path relative to `folder`."""
-    return {**sample, "video": Path(os.path.relpath(video.absolute(), folder.absolute())).as_posix()}
+def rebased(sample: Mapping[str, Any], origin: Path, folder: Path) -> dict[str, Any]:
+    """The sample with the paths of its media, which are relative to `origin`, as paths relative to `folder`."""
+
+    def moved(name: str) -> str:
+        return Path(os.path.relpath((origin / name).absolute(), folder.absolute())).as_posix()
+
+    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
+        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
+        return {**own, **{k: moved(p) if isinstance(p, str) else [moved(each) for each in p] for k, p in paths.items()}}
+
+    found = medium(sample)
+    if sample.get("media"):
+        found["media"] = [medium(each) for each in sample["media"]]
+    if sample.get("turns"):
+        found["turns"] = [
+            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
+            for turn in sample["turns"]
+        ]
+    return found

@@ -44,6 +44,7 @@ class GroundedAnswer:
 
 
 class GroundedQASample(Sample):
+    is_timed: ClassVar = True
     question: Text
     options: Options
     duration: Duration | None = None

@@ -20,6 +20,7 @@ CURVE = tuple(step / 20 for step in range(21))
 
 
 class ObjectTrackingSample(Sample):
+    is_timed: ClassVar = True
     object: Text
     start_box: BoxField
     """Where the object is at first."""

@@ -31,6 +31,7 @@ QUERY_COLUMNS = (
 
 
 class TemporalGroundingSample(Sample):
+    is_timed: ClassVar = True
     query: Text
     duration: Duration | None = None
     """May be left out: the file knows it. The trivial answers need it."""

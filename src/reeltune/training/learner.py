@@ -20,13 +20,14 @@ from reeltune.models.experts import (
     require_equal_experts,
     watched,
 )
-from reeltune.models.features import clip_key
+from reeltune.models.features import encode_at_once
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs, pack
 from reeltune.models.types import Group as PromptGroup
 from reeltune.models.weights import whole
 from reeltune.rollout.engine import derive_seed
 from reeltune.rollout.group import Group
+from reeltune.rollout.probe import TOLERANCE
 from reeltune.rollout.reader import autocast
 from reeltune.training.faults import name_memory, require_finite
 from reeltune.training.optimizer import learning_rate
@@ -34,7 +35,6 @@ from reeltune.training.phases import Phases
 
 Objective = Callable[[Group, Tensor], tuple[Tensor, dict[str, float]]]
 """(group, its log-probs [G, C]) -> (its share of the step's loss, sums to add up for the metrics)."""
-PARITY_TOLERANCE = {"float32": 1e-4, "bf16": 0.25}
 
 
 @dataclass
@@ -144,14 +144,13 @@ class Learner:
         return module.no_sync() if self.world.size > 1 and not self.sharded else nullcontext()
 
     def _pass(self, groups: Sequence[Group], *, encode: bool = False) -> Callable[[Policy], list[Tensor]]:
-        """Log-probs of the groups as one pass; with `encode` also their videos' features, each clip once."""
+        """Log-probs of the groups as one pass; with `encode` also their media's features, each once."""
 
         def compute(policy: Policy) -> list[Tensor]:
             members: Sequence[PromptGroup] = groups
             if encode:
-                clips = {clip_key(group.prompt.clip): group.prompt.clip for group in groups}
-                features = dict(zip(clips, policy.encode(list(clips.values())), strict=True))
-                members = [PromptGroup(a.prompt, features[clip_key(a.prompt.clip)], a.completions) for a in groups]
+                features = encode_at_once(policy, [group.prompt for group in groups])
+                members = [PromptGroup(a.prompt, own, a.completions) for a, own in zip(groups, features, strict=True)]
             return group_log_probs(policy, members, temperature=self.temperature)
 
         return compute
@@ -171,11 +170,16 @@ class Learner:
         spread(policy)
         return found
 
+    @property
+    def parity_tolerance(self) -> float:
+        """Between rollout and learner, of a token's log-prob."""
+        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
+        return self.recipe.rl.parity_tolerance or TOLERANCE[rounded]
+
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
-        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
-        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[rounded]
+        tolerance = self.parity_tolerance
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)

@@ -12,21 +12,28 @@ from reeltune.errors import VideoError
 
 @dataclass(frozen=True)
 class Clip:
-    """Sampled frames of one video.
+    """Sampled frames of one video, of a part of one or of a list of frames; or one still image.
 
     frames: uint8 [T, H, W, 3], RGB, as the viewer sees them (rotation applied), already resized.
-    timestamps: float64 [T], seconds from the start of the file (video/index.py says what that is), the true
-        presentation times, never decreasing; the first is above 0 where the pictures start late. A frame that
+    timestamps: float64 [T], seconds from the start of the file (video/index.py says what that is) or of the part, the
+        true presentation times, never decreasing; the first is above 0 where the pictures start late. A frame that
         stands twice (a video shorter than the sampling asks) has its time twice.
     duration: seconds from the first frame to the end of the last; the file's pictures end at
         timestamps[0] + duration.
-    video_hash: content hash of the file, as `video_hash` gives it.
+    video_hash: content hash of the file, as `video_hash` gives it, or of what was read of it.
+    size: of a still image, its (height, width) in the file; its frames are then the pieces that the model's family cuts
+        it into, and have no times. None: a video.
     """
 
     frames: np.ndarray
     timestamps: np.ndarray
     duration: float
     video_hash: str
+    size: tuple[int, int] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        return self.size is not None
 
 
 def video_hash(path: Path) -> str:
@@ -39,6 +46,15 @@ def video_hash(path: Path) -> str:
         return _content_hash(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
+
+
+def require_recorded(path: Path, recorded: object, found: str) -> None:
+    """VideoError where a sample records the digest of another content than the file has now; None: nothing recorded."""
+    if recorded is not None and recorded != found:
+        raise VideoError(
+            f"{path}: its bytes are not those that were checked (meta.video_digest): the file was damaged or replaced. "
+            "Fetch it again, or check the samples again with reeltune data check --decode --fix"
+        )
 
 
 @cache

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reeltune.errors import VideoError
-from reeltune.video.index import FIX, VideoIndex
+from reeltune.video.index import FIX, Part, VideoIndex
 
 TIMEOUT_S = 300.0
 NOISE = re.compile(
@@ -32,6 +32,8 @@ NOISE = re.compile(
 MOST_NOISE = 10
 
 
+Bounds = tuple[float, float | None]
+"""Start and end of a part of a file in seconds; None: its end."""
 T = TypeVar("T")
 
 
@@ -49,7 +51,7 @@ class Decoder:
         self._owner = os.getpid()
         self._rest = b""
 
-    def index(self, path: Path, timeout_s: float) -> VideoIndex:
+    def index(self, path: Path, timeout_s: float, part: Bounds | None = None) -> VideoIndex:
         def take(header: dict[str, Any], payload: bytes) -> VideoIndex:
             _refuse_complaints(path, header["complaints"])
             count, known = header["frames"], header["packets"]
@@ -60,14 +62,16 @@ class Decoder:
             height, width = header["size"]
             return VideoIndex(
                 path, times, header["duration"], (height, width), header["fps"], packets, keyframes,
-                header["packet_count"],
+                header["packet_count"], header["part"] and Part(**header["part"]),
             )  # fmt: skip
 
-        return self._job(path, {"do": "index", "path": str(path.absolute())}, timeout_s, lambda *_: None, take)
+        request = {"do": "index", "path": str(path.absolute()), "part": part}
+        return self._job(path, request, timeout_s, lambda *_: None, take)
 
     def frames(
-        self, path: Path, wanted: Sequence[int], keep: Callable[[np.ndarray], np.ndarray], timeout_s: float
+        self, index: VideoIndex, wanted: Sequence[int], keep: Callable[[np.ndarray], np.ndarray], timeout_s: float
     ) -> tuple[list[np.ndarray], np.ndarray]:
+        path, part = index.path, index.part and (index.part.start, index.part.end)
         kept: list[np.ndarray] = []
 
         def frame(shape: tuple[int, ...], pixels: bytes) -> None:
@@ -77,7 +81,8 @@ class Decoder:
             _refuse_complaints(path, header["complaints"])
             return [kept[number] for number in header["order"]], np.frombuffer(payload, np.float64).copy()
 
-        request = {"do": "frames", "path": str(path.absolute()), "wanted": [int(each) for each in wanted]}
+        numbers = [int(each) for each in wanted]
+        request = {"do": "frames", "path": str(path.absolute()), "part": part, "wanted": numbers}
         return self._job(path, request, timeout_s, frame, take, before=kept.clear)
 
     def close(self) -> None:
@@ -198,9 +203,11 @@ DECODER = Decoder()
 atexit.register(DECODER.close)
 
 
-def index_video(path: Path, *, timeout_s: float = TIMEOUT_S) -> VideoIndex:
-    """As `index.index_video`. VideoError also where FFmpeg complains, crashes, or does not end in time."""
-    return DECODER.index(path, timeout_s)
+def index_video(path: Path, *, part: Bounds | None = None, timeout_s: float = TIMEOUT_S) -> VideoIndex:
+    """As `index.index_video`, or of a part as `part.index_part`. VideoError also where FFmpeg complains, crashes, or
+    does not end in time.
+    """
+    return DECODER.index(path, timeout_s, part)
 
 
 def decode_frames(
@@ -211,7 +218,7 @@ def decode_frames(
     timeout_s: float = TIMEOUT_S,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """As `decode.decode_frames`. VideoError also where FFmpeg complains, crashes, or does not end in time."""
-    return DECODER.frames(index.path, wanted, keep, timeout_s)
+    return DECODER.frames(index, wanted, keep, timeout_s)
 
 
 def _refuse_complaints(path: Path, lines: Sequence[str]) -> None:

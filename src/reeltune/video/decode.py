@@ -1,9 +1,8 @@
 """Chosen frames of a video as RGB arrays, decoding no more than they need.
 
-A frame needs the packets from the last keyframe before it up to its own. Packets outside those ranges are
-read but
+A frame needs the packets from the last keyframe before it up to its own. Packets outside those ranges are read but
 not decoded, which skips whole groups of pictures without seeking: seeks land in different places in different
-containers, and reading is cheap beside decoding.
+containers, and reading is cheap beside decoding. Only a part of a video is sought, once, where its index begins.
 """
 
 from collections import deque
@@ -119,6 +118,8 @@ def _decoded(index: VideoIndex, needed: np.ndarray) -> Iterator[tuple[int, Any]]
     with open_video(index.path) as (container, stream):
         codec = stream.codec_context
         stream.thread_type = "AUTO" if codec.name in FRAME_THREADED_CODECS else "SLICE"
+        if index.part and index.part.seek is not None:
+            container.seek(index.part.seek, stream=stream, backward=True)
         running = False
         for number, packet in enumerate(packets_of(container, stream)):
             if needed[number]:

@@ -41,6 +41,20 @@ FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4),
 
 
 @dataclass(frozen=True)
+class Part:
+    """Seconds `start` to `end` (None: the end) of a file.
+
+    seek: where its packets begin, in ticks of the stream; None: with the file's first.
+    content: a digest of what was read of it.
+    """
+
+    start: float
+    end: float | None
+    seek: int | None
+    content: str
+
+
+@dataclass(frozen=True)
 class VideoIndex:
     """The frames of one video in the order they are shown, N of them, and the M packets they come from.
 
@@ -53,6 +67,7 @@ class VideoIndex:
         say (raw H.264, AVI): then frames are known by the order in which they come out of the decoder.
     keyframes: int64 [K], packets where decoding can start, rising.
     packet_count: M.
+    part: which part of the file it is of, None for the whole; see video/part.py.
     """
 
     path: Path
@@ -63,6 +78,7 @@ class VideoIndex:
     packets: np.ndarray | None
     keyframes: np.ndarray
     packet_count: int
+    part: Part | None = None
 
     @property
     def end(self) -> float:
@@ -93,7 +109,7 @@ def index_video(path: Path) -> VideoIndex:
         end = 0.0
         for packet in packets_of(container):
             if packet.stream.index == stream.index:
-                _refuse_hole(path, stream.codec_context.name, packet, len(packets))
+                refuse_hole(path, stream.codec_context.name, packet, len(packets))
                 packets.append(packet_facts(packet))
             if packet.pts is not None and packet.time_base:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -178,7 +194,7 @@ def _refuse_truncated(path: Path, container: Any, stream: Any, packets: list[Pac
         _refuse_short(path, there, declared, max(1.0, 0.05 * declared))
 
 
-def _refuse_hole(path: Path, codec: str, packet: Any, number: int) -> None:
+def refuse_hole(path: Path, codec: str, packet: Any, number: int) -> None:
     """Zeros where a part of the file was never written or fetched. These codecs never write so many in a row."""
     if codec in NO_ZEROS and HOLE in bytes(packet).rstrip(b"\0"):
         raise VideoError(f"{path}: damaged: a hole of zeros in packet {number}. {FIX}.")
@@ -201,33 +217,42 @@ def _index(path: Path, container: Any, stream: Any, packets: list[PacketFacts]) 
     if any(stamp is None for stamp in stamps):
         fps = _codec_rate(path, stream)
         times = np.arange(len(shown)) / fps
-        return VideoIndex(path, times, len(shown) / fps, _size(stream), fps, None, keyframes, len(packets))
+        return VideoIndex(path, times, len(shown) / fps, picture_size(stream), fps, None, keyframes, len(packets))
     ticks = np.array(stamps, np.int64)
     order = np.argsort(ticks, kind="stable")
     times = (ticks[order] - ticks[order[0]]) * float(stream.time_base)
     last = packets[shown[order[-1]]].duration * float(stream.time_base)
     declared = float(stream.average_rate or 0)
-    duration = float(times[-1]) + (last or _usual_gap(times, declared))
-    fps = len(times) / duration
-    if declared and abs(declared / fps - 1) < 0.01:
-        fps = declared
+    duration = float(times[-1]) + (last or usual_gap(times, declared))
+    fps = mean_rate(len(times), duration, declared)
     # AVI stamps packets in decoding order: the set of times is right, which frame has which is not.
     known = None if container.format.name == "avi" else np.array(shown, np.int64)[order]
     times += _late(container, float(ticks[order[0]] * stream.time_base))
-    return VideoIndex(path, times, duration, _size(stream), fps, known, keyframes, len(packets))
+    return VideoIndex(path, times, duration, picture_size(stream), fps, known, keyframes, len(packets))
 
 
 def _late(container: Any, first: float) -> float:
     """Seconds from the start of the file to its first frame, which is shown at `first` by the container's clock."""
-    late = first - max((container.start_time or 0) / av.time_base, 0.0)
-    return late if late > START_ROUNDING else 0.0
+    return first - file_start(container, first)
 
 
-def _size(stream: Any) -> tuple[int, int]:
+def file_start(container: Any, first: float) -> float:
+    """The container's time of the file's time 0, where its first frame is shown at `first`."""
+    start = max((container.start_time or 0) / av.time_base, 0.0)
+    return start if first - start > START_ROUNDING else first
+
+
+def mean_rate(frames: int, duration: float, declared: float) -> float:
+    """Frames per second: the declared rate if the times agree with it within 1 %."""
+    fps = frames / duration
+    return declared if declared and abs(declared / fps - 1) < 0.01 else fps
+
+
+def picture_size(stream: Any) -> tuple[int, int]:
     return int(stream.codec_context.height), int(stream.codec_context.width)
 
 
-def _usual_gap(times: np.ndarray, declared_fps: float) -> float:
+def usual_gap(times: np.ndarray, declared_fps: float) -> float:
     """Seconds that the last frame is shown when its packet does not say: as long as the usual one."""
     if len(times) > 1:
         return float(np.median(np.diff(times)))

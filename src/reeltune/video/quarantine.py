@@ -41,7 +41,7 @@ class Quarantine:
 
     def set_aside(self, sample: Sample, error: SampleError) -> None:
         """Set a sample aside for what its video or its prompt turned out to be."""
-        self.add(sample.id, sample.video, f"{sample.where}: {error}" if sample.where else str(error))
+        self.add(sample.id, sample.media_name, f"{sample.where}: {error}" if sample.where else str(error))
 
     def take(self, faults: Iterable[Fault], *, write: bool = True) -> None:
         """Set aside what was found when the samples were read; `write` is for one of several processes."""

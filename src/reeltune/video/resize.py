@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,10 @@ def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:
         antialias=True,
     )
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def resize_lanczos(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 [H, W, 3] -> uint8 [height, width, 3] with Lanczos' filter, which some models' images were resized with."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    return np.array(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))

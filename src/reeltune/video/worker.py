@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ import numpy as np
 from reeltune.errors import VideoError
 from reeltune.video.decode import decode_frames
 from reeltune.video.index import VideoIndex, index_video
+from reeltune.video.part import index_part
 
 LOOK_FOR_PARENT = 2.0
 
@@ -35,21 +37,22 @@ class Worker:
         os.ftruncate(self.log, 0)
         os.lseek(self.log, 0, os.SEEK_SET)
         try:
+            index = self._index(Path(request["path"]), request["part"])
             if request["do"] == "index":
-                self._send_index(self._index(Path(request["path"])))
+                self._send_index(index)
             else:
-                self._send_frames(self._index(Path(request["path"])), request["wanted"])
+                self._send_frames(index, request["wanted"])
         except VideoError as error:
             self._send({"error": str(error)})
         except Exception:
             self._send({"defect": traceback.format_exc()})
 
-    def _index(self, path: Path) -> VideoIndex:
-        """The index of the last file is kept: its frames are asked for next."""
+    def _index(self, path: Path, part: list[float | None] | None) -> VideoIndex:
+        """The index of the last file or part is kept: its frames are asked for next. `part`: start and end."""
         stat = path.stat() if path.is_file() else None
-        key = (path, stat.st_size, stat.st_mtime_ns) if stat else (path,)
+        key = (path, stat.st_size, stat.st_mtime_ns, part) if stat else (path, part)
         if self.index is None or self.index[0] != key:
-            self.index = (key, index_video(path))
+            self.index = (key, index_part(path, part[0] or 0.0, part[1]) if part else index_video(path))
         return self.index[1]
 
     def _send_index(self, index: VideoIndex) -> None:
@@ -61,6 +64,7 @@ class Worker:
             "packet_count": index.packet_count,
             "frames": len(index.times),
             "packets": None if index.packets is None else len(index.packets),
+            "part": index.part and asdict(index.part),
             "complaints": self._complaints(),
         }
         arrays = (index.times.astype(np.float64), packets.astype(np.int64), index.keyframes.astype(np.int64))

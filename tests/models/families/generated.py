@@ -28,7 +28,7 @@ VISION = {
 CHAT = """\
 {%- for message in messages -%}{{ message['role'] + ': ' }}
 {%- for part in message['content'] -%}
-{{- 'PLACEHOLDER\\n' if part['type'] == 'KIND' else part['text'] -}}
+{{- 'PLACEHOLDER\\n' if part['type'] == 'KIND' else 'IMAGE\\n' if part['type'] == 'image' else part['text'] -}}
 {%- endfor -%}{%- endfor -%}{{- ' assistant:' -}}"""
 
 
@@ -42,7 +42,8 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
         ["When does the red circle appear? <answer>1.0 to 2.5</answer> Frame1:"], vocabulary=340
     )
     tokenizer.add_special_tokens({"additional_special_tokens": [*family.vision_tokens]})
-    tokenizer.chat_template = CHAT.replace("PLACEHOLDER", family.placeholder).replace("KIND", family.content_type)
+    chat = CHAT.replace("PLACEHOLDER", family.placeholder).replace("KIND", family.content_type)
+    tokenizer.chat_template = chat.replace("IMAGE", str(family.image_placeholder))
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
     default = AutoConfig.for_model(model_type).to_dict()
     text = _shrunk(default["text_config"], TEXT) | ends | {"vocab_size": len(tokenizer) + extra_rows}
@@ -54,6 +55,8 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
     if issubclass(family, FrameFamily):
         ratio = default.get("downsample_ratio", 1)
         config["image_seq_length"] = int((SIDE // PATCH * ratio) ** 2)
+        if "image_grid_pinpoints" in default:
+            config["image_grid_pinpoints"] = [[SIDE * r, SIDE * c] for r in (1, 2, 3) for c in (1, 2, 3)]
     else:
         text["rope_parameters"] = dict(MROPE)
         if "embed_dim" in vision:  # Qwen2-VL: hidden_size is the width that the tower gives

@@ -11,6 +11,7 @@ from tests.models.families.generated import SIDE, build, class_of
 from reeltune.config.recipe import VideoConfig
 from reeltune.models.policy import load_policy
 from reeltune.rollout import reader as reader_module
+from reeltune.sample import Medium
 from reeltune.video import load as load_module
 from reeltune.video import resize
 from reeltune.video.encode import write_video
@@ -35,9 +36,7 @@ def test_a_frame_from_a_file_is_resized_once(name: str, tmp_path: Path, monkeypa
     monkeypatch.setattr(resize, "resize_frame", counted)
     monkeypatch.setattr(load_module, "resize_frame", counted)
     reader = reader_module.InputReader(policy, VideoConfig(), cache=tmp_path / "cache", mode="direct")
-    clip = load_module.load_clip(
-        tmp_path / "clip.mp4", reader.sampling, reader.pixels, policy.family.factor, reader.frames
-    )
+    clip = reader.media.clip(Medium(video=str(tmp_path / "clip.mp4")))
     patches = policy.family.patches(clip, torch.device("cpu"))
     source = (120, 120) if name == "llava" else (90, 120)
     assert sizes == [(*source, SIDE, SIDE)] * len(clip.frames)
@@ -66,4 +65,6 @@ def test_llava_frames_are_those_of_transformers_processor_with_padding() -> None
 def test_other_families_keep_the_pixel_budget(tiny_models: Any, tmp_path: Path) -> None:
     policy = load_policy(tiny_models("qwen3_vl"))
     reader = reader_module.InputReader(policy, VideoConfig(), cache=tmp_path, mode="direct")
-    assert not isinstance(reader.pixels, FrameSize)
+    write_video(tmp_path / "clip.mp4", np.stack([picture(90, 120)] * 8), 4.0)
+    clip = reader.media.clip(Medium(video=str(tmp_path / "clip.mp4")))
+    assert clip.frames.shape[1:3] == (128, 160), "its own shape, in multiples of 32, of the least pixels"

@@ -64,7 +64,7 @@ def stock_log_probs(policy: Policy, stock: Any, group: Group) -> list[Tensor]:
             input_ids=row,
             position_ids=policy.family.language_positions(positions),
             use_cache=False,
-            **policy.family.stock_inputs(row, prompt.clip),
+            **policy.family.stock_inputs(row, prompt.media),
         ).logits[0, len(prompt) - 1 : -1]
         logits = logits.index_fill(-1, policy.banned, float("-inf"))
         found.append(logits.log_softmax(-1).gather(-1, ids[:length, None])[:, 0])
@@ -152,7 +152,7 @@ def test_greedy_is_the_stock_models_generate(name: str, clip_of: Any, directory:
             do_sample=False,
             max_new_tokens=params.max_new_tokens,
             suppress_tokens=policy.banned.tolist(),
-            **policy.family.stock_inputs(ids, clip),
+            **policy.family.stock_inputs(ids, [clip]),
         )[0, len(prompt) :].tolist()
         seen |= set(wanted)
         for row, length in zip(rollout.completions.ids, rollout.completions.lengths, strict=True):

@@ -29,7 +29,7 @@ def family_of(name: str, tokens_per_second: float = 2) -> PatchFamily:
         tokens_per_second=tokens_per_second,
         deepstack_visual_indexes=[],
     )
-    family = FAMILIES.get(name)(SimpleNamespace(vision_config=vision, video_token_id=9), {})
+    family = FAMILIES.get(name)(SimpleNamespace(vision_config=vision, video_token_id=9, image_token_id=8), {})
     assert isinstance(family, PatchFamily)
     return family
 
@@ -79,7 +79,7 @@ def test_positions_are_those_that_vllm_makes(case: dict[str, Any]) -> None:
     grid, seconds = tuple(case["grid"]), case.get("seconds", 1.0)
     times = [index * seconds / TEMPORAL for index in range(TEMPORAL * grid[0])]
     clip = clip_with(grid, times, grid[0] * seconds)
-    assert family.position_ids(torch.tensor(case["ids"]), clip).tolist() == case["positions"]
+    assert family.position_ids(torch.tensor(case["ids"]), [clip]).tolist() == case["positions"]
 
 
 def test_vllms_vectors_tell_time_from_place() -> None:
@@ -100,7 +100,7 @@ def test_positions_are_those_written_by_hand(case: dict[str, Any]) -> None:
     grid = tuple(case["grid"])
     clip = clip_with(grid, case["timestamps"], case["duration"])
     ids = ids_of(case["text_before"], case["text_after"], case.get("text_between", 0), grid)
-    assert family.position_ids(ids, clip).tolist() == [case["time"], case["row"], case["column"]]
+    assert family.position_ids(ids, [clip]).tolist() == [case["time"], case["row"], case["column"]]
 
 
 @settings(deadline=None, max_examples=60)
@@ -125,7 +125,7 @@ def test_an_even_clip_has_the_processors_times_and_text_goes_on_after_the_larges
     between = 2 if name == "qwen3_vl" else 0
     if name == "qwen2_vl":
         times = list(range(grid[0]))
-    found = family_of(name, per_second).position_ids(ids_of(before, after, between, grid), clip)
+    found = family_of(name, per_second).position_ids(ids_of(before, after, between, grid), [clip])
     assert found.tolist() == plain_positions(before, after, between, grid, times)
 
 

@@ -35,7 +35,7 @@ def reference_log_probs(policy: Policy, group: Group, temperature: float) -> lis
     result = []
     for ids, length in zip(group.completions.ids, group.completions.lengths, strict=True):
         row = torch.cat([prompt.input_ids, ids[:length]])[None]
-        grid = torch.tensor([prompt.grid_thw])
+        grid = torch.tensor([family.grid(prompt.clip)])
         kinds = (row == family.config.video_token_id).int() * 2
         # Positions are judged in families/test_positions.py; here they are the prompt's own, and count on by one.
         after = int(prompt.position_ids.max()) + 1 + torch.arange(length)

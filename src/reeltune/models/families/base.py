@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,22 +14,28 @@ from reeltune.errors import InputError
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 from reeltune.video.resize import FrameSize
+from reeltune.video.sampling import PixelBudget
 
 # The kinds of layers, by transformers' names, whose state of a prompt completions can go on from.
 SERVED_KINDS = frozenset({"full_attention", "linear_attention"})
 
 
 class Family(ABC):
-    """Turns a clip into what the tower takes, the text that stands for it, and the positions of the prompt.
+    """Turns clips and images into what the tower takes, the text that stands for them, and the prompt's positions.
+
+    An image is a `Clip` too (`is_image`), of the pieces that `picture` cuts it into.
 
     A new family derives from `PatchFamily` (patches and a grid) or `FrameFamily` (frames as images) and says what is
     different. The pixel statistics come from the model directory's processor files where they exist, else from the
     family's published defaults; sizes come from the model's own config.
     """
 
-    # What the chat template is given for a video, and the text it writes in its place.
+    # What the chat template is given for a video, and the text it writes in its place; the same for an image.
     content_type: ClassVar[str] = "video"
     placeholder: ClassVar[str]
+    image_type: ClassVar[str] = "image"
+    # None: the family takes no images.
+    image_placeholder: ClassVar[str | None] = None
     # In place of the tokenizer's own chat template, where that does not know videos.
     chat_template: ClassVar[str | None] = None
     # Tokens that stand for video, by name: never sampled, never in an answer.
@@ -44,14 +51,25 @@ class Family(ABC):
     frame_size: FrameSize | None = None
 
     def __init__(self, config: Any, processor: Mapping[str, Any]) -> None:
+        """`processor`: the model directory's settings for videos, and under "image" those for images."""
         self.config = config
+        self.image_settings: Mapping[str, Any] = processor.get("image") or {}
         self.mean: tuple[float, ...] = tuple(processor.get("image_mean") or self.default_mean)
         self.std: tuple[float, ...] = tuple(processor.get("image_std") or self.default_std)
 
     @property
     @abstractmethod
     def placeholder_id(self) -> int:
-        """The token that each vision token of a prompt replaces."""
+        """The token that each vision token of a video replaces."""
+
+    @property
+    def image_id(self) -> int:
+        """The token that each vision token of an image replaces."""
+        return self.placeholder_id
+
+    def is_vision(self, ids: Tensor) -> Tensor:
+        """bool, of the shape of `ids`: which of them a vision token replaces."""
+        return (ids == self.placeholder_id) | (ids == self.image_id)
 
     # Where the parts of the model stand
 
@@ -78,6 +96,13 @@ class Family(ABC):
 
     # A clip and its prompt
 
+    def smallest_clip(self) -> Clip:
+        """A black clip of as few patches as the tower takes."""
+        size = self.frame_size
+        height, width = (size.height, size.width) if size else (2 * self.factor, 2 * self.factor)
+        frames = np.zeros((self.temporal_patch, height, width, 3), np.uint8)
+        return Clip(frames, np.arange(self.temporal_patch, dtype=np.float64), float(self.temporal_patch), "black")
+
     @abstractmethod
     def grid(self, clip: Clip) -> tuple[int, int, int]:
         """Time patches, rows and columns of patches."""
@@ -91,15 +116,27 @@ class Family(ABC):
         """Run the vision tower once over all clips; attention never crosses from one clip to another."""
 
     @abstractmethod
-    def stock_inputs(self, ids: Tensor, clip: Clip) -> dict[str, Tensor]:
-        """What the stock model takes beside `input_ids` [R, L] and positions, for R rows over the same clip."""
+    def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
+        """What the stock model takes beside `input_ids` [R, L] and positions, for R rows over the same media."""
+
+    def text_of(self, clip: Clip) -> str:
+        """The text that replaces the placeholder which the chat template wrote for it."""
+        return self.image_text(clip) if clip.is_image else self.video_text(clip)
 
     @abstractmethod
     def video_text(self, clip: Clip) -> str:
-        """The text that replaces the chat template's one `placeholder`."""
+        """The text that replaces a video's `placeholder`."""
+
+    def image_text(self, clip: Clip) -> str:
+        """The text that replaces an image's `image_placeholder`."""
+        raise NotImplementedError(f"{type(self).__name__} takes no images")
+
+    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+        """An image uint8 [H, W, 3] as the tower sees it, uint8 [T, h, w, 3]; `alone`: no other image in its prompt."""
+        raise NotImplementedError(f"{type(self).__name__} takes no images")
 
     @abstractmethod
-    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
+    def position_ids(self, ids: Tensor, media: Sequence[Clip]) -> Tensor:
         """Positions [3, P] (time, row, column) of a prompt's `ids` [P]; a plain decoder's stand three times."""
 
     def language_positions(self, positions: Tensor) -> Tensor:
@@ -128,9 +165,14 @@ class Family(ABC):
 
 
 def read_processor(directory: Path) -> dict[str, Any]:
-    """The video (else image) processor settings of a model directory; empty when it has none."""
-    for name in ("video_preprocessor_config.json", "preprocessor_config.json"):
-        if (directory / name).is_file():
-            settings: dict[str, Any] = json.loads((directory / name).read_text(encoding="utf-8"))
-            return settings
-    return {}
+    """The video (else image) processor settings of a model directory, and under "image" those for images."""
+    image = _settings(directory / "preprocessor_config.json") or {}
+    video = _settings(directory / "video_preprocessor_config.json")
+    return {**(image if video is None else video), "image": image}
+
+
+def _settings(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

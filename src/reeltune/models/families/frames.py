@@ -11,6 +11,7 @@ from reeltune.models.families.base import Family
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 from reeltune.video.resize import FrameSize
+from reeltune.video.sampling import PixelBudget
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -19,7 +20,8 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class FrameFamily(Family):
     """`frame_tokens` placeholders per frame; each frame is resized to the tower's side when it is read, and once.
 
-    A derived class gives `frame_tokens`, `video_text` and what stands elsewhere than in LLaVA.
+    A derived class gives `frame_tokens`, `video_text` and what stands elsewhere than in LLaVA. With an
+    `image_placeholder` it takes images: `picture` cuts them into pieces of the tower's side, `image_text` says so.
     """
 
     default_mean: ClassVar = CLIP_MEAN
@@ -76,10 +78,18 @@ class FrameFamily(Family):
         features = model.model.get_image_features(frames, return_dict=True).pooler_output
         return torch.cat(list(features))
 
-    def stock_inputs(self, ids: Tensor, clip: Clip) -> dict[str, Tensor]:
-        return {"pixel_values": self.patches(clip, ids.device).repeat(len(ids), 1, 1, 1)}
+    def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
+        if not media:
+            return {}
+        frames = torch.cat([self.patches(clip, ids.device) for clip in media])
+        return {"pixel_values": frames.repeat(len(ids), 1, 1, 1)}
 
-    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
+    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+        """One piece, as a frame."""
+        assert self.frame_size is not None
+        return self.frame_size.resize(image)[None]
+
+    def position_ids(self, ids: Tensor, media: Sequence[Clip]) -> Tensor:
         return torch.arange(len(ids)).expand(3, -1)
 
     def language_positions(self, positions: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from reeltune.video.clip import Clip
 class Llava(FrameFamily):
     content_type: ClassVar = "image"
     placeholder: ClassVar = "<image>"
+    image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<image>",)
     pad: ClassVar = True
 
@@ -23,3 +24,6 @@ class Llava(FrameFamily):
 
     def video_text(self, clip: Clip) -> str:
         return self.placeholder * (len(clip.frames) * self.frame_tokens)
+
+    def image_text(self, clip: Clip) -> str:
+        return self.video_text(clip)

@@ -1,7 +1,8 @@
 """Families whose tower takes patches and their grid, and whose decoder has positions in time, row and column."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,15 @@ from reeltune.models._transformers import become
 from reeltune.models.families.base import Family
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
+from reeltune.video.resize import FrameSize, resize_frame
+from reeltune.video.sampling import PixelBudget, resized_size
 
 
 class PatchFamily(Family):
     """The Qwen families' layout: `model.visual` with its merger, video placeholders, M-RoPE."""
 
     placeholder: ClassVar = "<|video_pad|>"
+    image_placeholder: ClassVar = "<|image_pad|>"
     vision_tokens: ClassVar = (
         "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
     )  # fmt: skip
@@ -33,6 +37,11 @@ class PatchFamily(Family):
     @property
     def placeholder_id(self) -> int:
         token_id: int = self.config.video_token_id
+        return token_id
+
+    @property
+    def image_id(self) -> int:
+        token_id: int = self.config.image_token_id
         return token_id
 
     def vision_modules(self, model: Any) -> list[nn.Module]:
@@ -67,38 +76,82 @@ class PatchFamily(Family):
             for index, tokens in enumerate(output.pooler_output)
         ]
 
-    def stock_inputs(self, ids: Tensor, clip: Clip) -> dict[str, Tensor]:
-        return {
-            "pixel_values_videos": self.patches(clip, ids.device).repeat(len(ids), 1),
-            "video_grid_thw": torch.tensor([self.grid(clip)] * len(ids), device=ids.device),
-            "mm_token_type_ids": (ids == self.placeholder_id).int() * 2,
-        }
+    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+        """One frame within the budget; the tower's time patch holds it twice."""
+        assert isinstance(pixels, PixelBudget)
+        return resize_frame(image, *resized_size(1, image.shape[0], image.shape[1], pixels, self.factor))[None]
+
+    def image_text(self, clip: Clip) -> str:
+        _, rows, columns = self.token_grid(clip)
+        return "<|image_pad|>" * (rows * columns)
+
+    def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
+        found = {"mm_token_type_ids": (ids == self.placeholder_id).int() * 2 + (ids == self.image_id).int()}
+        for name, grid_name, is_image in (
+            ("pixel_values_videos", "video_grid_thw", False),
+            ("pixel_values", "image_grid_thw", True),
+        ):
+            if own := [clip for clip in media if clip.is_image == is_image]:
+                found[name] = torch.cat([self.patches(clip, ids.device) for clip in own]).repeat(len(ids), 1)
+                found[grid_name] = torch.tensor([self.grid(clip) for clip in own] * len(ids), device=ids.device)
+        return found
+
+    def time_positions(self, clip: Clip) -> list[int]:
+        """Where each time patch stands in time, counted from the first."""
+        return list(range(self.grid(clip)[0]))
+
+    def position_ids(self, ids: Tensor, media: Sequence[Clip]) -> Tensor:
+        patches = [
+            TimePatch(time, *self.token_grid(clip)[1:], number)
+            for number, clip in enumerate(media)
+            for time in ([0] if clip.is_image else self.time_positions(clip))
+        ]
+        return grid_positions(self.is_vision(ids), patches)
 
 
-def grid_positions(ids: Tensor, placeholder: int, times: Sequence[int], rows: int, columns: int) -> Tensor:
-    """M-RoPE positions [3, P] of `ids` [P] whose placeholders are time patches of `rows` x `columns` tokens.
+class TimePatch(NamedTuple):
+    """`rows` x `columns` vision tokens of one moment, at `time` in positions, of the prompt's medium `medium`."""
 
-    Text counts on by one in all three rows. A run of placeholders that begins at position p holds one or more time
-    patches: time patch k, the next of `times` counted from its run's first, stands at time p + times[k], its tokens at
-    rows p.. and columns p... The text after a run goes on at the largest position so far + 1, time included: the rule
-    that Qwen2-VL and its successors were trained with (Qwen2-VL, arXiv 2409.12191, section 2.1).
+    time: int
+    rows: int
+    columns: int
+    medium: int
+
+
+def grid_positions(is_vision: Tensor, patches: Sequence[TimePatch]) -> Tensor:
+    """M-RoPE positions [3, P] of a prompt whose vision tokens [P] are the `patches`, one after the other.
+
+    Text counts on by one in all three rows. Vision tokens that begin at position p, with their medium or after text,
+    hold one or more time patches: each, counted from the first of them, stands at time p + time, its tokens at rows
+    p.. and columns p... What follows goes on at the largest position so far + 1, time included: the rule that Qwen2-VL
+    and its successors were trained with (Qwen2-VL, arXiv 2409.12191, section 2.1). An image is one patch.
     """
-    is_vision = ids == placeholder
     runs = torch.tensor_split(is_vision, (is_vision.diff().nonzero()[:, 0] + 1).tolist())
-    cell = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")).flatten(1)
+    left = deque(patches)
     pieces: list[Tensor] = []
-    start, taken = 0, 0
+    start = 0
     for run in runs:
-        if not bool(run[0]):
-            piece = torch.arange(len(run)).expand(3, -1)
-        else:
-            count = len(run) // cell.shape[1]
-            own = torch.tensor(times[taken : taken + count]) - times[taken]
-            taken += count
-            piece = torch.cat([own.repeat_interleave(cell.shape[1])[None], cell.repeat(1, count)])
-        pieces.append(piece + start)
-        start = int(pieces[-1].max()) + 1
+        room = len(run)
+        while room:
+            piece = _block(left, room) if bool(run[0]) else torch.arange(room).expand(3, -1)
+            pieces.append(piece + start)
+            room -= piece.shape[1]
+            start = int(pieces[-1].max()) + 1
     return torch.cat(pieces, dim=1)
+
+
+def _block(left: deque[TimePatch], room: int) -> Tensor:
+    """Positions [3, N <= room] of the time patches that stand together, from the first one's; they are taken."""
+    first, cells = left[0], []
+    while left and left[0].medium == first.medium and left[0].rows * left[0].columns <= room:
+        patch = left.popleft()
+        room -= patch.rows * patch.columns
+        place = torch.meshgrid(torch.arange(patch.rows), torch.arange(patch.columns), indexing="ij")
+        time = torch.full_like(place[0], patch.time - first.time)
+        cells.append(torch.stack([time, *place]).flatten(1))
+    if not cells:
+        raise ValueError(f"{room} placeholders where a grid of {first.rows} x {first.columns} vision tokens must stand")
+    return torch.cat(cells, dim=1)
 
 
 def patch_seconds(clip: Clip, temporal_patch: int) -> np.ndarray:

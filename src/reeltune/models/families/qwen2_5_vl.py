@@ -3,10 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from reeltune.models.families.frames import CLIP_MEAN, CLIP_STD
-from reeltune.models.families.patches import PatchFamily, grid_positions, patch_seconds
+from reeltune.models.families.patches import PatchFamily, patch_seconds
 from reeltune.video.clip import Clip
 
 
@@ -17,14 +16,6 @@ class Qwen2VL(PatchFamily):
     def video_text(self, clip: Clip) -> str:
         time, rows, columns = self.token_grid(clip)
         return self.placeholder * (time * rows * columns)
-
-    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
-        _, rows, columns = self.token_grid(clip)
-        return grid_positions(ids, self.placeholder_id, self.time_positions(clip), rows, columns)
-
-    def time_positions(self, clip: Clip) -> list[int]:
-        """Time patches counted from 0."""
-        return list(range(self.grid(clip)[0]))
 
 
 class Qwen25VL(Qwen2VL):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reeltune.models.families.patches import PatchFamily, grid_positions
+from reeltune.models.families.patches import PatchFamily
 from reeltune.models.types import VideoFeatures
 from reeltune.video.clip import Clip
 
@@ -35,10 +35,9 @@ class Qwen3VL(PatchFamily):
         pairs = times.reshape(-1, self.temporal_patch)
         return [(float(first) + float(last)) / 2 for first, last in zip(pairs[:, 0], pairs[:, -1], strict=True)]
 
-    def position_ids(self, ids: Tensor, clip: Clip) -> Tensor:
+    def time_positions(self, clip: Clip) -> list[int]:
         """Each time patch is a grid of one moment between texts: time is in the text, not in the positions."""
-        time, rows, columns = self.token_grid(clip)
-        return grid_positions(ids, self.placeholder_id, [0] * time, rows, columns)
+        return [0] * self.grid(clip)[0]
 
     def language_inputs(self, is_vision: Tensor, features: list[VideoFeatures]) -> dict[str, Any]:
         layers = zip(*(each.deepstack for each in features), strict=True)

@@ -1,17 +1,27 @@
 """SmolVLM2: square frames, each after its time, pixel-shuffled to few tokens, under a Llama decoder (`text_model`).
 
+An image is enlarged, cut into tiles of the tower's side, and shown as a whole after them.
+
 Frames are stretched to the tower's square at once; transformers' video processor resizes them to a longest edge first
 and to the square after that, which differs by what two interpolations blur.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from reeltune.models._transformers import SMOLVLM_CHAT_TEMPLATE
 from reeltune.models.families.frames import FrameFamily
+from reeltune.models.families.tiles import cut_to_grid, enlarged_size, whole_tiles
 from reeltune.video.clip import Clip
+from reeltune.video.resize import FrameSize, resize_lanczos
+from reeltune.video.sampling import PixelBudget
+
+# Sides of the tower in an image's longer side, where no processor file says: the processor's own.
+ENLARGED = 4
 
 UNITS = "zero one two three four five six seven eight nine ten eleven twelve"
 TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
@@ -20,6 +30,7 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 
 class SmolVLM(FrameFamily):
     placeholder: ClassVar = "<video>"
+    image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<video>", "<image>", "<fake_token_around_image>", "<global-img>")
     # The published tokenizers' own template writes images alone; this one, transformers' for videos, knows both.
     chat_template: ClassVar = SMOLVLM_CHAT_TEMPLATE
@@ -42,19 +53,55 @@ class SmolVLM(FrameFamily):
     def image_features(self, model: Any, frames: Tensor) -> Tensor:
         return torch.cat(list(model.model.get_image_features(frames[:, None], return_dict=True).pooler_output))
 
-    def stock_inputs(self, ids: Tensor, clip: Clip) -> dict[str, Tensor]:
-        return {"pixel_values": self.patches(clip, ids.device)[None].repeat(len(ids), 1, 1, 1, 1)}
+    def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
+        return {name: frames.unflatten(0, (len(ids), -1)) for name, frames in super().stock_inputs(ids, media).items()}
 
     def video_text(self, clip: Clip) -> str:
         """The text of transformers' SmolVLMProcessor: the number of frames in words, times in whole seconds."""
         hours, minutes, seconds = _clock(clip.duration)
-        frame = f"<fake_token_around_image><global-img>{'<image>' * self.frame_tokens}<fake_token_around_image>"
+        frame = self._whole
         text = f"You are provided the following series of {in_words(len(clip.frames))} frames from a "
         text += f"{hours}:{minutes:02d}:{seconds:02d} [H:MM:SS] video.\n"
         for time in clip.timestamps.tolist():
             hours, minutes, seconds = _clock(time)
             text += f"\nFrame from {60 * hours + minutes:02d}:{seconds:02d}:{frame}"
         return text + "\n\n"
+
+    @property
+    def _whole(self) -> str:
+        """One frame, or an image as a whole."""
+        return f"<fake_token_around_image><global-img>{'<image>' * self.frame_tokens}<fake_token_around_image>"
+
+    def image_text(self, clip: Clip) -> str:
+        """The tiles of an image by row and column, then its whole."""
+        assert clip.size is not None
+        if len(clip.frames) == 1:
+            return self._whole
+        rows, columns = self._grid(*clip.size)
+        tile = "<image>" * self.frame_tokens
+        lines = (
+            "".join(f"<fake_token_around_image><row_{row}_col_{column}>{tile}" for column in range(1, columns + 1))
+            + "\n"
+            for row in range(1, rows + 1)
+        )
+        return "".join(lines) + "\n" + self._whole
+
+    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+        """Tiles and the whole as transformers' processor makes them, by the sizes in its file."""
+        image = resize_lanczos(image, *enlarged_size(image.shape[0], image.shape[1], self._longest))
+        if not self.image_settings.get("do_image_splitting", True):
+            return resize_lanczos(image, self.side, self.side)[None]
+        rows, columns = whole_tiles(image.shape[0], image.shape[1], self.side)
+        image = resize_lanczos(image, rows * self.side, columns * self.side)
+        return cut_to_grid(image, rows, columns, self.side, resize_lanczos)
+
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        return whole_tiles(*enlarged_size(height, width, self._longest), self.side)
+
+    @property
+    def _longest(self) -> int:
+        """The longer side of an image before it is cut."""
+        return int((self.image_settings.get("size") or {}).get("longest_edge") or ENLARGED * self.side)
 
 
 def _clock(seconds: float) -> tuple[int, int, int]:

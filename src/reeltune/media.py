@@ -1,0 +1,117 @@
+"""What a prompt shows beside its text: videos or parts of them, images, lists of frames; and earlier turns.
+
+{"media": [{"video": "a.mp4", "start": 12, "end": "0:31.5"}, {"image": "map.png"},
+           {"frames": "walk/", "fps": 10, "max_frames": 16}]}
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reeltune.fields import Duration, FieldError, Seconds, Text
+
+Positive = Annotated[int, Field(strict=True, ge=1)]
+KINDS = ("video", "image", "frames")
+NAMES_SHOWN = 3
+
+
+class Medium(BaseModel):
+    """One video, one image, or one list of frames; paths are relative to the folder of the samples file.
+
+    video: a file. `start` and `end`: the part that is shown, in seconds of the file; times in the sample's question,
+        answer and time texts then count from `start`. `fps`: frames looked at per second.
+    image: a file. It is an image to the model, not a video of one frame.
+    frames: a folder of images, in the order of their names, or a list of files; `fps` is their own rate. `start` and
+        `end` count from the first of them.
+
+    The other keys stand for those of the recipe's section `video`, for this medium alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video: Text | None = None
+    image: Text | None = None
+    frames: Text | tuple[Text, ...] | None = None
+    start: Seconds | None = None
+    end: Seconds | None = None
+    fps: Duration | None = None
+    sampling: Literal["number", "time"] | None = None
+    min_frames: Positive | None = None
+    max_frames: Positive | None = None
+    total_pixels: Positive | None = None
+    min_frame_pixels: Positive | None = None
+    max_frame_pixels: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = f"got {' and '.join(given)}" if given else "got none of them"
+            raise FieldError("media", f"an entry of media has one of {', '.join(KINDS)}; {found}")
+        if self.image is not None:
+            timed = ("start", "end", "fps", "sampling", "min_frames", "max_frames", "total_pixels")
+            if wrong := [name for name in timed if getattr(self, name) is not None]:
+                raise FieldError("media", f"an image has no {', '.join(wrong)}")
+        if self.frames is not None and (self.fps is None or not self.frames):
+            raise FieldError("media", "frames are one or more files, or a folder, with their rate in `fps`")
+        if self.end is not None and self.end <= (self.start or 0.0):
+            raise FieldError("media", f"a part must end after its start; got {self.start or 0:g} to {self.end:g}")
+        return self
+
+    @property
+    def kind(self) -> Literal["video", "image", "frames"]:
+        return "video" if self.video is not None else "image" if self.image is not None else "frames"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The paths as they are written."""
+        given = getattr(self, self.kind)
+        return given if isinstance(given, tuple) else (given,)
+
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """Where they stand, the samples file being in `folder`."""
+        return tuple((folder / name).absolute() for name in self.names)
+
+    def __str__(self) -> str:
+        names = self.names[:NAMES_SHOWN]
+        more = f" and {len(self.names) - len(names)} more" if len(names) < len(self.names) else ""
+        part = "" if self.start is None and self.end is None else f" [{self.start or 0:g}, {_end(self.end)}]"
+        return ", ".join(names) + more + part
+
+
+def _end(end: float | None) -> str:
+    return "end" if end is None else f"{end:g}"
+
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+
+
+def medium_of(path: Path | str) -> Medium:
+    """The image or video that a file is by its name."""
+    is_image = str(path).lower().endswith(IMAGE_SUFFIXES)
+    return Medium(image=str(path)) if is_image else Medium(video=str(path))
+
+
+class Turn(BaseModel):
+    """A turn before the question: what the user showed and said, or what the assistant answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["user", "assistant"]
+    text: Text
+    media: tuple[Medium, ...] = ()
+
+    @model_validator(mode="after")
+    def _only_users_show(self) -> Self:
+        if self.role == "assistant" and self.media:
+            raise FieldError("turns", "only a user's turn shows media")
+        return self
+
+
+def require_alternating(turns: tuple[Turn, ...]) -> None:
+    """FieldError unless they go user, assistant, user, assistant: the question that follows is the user's."""
+    wanted: Iterator[str] = iter(("user", "assistant") * (len(turns) // 2 + 1))
+    if len(turns) % 2 or any(turn.role != role for turn, role in zip(turns, wanted, strict=False)):
+        raise FieldError("turns", "the turns before a question go user, assistant, user, assistant, ...")
