@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from reeltune.errors import InputError
-from reeltune.toyworld.model import build_model
+from reeltune.toyworld.model import ModelSize, build_model, waves
 from reeltune.toyworld.tokenizer import train_tokenizer
 
 TEXTS = ["For each second say whether the red circle is visible.", "<answer>2.0 to 5.0</answer> <0.2 seconds>"] * 5
@@ -92,3 +92,15 @@ def test_any_text_comes_back_from_its_tokens_and_digits_stand_alone() -> None:
     digits = tokenizer.tokenize("1234567890")
     assert digits == list("1234567890")
     assert len(tokenizer(TEXTS[0]).input_ids) < 14
+
+
+def test_places_start_as_waves_that_differ_everywhere_and_change_smoothly(tmp_path: Path) -> None:
+    size = ModelSize(patch=8, positions=64, sinusoidal_places=True)
+    build_model(tmp_path / "model", ["red circle"], size=size)
+    model = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path / "model")
+    places = model.model.visual.pos_embed.weight.detach().reshape(8, 8, -1)
+    assert 0.6 < float(places.std()) < 0.8 and torch.equal(places.reshape(64, -1), waves(64, 64))
+    distances = torch.cdist(places.reshape(64, -1), places.reshape(64, -1)) + 100 * torch.eye(64)
+    assert float(distances.min()) > 1
+    one, far = (places[:, 1] - places[:, 0]).norm(), (places[:, 7] - places[:, 0]).norm()
+    assert float(one) < 0.8 * float(far)

@@ -5,12 +5,14 @@ The classes, the file names and the token names are those of a published Qwen3-V
 second.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import (
     GenerationConfig,
     PreTrainedTokenizerFast,
@@ -38,6 +40,8 @@ class ModelSize:
     positions: int = 16  # learned places of the vision tower: 4 x 4 patches
     vocabulary: int = 640
     words: str = WORDS
+    sinusoidal_places: bool = False
+    """The vision tower's places start as waves instead of noise: see `waves`."""
 
 
 def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: ModelSize | None = None) -> None:
@@ -53,11 +57,29 @@ def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: M
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(config)
+    if size.sinusoidal_places:
+        places = model.model.visual.pos_embed.weight
+        with torch.no_grad():
+            places.copy_(waves(*places.shape))
     with whole_folder(directory) as scratch:
         model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
         generation_config(tokenizer).save_pretrained(scratch)
         write_processor_files(scratch, size)
+
+
+def waves(places: int, width: int) -> Tensor:
+    """[places, width] of a square of places: half the features are waves over its rows, half over its columns.
+
+    A patch of color is some 2 in size where it enters, a place drawn like a weight 0.12: a place is then all but
+    unseen, and boxes stayed at chance for 600 steps. Trained like any weight; our choice.
+    """
+    side = math.isqrt(places)
+    speeds = math.pi * torch.linspace(0.5, side / 2, width // 4)
+    angles = torch.linspace(0, 1, side)[:, None] * speeds
+    along = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows, columns = along[:, None].expand(-1, side, -1), along[None].expand(side, -1, -1)
+    return torch.cat([rows, columns], dim=2).reshape(places, width)
 
 
 def model_config(tokenizer: PreTrainedTokenizerFast, size: ModelSize) -> Qwen3VLConfig:

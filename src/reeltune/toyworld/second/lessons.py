@@ -21,7 +21,14 @@ from reeltune.toyworld.tokenizer import SHORT_NUMBERS
 from reeltune.toyworld.world import Scene
 
 SIZE = ModelSize(
-    layers=5, vision_hidden=64, vision_depth=2, patch=8, positions=64, vocabulary=1024, words=SHORT_NUMBERS
+    layers=5,
+    vision_hidden=64,
+    vision_depth=2,
+    patch=8,
+    positions=64,
+    vocabulary=1024,
+    words=SHORT_NUMBERS,
+    sinusoidal_places=True,
 )
 
 
