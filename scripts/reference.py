@@ -204,6 +204,9 @@ def _methods(thing: type) -> list[tuple[str, Any]]:
 
 
 def _signature(thing: Any) -> str:
+    """Of a section or a sample nothing: its fields are settings, and stand in the other pages."""
+    if inspect.isclass(thing) and issubclass(thing, BaseModel):
+        return "(...)"
     try:
         found = str(inspect.signature(thing))
     except (TypeError, ValueError):

@@ -128,7 +128,7 @@ class PromptSource:
         if step >= len(self.schedule.draws):
             return []
         slots = StepDraw(step, self.schedule, self.samples, self.history).first()
-        mine = [self.samples[slot.index] for slot in slots if slot.place in self._share]
+        mine = [self.samples[slot.index] for slot in slots if slot.place in self.share]
         return [sample for sample in mine if sample.id not in self.quarantine]
 
     def close(self) -> None:
