@@ -1,4 +1,4 @@
-# make install | demo | test | test-oldest | test-slow | lint | faults | audit
+# make install | demo | test | test-oldest | test-slow | lint | docs | faults | audit
 #   LATEST=1           the newest versions that pyproject.toml allows, in place of the tested ones (constraints.txt)
 #   TORCH=REQUIREMENT  another PyTorch: torch, torch==2.14.1, or the path of a wheel
 PYTHON ?= python3
@@ -12,7 +12,7 @@ FAST := -n 2 -m 'not slow'
 NO_PROCESSES := not processes and not killed and not second_run and not disk
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-oldest test-slow lint faults audit
+.PHONY: install demo test test-oldest test-slow lint docs faults audit
 
 install: $(INSTALLED)
 
@@ -52,10 +52,17 @@ audit: install
 	$(BIN)/pip install --quiet pip-audit
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
+# The pages as a site, in site/. Reference pages are written from the code first.
+docs: install
+	$(BIN)/python scripts/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lint: install
-	$(BIN)/ruff check src tests benchmarks faults
-	$(BIN)/ruff format --check src tests benchmarks faults
+	$(BIN)/ruff check src tests benchmarks faults scripts
+	$(BIN)/ruff format --check src tests benchmarks faults scripts
 	$(BIN)/mypy
+	$(BIN)/python scripts/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	cd lantnet && ../$(BIN)/ruff check src tests benchmarks
 	cd lantnet && ../$(BIN)/ruff format --check src tests benchmarks
 	cd lantnet && ../$(BIN)/mypy

@@ -12,25 +12,28 @@ import copy
 import json
 import statistics
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import harness
-from reeltune.training.launch import make_reader, train
 
+from reeltune.build import build_answerer
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.recipe import Recipe, ToyworldConfig, parse_recipe
 from reeltune.data.sources import load_sources, resolve_model
-from reeltune.evaluation.runner import answers, metrics_by_task
+from reeltune.evaluation.runner import answer_all, metrics_by_task
 from reeltune.files import write_json
 from reeltune.models.mixture_of_depths.schedule import layer_ratios, mean_ratio
 from reeltune.models.policy import load_policy
-from reeltune.rollout.hf import HFEngine
 from reeltune.sample import Sample
+from reeltune.training.train import train
+from reeltune.video.quarantine import Quarantine
 
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "dense": None,
     "p-MoD": {},
+    "p-MoD, random start": {"router_std": 0.02},
     "linear schedule": {"schedule": "linear"},
     "constant ratio": {"schedule": "constant"},
     "interleaved layers": {"schedule": "interleaved"},
@@ -66,7 +69,13 @@ def make_recipe(variant: str, seed: int, args: argparse.Namespace) -> Recipe:
 def run_name(variant: str, seed: int, args: argparse.Namespace) -> str:
     """All that a result depends on, so that another command never takes it for its own."""
     base = Path(args.base).name.replace(":", "-")
-    parts = [variant.replace(" ", "-"), base, f"{args.layers}-layers", f"{args.steps}-steps", f"lr-{args.lr:g}"]
+    parts = [
+        variant.replace(",", "").replace(" ", "-"),
+        base,
+        f"{args.layers}-layers",
+        f"{args.steps}-steps",
+        f"lr-{args.lr:g}",
+    ]
     return "-".join([*parts, f"{args.videos[0]}-{args.videos[1]}-videos", f"seed-{seed}"])
 
 
@@ -106,11 +115,11 @@ def held_out(recipe: Recipe) -> list[Sample]:
 
 
 def evaluate(model: Path, recipe: Recipe, samples: list[Sample]) -> dict[str, float]:
-    policy = load_policy(model, mixture_of_depths=recipe.model.mixture_of_depths).eval()
-    policy.freeze_vision()
-    reader, engine = make_reader(policy, recipe), HFEngine(policy)
-    texts = list(answers(reader, engine, samples, max_new_tokens=24))
-    found = metrics_by_task(samples, texts)
+    answerer = build_answerer(recipe, model)
+    with closing(answerer.engine) as engine:
+        quarantine = Quarantine(Path(recipe.run.dir) / "quality-quarantine.jsonl", 0.0)
+        answers = answer_all(answerer.reader, engine, samples, max_new_tokens=24, quarantine=quarantine)
+    found = metrics_by_task(samples, answers)
     return {name: found[task][name] for task, name in METRICS.items()}
 
 

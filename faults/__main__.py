@@ -5,11 +5,13 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 from faults.crash import crash
 from faults.media import media
 from faults.table import Row, write_table
+from faults.zygote import with_shim
 
 PARTS = {"crash": crash, "media": media}
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -21,17 +23,21 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    parser.add_argument("--only", default="", metavar="NAME", help="of crash: commands whose names begin so")
     options = parser.parse_args()
     names = options.parts or list(PARTS)
     if unknown := sorted(set(names) - set(PARTS)):
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if "crash" in names:
+        with_shim()
     warnings.filterwarnings("ignore")
+    parts = PARTS | {"crash": partial(crash, only=options.only)}
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as scratch:
         for name in names:
             folder = Path(scratch) / name
             folder.mkdir()
-            rows += PARTS[name](folder, seconds=60 * options.minutes / len(names), seed=options.seed)
+            rows += parts[name](folder, seconds=60 * options.minutes / len(names), seed=options.seed)
     for row in rows:
         print(f"{row.part:14}{row.what:36}{row.tried:6}{row.survived:6}{len(row.wrong):6}  {row.note}")
     if options.write:

@@ -1,197 +1,124 @@
 """Crash points: before the k-th file operation of a command the process is killed, or the operation fails; then the
 command is given again, killed once more or not, and the whole directory is compared with that of a run never stopped.
-
-Operations are those that CPython's audit hooks tell of, below the working folder. Each try is a fork of this process,
-in which everything heavy is imported already.
 """
 
-import errno
 import hashlib
+import json
 import os
 import random
-import signal
-import sys
+import re
+import shutil
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from faults.commands import Command, commands
+from faults.seeds import seeds
 from faults.table import Row
+from faults.zygote import FAULTS, Fault, run, warm, with_shim
 
-EVENTS = {
-    "open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.utime", "os.chmod", "os.truncate",
-    "os.link", "os.symlink",
-}  # fmt: skip
-FAULTS: dict[str, int | None] = {
-    "kill": None,
-    "disk full": errno.ENOSPC,
-    "I/O error": errno.EIO,
-    "read-only": errno.EROFS,
-}
-TIMES = ("timings.jsonl", "report.html", "judge.json", "environment.json")
-"""What holds clock times, or counts starts."""
-ROOT = Path(__file__).parents[1]
+TIMES = ("timings.jsonl", "report.html", "judge.json", "environment.json", "lock")
+"""What holds clock times, or counts starts; and the file of the lock, which a kill leaves."""
+RADAR_TIMES = ("report.json", "item.json", "changes.gpkg", "changes.geojson")
+AGAIN = 0.3
+"""Share of the tries in which the command that goes on is killed too."""
 
 
-@dataclass
-class Hook:
-    """What the audit hook of a forked child does."""
+def crash(scratch: Path, *, seconds: float, seed: int, only: str = "") -> list[Row]:
+    """Rows per command and fault. `only`: commands whose names begin so."""
+    if not with_shim():
+        return [Row("crash points", "not tried", note="no C compiler (cc) to build faults/shim.c with")]
+    places = []
+    for each in commands(scratch / "inputs"):
+        if each.name.startswith(only):
+            places.append(_Place(each, scratch / re.sub(r"\W+", "-", each.name)))
+    able = [place for place in places if place.operations]
+    end, rng = time.monotonic() + seconds, random.Random(seed)
+    # As much time for each, not as many tries: some take a hundred times as long as others.
+    while able and (time.monotonic() < end or not all(place.tries for place in able)):
+        min(able, key=lambda place: place.spent).attempt(rng)
+    return [row for place in places for row in place.rows.values() if row.tried]
 
-    root: str = ""
-    at: int = 0
-    fault: str = "kill"
-    count: int = 0
-    log: int = -1
 
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if not self.root or event not in EVENTS or not self._writes(event, arguments):
+class _Place:
+    """One command, the folder of a run without faults, and a folder to try in."""
+
+    def __init__(self, command: Command, folder: Path) -> None:
+        self.command, self.folder = command, folder
+        self.rows = {kind: Row("crash points", f"{command.name}: {kind}") for kind in FAULTS}
+        self.operations: list[str] = []
+        self.tries, self.spent = 0, 0.0
+        folder.mkdir(parents=True)
+        if command.forks and command.processes == 1:
+            warm(command.main, command.words, folder / "warm")
+        else:  # what several processes, or GDAL's threads, do would stay with us; this makes the inputs
+            run(command.main, command.words, folder / "warm", folder / "warm.txt", processes=command.processes)
+        log = folder / "operations"
+        said = folder / "whole.txt"
+        code = run(
+            command.main, command.words, folder / "whole", said, fault=Fault(log=log), processes=command.processes
+        )
+        if code:
+            self.rows["kill"].took(f"the run without a fault ended with {code}:\n{said.read_text()[-2000:]}")
             return
-        self.count += 1
-        if self.log >= 0:
-            os.write(self.log, f"{event} {arguments[0]}\n".encode())
-        if self.count == self.at:
-            number = FAULTS[self.fault]
-            if number is None:
-                os.kill(os.getpid(), signal.SIGKILL)
-            else:
-                raise OSError(number, os.strerror(number), str(arguments[0]))
+        self.operations = log.read_text().splitlines()
+        self.whole = digests(folder / "whole")
+        known = [each for each in seeds("crash") if each["command"] == command.name]
+        self.known = [(each["fault"], at) for each in known if (at := self._find(each["operation"]))]
+        for row in self.rows.values():
+            row.note = f"{len(self.operations)} file operations"
 
-    def _writes(self, event: str, arguments: tuple[object, ...]) -> bool:
-        target = arguments[0]
-        if not isinstance(target, str | bytes | os.PathLike):
-            return False
-        flags = arguments[2] if event == "open" and len(arguments) > 2 else os.O_WRONLY
-        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        name = os.path.abspath(os.fsdecode(target))
-        return bool(writes) and name.startswith(self.root)
-
-
-HOOK = Hook()
-sys.addaudithook(lambda event, arguments: HOOK(event, arguments))
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """`again`: the command that goes on, from the folder as the fault left it."""
-
-    name: str
-    command: list[str]
-    again: Callable[[Path], list[str]]
-
-
-def crash(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
-    import reeltune.cli
-    import reeltune.evaluation.runner
-    import reeltune.selection.sampling
-    import reeltune.training.train  # noqa: F401
-
-    campaigns = _campaigns(scratch)
-    return [row for each in campaigns for row in _try(each, scratch, seconds / len(campaigns), seed)]
-
-
-def _campaigns(scratch: Path) -> list[Campaign]:
-    toy = [
-        f"toyworld.dir={scratch / 'toy'}", "toyworld.train_videos=24", "toyworld.held_out_videos=6",
-        f"video.cache={scratch / 'cache'}", "rl.max_new_tokens=12", "eval.max_new_tokens=12",
-    ]  # fmt: skip
-    run = [*toy, "run.dir=out", "eval.every=2", "checkpoint.keep=1", "checkpoint.every=1"]
-    grpo = [str(ROOT / "recipes/toy/grpo.yaml"), "rl.steps=3", "rl.groups_per_step=2", "rl.group_size=4"]
-    sft = [str(ROOT / "recipes/toy/sft.yaml"), "sft.steps=3", "sft.samples_per_step=2"]
-    commands = {
-        "train grpo": ["train", *grpo, *run],
-        "train grpo, skipping": ["train", *grpo, *run, "rl.skipping={max_resampled: 2, explore: 0.9}"],
-        "train sft": ["train", *sft, *run],
-        "train sft, LoRA": ["train", *sft, *run, "adapter={rank: 4}"],
-        "select": [
-            "select", str(ROOT / "recipes/toy/select.yaml"), "-o", "out", "select.repeats=4", "select.batch_size=4",
-            "--min-std", "0", "--min-level", "0", "data.train=toyworld:train/temporal_grounding/visible", *toy,
-        ],
-        "eval": [
-            "eval", "toyworld:base", "toyworld:held_out/temporal_grounding/visible", "-o", "out", "--batch-size", "2",
-            "--recipe", str(ROOT / "recipes/toy/grpo.yaml"), *toy,
-        ],
-    }  # fmt: skip
-
-    def again(command: list[str]) -> Callable[[Path], list[str]]:
-        def arguments(folder: Path) -> list[str]:
-            return [*command, "--resume"] if command[0] == "train" and (folder / "out").exists() else command
-
-        return arguments
-
-    return [Campaign(name, command, again(command)) for name, command in commands.items()]
-
-
-def _try(campaign: Campaign, scratch: Path, seconds: float, seed: int) -> list[Row]:
-    end = time.monotonic() + seconds
-    place = scratch / campaign.name.replace(" ", "-").replace(",", "")
-    rows = {fault: Row("crash points", f"{campaign.name}: {fault}") for fault in FAULTS}
-    _run(campaign.command, place / "warm", place / "warm.txt")  # the toy world and the caches are there from now on
-    log = place / "operations"
-    code = _run(campaign.command, place / "whole", place / "whole.txt", log=log)
-    if code:
-        rows["kill"].took(f"the run without a fault ended with {code}:\n{(place / 'whole.txt').read_text()[-2000:]}")
-        return list(rows.values())
-    operations = log.read_text().splitlines()
-    whole = _digests(place / "whole")
-    rng, tried = random.Random(seed), 0
-    while time.monotonic() < end or tried < len(FAULTS):
-        fault = list(FAULTS)[tried % len(FAULTS)]
-        tried += 1
-        at = rng.randint(1, len(operations))
-        work, said = place / f"work-{tried}", place / f"work-{tried}.txt"
-        codes = [_run(campaign.command, work, said, at=at, fault=fault)]
-        if rng.random() < 0.3 and codes[-1]:
-            codes.append(_run(campaign.again(work), work, said, at=rng.randint(1, len(operations) // 2)))
+    def attempt(self, rng: random.Random) -> None:
+        number, begun = self.tries, time.monotonic()
+        kind = list(FAULTS)[number % len(FAULTS)]
+        at, again = rng.randint(1, len(self.operations)), rng.random() < AGAIN
+        if number < len(self.known):
+            kind, at = self.known[number]
+        work, said = self.folder / "work", self.folder / "work.txt"
+        shutil.rmtree(work, ignore_errors=True)
+        said.unlink(missing_ok=True)
+        codes = [self._run(work, said, Fault(at, kind), self.command.words)]
+        if again and codes[-1]:
+            second = Fault(rng.randint(1, max(len(self.operations) // 2, 1)))
+            codes.append(self._run(work, said, second, self.command.again(work)))
         if codes[-1]:
-            codes.append(_run(campaign.again(work), work, said))
-        rows[fault].took(_judge(codes, whole, _digests(work), said, f"before {at}: {operations[at - 1]}"))
-    for row in rows.values():
-        row.note = f"{len(operations)} file operations"
-    return list(rows.values())
+            codes.append(self._run(work, said, Fault(), self.command.again(work)))
+        self.rows[kind].took(self._judge(codes, kind, at, digests(work), said.read_text(errors="replace")))
+        self.tries, self.spent = number + 1, self.spent + time.monotonic() - begun
+
+    def _run(self, work: Path, said: Path, fault: Fault, words: list[str]) -> int:
+        return run(self.command.main, words, work, said, fault=fault, processes=self.command.processes)
+
+    def _judge(self, codes: list[int], kind: str, at: int, found: dict[str, str], text: str) -> str | None:
+        """What went wrong, in words: the end, the directory, a traceback, or an end that no message goes with."""
+        names = sorted(self.whole.keys() | found.keys())
+        different = [name for name in names if self.whole.get(name) != found.get(name)]
+        refused = codes[0] in (0, 2) if kind != "kill" else codes[0] in (0, -9)
+        if codes[-1] == 0 and not different and "Traceback" not in text and refused:
+            return None
+        where = json.dumps({"command": self.command.name, "fault": kind, "operation": self.operations[at - 1]})
+        return f"{where} (operation {at}); exit codes {codes}; differ: {different[:5]}\n{text[-1500:]}"
+
+    def _find(self, operation: str) -> int:
+        """The number of an operation that was written down earlier; 0: it is no more."""
+        pattern = _stable(operation)
+        return next((n for n, each in enumerate(self.operations, 1) if _stable(each) == pattern), 0)
 
 
-def _judge(codes: list[int], whole: dict[str, str], found: dict[str, str], said: Path, where: str) -> str | None:
-    text = said.read_text(errors="replace")
-    different = [name for name in sorted(whole.keys() | found.keys()) if whole.get(name) != found.get(name)]
-    if codes[-1] or different or "Traceback" in text:
-        return f"{where}; exit codes {codes}; differ: {different[:5]}\n{text[-1500:]}"
-    return None
+def _stable(operation: str) -> str:
+    """Without names that are drawn by chance."""
+    return re.sub(r"\.tmp\w+|unfinished-\w+|tmp\w{8}", "TEMPORARY", operation)
 
 
-def _run(
-    command: Sequence[str], folder: Path, said: Path, *, at: int = 0, fault: str = "kill", log: Path | None = None
-) -> int:
-    """The exit code of the command in a fork, in `folder`; minus the signal that ended it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.chdir(folder)
-            output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            HOOK.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if log else -1
-            HOOK.root, HOOK.at, HOOK.fault, HOOK.count = str(folder), at, fault, 0
-            from reeltune.cli import main
-
-            code = main(list(command))
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _digests(folder: Path) -> dict[str, str]:
+def digests(folder: Path) -> dict[str, str]:
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): hashlib.sha256(_content(path)).hexdigest()
         for path in folder.rglob("*")
         if path.is_file() and path.name not in TIMES
     }
+
+
+def _content(path: Path) -> bytes:
+    """Of records of LANTNet: without their times."""
+    if path.name in RADAR_TIMES:
+        return os.fsencode(path.name)
+    return path.read_bytes()

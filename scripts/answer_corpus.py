@@ -2,7 +2,8 @@
 
 Prints, per kind of answer, over the texts of tests/answers/corpus, in percent: agreement; false credit (an answer is
 read that the careful reader does not see: a wrong one, or one where there is none); missed (there is one, none is
-read).
+read). `unseen` is what the readers of that day made of all the file's texts before anybody had looked at the results
+(tests/answers/corpus/unseen.json): the honest guess at texts that nobody has seen.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, default=sorted(CORPUS.glob("*.jsonl")))
     parser.add_argument("--show", action="store_true", help="print every text that is read otherwise")
     arguments = parser.parse_args()
+    unseen = json.loads((CORPUS / "unseen.json").read_text(encoding="utf-8"))
     for file in arguments.files:
         print(f"\n{file.name}")
         found: dict[str, list[str]] = {}
@@ -79,6 +81,8 @@ def main() -> None:
         for kind, results in [*sorted(found.items()), ("all", everything)]:
             shares = "".join(f"{100 * results.count(name) / len(results):13.1f}%" for name in OUTCOMES)
             print(f"{kind:8} {len(results):6}{shares}")
+        if file.stem in unseen:
+            print(f"{'unseen':15}" + "".join(f"{share:13.1f}%" for share in unseen[file.stem]))
 
 
 if __name__ == "__main__":

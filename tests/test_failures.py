@@ -184,3 +184,9 @@ def test_a_command_without_a_terminal_writes_no_carriage_return(tmp_path: Path) 
     assert b"\r" not in done.stderr and re.search(rb"eval: \d/2 sample", done.stderr)
     quiet = reeltune(*words, "-o", str(tmp_path / "quiet"), "--quiet")
     assert quiet.returncode == 0 and quiet.stderr == b"" and b"miou" in quiet.stdout.lower()
+
+
+def test_tokenizers_tell_the_system_s_error_in_words_only() -> None:
+    assert "make room" in str(explain_failure(Exception("No space left on device (os error 28)")))
+    assert "the disk, or the way to it" in str(explain_failure(OSError(5, "Input/output error")))
+    assert explain_failure(Exception("a defect of ours")) is None

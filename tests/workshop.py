@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from tests.warm import reeltune
 
 TASK = '''
 """Answers rich in vowels: a reward with signal even for a model of random weights."""
@@ -98,9 +99,14 @@ class Workshop:
 
     def train(self, run: str, *overrides: str, code: int = 0, processes: int = 1) -> str:
         """Run to the end in so many processes, and make sure that there were so many."""
-        process = self.start(run, *overrides, processes=processes)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == code, output
+        if processes == 1:
+            done = reeltune(*self.command(run, *overrides)[3:])
+            output, found = done.stdout + done.stderr, done.returncode
+        else:
+            process = self.start(run, *overrides, processes=processes)
+            output, _ = process.communicate(timeout=300)
+            found = process.returncode
+        assert found == code, output
         if (self.folder / run / "environment.json").exists():
             self.require_processes(run, processes)
         return output

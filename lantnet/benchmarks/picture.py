@@ -11,7 +11,7 @@ import torch
 
 import lantnet
 from lantnet.generated.nasty import Nasty, nasty_pair
-from lantnet.results.pictures import grey, overlay, sheet, stretch, verdicts
+from lantnet.results.pictures import gray, overlay, sheet, stretch, verdicts
 
 
 def main() -> None:
@@ -21,11 +21,11 @@ def main() -> None:
     before, after = (np.sqrt(image) for image in (pair.before, pair.after))
     low, high = stretch(before, after)
     panels = [
-        ("before", grey(before, low, high)),
-        ("after", grey(after, low, high)),
-        ("probability of change", grey(result.probability, 0, 1)),
-        ("changes: orange brighter, blue darker", overlay(grey(after, low, high), result.direction)),
-        ("truth", grey(pair.truth.astype(np.float32), 0, 1)),
+        ("before", gray(before, low, high)),
+        ("after", gray(after, low, high)),
+        ("probability of change", gray(result.probability, 0, 1)),
+        ("changes: orange brighter, blue darker", overlay(gray(after, low, high), result.direction)),
+        ("truth", gray(pair.truth.astype(np.float32), 0, 1)),
         ("white hit, orange false, blue missed", verdicts(result.mask, pair.truth)),
     ]
     sheet(panels, columns=3).save(Path(sys.argv[1]), quality=88)

@@ -1,4 +1,4 @@
-"""Square metres held to PROJ's own equal-area projection centred on the spot, over the date line and around poles."""
+"""Square meters held to PROJ's own equal-area projection centered on the spot, over the date line and around poles."""
 
 import math
 
@@ -20,15 +20,15 @@ def placed(code: str, pixel: float, x: float, y: float, turn: float = 0.0) -> Ge
 
 
 def by_proj(ring: list[tuple[float, float]], place: Georeference) -> float:
-    """Shoelace in the azimuthal equal-area projection centred on the ring, with every pixel's corner as a point."""
+    """Shoelace in the azimuthal equal-area projection centered on the ring, with every pixel's corner as a point."""
     points = []
     for (c0, r0), (c1, r1) in zip(ring, ring[1:] + ring[:1], strict=True):
         steps = int(max(abs(c1 - c0), abs(r1 - r0))) * 4
         points += [place.point(c0 + (c1 - c0) * i / steps, r0 + (r1 - r0) * i / steps) for i in range(steps)]
     x, y = (list(values) for values in zip(*points, strict=True))
     longitude, latitude = transform(place.crs, "EPSG:4326", x[:1], y[:1])
-    centred = CRS.from_proj4(f"+proj=laea +lat_0={latitude[0]} +lon_0={longitude[0]} +datum=WGS84 +units=m")
-    u, v = (np.asarray(values) for values in transform(place.crs, centred, x, y))
+    centered = CRS.from_proj4(f"+proj=laea +lat_0={latitude[0]} +lon_0={longitude[0]} +datum=WGS84 +units=m")
+    u, v = (np.asarray(values) for values in transform(place.crs, centered, x, y))
     u, v = u - u[0], v - v[0]
     return abs(float((u * np.roll(v, -1) - np.roll(u, -1) * v).sum())) / 2
 

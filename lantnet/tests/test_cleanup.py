@@ -54,7 +54,7 @@ def test_strips_change_nothing(mask: np.ndarray, smallest: int, rows: int) -> No
 
 
 def test_of_two_regions_of_equal_pixels_the_one_near_the_pole_is_the_smaller() -> None:
-    """A grid of degrees from 0 to 80 north: areas in square metres are those of the pixels themselves."""
+    """A grid of degrees from 0 to 80 north: areas in square meters are those of the pixels themselves."""
     step = 0.1
     placed = Georeference(CRS.from_epsg(4326).to_wkt(), (step, 0, 10, 0, -step, 80))
     maps = MemoryMaps(800, 60)

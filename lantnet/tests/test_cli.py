@@ -140,7 +140,7 @@ def test_evaluate_refuses_what_is_no_mask(
     assert words in capsys.readouterr().err
 
 
-def test_grey_truths_are_read_with_a_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gray_truths_are_read_with_a_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = png(tmp_path / "t.png", np.tile(np.uint8([0, 100, 200, 255]), (4, 1)))
     assert main(["evaluate", path, path]) == 0
     assert "8 pixels are neither 0 nor 255" in capsys.readouterr().err
@@ -151,7 +151,7 @@ def test_grey_truths_are_read_with_a_remark(tmp_path: Path, capsys: pytest.Captu
     [
         (["--recipe", "x"], "default, paper"),
         (["--scale", "x"], "8bit"),
-        (["--min-area", "5"], "square metres needs"),
+        (["--min-area", "5"], "square meters needs"),
         (["--min-area", "-5"], "above 0"),
         (["--band", "2"], "band 2 was asked for"),
         (["--threshold", "2"], "between 0 and 1"),

@@ -22,7 +22,7 @@ def results() -> list[tuple[lantnet.Detection, np.ndarray]]:
     one = replace(DEFAULT, training=replace(DEFAULT.training, members=1))
     pairs = [nasty_pair(112, 128, recipe) for recipe in recipes]
     with mock.patch.dict(RECIPES, default=one):
-        return [(lantnet.detect(pair.before, pair.after, scale="power", min_pixels=1), pair.truth) for pair in pairs]
+        return [(lantnet.detect(pair.before, pair.after, min_pixels=1), pair.truth) for pair in pairs]
 
 
 def test_the_probability_is_that_of_change(results: list[tuple[lantnet.Detection, np.ndarray]]) -> None:
@@ -54,7 +54,7 @@ def test_confidence_of_dropped_regions_and_of_gaps() -> None:
     pair = nasty_pair(96, 96, Nasty(share=0.1, strengths=(-9.0,), blob=4, looks=8))
     before = pair.before.copy()
     before[:9] = np.nan
-    result = lantnet.detect(before, pair.after, scale="power", min_pixels=60)
+    result = lantnet.detect(before, pair.after, min_pixels=60)
     dropped = (result.probability > 0.5) & ~result.mask
     assert dropped.any()
     assert (result.confidence[dropped] < 0.5).all()

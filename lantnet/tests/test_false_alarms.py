@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lantnet
-from lantnet.generated.nasty import Nasty, grey_levels, nasty_pair
+from lantnet.generated.nasty import Nasty, gray_levels, nasty_pair
 from lantnet.generated.pairs import Recipe, speckled_pair
 
 pytestmark = pytest.mark.usefixtures("quick_default")
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.usefixtures("quick_default")
 def test_pairs_without_change_stay_below_the_rate(looks: int, rate: float, water: float) -> None:
     pair = nasty_pair(256, 256, Nasty(share=0, looks=looks, water=water, points=1, offset=2, seed=looks))
     assert not pair.truth.any()
-    for scale, before, after in (("power", pair.before, pair.after), ("8bit", *grey_levels(pair))):
-        assert lantnet.detect(before, after, scale=scale, false_alarm=rate, min_pixels=1).mask.mean() <= rate
+    for before, after in ((pair.before, pair.after), gray_levels(pair)):
+        assert lantnet.detect(before, after, false_alarm=rate, min_pixels=1).mask.mean() <= rate
 
 
 @pytest.mark.parametrize("looks", [1, 4, 20])
 def test_the_other_generator_stays_below_the_rate_too(looks: int) -> None:
     pair = speckled_pair(256, 256, Recipe("none", 0, looks, 5))
-    assert lantnet.detect(pair.before, pair.after, scale="power", false_alarm=1e-4, min_pixels=1).mask.mean() <= 1e-4
+    assert lantnet.detect(pair.before, pair.after, false_alarm=1e-4, min_pixels=1).mask.mean() <= 1e-4
 
 
 def test_a_smaller_rate_asks_for_more_evidence() -> None:
@@ -43,7 +43,7 @@ def test_a_smaller_rate_asks_for_more_evidence() -> None:
 @pytest.mark.parametrize("grain", [0.0, 0.5])
 def test_looks_are_estimated(looks: int, grain: float) -> None:
     pair = nasty_pair(256, 256, Nasty(share=0, looks=looks, grain=grain, points=0))
-    report = lantnet.detect(pair.before, pair.after, scale="power").report
+    report = lantnet.detect(pair.before, pair.after).report
     assert report["learning"]["looks"] == pytest.approx(looks, rel=0.35 if grain == 0 else 0.8)
 
 

@@ -148,7 +148,7 @@ def test_dates(text: str, date: str | None) -> None:
 
 
 def test_another_grid_is_warped_to_the_first(tmp_path: Path) -> None:
-    """A smooth field, known in metres, on a grid of another pixel, origin and zone: the same numbers come back."""
+    """A smooth field, known in meters, on a grid of another pixel, origin and zone: the same numbers come back."""
 
     def field(place: Affine, height: int, width: int) -> np.ndarray:
         columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)

@@ -1,4 +1,4 @@
-"""What other tools meet: cloud-optimised files with overviews, tags and colours, styles, a STAC item, the date line."""
+"""What other tools meet: cloud-optimized files with overviews, tags and colors, styles, a STAC item, the date line."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +13,7 @@ import rasterio
 import shapely
 from rasterio.crs import CRS
 
-from lantnet.results.cogs import geotiff, optimise
+from lantnet.results.cogs import geotiff, optimize
 from lantnet.results.maps import BRIGHTER, NO_DATA
 from lantnet.results.polygons import write_polygons
 from lantnet.results.stac import stac_item
@@ -32,13 +32,13 @@ ACROSS = placed("EPSG:32660", (100, 0, 760000, 0, -100, 2000000))
 """Zone 60 north, whose eastern border is the date line (at 18 degrees north near 817 km)."""
 
 
-def test_a_class_map_is_cloud_optimised_and_coloured(tmp_path: Path) -> None:
+def test_a_class_map_is_cloud_optimized_and_colored(tmp_path: Path) -> None:
     values = np.zeros((1200, 1300), np.uint8)
     values[100:700, 200:900] = BRIGHTER
     values[:50] = NO_DATA
     with geotiff(tmp_path / "work.tif", 1200, 1300, "uint8", NO_DATA, UTM) as dataset:
         dataset.write(values, 1)
-    optimise(tmp_path / "work.tif", tmp_path / "direction.tif", {"LANTNET_SEED": "3"}, CLASSES["direction"])
+    optimize(tmp_path / "work.tif", tmp_path / "direction.tif", {"LANTNET_SEED": "3"}, CLASSES["direction"])
     assert not (tmp_path / "work.tif").exists()
     with rasterio.open(tmp_path / "direction.tif") as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"

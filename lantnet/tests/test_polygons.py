@@ -61,7 +61,7 @@ def test_areas_and_places_of_a_projected_scene(tmp_path: Path, raster: bool) -> 
     by_direction = {feature["properties"]["direction"]: feature for feature in features}
     ring, dot = by_direction["brighter"], by_direction["darker"]
     assert (ring["properties"]["pixels"], dot["properties"]["pixels"]) == (44, 1)
-    # On the central meridian a metre of UTM is 1/.9996 m.
+    # On the central meridian a meter of UTM is 1/.9996 m.
     assert ring["properties"]["area_m2"] == pytest.approx(4400 / 0.9996**2, rel=1e-6)
     assert dot["properties"]["area_m2"] == pytest.approx(100 / 0.9996**2, rel=1e-6)
     assert len(ring["geometry"]["coordinates"]) == 2
@@ -86,7 +86,7 @@ def test_the_geopackage_keeps_the_coordinate_system(tmp_path: Path) -> None:
     assert tuple(info["total_bounds"]) == (500030, 5199910, 500110, 5199980)
 
 
-def test_degrees_get_true_square_metres(tmp_path: Path) -> None:
+def test_degrees_get_true_square_meters(tmp_path: Path) -> None:
     step = 1 / 3600
     placed = Georeference(rasterio.crs.CRS.from_epsg(4326).to_wkt(), (step, 0, 10, 0, -step, 60))
     for feature in written(tmp_path, RING, placed, raster=True):

@@ -79,7 +79,7 @@ def test_a_series_as_users_run_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     names, lasting, passing = images
-    arguments = ["--scale", "power", "--quiet", "--tile", "64"]
+    arguments = ["--quiet", "--tile", "64"]
     assert main(["series", *reversed(names), "-o", str(tmp_path / "one"), *arguments]) == 0
     arguments += ["--workers", "2", "--dask", "processes"]
     assert main(["series", *names, "-o", str(tmp_path / "two"), *arguments]) == 0

@@ -22,7 +22,7 @@ from torch import Tensor
 from reeltune.build import build_answerer, load_tasks
 from reeltune.config.recipe import Recipe, RewardConfig, ToyworldConfig, parse_recipe
 from reeltune.config.tree import apply_override, load_tree, rename
-from reeltune.data.sources import load_source
+from reeltune.data.sources import asked_by, load_source
 from reeltune.errors import InputError
 from reeltune.evaluation.runner import Metrics, answer, answer_all, metrics_by_task
 from reeltune.evaluation.score import score
@@ -97,6 +97,8 @@ class Model:
         prompt = self.reader.ask(question, *shown)
         with self._autocast():
             [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
+        if isinstance(found, str):
+            raise InputError(found)
         return found.text
 
     def close(self) -> None:
@@ -137,9 +139,10 @@ def recipe(path: str | Path | Mapping[str, Any] | None = None, *overrides: str) 
 def load(model: "str | Path | Recipe", *overrides: str) -> Model:
     """A model directory, `toyworld:base`, or a recipe's model, with its reader and its rollout engine.
 
-    On a GPU where there is one. InputError for a directory that is not whole.
+    A checkpoint is asked as it was trained (mode, frames, limits) where `overrides` do not say otherwise. On a GPU
+    where there is one. InputError for a directory that is not whole.
     """
-    own = model if isinstance(model, Recipe) else recipe(None, f"model.path={model}", *overrides)
+    own = model if isinstance(model, Recipe) else recipe(asked_by(None, str(model)), f"model.path={model}", *overrides)
     _no_overrides(model, overrides)
     load_tasks(own)
     answerer = build_answerer(own, freeze=False)

@@ -37,7 +37,7 @@ def hf_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
 
 
 ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
-    "rollout engine", {"hf": f"{__name__}:hf_engine"}
+    "rollout engine", {"hf": f"{__name__}:hf_engine", "vllm": "reeltune.rollout.vllm:VLLMEngine"}
 )
 
 

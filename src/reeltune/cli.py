@@ -15,25 +15,31 @@ from typing import Any
 
 from reeltune import __version__
 from reeltune.commands import (
+    ask,
     compare,
     config,
     data_check,
     data_import,
     demo,
     doctor,
+    explore,
     init,
     merge,
     plan,
     recipes,
     report,
+    reproduce,
     score,
     select,
+    serve,
     view,
 )
 from reeltune.commands import eval as evaluate
-from reeltune.errors import InputError
+from reeltune.errors import InputError, NoServers
 
 INTERRUPTED = 130
+TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 LEVELS = ("debug", "info", "warning", "error")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = {
@@ -44,6 +50,8 @@ REFUSED = {
     errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
+    errno.EIO: "the disk, or the way to it, fails; look into the system's log before you go on",
+    errno.ESTALE: "the file server has lost it; mount it again, then go on",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -63,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nreeltune: stopped", file=sys.stderr)
         return INTERRUPTED
+    except NoServers as error:
+        print(f"reeltune: {error}", file=sys.stderr)
+        print("reeltune: what was done is saved; the same command goes on later, train with --resume", file=sys.stderr)
+        return TEMPORARY
     except Exception as error:
         message = explain_failure(error)
         if message is None:
@@ -93,11 +105,11 @@ def explain_failure(error: BaseException) -> str | None:
 
 
 def _errno(error: BaseException) -> int | None:
-    """Also of libraries that tell the system's error in words only: safetensors, and what torch writes."""
+    """Also of libraries that tell the system's error in words only: safetensors, tokenizers, and what torch writes."""
     if isinstance(error, OSError):
         return error.errno
-    if type(error).__name__ == "SafetensorError" or isinstance(error, RuntimeError):
-        for number in (*FULL, errno.EROFS, errno.EACCES):
+    if type(error).__name__ in ("SafetensorError", "Exception") or isinstance(error, RuntimeError):
+        for number in (*FULL, errno.EIO, errno.EROFS, errno.EACCES):
             if f"os error {number})" in str(error) or os.strerror(number) in str(error):
                 return number
     return None
@@ -126,7 +138,7 @@ def _set_up_logging(args: argparse.Namespace) -> None:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
-    parser = _parser()
+    parser = make_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and hasattr(args, "overrides") and not any(word.startswith("-") for word in rest):
         args.overrides = [*args.overrides, *rest]
@@ -135,7 +147,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
     _add_talk(parser, quiet=False, level=None)
@@ -153,13 +165,17 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
+    _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
     _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
+    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
     _add(commands, "score", score, "score predictions; needs no model")
     _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
+    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
     _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
     _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
+    _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")

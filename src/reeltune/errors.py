@@ -14,3 +14,8 @@ class SampleError(InputError):
 
 class VideoError(SampleError):
     """Its video cannot be used."""
+
+
+class NoServers(Exception):
+    """Too few of the servers that a run asks answer. What was computed is sound: it is saved, and the command ends with
+    exit code 75, which says that the same command may go on later."""

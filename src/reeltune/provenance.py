@@ -34,14 +34,15 @@ def sampled_digest(directory: Path) -> str:
     nobody changed a byte (our choice: a run's start should not read 100 GB to say who it is).
     """
     files = sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern))
-    return digest([[path.name, path.stat().st_size, _sampled(path)] for path in files])
+    return digest([[path.name, path.stat().st_size, sampled_bytes(path, BLOCKS)] for path in files])
 
 
-def _sampled(path: Path) -> str:
+def sampled_bytes(path: Path, blocks: int = 3) -> str:
+    """Of so many blocks of a file, evenly spread, the first and the last among them."""
     hasher, size = hashlib.sha256(), path.stat().st_size
     with path.open("rb") as file:
-        for number in range(BLOCKS):
-            file.seek(max(size - BLOCK, 0) * number // (BLOCKS - 1))
+        for number in range(blocks):
+            file.seek(max(size - BLOCK, 0) * number // (blocks - 1))
             hasher.update(file.read(BLOCK))
     return hasher.hexdigest()[:16]
 
@@ -111,10 +112,12 @@ def content(sample: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
 
 
-def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) -> dict[str, Any]:
-    """Digests and settings that an evaluation's answers depend on. InputError when `model` holds no weights."""
+def evaluation_identity(recipe: Recipe, model: Path | str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Digests and settings that an evaluation's answers depend on. InputError when `model` holds no weights.
+
+    A `model` that somebody else serves is known by its name alone."""
     return {
-        "model": model_digest(model),
+        "model": model if isinstance(model, str) else model_digest(model),
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
         **asked_settings(recipe),
         "max_new_tokens": recipe.eval.max_new_tokens,
@@ -123,7 +126,7 @@ def evaluation_identity(recipe: Recipe, model: Path, samples: Sequence[Sample]) 
 
 
 def claim_evaluation(
-    directory: Path, recipe: Recipe, model: Path, samples: Sequence[Sample], protocol: str = ""
+    directory: Path, recipe: Recipe, model: Path | str, samples: Sequence[Sample], protocol: str = ""
 ) -> None:
     """Write identity.json, or find this very identity there: answers on disk are not asked again, so a directory must
     never be continued by another evaluation. InputError for answers of anything else.

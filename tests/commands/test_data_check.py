@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.warm import reeltune
 
 from reeltune.data.findings import check_samples
 from reeltune.data.fix import changes_path, fix_samples
@@ -236,15 +237,14 @@ def test_prompts_longer_than_the_model_are_named(tiny_models, tmp_path: Path) ->
     clip(tmp_path / "a.mp4")
     rows = [GOOD, GOOD | {"id": "long", "query": "x y " * 5000}, GOOD | {"id": "token", "query": "<|vision_pad|>"}]
     samples = write(tmp_path / "s.jsonl", *rows)
-    command = [sys.executable, "-m", "reeltune", "data", "check", str(samples)]
     model = ["--model", str(tiny_models("qwen2_5_vl")), "video.max_frames=4", "video.max_frame_pixels=20000"]
-    done = subprocess.run([*command, *model], capture_output=True, text=True, check=False)
+    done = reeltune("data", "check", samples, *model)
     assert done.returncode == 1
     assert "error: prompts that the model cannot take: 1" in done.stdout
     assert "id 'long': its prompt has" in done.stdout and "the model takes 4096" in done.stdout
     assert "id 'token'" not in done.stdout, "what looks like a special token is text"
     for wrong, message in [(["video.fps=1"], "only with --model"), (["--model", "nowhere"], "config.json")]:
-        done = subprocess.run([*command, *wrong], capture_output=True, text=True, check=False)
+        done = reeltune("data", "check", samples, *wrong)
         assert done.returncode == 2 and message in done.stderr
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.warm import reeltune
 
 from reeltune.cli import main
 from reeltune.video.encode import write_video
@@ -29,16 +30,24 @@ def samples(tmp_path: Path) -> Path:
     return path
 
 
+SETTINGS = ("video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8")
+
+
 def start(model: Path, samples: Path, output: Path, *words: str) -> "subprocess.Popen[str]":
-    settings = ["video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8"]
     command = [sys.executable, "-m", "reeltune", "eval", str(model), str(samples), "-o", str(output)]
     return subprocess.Popen(
-        [*command, "--batch-size", "2", *settings, *words],
+        [*command, "--batch-size", "2", *SETTINGS, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+
+
+def run(model: Path, samples: Path, output: Path, *words: str, code: int = 0) -> str:
+    done = reeltune("eval", model, samples, "-o", output, "--batch-size", "2", *SETTINGS, *words)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
 
 
 def finish(process: "subprocess.Popen[str]", code: int = 0) -> str:
@@ -98,9 +107,9 @@ def test_a_directory_holds_the_answers_of_one_evaluation(
 def test_a_broken_video_counts_as_wrong_and_is_named(tiny_models: Any, samples: Path, tmp_path: Path) -> None:
     (samples.parent / "2.mp4").write_bytes(b"not a video")
     model = tiny_models("qwen2_5_vl")
-    output = finish(start(model, samples, tmp_path / "out"), code=2)
+    output = run(model, samples, tmp_path / "out", code=2)
     assert "cannot be used" in output
-    finish(start(model, samples, tmp_path / "out", "video.max_broken_share=0.3"))
+    run(model, samples, tmp_path / "out", "video.max_broken_share=0.3")
     rows = [json.loads(line) for line in (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["q4", "q5"]
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
@@ -112,7 +121,7 @@ def test_captions_are_judged_by_the_recipes_judge(tiny_models: Any, samples: Pat
     row = {"id": "c", "task": "captioning", "video": "0.mp4", "caption": events[0], "events": events}
     captions = samples.with_name("captions.jsonl")
     captions.write_text(json.dumps(row) + "\n")
-    output = finish(start(tiny_models("qwen2_5_vl"), captions, tmp_path / "out", "judge.kind=events"))
+    output = run(tiny_models("qwen2_5_vl"), captions, tmp_path / "out", "judge.kind=events")
     assert "AutoDQ (judge: events)" in output
     found = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert found["judge"]["judge"] == "events"

@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.warm import reeltune
 
 from reeltune.cli import main
 from reeltune.tasks import load_samples
@@ -197,11 +196,7 @@ def test_conversations_need_no_columns(folder: Path) -> None:
 
 
 def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "reeltune", *words]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
+    return reeltune(*words, cwd=folder)
 
 
 def test_from_a_table_to_a_trained_model(folder: Path) -> None:

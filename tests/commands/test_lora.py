@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from peft import PeftModel
+from tests import warm
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from reeltune.cli import main
@@ -59,8 +59,7 @@ def test_train_resume_evaluate_select_merge(workshop: Any) -> None:
     PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(workshop.model), trained)
 
     merged = workshop.folder / "merged"
-    command = [sys.executable, "-m", "reeltune", "merge", str(trained), "-o", str(merged)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = warm.reeltune("merge", trained, "-o", merged)
     assert done.returncode == 0 and done.stdout == f"{merged}\n", done.stderr
     AutoModelForImageTextToText.from_pretrained(merged)
     assert AutoTokenizer.from_pretrained(merged).chat_template

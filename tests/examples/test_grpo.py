@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.warm import reeltune
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +18,11 @@ def run(*words: str) -> str:
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def train(*words: str) -> None:
+    done = reeltune("train", *words, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def settings(folder: Path) -> list[str]:
@@ -29,7 +35,7 @@ def settings(folder: Path) -> list[str]:
 def test_the_algorithm_in_the_open_is_the_one_that_trains(tmp_path: Path) -> None:
     words = ["recipes/toy/grpo.yaml", *settings(tmp_path)]
     printed = run(sys.executable, "examples/grpo.py", *words)
-    run(sys.executable, "-m", "reeltune", "train", *words)
+    train(*words)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     found = re.findall(r"(\d+) loss (\S+) reward (\S+) grad_norm (\S+)", printed)
     assert len(found) == len(rows) == 3
@@ -42,6 +48,6 @@ def test_the_algorithm_in_the_open_is_the_one_that_trains(tmp_path: Path) -> Non
 
 def test_a_loss_of_ones_own_trains(tmp_path: Path) -> None:
     words = ["recipes/toy/grpo.yaml", *settings(tmp_path), "rl.updates_per_rollout=2", "optim.lr=0.003"]
-    run(sys.executable, "-m", "reeltune", "train", *words, "rl.loss=examples/own_loss.py:CISPO")
+    train(*words, "rl.loss=examples/own_loss.py:CISPO")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(rows) == 3 and all(row["grad_norm"] > 0 for row in rows)

@@ -1,11 +1,12 @@
 """The examples run as their docstrings say: real training by the command line, cut to a few steps."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from tests.warm import reeltune
 
 ROOT = Path(__file__).parents[2]
 SHORT = (
@@ -15,14 +16,10 @@ SHORT = (
 
 
 def command(*arguments: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    if arguments[:2] == ("-m", "reeltune"):
+        done = reeltune(*arguments[2:], cwd=ROOT)
+    else:
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -148,3 +148,17 @@ def test_gold_predictions_read_one(make_demo: Callable[[], Path]) -> None:
         "".join(json.dumps({"id": s.id, "text": task.gold(s, "direct")}) + "\n" for s in read_demo(demo).samples)
     )
     assert write_demo_report(demo).read_text(encoding="utf-8").count('<span class="score">1.00</span>') >= 12
+
+
+def test_a_demo_of_two_trained_tasks_shows_both_and_what_was_kept(
+    make_demo: Callable[[], Path], check_page: Check
+) -> None:
+    demo = make_demo()
+    assert "Tracking" not in check_page(write_demo_report(demo).read_text(encoding="utf-8")).text
+    change_results(demo, "base", mean_overlap=31.23, retained=61.23)
+    change_results(demo, "grpo", mean_overlap=52.34, retained=60.12)
+    facts = json.loads((demo / "demo.json").read_text())
+    (demo / "demo.json").write_text(json.dumps(facts | {"retained": ["multiple_choice", "numeric"]}))
+    page = check_page(write_demo_report(demo).read_text(encoding="utf-8"))
+    assert "the overlap of its tracks from 31.2 to 52.3 %" in page.text
+    assert all(word in page.text for word in ("Tracking: mean overlap", "Not trained, mean", "60.1", "61.2"))

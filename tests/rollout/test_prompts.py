@@ -9,7 +9,7 @@ import pytest
 
 from reeltune.config.recipe import VideoConfig
 from reeltune.errors import InputError, SampleError, VideoError
-from reeltune.evaluation.runner import predict
+from reeltune.evaluation.runner import asking, predict
 from reeltune.models.policy import Policy, load_policy
 from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
@@ -60,13 +60,13 @@ def test_samples_that_cannot_be_asked_are_named(samples: list[Any], policy: Poli
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_evaluation_sets_them_aside(samples: list[Any], policy: Policy, tmp_path: Path, batch_size: int) -> None:
     engine, out = HFEngine(policy, token_budget=8192), tmp_path / "out"
-    settings: dict[str, Any] = {"max_new_tokens": 4, "batch_size": batch_size}
-    texts = predict(reader(policy, tmp_path), engine, samples, out, max_broken_share=0.8, **settings)
+    ask = asking(reader(policy, tmp_path), engine, max_new_tokens=4)
+    texts = predict(ask, samples, out, max_broken_share=0.8, batch_size=batch_size)
     assert list(texts) == ["good"]
     rows = [json.loads(line) for line in (out / "quarantine.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["token", "turn", "long", "broken"]
     with pytest.raises(InputError, match="2 of 5 samples"):
-        predict(reader(policy, tmp_path), engine, samples, tmp_path / "few", max_broken_share=0.2, **settings)
+        predict(ask, samples, tmp_path / "few", max_broken_share=0.2, batch_size=batch_size)
 
 
 def test_frames_by_time_reach_the_model(policy: Policy, tmp_path: Path) -> None:

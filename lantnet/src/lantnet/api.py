@@ -1,6 +1,7 @@
 """The Python function for arrays."""
 
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,9 @@ def detect(
 ) -> Detection:
     """Find what changed between two co-registered SAR images of one place.
 
-    before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit grey levels, amplitude, linear
-    power, or dB; `scale` ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values.
+    before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit gray levels, amplitude, linear
+    power, or dB; `scale` ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values, and
+    warns where these leave a doubt.
     Pixels that are NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than
     `min_pixels` pixels are dropped; `threshold` is the probability above which a pixel counts as changed. The same seed
     gives the same result; `tile` (pixels) bounds the memory and does not change the result.
@@ -100,6 +102,8 @@ def detect(
         files = Path(folder) if runs.apart or first.height * first.width > IN_MEMORY else None
         outcome = detect_sources([(first, second)], maps, options, Progress(progress), runs, files)
     outcome.notes[:0] = notes
+    for doubt in outcome.scene.doubts:
+        warnings.warn(doubt, stacklevel=2)
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)
     report = run_report(outcome, options)

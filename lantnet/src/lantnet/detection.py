@@ -31,7 +31,7 @@ from lantnet.types import Float32, Labels
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen. `min_pixels` or `min_area` (square metres): smallest region that is kept."""
+    """What can be chosen. `min_pixels` or `min_area` (square meters): smallest region that is kept."""
 
     recipe: str = "default"
     seed: int = 0
@@ -118,7 +118,7 @@ def detect_sources(
 ) -> Outcome:
     """Fill `maps` (of the size of the images) with probability and direction of change.
 
-    pairs: both dates, one pair a polarisation. What any of them calls changed is changed, in the direction of the one
+    pairs: both dates, one pair a polarization. What any of them calls changed is changed, in the direction of the one
     that is surest; each has its part of the rate of false alarms. folder: for files that later passes and other
     processes read; an executor that works apart needs one.
     """
@@ -166,7 +166,7 @@ def detect_sources(
 
 
 def _rate(options: Options, channels: int) -> float | None:
-    """The rate of false alarms of one of several polarisations, so that all together keep to what was asked."""
+    """The rate of false alarms of one of several polarizations, so that all together keep to what was asked."""
     if channels == 1 or options.recipe == "paper":
         return options.false_alarm
     return (options.false_alarm or LevelLabels.false_alarm) / channels
@@ -174,7 +174,7 @@ def _rate(options: Options, channels: int) -> float | None:
 
 @dataclass(frozen=True)
 class MapOf:
-    """Probability and draft direction of a window, by a model; `others`: scenes of further polarisations on the same
+    """Probability and draft direction of a window, by a model; `others`: scenes of further polarizations on the same
     grid with their models."""
 
     model: Model
@@ -201,7 +201,7 @@ class MapOf:
 
 
 def _clean(maps: Maps, scene: Scene, options: Options, smallest: int, progress: Progress) -> None:
-    """Drop small regions: by pixels, or by the square metres that each of their pixels has."""
+    """Drop small regions: by pixels, or by the square meters that each of their pixels has."""
     placed = scene.georeference
     if options.min_area is None or placed is None:
         clean(maps, threshold=options.threshold, smallest=smallest, track=progress.track)
@@ -222,7 +222,7 @@ def smallest_region(scene: Scene, options: Options) -> int:
     area = middle_area(scene.height, scene.width, scene.georeference) if scene.georeference else None
     if area is None:
         raise InputError(
-            "a smallest area in square metres needs images with a coordinate system; these have none. "
+            "a smallest area in square meters needs images with a coordinate system; these have none. "
             "Give it in pixels (--min-pixels)."
         )
     return max(1, int(np.ceil(options.min_area / area - 1e-9)))

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def scramble(key: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of splitmix64: neighbouring keys get unrelated numbers."""
+    """The finaliser of splitmix64: neighboring keys get unrelated numbers."""
     key = key ^ (key >> np.uint64(30))
     key = key * np.uint64(0xBF58476D1CE4E5B9)
     key = key ^ (key >> np.uint64(27))

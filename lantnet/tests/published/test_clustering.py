@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lantnet.generated.nasty import grey_levels, nasty_pair, random_recipe
+from lantnet.generated.nasty import gray_levels, nasty_pair, random_recipe
 from lantnet.published import clustering
 from lantnet.published.clustering import fuzzy_c_means
 from lantnet.published.prelabels import difference_image
@@ -18,17 +18,17 @@ VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
 
 def differences(seed: int) -> np.ndarray:
     pair = nasty_pair(64, 64, random_recipe(seed))
-    return difference_image(*(image.astype(np.float32) for image in grey_levels(pair))).ravel()
+    return difference_image(*(image.astype(np.float32) for image in gray_levels(pair))).ravel()
 
 
 def spread_start(values: np.ndarray, clusters: int) -> np.ndarray:
-    """Centres of the same iteration from centres spread over the range, the usual shortcut."""
-    centres = values.min() + np.ptp(values) * (np.arange(clusters) + 0.5) / clusters
+    """Centers of the same iteration from centers spread over the range, the usual shortcut."""
+    centers = values.min() + np.ptp(values) * (np.arange(clusters) + 0.5) / clusters
     for _ in range(400):
-        mass = ((values[:, None] - centres) ** 2 + 1e-30) ** -1.0
+        mass = ((values[:, None] - centers) ** 2 + 1e-30) ** -1.0
         mass = (mass / mass.sum(axis=1, keepdims=True)) ** 2
-        centres = values @ mass / mass.sum(axis=0)
-    return np.sort(centres)
+        centers = values @ mass / mass.sum(axis=0)
+    return np.sort(centers)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 8])
@@ -49,13 +49,13 @@ def test_holds_where_another_start_ends_in_another_optimum() -> None:
     np.testing.assert_allclose(fuzzy_c_means(values, 5), np.sort(exact), rtol=1e-9)
 
 
-def test_centres_equal_the_authors_code() -> None:
+def test_centers_equal_the_authors_code() -> None:
     before, after = (
         np.array([list(bytes.fromhex(row)) for row in VECTORS[name]], dtype=np.float32) for name in ("before", "after")
     )
     values = difference_image(before, after).ravel()
-    np.testing.assert_allclose(fuzzy_c_means(values, 2), VECTORS["two_centres"], atol=5e-5)
-    np.testing.assert_allclose(fuzzy_c_means(values, 5), VECTORS["five_centres"], atol=5e-5)
+    np.testing.assert_allclose(fuzzy_c_means(values, 2), VECTORS["two_centers"], atol=5e-5)
+    np.testing.assert_allclose(fuzzy_c_means(values, 5), VECTORS["five_centers"], atol=5e-5)
 
 
 def test_pixels_without_data_take_a_random_number_and_no_part() -> None:
@@ -65,9 +65,9 @@ def test_pixels_without_data_take_a_random_number_and_no_part() -> None:
     membership = np.random.RandomState(42).rand(len(values), 2)[~np.isnan(gaps)]
     mass = (membership / membership.sum(axis=1, keepdims=True)) ** 2
     kept = values[~np.isnan(gaps)].astype(np.float64)
-    centres = kept @ mass / mass.sum(axis=0)
+    centers = kept @ mass / mass.sum(axis=0)
     for _ in range(150):
-        inverse = (kept[:, None] - centres) ** -2
+        inverse = (kept[:, None] - centers) ** -2
         mass = (inverse / inverse.sum(axis=1, keepdims=True)) ** 2
-        centres = kept @ mass / mass.sum(axis=0)
-    np.testing.assert_allclose(fuzzy_c_means(gaps, 2), np.sort(centres), atol=1e-4)
+        centers = kept @ mass / mass.sum(axis=0)
+    np.testing.assert_allclose(fuzzy_c_means(gaps, 2), np.sort(centers), atol=1e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lantnet.generated.nasty import grey_levels, nasty_pair, random_recipe
+from lantnet.generated.nasty import gray_levels, nasty_pair, random_recipe
 from lantnet.published import prelabels
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED, difference_image, hierarchical_clustering
 
@@ -76,15 +76,15 @@ def plain_pre_labels(difference: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 8])
 def test_equals_the_plain_method_on_nasty_pairs(seed: int) -> None:
     pair = nasty_pair(48, 64, random_recipe(seed))
-    difference = difference_image(*(image.astype(np.float32) for image in grey_levels(pair)))
+    difference = difference_image(*(image.astype(np.float32) for image in gray_levels(pair)))
     found = hierarchical_clustering(difference.ravel()).label(difference)
     assert (found == plain_pre_labels(difference)).all()
 
 
 def test_the_rule_of_the_walk_from_the_top_cluster_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clusters of 10, 10, 10, 10 and 1000 pixels, T = 40: changed ends where the count reaches 36.4."""
-    centres = {2: np.array([0.1, 3.4]), 5: np.array([0.1, 2.8, 3.2, 3.6, 4.0])}
-    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centres[clusters])
+    centers = {2: np.array([0.1, 3.4]), 5: np.array([0.1, 2.8, 3.2, 3.6, 4.0])}
+    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centers[clusters])
     values = np.repeat(np.float32([4, 3.6, 3.2, 2.8, 0.1]), [10, 10, 10, 10, 1000])
     labels = hierarchical_clustering(values).label(np.float32([4, 3.6, 3.2, 2.8, 0.1]))
     assert labels.tolist() == [CHANGED, CHANGED, CHANGED, UNCERTAIN, UNCHANGED]
@@ -92,8 +92,8 @@ def test_the_rule_of_the_walk_from_the_top_cluster_down(monkeypatch: pytest.Monk
 
 def test_at_least_one_cluster_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where the second cluster alone takes the count past 1.25 T."""
-    centres = {2: np.array([3.6, 4.2]), 5: np.array([0.1, 0.4, 1.0, 3.5, 4.0])}
-    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centres[clusters])
+    centers = {2: np.array([3.6, 4.2]), 5: np.array([0.1, 0.4, 1.0, 3.5, 4.0])}
+    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centers[clusters])
     values = np.repeat(np.float32([4, 3.5, 1.0, 0.4, 0.1]), [30, 100, 20, 500, 1000])
     labels = hierarchical_clustering(values).label(np.float32([4, 3.5, 1.0, 0.4, 0.1]))
     assert labels.tolist() == [CHANGED, UNCERTAIN, UNCHANGED, UNCHANGED, UNCHANGED]
@@ -101,8 +101,8 @@ def test_at_least_one_cluster_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_empty_cluster_counts_as_the_highest(monkeypatch: pytest.MonkeyPatch) -> None:
     """As published, where its mean is NaN: then the rule holds for the highest cluster with pixels too."""
-    centres = {2: np.array([0.1, 4.0]), 5: np.array([0.1, 0.4, 1.0, 4.0, 9.0])}
-    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centres[clusters])
+    centers = {2: np.array([0.1, 4.0]), 5: np.array([0.1, 0.4, 1.0, 4.0, 9.0])}
+    monkeypatch.setattr(prelabels, "fuzzy_c_means", lambda values, clusters: centers[clusters])
     values = np.repeat(np.float32([4, 1.0, 0.4, 0.1]), [30, 20, 500, 1000])
     labels = hierarchical_clustering(values).label(np.float32([4, 1.0, 0.4, 0.1]))
     assert labels.tolist() == [UNCERTAIN, UNCHANGED, UNCHANGED, UNCHANGED]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lantnet.generated.nasty import grey_levels, nasty_pair, random_recipe
+from lantnet.generated.nasty import gray_levels, nasty_pair, random_recipe
 from lantnet.scene.doubts import Values, examine_values
 
 
@@ -18,7 +18,7 @@ def remarks(image: np.ndarray) -> str:
 @pytest.mark.parametrize("seed", range(16))
 def test_amplitude_and_a_stretch_from_decibels_are_told_apart(seed: int) -> None:
     pair = nasty_pair(256, 256, random_recipe(seed))
-    amplitude, _ = grey_levels(pair)
+    amplitude, _ = gray_levels(pair)
     decibel = 10 * np.log10(pair.before + 1e-6)
     stretched = np.rint(np.clip((decibel + 20) / 30 * 255, 0, 255))
     assert "decibels" not in remarks(amplitude)
@@ -26,8 +26,8 @@ def test_amplitude_and_a_stretch_from_decibels_are_told_apart(seed: int) -> None
 
 
 def test_decibels_read_as_linear_grow_beyond_any_speckle() -> None:
-    grey, _ = grey_levels(nasty_pair(256, 256, random_recipe(5)))
-    assert "Check --scale" in remarks(10 ** (grey / 20))
+    gray, _ = gray_levels(nasty_pair(256, 256, random_recipe(5)))
+    assert "Check --scale" in remarks(10 ** (gray / 20))
 
 
 def test_power_of_one_look_read_as_amplitude_varies_too_much() -> None:
@@ -38,10 +38,10 @@ def test_power_of_one_look_read_as_amplitude_varies_too_much() -> None:
 
 
 def test_clipping_at_either_end_is_told_in_percent() -> None:
-    grey = np.random.default_rng(0).gamma(4, 20, (200, 200))
-    low, high = np.quantile(grey, [0.1, 0.95])
-    assert remarks(grey) == ""
-    notes = remarks(np.clip(grey, low, high))
+    gray = np.random.default_rng(0).gamma(4, 20, (200, 200))
+    low, high = np.quantile(gray, [0.1, 0.95])
+    assert remarks(gray) == ""
+    notes = remarks(np.clip(gray, low, high))
     assert "10.0 % of before is clipped black" in notes
     assert "5.0 % of before is clipped white" in notes
 

@@ -33,7 +33,18 @@ _PREDICATE = re.compile(
     r"doesn't|can't|while|with|due|among|correct|right|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
+_MAKES = re.compile(r"(?:=|(?<![a-z])(?:mak(?:es?|ing)|totals?|in total))\W{0,4}$", re.IGNORECASE)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+_ORDINAL = re.compile(r"(?:the )?([a-z]+) (?:option|choice|answer|one)")
+_BEGINS = re.compile(r"(?:^|[^\w\s]\s*|\n\s*|(?<![a-z])(?:is|be|answer|choose|pick|and|or)\s+)$", re.IGNORECASE)
+_PLACE = re.compile(r"(?:at|in|on) (?:(?:the|an?) )?")
+_ITEM = re.compile(r"^[ \t(*-]{0,6}([A-Z])\s?[.):]", re.MULTILINE)
 _NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
+_STATES_LABEL = re.compile(
+    r"(?<![a-z])(?:(?:main|dominant|primary|overall|predominant|central) [a-z]{2,20}|rating|quality|class|category|"
+    r"action|activity|emotion|mood|genre|weather|type|level|score)\W{0,3}(?:(?<![a-z])is(?![a-z])|[:=])\W{0,4}$",
+    re.IGNORECASE,
+)
 _LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
 
 
@@ -59,6 +70,11 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if len(whole) == 1 and whole.upper() in names:
         return whole.upper(), None
     stem = normalized(_LEAD.sub("", text, count=1))
+    if (place := _ORDINAL.fullmatch(whole)) and place[1] in _ORDINALS[: len(options)]:
+        return LETTERS[_ORDINALS.index(place[1])], None
+    places = [_PLACE.sub("", text) for text in texts]
+    if all(_PLACE.match(text) for text in texts) and places.count(_without_article(stem)) == 1:
+        return LETTERS[places.index(_without_article(stem))], None
     for form in (_without_article(whole), _without_article(stem)):
         if form and texts.count(form) > 1:
             return None, "a text that several options share"
@@ -66,7 +82,7 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
             return LETTERS[texts.index(form)], None
     if len(stem) == 1 and stem.upper() in LETTERS and stem.isascii():
         return _in_range(stem.upper(), names)
-    values, reason = last_stated(text, list(_letters_and_texts(text, texts, names, tagged=block.tagged)))
+    values, reason = last_stated(text, list(_letters_and_texts(text, texts, names, tagged=block.tagged)), states=_MAKES)
     if values is None:
         return None, "no letter and no option's text" if reason == "nothing that answers" else reason
     return _in_range(str(values[0]), names)
@@ -89,7 +105,7 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
     for match in _LETTER.finditer(text):
         while following and following[0] < match.start():
             if following[0] >= position:
-                yield _text_mention(following, names, tagged=tagged)
+                yield Mention(following[0], following[1], names[following[2]])
                 position = following[1]
             following = next(spoken, None)
         if match.start() < position or not _is_letter(text, match, names):
@@ -115,14 +131,9 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
         position = end
     while following:
         if following[0] >= position:
-            yield _text_mention(following, names, tagged=tagged)
+            yield Mention(following[0], following[1], names[following[2]])
             position = following[1]
         following = next(spoken, None)
-
-
-def _text_mention(place: tuple[int, int, int], names: str, *, tagged: bool) -> Mention:
-    start, end, option = place
-    return Mention(start, end, names[option], shy=False)
 
 
 def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
@@ -149,7 +160,13 @@ def _leads(text: str, match: re.Match[str], end: int) -> bool:
     """A letter at the very start with a mark or its text, or alone on its line."""
     first = match.start() < 12 and not re.search(r"\w", text[: match.start()])
     marked = match["mark"] or match["inside"] or end > match.end() or _REASONED.match(text[end : end + 16])
+    first = first and not _lists(text, (match["inside"] or match["bare"]).upper())
     return (first and bool(marked)) or alone(text, match.start(), end)
+
+
+def _lists(text: str, letter: str) -> bool:
+    """Whether further lines begin with other letters: then the first one begins a list of the options."""
+    return any(each[1].upper() != letter for each in _ITEM.finditer(text))
 
 
 class _Texts:
@@ -162,7 +179,9 @@ class _Texts:
         longest = sorted(self.index, key=len, reverse=True)
         body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
         self.pattern = (
-            re.compile(rf"(?<!{_WORD})(?<![0-9]\.)(?:(?:the|an?)\s+)?(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE)
+            re.compile(
+                rf"(?<!{_WORD})(?<![0-9]\.)(?<!ish )(?:(?:the|an?)\s+)?(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE
+            )
             if longest
             else None
         )
@@ -172,6 +191,9 @@ class _Texts:
         for match in self.pattern.finditer(text) if self.pattern else ():
             said = " ".join(match[0].casefold().split())
             option = self.index.get(said, self.index.get(_without_article(said)))
+            # Yes and no are words of any prose: there they count only where they begin something.
+            if said in ("yes", "no") and not _BEGINS.search(text, max(0, match.start() - 12), match.start()):
+                continue
             if option is not None:
                 yield match.start(), match.end(), option
 
@@ -192,7 +214,7 @@ def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | N
     mentions = [
         Mention(start, end, full[index], leads=alone(text, start, end)) for start, end, index in found.mentions(text)
     ]
-    values, reason = last_stated(text, mentions)
+    values, reason = last_stated(text, mentions, states=_STATES_LABEL)
     if values is None:
         return None, "no label" if reason == "nothing that answers" else reason
     return str(values[0]), None

@@ -24,29 +24,33 @@ _FILLER = _any(
     "actually", "also", "best", "correct", "right", "i", "are", "as", "either", "both", "class", "category", "period",
     "there", "we", "have", "get", "video", "with", "for", "this", "i\\.e", "by", "in total", "total", "being", "than",
     "which", "one", "must", "should", "would", "has", "will", "true", "final", "perhaps", "maybe", "say", "said",
+    "two", "three", "four", "five",
     "选项?", "项", "为", "是", "应该?", "大?约", "从", "第", "在", "了", "共", "有",
 )  # fmt: skip
 _FILL = rf"(?:{_FILLER}(?![a-z])|[\s\W]){{0,18}}$"
 
 _ANSWER = _any(
     "answers?", "ans", "solution", "conclusion", "verdict", "prediction", "estimate", "selection", "label", "result",
-    "response", "(?:final|right|correct|true)(?=\\s?:)",
+    "response", "decision", "pick", "vote", "(?:final|right|correct|true)(?=\\s?:)",
     "(?:correct|right|best|final|true|chosen|proper|appropriate|suitable|my|predicted|likely) "
     "(?:answer|option|choice|one|label|category|letter|value|number|count|span|segment|interval|class|guess|time)",
-    "答案", "答(?=:)", "正确选项", "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
+    "答案", "答(?=:)", "最?(?:符合|合适|合理|准确|恰当)的", "正确选项",
+    "正确的?(?:选项|答案|是)", "结论", "结果", "选项(?:是|为)",
 )  # fmt: skip
 _COPULA = _any("is", "was", "are", "be", "as", "would be", "should be", "must be", "[:=]", "-+", "为", "是")
 _CHOICE = _any(
     "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
-    "favou?r", "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean",
+    "favou?r", "prefer(?:red)?",
+    "(?:end(?:ed)?|ending) up with", "arrived? at", "narrow(?:ed|s)? (?:it )?down to", "meant", "mean",
     "(?:chang|switch|revis|correct|updat)(?:e|es|ed|ing) (?:it |that |my (?:answer|choice) )?to",
     "选择?", "认为", "判断",
 )  # fmt: skip
 _CONCLUSION = _any(
     "so", "thus", "therefore", "hence", "leaving", "leaves?(?: us)?(?: only)?", "left with", "it'?s", "it is",
-    "that is", "this is", "must be", "should be", "has to be", "would be", "points? to", "supports?", "match(?:es)?",
+    "that is", "this is",  "must be", "should be", "has to be", "would be", "points? to", "supports?", "match(?:es)?",
     "corresponds? to", "in conclusion", "overall", "finally", "instead",
+    "which (?:is|would be|must be)", "namely", "can only be", "given (?:in|by)",
     "所以", "因此", "故", "那么", "而是", "应该?是?", "只?剩下?",
 )  # fmt: skip
 
@@ -83,11 +87,12 @@ CONTRASTS = _compiled(
 """All that stands between a mention denied and the next one: the next one is meant instead."""
 
 _SUPPOSITION = _any(
-    r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus))", "suppos(?:e|ing)",
+    r"if(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus|(?:had|have|must|were)(?![a-z]))"
+    r"| forced| pressed)", "suppos(?:e|ing)",
     "assum(?:e|ing)", "whether", "unless",
     r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
     "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier",
-    "first (?:guess|thought|impression|glance)",
+    "first (?:guess|thought|impression|glance)", "(?:second|third|next|other) guess",
     "(?<!second )thought(?! (?:about|through|process|carefully))", "guessed", "assumed", "tempt(?:ing|ed)",
     "were it", "had it",
     "如果", "假如", "起初", "一开始", "乍一看", "原?以为",
@@ -121,15 +126,17 @@ _WRONG = _any(
 _RIGHT = _any(
     "correct", "right", "best", "true", "accurate", "answer", "better", "valid", "supported", "consistent", "yes",
     "plausible", "appropriate", "one", "fit", "fits", "match", "matches", "suitable", "proper", "winner", "choice",
-    "pick",
+    "pick", "closest",
 )  # fmt: skip
 _NEAR = r"^[\s\"')\]}:.*\u27e7-]{0,5}"
+_TICKED = r"^[^.!?\n✗✘❌×✓✔✅]{{0,80}}[{marks}]\ufe0f?[\s\W]{{0,4}}$"
+"""A mark at the end of the line."""
 _NOUN = r"(?:(?:options?|choices?|answers?|quality)\s+)?"
 BAD = _compiled(
     rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_WRONG}(?![a-z])"
     rf"|{_NEAR}{_NOUN}(?:(?:is|was|are|were|does|do|did|can|could|would|should|has|have)n't|cannot|can ?not)\s+\w"
     rf"|{_NEAR}{_NOUN}(?:contradicts?|fails?|misses|conflicts?)(?![a-z])"
-    rf"|^\W{{0,3}}(?:选项|项|都|均|是)*(?:错误?|不对|不正确|不符|有误|被?排除|不成立|不是(?=\w))|^\W{{0,3}}[✗✘❌×]"
+    rf"|^\W{{0,3}}(?:选项|项|都|均|是)*(?:错误?|不对|不正确|不符|有误|被?排除|不成立|不是(?=\w))|^\W{{0,3}}[✗✘❌×]|{_TICKED.format(marks='✗✘❌')}"
 )
 """At the start of what comes after a mention: it is wrong."""
 BAD_AT_THE_END = _compiled(rf"{_NEAR}{_VERB}(?:\s+not|n't)\W*$")
@@ -138,19 +145,21 @@ GOOD = _compiled(
     rf"{_NEAR}{_NOUN}(?:(?:{_ADVERB}\s+){{0,3}}{_VERB}\s+)?(?:{_ADVERB}\s+){{0,4}}{_RIGHT}"
     r"(?![a-z]|\s+(?:side|hand|now|after|before)|\s+(?:only\s)?if(?![a-z]))"
     rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{_NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
-    rf"|{_NEAR}{_NOUN}(?:wins|fits|matches)(?![a-z])"
-    rf"|^\W{{0,3}}(?:选项|项|才|都|是|最|更)*(?:正确|对的?|符合|成立|合适|合理|准确)|^\W{{0,3}}[✓✔✅]"
+    rf"|{_NEAR}{_NOUN}(?:wins|fits|matches|comes closest)(?![a-z])"
+    rf"|^\W{{0,3}}(?:选项|项|才|都|是|最|更)*(?:正确|对的?|符合|成立|合适|合理|准确)"
+    rf"|^\W{{0,3}}[✓✔✅]|{_TICKED.format(marks='✓✔✅')}"
 )
 """... it is right."""
 
 PREDICATE = _compiled(
-    rf"^[\"')\]*]{{0,3}}(?:\s+(?:{_VERB}|says?|shows?|mentions?|describes?|suggests?)(?![a-z])|n't|\s*[:])"
+    rf"^[\"')\]*]{{0,3}}(?:\s+(?:{_VERB}|says?|shows?|mentions?|describes?|suggests?|fits|matches|wins|works|holds"
+    r"|it is)(?![a-z])|n't|\s*[:])"
 )
 """After a mention that begins a clause of its own."""
 
 JOINS = _compiled(
     r"^(?:[\s,/&;+()\[\]\"'*{}\u27e6\u27e7-]|and|or|nor|either|both|also|then|options?|the|from|between|at|again|"
-    r"maybe|perhaps|could be|和|或者?|及|与|以及|从|在|到了?)*$"
+    r"maybe|perhaps|could be|和|或者?|及|与|以及|从|在|到了?|选项)*$"
 )
 """All that stands between two mentions of one statement."""
 ALTERNATIVES = _compiled(r"(?<![a-z])or(?![a-z])|/|或|maybe|perhaps|could be")

@@ -7,6 +7,7 @@ meant is not said. Units are not converted (our choice): the question names the 
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
@@ -71,8 +72,8 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _STATES = re.compile(
-    r"(?<![a-z])(?:(?<!in )total|sum|count|number of|estimate|value|average|result|length|distance|area|"
-    r"height|size)(?![a-z])[^.!?]{0,50}?(?<![a-z])(?:is|are|was|of|[:=])(?![a-z])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
+    r"(?<![a-z])(?:(?<!in )total|sum|difference|change|increase|decrease|product|count|number of|estimate|value|"
+    r"average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
     r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
     re.IGNORECASE,
 )
@@ -80,6 +81,7 @@ _COUNTS = re.compile(
     r"(?<![a-z])(?:only|exactly|just|there(?:'s| is| was)|see|count|shows?|contains?)\s$", re.IGNORECASE
 )
 _IN_TOTAL = re.compile(r"^[^.!?\n0-9]{0,40}?(?<![a-z])(?:in total|altogether|in all|overall)(?![a-z])", re.IGNORECASE)
+_TIMED = re.compile(r"\s?-?(?:s|secs?|seconds?|mins?|minutes?|fps)(?![a-z])", re.IGNORECASE)
 _BRIEF = re.compile(r"^(?:\s?[^\W\d_]+[²³]?){0,2}\s?(?:[(,;:]|\.?\s*$|\.\s|\n)")
 
 
@@ -94,12 +96,20 @@ def read_number(block: Block) -> tuple[float | None, str | None]:
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text, ("count", "number", "total", "value", "result"))
-    values, reason = last_stated(text, list(_numbers(text)), states=_STATES)
+    values, reason = last_stated(text, _without_times(text, list(_numbers(text))), states=_STATES)
     if values is None:
         return None, "no number" if reason == "nothing that answers" else reason
     value = values[0]
     assert isinstance(value, float)
     return value, None
+
+
+def _without_times(text: str, mentions: list[Mention]) -> list[Mention]:
+    """ "Nine push-ups in 15 seconds": beside other numbers, times are no answer of their own."""
+    timed = [bool(_TIMED.match(text, each.end)) for each in mentions]
+    if all(timed):
+        return mentions
+    return [replace(each, shy=each.shy or is_time) for each, is_time in zip(mentions, timed, strict=True)]
 
 
 def _numbers(text: str) -> Iterator[Mention]:
@@ -143,7 +153,7 @@ def _problem(before: str, after: str) -> str | None:
         return "a decimal comma, or a list"
     if re.match(r"^\s?(?:%|percent|per cent)", after, re.IGNORECASE) or before.endswith("百分之"):
         return "in percent"
-    if _BOUND.search(before):
+    if _BOUND.search(before) or re.match(r"^\s?\+(?!\s?[0-9])", after):
         return "a bound, not a number"
     return "a range" if _RANGE.match(after) else None
 

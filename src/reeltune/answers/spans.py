@@ -75,6 +75,7 @@ _MILLIS = re.compile(r"(?:ms|millis(?:econds)?)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _SHARE = re.compile(
     r"^\W{0,3}(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames|fractions))", re.IGNORECASE
 )
+_OF_IT = re.compile(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)")
 _COUNTED = re.compile(
     r"^ +(?!(?:s|sec|seconds?|of|in|the|and|or|when|where|while|with|is|are|was|not|for|as|which|that|if|but|inclusive|"
     r"because|since|during|then|so|mark|long|duration|only|here|on|at|after|before|approximately|he|she|they|it|a|an)(?![a-z]))[a-z]+",
@@ -93,6 +94,9 @@ _ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
 _OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
 _OR_AFTER = re.compile(
     r"^\sor\s(?:about\s)?[0-9.]+\s?(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))", re.IGNORECASE
+)
+_ANYWHERE = re.compile(
+    r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
 _ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
@@ -262,16 +266,12 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     after = text[end : end + 40]
     if _OR_BEFORE.search(text[max(0, first.start - 24) : first.start]) or _OR_AFTER.match(after):
         problem = "several starts or ends"
-    if not (first.unit or second.unit) and _SHARE.match(after):
-        problem = "in fractions, not seconds"
-    if (
-        not (first.unit or second.unit)
-        and b <= 1
-        and re.match(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)", after)
-    ):
+    if not (first.unit or second.unit) and (_SHARE.match(after) or (b <= 1 and _OF_IT.match(after))):
         problem = "in fractions, not seconds"
     if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
         problem = "in one unit or another"
+    if _ANYWHERE.search(text, max(0, start - 24), start):
+        problem = problem or "bounds, not a span"
     if not problem and not (math.isfinite(a) and math.isfinite(b)):
         problem = "a time that is no finite number"
     if not problem and b < a:

@@ -6,6 +6,7 @@ Every stage leaves its result on disk; after Ctrl-C or a kill the same command g
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,32 @@ from reeltune.errors import InputError
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import Recipe
+    from reeltune.evaluation.runner import Metrics
     from reeltune.sample import Sample
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "toy"
-HELD_OUT = ("toyworld:held_out/temporal_grounding/visible", "toyworld:held_out/multiple_choice")
-METRICS = ("miou", "r@0.3", "r@0.5", "r@0.7")
-ROWS = ("base", "sft", "grpo", "whole_video", "best_fixed_span")
+# By edition of toyworld: what is trained, and what is not and should be kept.
+TRAINED = {
+    1: ("toyworld:held_out/temporal_grounding/visible",),
+    2: ("toyworld:held_out/temporal_grounding", "toyworld:held_out/object_tracking"),
+}
+KEPT = {
+    1: {"multiple_choice": "accuracy"},
+    2: {
+        "multiple_choice": "accuracy",
+        "classification": "accuracy",
+        "numeric": "accuracy",
+        "captioning": "autodq.f1",
+        "instruction": "accuracy",
+    },
+}
+METRICS = {
+    "temporal_grounding": ("miou", "r@0.3", "r@0.5", "r@0.7"),
+    "object_tracking": ("mean_overlap", "success@0.5"),
+}
+TRIVIAL = {"temporal_grounding": ("whole_video", "best_fixed_span"), "object_tracking": ("repeat_start_box",)}
+MODELS = ("base", "sft", "grpo")
+Row = dict[str, float | None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
-    from reeltune.data.sources import load_source, toyworld_samples
+    from reeltune.data.sources import load_source, load_sources, toyworld_samples
     from reeltune.files import write_json
     from reeltune.report.demo import write_demo_report
 
@@ -52,13 +73,17 @@ def _run(args: argparse.Namespace) -> int:
         f"video.cache={args.dir / 'frame-cache'}",
         *args.overrides,
     ]
+    edition = load_recipe(RECIPES / "grpo.yaml", common).toyworld.edition
+    suffix = "" if edition == 1 else f"-{edition}"
     recipes = {
-        name: load_recipe(RECIPES / f"{name}.yaml", [*common, f"run.dir={args.dir / name}"]) for name in ("grpo", "sft")
+        name: load_recipe(RECIPES / f"{name}{suffix}.yaml", [*common, f"run.dir={args.dir / name}"])
+        for name in ("grpo", "sft")
     }
     recipe = recipes["grpo"]
     _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
-    train = load_source(recipe.data.train[0].path, recipe.toyworld).samples
-    held_out = [sample for spec in HELD_OUT for sample in load_source(spec, recipe.toyworld).samples]
+    train = load_sources(recipe.data.train, recipe.toyworld).samples
+    specs = (*TRAINED[edition], *(f"toyworld:held_out/{task}" for task in KEPT[edition]))
+    held_out = [sample for spec in specs for sample in load_source(spec, recipe.toyworld).samples]
     results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):
@@ -66,14 +91,14 @@ def _run(args: argparse.Namespace) -> int:
             return 130
         results[name] = _evaluated(args.dir, name, recipes[name], _last_model(args.dir / name), held_out)
         results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
-    results |= _trivial(train, held_out)
-    ordered = {name: results[name] for name in ROWS}
+    ordered = {name: results[name] for name in MODELS} | _trivial(train, held_out)
     _write_results(args.dir, ordered)
     write_json(
         args.dir / "demo.json",
         {
             "seed": args.seed,
-            "held_out": str(toyworld_samples(HELD_OUT[0], recipe.toyworld)),
+            "held_out": str(toyworld_samples(TRAINED[edition][0], recipe.toyworld)),
+            "retained": list(KEPT[edition]),
             "train_videos": len({sample.media_name for sample in train}),
             "held_out_videos": recipe.toyworld.held_out_videos,
         },
@@ -84,7 +109,7 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def table(results: dict[str, dict[str, float | None]]) -> str:
+def table(results: dict[str, Row]) -> str:
     """The results as aligned text, one row per model or trivial baseline; percent and seconds."""
     columns = list(next(iter(results.values())))
     names = {"multiple_choice_accuracy": "mc accuracy"}
@@ -129,12 +154,11 @@ def _training_seconds(run_dir: Path) -> float:
     return float(sum(row.get("seconds", 0.0) + row.get("evaluation", 0.0) for row in rows))
 
 
-def _evaluated(
-    directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]"
-) -> dict[str, float | None]:
+def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]") -> Row:
     """Answers of one model to the held-out samples, as a row of the table."""
     from reeltune.build import build_answerer
-    from reeltune.evaluation.runner import Answer, metrics_by_task, predict
+    from reeltune.evaluation.runner import Answer, asking, metrics_by_task, predict
+    from reeltune.judges import build_judge
 
     started = time.perf_counter()
     answerer = build_answerer(recipe, model)
@@ -144,35 +168,42 @@ def _evaluated(
         for task in dict.fromkeys(sample.task for sample in samples):
             own = [sample for sample in samples if sample.task == task]
             folder = directory / "predictions" / name / task
-            found = predict(answerer.reader, engine, own, folder, max_new_tokens=limit, title=f"{name}: {task}")
+            found = predict(asking(answerer.reader, engine, max_new_tokens=limit), own, folder, title=f"{name}: {task}")
             answers += [found.get(sample.id) for sample in own]
-    metrics = metrics_by_task(samples, answers)
-    grounding = metrics["temporal_grounding"]
-    return {
-        **{metric: grounding[metric] for metric in METRICS},
-        "unparsed": grounding["unparsed"],
+    metrics = metrics_by_task(samples, answers, build_judge(recipe.judge))
+    return row(metrics, KEPT[recipe.toyworld.edition]) | {"seconds": time.perf_counter() - started}
+
+
+def row(metrics: "Metrics", kept: Mapping[str, str]) -> Row:
+    """A row of the table: what the trained tasks give, unreadable answers too, and what was kept of the others."""
+    found: Row = {name: metrics.get(task, {}).get(name) for task, names in METRICS.items() for name in names}
+    trained = [own["unparsed"] for task, own in metrics.items() if task in METRICS]
+    return found | {
+        "unparsed": sum(trained) / len(trained),
         "multiple_choice_accuracy": metrics["multiple_choice"]["accuracy"],
-        "seconds": time.perf_counter() - started,
+        "retained": sum(metrics[task][name] for task, name in kept.items()) / len(kept),
     }
 
 
-def _trivial(train: "list[Sample]", held_out: "list[Sample]") -> dict[str, dict[str, float | None]]:
+def _trivial(train: "list[Sample]", held_out: "list[Sample]") -> dict[str, Row]:
     """Answers that need no model; the best fixed span is fitted on the training samples."""
     from reeltune.tasks import get_task
 
-    grounding = [sample for sample in held_out if sample.task == "temporal_grounding"]
-    found = get_task("temporal_grounding").baselines(grounding, train)
-    rows: dict[str, dict[str, float | None]] = {}
-    for name in ("whole_video", "best_fixed_span"):
-        rows[name] = {metric: found[name][metric] for metric in METRICS}
-        rows[name] |= {"unparsed": 0.0, "multiple_choice_accuracy": None, "seconds": 0.0}
+    rows: dict[str, Row] = {}
+    for task, names in TRIVIAL.items():
+        asked, fitted = ([sample for sample in each if sample.task == task] for each in (held_out, train))
+        found = get_task(task).baselines(asked, fitted) if asked else {}
+        for name in names:
+            if name in found:
+                own: Row = {metric: found[name].get(metric) for each in METRICS.values() for metric in each}
+                rows[name] = own | {"unparsed": 0.0, "multiple_choice_accuracy": None, "retained": None, "seconds": 0.0}
     return rows
 
 
-def _write_results(directory: Path, results: dict[str, dict[str, float | None]]) -> None:
+def _write_results(directory: Path, results: dict[str, Row]) -> None:
     from reeltune.files import whole_lines, write_json, write_jsonl
 
-    for name in ("base", "sft", "grpo"):
+    for name in MODELS:
         answers = directory / "predictions" / name / "temporal_grounding" / "predictions.jsonl"
         rows = (json.loads(line) for line in whole_lines(answers))
         write_jsonl(directory / "predictions" / f"{name}.jsonl", rows)

@@ -1,22 +1,36 @@
 """`reeltune doctor`: what this machine can do, as one table; exit code 1 with advice where something is wrong."""
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reeltune.doctor.checks import Finding
 
 SIGNS = {True: "ok", False: "FAIL", None: "-"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Without a word: this machine. `doctor parity MODEL --server URL`: whether a server that was started with "
+        "MODEL reads prompts and computes log-probs as the learner does, text only and with videos."
+    )
+    parser.add_argument("what", nargs="?", choices=("parity",), help="parity: a server against the learner")
+    parser.add_argument("model", nargs="?", help="with parity: a Hugging Face directory, or toyworld:base")
+    parser.add_argument("--server", metavar="URL", help="with parity: http://HOST:PORT of `reeltune serve`")
+    parser.add_argument(
+        "--frames", type=Path, metavar="DIR", help="with parity: send frames by a folder both sides see"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE")
 
 
 def run(args: argparse.Namespace) -> int:
-    from reeltune.doctor.checks import examine
     from reeltune.files import write_json
 
     findings = []
-    for each in examine():
+    for each in _parity(args) if args.what else _machine(args):
         findings.append(each)
         print(f"{SIGNS[each.ok]:<5} {each.what:<58} {each.seen}", flush=True)
     failed = [each for each in findings if each.ok is False]
@@ -27,3 +41,26 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(args.json, {"findings": [asdict(each) for each in findings]})
     return 1 if failed else 0
+
+
+def _machine(args: argparse.Namespace) -> "Iterable[Finding]":
+    from reeltune.doctor.checks import examine
+    from reeltune.errors import InputError
+
+    if args.server or args.frames:
+        raise InputError("--server and --frames go with `reeltune doctor parity MODEL`")
+    return examine()
+
+
+def _parity(args: argparse.Namespace) -> "Iterable[Finding]":
+    from reeltune.config.recipe import ToyworldConfig
+    from reeltune.data.sources import resolve_model
+    from reeltune.doctor.parity import parity
+    from reeltune.errors import InputError
+    from reeltune.models.policy import load_policy
+    from reeltune.video.cache import FrameCache
+
+    if not args.model or not args.server:
+        raise InputError("doctor parity needs a model and a server: reeltune doctor parity MODEL --server URL")
+    policy = load_policy(resolve_model(args.model, ToyworldConfig()))
+    return parity(policy, args.server, frames=FrameCache(args.frames, 2**32) if args.frames else None)

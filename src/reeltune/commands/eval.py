@@ -2,13 +2,15 @@
 
 import argparse
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import Recipe
     from reeltune.data.sources import Pool
+    from reeltune.evaluation.runner import Ask
     from reeltune.protocols import Protocol
     from reeltune.sample import Sample
 
@@ -27,7 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", type=Path, metavar="DIR", help="with --protocol: the published instructions (docs/benchmarks.md)"
     )
-    parser.add_argument("--recipe", type=Path, help="take model, data and video settings from this recipe")
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="ask http://HOST:PORT/v1, OpenAI-compatible, where MODEL is the served name"
+    )
+    parser.add_argument(
+        "--send", choices=("file", "frames"), default="file", help="with --endpoint: the video's file, or its frames"
+    )
+    parser.add_argument("--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable with the key")
+    parser.add_argument(
+        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="samples answered together")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
 
@@ -40,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from reeltune.build import build_answerer, model_directory
+    from reeltune.build import model_directory
+    from reeltune.data.kept import keep_samples
     from reeltune.data.sources import load_source
     from reeltune.evaluation.judging import judge_answers
     from reeltune.evaluation.runner import predict, warnings
@@ -49,23 +61,19 @@ def _run(args: argparse.Namespace) -> int:
     from reeltune.files import write_json, write_jsonl
     from reeltune.protocols.beside import beside
     from reeltune.provenance import claim_evaluation
-    from reeltune.rollout.reader import autocast
 
     path = _samples(args)
     recipe, protocol = _recipe(args, path)
     pool = load_source(path, recipe.toyworld).require(recipe.video.max_broken_share)
     samples = pool.samples
-    claim_evaluation(args.output, recipe, model_directory(recipe), samples, protocol=_identity(protocol))
-    answerer = build_answerer(recipe)
-    if protocol:
-        answerer.reader.put = protocol.prompt
-    with closing(answerer.engine), autocast(answerer.policy.device, recipe.optim.precision):
+    model = f"{args.model}, served, sent {args.send}" if args.endpoint else model_directory(recipe)
+    claim_evaluation(args.output, recipe, model, samples, protocol=_identity(protocol))
+    keep_samples(args.output, {"held_out": samples})
+    with _asking(args, recipe, protocol) as ask:
         answers = predict(
-            answerer.reader,
-            answerer.engine,
+            ask,
             samples,
             args.output,
-            max_new_tokens=recipe.eval.max_new_tokens,
             batch_size=args.batch_size,
             max_broken_share=recipe.video.max_broken_share,
             faults=pool.faults,
@@ -92,6 +100,24 @@ def _run(args: argparse.Namespace) -> int:
     for text in warnings(found.metrics, max_new_tokens=recipe.eval.max_new_tokens):
         print(f"reeltune: WARNING: {text}", file=sys.stderr)
     return 0
+
+
+@contextmanager
+def _asking(args: argparse.Namespace, recipe: "Recipe", protocol: "Protocol | None") -> "Iterator[Ask]":
+    """What answers: the model, by the recipe's engine, or whoever serves it."""
+    from reeltune.build import build_answerer
+    from reeltune.evaluation.endpoint import served
+    from reeltune.evaluation.runner import asking
+    from reeltune.rollout.reader import autocast
+
+    put = protocol.prompt if protocol else None
+    if args.endpoint:
+        yield served(args.endpoint, args.model, recipe, sends=args.send, key_env=args.endpoint_key_env, put=put).answers
+        return
+    answerer = build_answerer(recipe)
+    answerer.reader.put = put
+    with closing(answerer.engine), autocast(answerer.policy.device, recipe.optim.precision):
+        yield asking(answerer.reader, answerer.engine, max_new_tokens=recipe.eval.max_new_tokens)
 
 
 def _samples(args: argparse.Namespace) -> str:
@@ -121,10 +147,11 @@ def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | No
     from reeltune.build import load_tasks
     from reeltune.config.recipe import parse_recipe
     from reeltune.config.tree import load_tree
+    from reeltune.data.sources import asked_by
 
     def with_settings(settings: list[str]) -> "Recipe":
         fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
-        tree = load_tree(args.recipe, [*fixed, *settings, *args.overrides])
+        tree = load_tree(asked_by(args.recipe, args.model), [*fixed, *settings, *args.overrides])
         tree.setdefault("method", "sft")
         return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
 

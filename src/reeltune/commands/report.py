@@ -11,10 +11,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Write RUN/report.html from the run's files as they are now: also of a run that still trains or was killed."
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="write DIR/index.html: the explorer's pages as one file, no server"
+    )
+    parser.add_argument(
+        "--media-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="with --export: where media stand that are no longer where the samples say",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.export:
+        from reeltune.explorer.export import write_export
+
+        return show(write_export(args.run_dir, args.export, media_roots=args.media_root), in_browser=args.open)
     from reeltune.report.run import write_run_report
 
     return show(write_run_report(args.run_dir), in_browser=args.open)

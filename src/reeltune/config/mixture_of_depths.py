@@ -12,7 +12,7 @@ Modality = Literal["image", "video"]
 
 
 class MixtureOfDepthsConfig(Section):
-    """p-MoD of one model. The defaults are the paper's; every other value of the first five is an ablation."""
+    """p-MoD of one model. The defaults are the paper's; another value of the first five is an ablation."""
 
     schedule: Schedule = Field("cosine", description="How the kept share falls with depth; cosine is the paper's PRD.")
     weight: Weight = Field("tanh", description="From router logit to weight; tanh is TanhNorm, 1 + alpha * tanh.")
@@ -22,6 +22,9 @@ class MixtureOfDepthsConfig(Section):
     alpha: float = Field(0.2, gt=0, lt=1, description="Reach of TanhNorm: weights lie in 1 - alpha .. 1 + alpha.")
     mean_ratio: float | None = Field(
         None, gt=0, le=1, description="Mean share of constant and interleaved; none: the cosine schedule's mean."
+    )
+    router_std: float = Field(
+        0.0, ge=0, description="Spread of a new router's weights; 0 is the published start, .02 an option of ours."
     )
     route: tuple[Modality, ...] = Field(("image", "video"), min_length=1, description="Tokens that may be skipped.")
 

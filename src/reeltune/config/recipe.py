@@ -11,6 +11,7 @@ from reeltune.config.errors import explain
 from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, training_problem
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.rl import RLConfig
+from reeltune.config.rollout import RolloutConfig, rollout_problem
 from reeltune.config.section import Section
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -107,12 +108,6 @@ class JudgeConfig(Section):
         return self
 
 
-class RolloutConfig(Section):
-    """Who samples completions."""
-
-    engine: str = Field("hf", description="hf, or module:object / file.py:object: (policy, recipe) -> engine.")
-
-
 class WatchConfig(Section):
     """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
 
@@ -177,6 +172,7 @@ class SelectConfig(Section):
 
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
+    edition: Literal[1, 2] = Field(1, description="Which world; 2 has every task, and no shipped base yet.")
     train_videos: int = Field(400, ge=1)
     held_out_videos: int = Field(256, ge=1)
     seed: int = 0
@@ -212,7 +208,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":
-        for problem in (training_problem(self), distill_problem(self)):
+        for problem in (training_problem(self), distill_problem(self), rollout_problem(self)):
             if problem:
                 raise ValueError(problem)
         return self

@@ -47,6 +47,12 @@ class RLConfig(Section):
         None, gt=0, description="Largest difference of rollout and learner log-probs at the first step."
     )
 
+    correction: Literal["none", "truncated", "masked"] = Field(
+        "none",
+        description="Weighs tokens by learner / rollout probability: at most the cap; masked: 0 beyond it or 1/cap.",
+    )
+    correction_cap: float = Field(2.0, gt=1, description="Of that ratio.")
+
     @model_validator(mode="after")
     def _dr_grpo_has_no_std(self) -> "RLConfig":
         if self.loss == "dr_grpo" and self.advantage_scale != "none":

@@ -8,6 +8,14 @@ from reeltune.errors import InputError
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
+REPRODUCTIONS = "reproduce-*.yaml"
+
+
+def papers() -> dict[str, Path]:
+    """Paper -> the file that says how its table is made again; these are no recipes, and stand above them."""
+    return {path.stem.removeprefix("reproduce-"): path for path in sorted(FOLDER.glob(REPRODUCTIONS))}
+
+
 def shipped() -> dict[str, Path]:
     """Name -> file, without the plan files beside them, which only `reeltune plan` takes."""
     return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in sorted(FOLDER.glob("*/*.yaml"))}

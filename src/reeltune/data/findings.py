@@ -15,6 +15,7 @@ from reeltune.sample import Medium, Sample, missing_videos
 from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
+from reeltune.video.clip import require_recorded, video_hash
 
 if TYPE_CHECKING:
     from reeltune.video.contained import Bounds
@@ -76,6 +77,7 @@ def check_samples(
     _check_videos(report)
     if decode:
         _check_decoding(report)
+        _check_digests(report)
     if prompt_length:
         _check_prompts(report, prompt_length)
     if against:
@@ -179,6 +181,17 @@ def _shown_length(medium: Medium, files: Sequence[Path], samples: int, report: R
     if part is None:
         _check_times(index, samples, report)
     return index.end
+
+
+def _check_digests(report: Report) -> None:
+    """Videos that are not those whose digests --fix recorded."""
+    for sample in report.samples:
+        path, recorded = sample.video_path, sample.meta.get("video_digest")
+        if recorded is not None and path and path.exists():
+            try:
+                require_recorded(path, recorded, video_hash(path))
+            except VideoError as error:
+                report.errors["videos have changed since they were checked"].append(f"id {sample.id!r}: {error}")
 
 
 def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:

@@ -1,7 +1,6 @@
 """A fixed copy of a samples file: what can be is repaired, what cannot be used is dropped, every change is listed."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from typing import Any
 
 from reeltune.data.findings import decoded
 from reeltune.data.import_ import IdRegister
+from reeltune.data.kept import media_names, rebase
 from reeltune.data.repair import repair
 from reeltune.errors import InputError, VideoError
 from reeltune.files import write_jsonl, write_text
 from reeltune.sample import filled_lines, to_sample
 from reeltune.tasks import get_task, sample_types
+from reeltune.video.clip import video_hash
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
 
     Types, clock times, spans, boxes, letters and ids are repaired. Rows that still break the contract, repeat another,
     or whose video is missing or (with `decode`) cannot be decoded are dropped. Video paths are rewritten for the folder
-    of `output`. InputError when nothing is left, or when output is the source.
+    of `output`. With `decode` each row gets the digest of its video, `meta.video_digest`, which every later reading
+    compares. InputError when nothing is left, or when output is the source.
     """
     if source.resolve() == output.resolve():
         raise InputError(f"--fix {output}: give another file than the samples themselves, which stay as they are")
@@ -66,8 +68,13 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
         name = ids.unique(str(fixed["id"]), counts)
         if name != str(fixed["id"]):
             changes.append(f"{where}: an id used before: now {name!r}")
-        moved = (source.parent / fixed["video"]).absolute()
-        fixed |= {"id": name, "video": Path(os.path.relpath(moved, output.parent.absolute())).as_posix()}
+        moved = (source.parent / str(fixed.get("video"))).absolute()
+        fixed = rebase(fixed | {"id": name}, source.parent.absolute(), output.parent.absolute())
+        if decode and "video" in fixed:  # what later damage is told by, where a decoder sees none
+            meta, digest = dict(fixed.get("meta") or {}), video_hash(moved)
+            if meta.get("video_digest", digest) != digest:
+                changes.append(f"{where}: its video has changed since its digest was recorded: recorded anew")
+            fixed["meta"] = meta | {"video_digest": digest}
         rows.append(fixed)
     if not rows:
         raise InputError(f"{source}: no row can be fixed; nothing was written")
@@ -94,7 +101,7 @@ def _rows(source: Path, changes: list[str]) -> Iterator[tuple[str, dict[str, Any
 def _mended(
     row: dict[str, Any], source: Path, where: str, changes: list[str], videos: "_Videos"
 ) -> dict[str, Any] | None:
-    fault = videos.fault((source.parent / str(row.get("video", ""))).absolute())
+    fault = next(filter(None, (videos.fault((source.parent / each).absolute()) for each in media_names(row))), None)
     if fault:
         changes.append(f"{where}: {fault}: dropped")
         return None

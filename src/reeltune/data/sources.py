@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reeltune.config.answering import recipe_file
 from reeltune.config.recipe import Source, ToyworldConfig
 from reeltune.errors import InputError
 from reeltune.hub import local_model
@@ -12,6 +13,9 @@ from reeltune.tasks import load_usable
 from reeltune.video.quarantine import require_share
 
 TOYWORLD = "toyworld:"
+TOYWORLD_SPLITS = ("train", "held_out", "held_out_long", "held_out_many", "held_out_colors")
+BASE = Path(__file__).parents[1] / "toyworld" / "base"
+"""The small model that ships in the package."""
 
 
 @dataclass(frozen=True)
@@ -75,37 +79,43 @@ def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> Pool:
 
 def toyworld_samples(spec: str, toyworld: ToyworldConfig) -> Path:
     """Generate what `spec` names unless an earlier run did; returns the samples file."""
-    from reeltune.toyworld.generate import generate
-    from reeltune.toyworld.lessons import write_lesson
+    from reeltune.toyworld.editions import EDITIONS
 
     file = toyworld_file(spec, toyworld)
     if file.exists():
         return file
     split, name = _split_and_name(spec)
+    edition = EDITIONS[toyworld.edition]
     if split == "lesson":
-        return write_lesson(file.parent, name, seed=toyworld.seed)
+        return edition.write_lesson(file.parent, name, seed=toyworld.seed)
     videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
-    return generate(file.parent, videos=videos, split=split, seed=toyworld.seed, tasks=[name])  # type: ignore[arg-type]
+    return edition.generate(file.parent, split, name, videos=videos, seed=toyworld.seed)
 
 
 def toyworld_file(spec: str, toyworld: ToyworldConfig) -> Path:
     """Where the samples that `spec` names stand, once they are generated."""
     split, name = _split_and_name(spec)
+    root = Path(toyworld.dir) / ("" if toyworld.edition == 1 else f"edition-{toyworld.edition}")
     if split == "lesson":
-        return Path(toyworld.dir) / f"lesson-{name}-seed{toyworld.seed}" / "train.jsonl"
+        return root / f"lesson-{name}-seed{toyworld.seed}" / "train.jsonl"
     videos = toyworld.train_videos if split == "train" else toyworld.held_out_videos
     folder = f"{split}-{name.replace('/', '-')}-{videos}-seed{toyworld.seed}"
-    return Path(toyworld.dir) / folder / f"{split}.jsonl"
+    return root / folder / f"{split}.jsonl"
 
 
 def _split_and_name(spec: str) -> tuple[str, str]:
     split, slash, name = spec.removeprefix(TOYWORLD).partition("/")
-    if split not in ("train", "held_out", "lesson") or not slash:
+    if split not in (*TOYWORLD_SPLITS, "lesson") or not slash:
         raise InputError(
             "toyworld data must look like toyworld:train/TASK, toyworld:held_out/TASK or toyworld:lesson/NAME; "
-            f"got {spec!r}"
+            f"got {spec!r}. In its second edition also {', '.join(TOYWORLD_SPLITS[2:])}"
         )
     return split, name
+
+
+def asked_by(given: Path | None, model: str) -> Path | None:
+    """The recipe that a model is asked by: the one given, else what the model's own folder remembers; None: neither."""
+    return recipe_file(given, BASE if model == "toyworld:base" else Path(model))
 
 
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
@@ -114,13 +124,14 @@ def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
     before its first lesson.
     """
     if spec == "toyworld:base":
-        return Path(__file__).parents[1] / "toyworld" / "base"
+        return BASE
     if spec == "toyworld:new":
-        from reeltune.toyworld.lessons import new_model
+        from reeltune.toyworld.editions import EDITIONS
 
-        directory = Path(toyworld.dir) / f"new-model-seed{toyworld.seed}"
+        edition = "" if toyworld.edition == 1 else f"edition-{toyworld.edition}-"
+        directory = Path(toyworld.dir) / f"{edition}new-model-seed{toyworld.seed}"
         if not directory.exists():
-            new_model(directory, seed=toyworld.seed)
+            EDITIONS[toyworld.edition].new_model(directory, seed=toyworld.seed)
         return directory
     if spec.startswith(TOYWORLD):
         raise InputError(f"model.path: toyworld has the models toyworld:base and toyworld:new; got {spec!r}")

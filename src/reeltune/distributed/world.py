@@ -93,6 +93,13 @@ def join(environment: Mapping[str, str] | None = None) -> World:
     return World(rank, size, device)
 
 
+def joined(device: torch.device) -> World:
+    """The processes that have found each other, as one of them that computes on `device` sees them."""
+    if not distributed.is_initialized():
+        return World(0, 1, device)
+    return World(distributed.get_rank(), distributed.get_world_size(), device)
+
+
 def leave() -> None:
     """Take leave of the other processes; a run that failed leaves without waiting for them."""
     if distributed.is_initialized():

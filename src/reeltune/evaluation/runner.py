@@ -1,7 +1,7 @@
 """Greedy answers of a model to samples: in memory during training, to a file that survives a kill otherwise."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from reeltune.files import append_lines, discard_leftovers, whole_lines, write_t
 from reeltune.judges import Judge
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
-from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams
+from reeltune.rollout.engine import Request, RolloutEngine, SamplingParams, answers
 from reeltune.rollout.reader import InputReader
 from reeltune.sample import Fault, Sample
 from reeltune.tasks import get_task
@@ -30,18 +30,40 @@ class Answer:
     truncated: bool
 
 
+Ask = Callable[[Sequence[Sample]], list[Answer | SampleError]]
+"""Samples -> an answer to each, in order, or why there is none."""
+
+
 @torch.no_grad()
 def answer(
     reader: InputReader, engine: RolloutEngine, prompts: Sequence[Prompt], *, max_new_tokens: int
-) -> list[Answer]:
-    """One greedy completion per prompt."""
+) -> list[Answer | str]:
+    """One greedy completion per prompt, or why there is none."""
     if not prompts:
         return []
     params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens, banned=tuple(reader.policy.banned.tolist()))
     features = reader.encode(prompts)
     requests = [Request(prompt, video, seed=0) for prompt, video in zip(prompts, features, strict=True)]
-    found = engine.generate(requests, 1, params)
-    return [Answer(rollout.texts[0], bool(rollout.truncated[0])) for rollout in found]
+    found = answers(engine, requests, 1, params)
+    return [each if isinstance(each, str) else Answer(each.texts[0], bool(each.truncated[0])) for each in found]
+
+
+def asking(reader: InputReader, engine: RolloutEngine, *, max_new_tokens: int) -> Ask:
+    """One greedy completion of a model of ours to each sample."""
+
+    def ask(samples: Sequence[Sample]) -> list[Answer | SampleError]:
+        read: list[Prompt | SampleError] = []
+        for sample in samples:
+            try:
+                read.append(reader.prompt(sample))
+            except SampleError as error:
+                read.append(error)
+        prompts = [each for each in read if isinstance(each, Prompt)]
+        given = iter(answer(reader, engine, prompts, max_new_tokens=max_new_tokens))
+        found = [each if isinstance(each, SampleError) else next(given) for each in read]
+        return [SampleError(each) if isinstance(each, str) else each for each in found]
+
+    return ask
 
 
 def answer_all(
@@ -58,37 +80,33 @@ def answer_all(
 
     `total`: the samples that the quarantine's limit is a share of, where these are a part of them.
     """
-    found: list[Answer | None] = []
+    ask = asking(reader, engine, max_new_tokens=max_new_tokens)
+    found: dict[str, Answer] = {}
     for start in range(0, len(samples), batch_size):
-        batch = samples[start : start + batch_size]
-        prompts = read_prompts(reader, batch, quarantine, total=total or len(samples))
-        texts = iter(answer(reader, engine, [each for each in prompts if each], max_new_tokens=max_new_tokens))
-        found += [next(texts) if each else None for each in prompts]
-    return found
+        batch = [sample for sample in samples[start : start + batch_size] if sample.id not in quarantine]
+        found |= _kept(batch, ask(batch), quarantine, total=total or len(samples))
+    return [found.get(sample.id) for sample in samples]
 
 
-def read_prompts(
-    reader: InputReader, samples: Sequence[Sample], quarantine: Quarantine, *, total: int
-) -> list[Prompt | None]:
-    """The prompt of each sample; one that cannot be read is set aside, a limited share of `total` samples."""
-    found: list[Prompt | None] = []
-    for sample in samples:
-        try:
-            found.append(None if sample.id in quarantine else reader.prompt(sample))
-        except SampleError as error:
-            quarantine.set_aside(sample, error)
+def _kept(
+    samples: Sequence[Sample], given: Sequence[Answer | SampleError], quarantine: Quarantine, *, total: int
+) -> dict[str, Answer]:
+    """The answers by id; a sample without one is set aside, a limited share of `total` samples."""
+    found = {}
+    for sample, each in zip(samples, given, strict=True):
+        if isinstance(each, Answer):
+            found[sample.id] = each
+        else:
+            quarantine.set_aside(sample, each)
             quarantine.check(total)
-            found.append(None)
     return found
 
 
 def predict(
-    reader: InputReader,
-    engine: RolloutEngine,
+    ask: Ask,
     samples: Sequence[Sample],
     directory: Path,
     *,
-    max_new_tokens: int,
     batch_size: int = 64,
     max_broken_share: float = 0.05,
     faults: Sequence[Fault] = (),
@@ -109,13 +127,9 @@ def predict(
     with progress:
         for start in range(0, len(todo), batch_size):
             batch = todo[start : start + batch_size]
-            prompts = read_prompts(reader, batch, quarantine, total=len(samples))
-            readable = [(sample, prompt) for sample, prompt in zip(batch, prompts, strict=True) if prompt]
-            answers = answer(reader, engine, [prompt for _, prompt in readable], max_new_tokens=max_new_tokens)
-            rows = []
-            for (sample, _), each in zip(readable, answers, strict=True):
-                found[sample.id] = each
-                rows.append({"id": sample.id, "text": each.text, "truncated": each.truncated})
+            kept = _kept(batch, ask(batch), quarantine, total=len(samples))
+            found |= kept
+            rows = [{"id": name, "text": each.text, "truncated": each.truncated} for name, each in kept.items()]
             append_lines(path, [json.dumps(row, ensure_ascii=False) for row in rows])
             progress.update(len(batch))
     return found

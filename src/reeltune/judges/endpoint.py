@@ -4,17 +4,15 @@ httpx2 sends, tenacity tries again. What passes (429, 5xx, time-outs, broken con
 is tried again with growing, jittered pauses, as `Retry-After` asks; what does not (a wrong key, no such model or path,
 a redirect) is an InputError at once. Redirects are not followed: they would carry the key elsewhere.
 
-One deadline holds for the whole of a request, from the look-up of the host's name to the last byte of the body, of an
-error's too: the request runs as a task, and the deadline cancels it wherever it stands.
+One deadline holds for the whole of a request, to the last byte of its answer, of an error's too (`reeltune.http`).
 """
 
-import asyncio
 import json
-import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
@@ -29,14 +27,13 @@ from tenacity import (
 )
 
 from reeltune.errors import InputError
-from reeltune.judges.prompts import Message
+from reeltune.http import Requests, Response
 from reeltune.judges.transcript import ModelSettings
 
 FATAL = {301, 302, 303, 307, 308, 401, 403, 404, 405}
 PASSING = {408, 409, 425, 429}
 LONGEST_PAUSE = 60.0
 LARGEST_REPLY = 4 * 2**20
-LARGEST_ERROR = 4096
 MOST_TOKENS = 10**8
 """What no single reply costs; a count above it is a fault of the server."""
 SECRET_LENGTH = 8
@@ -63,6 +60,8 @@ class Reply:
     text: str
     prompt_tokens: int
     completion_tokens: int
+    truncated: bool = False
+    """The token limit ended it."""
 
 
 class Key:
@@ -92,6 +91,20 @@ class Key:
         return text
 
 
+@dataclass(frozen=True)
+class Names:
+    """What its settings are called where they are given, for messages."""
+
+    what: str
+    address: str
+    model: str
+    key: str
+    timeout: str
+
+
+JUDGE = Names("the judge", "judge.base_url", "judge.model", "judge.api_key_env", "judge.timeout_s")
+
+
 class Endpoint:
     """`attempts` requests per prompt at most, each `timeout_s` long at most, pauses from `backoff_s` on doubling."""
 
@@ -104,18 +117,24 @@ class Endpoint:
         timeout_s: float = 60.0,
         attempts: int = 6,
         backoff_s: float = 1.0,
+        names: Names = JUDGE,
     ) -> None:
-        check_address(base_url)
+        check_address(base_url, names)
+        self.names = names
         self.url = base_url.rstrip("/") + "/chat/completions"
         self.settings = settings
         self.timeout_s = timeout_s
         self.attempts = attempts
         self._growing = wait_exponential_jitter(initial=backoff_s, max=LONGEST_PAUSE, jitter=backoff_s)
         self._key = Key(key) if key is not None else None
-        self._requests = _Requests()
+        self._requests = Requests(LARGEST_REPLY)
 
     def complete(
-        self, messages: Sequence[Message], *, on_retry: Callable[[], None], stop: threading.Event | None = None
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        on_retry: Callable[[], None],
+        stop: threading.Event | None = None,
     ) -> Reply:
         """The reply to a prompt. Raises Unanswered after the last attempt, InputError for what retries cannot fix.
 
@@ -141,7 +160,7 @@ class Endpoint:
         asked = error.after if isinstance(error, _Retry) else None
         return min(LONGEST_PAUSE, max(float(self._growing(state)), asked or 0.0))
 
-    def _once(self, messages: Sequence[Message]) -> Reply:
+    def _once(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
         settings = self.settings
         body = {
             "model": settings.model,
@@ -156,7 +175,9 @@ class Endpoint:
         try:
             response = self._requests.post(self.url, json.dumps(body).encode(), headers, self.timeout_s)
         except TimeoutError:
-            raise _Retry(f"{self.url}: no whole answer within judge.timeout_s={self.timeout_s:g} seconds") from None
+            raise _Retry(
+                f"{self.url}: no whole answer within {self.names.timeout}={self.timeout_s:g} seconds"
+            ) from None
         except httpx2.HTTPError as error:
             refused = isinstance(error, httpx2.ConnectError)
             raise _Retry(
@@ -166,23 +187,25 @@ class Endpoint:
             raise self._refusal(response)
         return self._reply(response)
 
-    def _refusal(self, response: "Response") -> Exception:
+    def _refusal(self, response: Response) -> Exception:
         # The key goes before the text is shortened: half a key is one too many.
         said = self._cleaned(response.body.decode("utf-8", "replace")).strip()[:300]
         text = f"{self.url} answered {response.status}: {said}"
         if response.status in FATAL:
-            return InputError(f"the judge refuses: {text}; check judge.base_url, judge.model and judge.api_key_env")
+            names = self.names
+            return InputError(f"{names.what} refuses: {text}; check {names.address}, {names.model} and {names.key}")
         if response.status in PASSING or response.status >= 500:
             return _Retry(text, after=_seconds(response.retry_after))
         return Unanswered(text)
 
-    def _reply(self, response: "Response") -> Reply:
+    def _reply(self, response: Response) -> Reply:
         if response.cut:
             raise _Retry(f"the reply is larger than {LARGEST_REPLY} bytes")
         try:
             answer = json.loads(response.body)
             text = answer["choices"][0]["message"]["content"]
             usage = answer.get("usage") or {}
+            ended = answer["choices"][0].get("finish_reason")
             if not isinstance(text, str):
                 raise TypeError(f"the content is a {type(text).__name__}")
             text.encode()  # half a surrogate pair is no text; it could not be written down
@@ -190,65 +213,18 @@ class Endpoint:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             said = self._cleaned(f"{type(error).__name__}: {error}): {response.body.decode('utf-8', 'replace')}")
             raise _Retry(f"malformed reply ({said[:300]}") from None
-        return Reply(self._key.cleaned(text, reply=True) if self._key else text, *counts)
+        shown = self._key.cleaned(text, reply=True) if self._key else text
+        return Reply(shown, *counts, truncated=ended == "length")
 
     def _cleaned(self, text: str) -> str:
         return self._key.cleaned(text) if self._key else text
 
 
-@dataclass(frozen=True)
-class Response:
-    """`cut`: the body went on past what is read of one."""
-
-    status: int
-    retry_after: str | None
-    body: bytes
-    cut: bool
-
-
-class _Requests:
-    """Requests of any thread, all under way in one event loop, whose tasks a deadline can cancel at any point."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._client: httpx2.AsyncClient | None = None
-        # What a server answers may hold the key, and httpcore notes headers at level DEBUG.
-        for name in ("httpx2", "httpcore2"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-    def post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
-        """TimeoutError past the deadline, an HTTPError for a connection that fails."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="judge-requests", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(self._post(url, body, headers, timeout_s), self._loop).result()
-
-    async def _post(self, url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Response:
-        if self._client is None:
-            # Our deadline is the only one, and who asks limits how many ask at a time.
-            self._client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(), follow_redirects=False)
-        async with (
-            asyncio.timeout(timeout_s),
-            self._client.stream("POST", url, content=body, headers=headers) as response,
-        ):
-            most = LARGEST_REPLY if response.status_code == 200 else LARGEST_ERROR
-            parts, size = [], 0
-            async for part in response.aiter_bytes():
-                parts.append(part)
-                size += len(part)
-                if size > most:
-                    break
-            whole = b"".join(parts)[:most]
-            return Response(response.status_code, response.headers.get("Retry-After"), whole, size > most)
-
-
-def check_address(base_url: str) -> None:
+def check_address(base_url: str, names: Names = JUDGE) -> None:
     """InputError for an address that is none or holds more than one: what may be a secret in it is not repeated."""
-    rule = "judge.base_url must look like http://HOST:PORT/v1, without a user, key or query in it"
+    rule = f"{names.address} must look like http://HOST:PORT/v1, without a user, key or query in it"
     if any(sign in base_url for sign in "@?#") or not base_url.isprintable():
-        raise InputError(f"{rule}; give the key by judge.api_key_env")
+        raise InputError(f"{rule}; give the key by {names.key}")
     if not base_url.startswith(("http://", "https://")):
         raise InputError(f"{rule}; got {base_url!r}")
     try:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 SIDE_FILES = (
     "preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "generation_config.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-    "chat_template.json",
+    "chat_template.json", "reeltune.json",
 )  # fmt: skip
 """What a model directory holds beside weights, config.json and the vocabulary."""
 

@@ -18,15 +18,21 @@ NAMES = {
     "grpo": "GRPO",
     "whole_video": "Whole video",
     "best_fixed_span": "Best fixed span",
+    "repeat_start_box": "Start box repeated",
 }
 COLUMNS = {
     "miou": "mIoU",
     "r@0.3": "R@0.3",
     "r@0.5": "R@0.5",
     "r@0.7": "R@0.7",
+    "mean_overlap": "Tracking: mean overlap",
+    "success@0.5": "Tracking: success@0.5",
     "unparsed": "Unparsed",
     "multiple_choice_accuracy": "Multiple choice",
+    "retained": "Not trained, mean",
 }
+OPTIONAL = ("mean_overlap", "success@0.5", "retained")
+"""Columns of demos that also train tracking, and keep more than one other task."""
 DASHES = {"base": "2 3", "sft": "7 4", "grpo": ""}
 TASK_IN_WORDS = (
     "The task is temporal grounding: asked when something happens in a video, the model answers with a time span. "
@@ -61,24 +67,36 @@ def headline(demo: Demo) -> str:
         f"GRPO {verb} the model's mIoU on {count} videos it never saw: from {base:.1f} to {grpo:.1f} % "
         f"({points_text(grpo - base)})"
     )
+    tracked = demo.result("base", "mean_overlap"), demo.result("grpo", "mean_overlap")
+    if tracked[0] is not None and tracked[1] is not None:
+        sentence += f", the overlap of its tracks from {tracked[0]:.1f} to {tracked[1]:.1f} %"
     seconds = demo.result("grpo", "seconds")
     return sentence + (f" in {seconds_in_words(seconds)}." if seconds is not None else ".")
 
 
 def _header(demo: Demo) -> str:
-    tiles = "".join(
-        _tile(demo, metric, label, better)
-        for metric, label, better in (
-            ("miou", "mIoU, held-out", 1),
-            ("r@0.5", "answers with IoU of 0.5 or more", 1),
-            ("unparsed", "unreadable answers", -1),
-            ("multiple_choice_accuracy", "multiple choice, not trained: the retained skill", 1),
-        )
-    )
+    shown = [
+        ("miou", "mIoU, held-out", 1),
+        ("r@0.5", "answers with IoU of 0.5 or more", 1),
+        ("unparsed", "unreadable answers", -1),
+        ("multiple_choice_accuracy", "multiple choice, not trained: the retained skill", 1),
+    ]
+    if "mean_overlap" in _columns(demo):
+        shown[1] = ("mean_overlap", "mean overlap of tracks", 1)
+        shown[3] = ("retained", "mean of the tasks that were not trained", 1)
+    tiles = "".join(_tile(demo, metric, label, better) for metric, label, better in shown)
     return (
         f'<header><p class="kicker">Reeltune demo</p><h1>{text(headline(demo))}</h1>'
         f'<p class="lead">{text(TASK_IN_WORDS)} <b>{text(SIMULATION)}</b></p></header><div class="tiles">{tiles}</div>'
     )
+
+
+def _columns(demo: Demo) -> dict[str, str]:
+    """Metric -> heading; what this demo did not measure has no column, and a mean of one task is that task."""
+    kept = demo.facts.get("retained", ())
+    shown = {name for name in OPTIONAL[:2] if demo.result("base", name) is not None}
+    shown |= {"retained"} if len(kept) > 1 else set()
+    return {name: label for name, label in COLUMNS.items() if name not in OPTIONAL or name in shown}
 
 
 def _tile(demo: Demo, metric: str, label: str, better: int) -> str:
@@ -130,9 +148,10 @@ def _learning(demo: Demo) -> str:
 
 
 def _results(demo: Demo) -> str:
+    columns = _columns(demo)
     best = {
         metric: max((v for m in MODELS if (v := demo.result(m, metric)) is not None), default=None)
-        for metric in COLUMNS
+        for metric in columns
         if metric != "unparsed"
     }
     rows = []
@@ -140,7 +159,7 @@ def _results(demo: Demo) -> str:
         if name not in demo.results:
             continue
         cells = [f'<i class="dot" style="background:var(--{name if name in MODELS else "muted"})"></i>{label}']
-        for metric in COLUMNS:
+        for metric in columns:
             value = demo.result(name, metric)
             shown = "–" if value is None else f"{value:.1f}"
             strong = name in MODELS and value is not None and value == best.get(metric)
@@ -151,7 +170,7 @@ def _results(demo: Demo) -> str:
         "In percent. The trivial baselines look at no video: the whole video as the answer, and the one span that "
         "fits best on average. Multiple choice was not trained on: it shows what the training left of another skill."
     )
-    return section("Results", table(["", *COLUMNS.values(), "Wall time"], rows, name="results"), lead=lead)
+    return section("Results", table(["", *columns.values(), "Wall time"], rows, name="results"), lead=lead)
 
 
 def _spread(demo: Demo) -> str:

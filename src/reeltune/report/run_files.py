@@ -8,11 +8,12 @@ from typing import Any, cast
 
 from reeltune.config.recipe import Recipe, parse_recipe
 from reeltune.config.tree import read_yaml
+from reeltune.data.kept import kept_files
 from reeltune.data.sources import TOYWORLD, load_source, toyworld_file
 from reeltune.errors import InputError
 from reeltune.report.charts import Point
 from reeltune.sample import Sample
-from reeltune.tasks import load_task_file
+from reeltune.tasks import load_task_file, load_usable
 from reeltune.tasks.base import Mode
 
 Row = dict[str, Any]
@@ -82,12 +83,13 @@ def read_run(directory: Path) -> RunFiles:
         timings=read_lines(directory / "timings.jsonl"),
         quarantine=read_lines(directory / "quarantine.jsonl"),
         warnings=read_lines(directory / "watch.jsonl"),
-        rollout_files=_by_step(directory / "rollouts"),
-        answer_files=_by_step(directory / "answers"),
+        rollout_files=steps_of(directory / "rollouts"),
+        answer_files=steps_of(directory / "answers"),
     )
 
 
-def _by_step(folder: Path) -> dict[int, Path]:
+def steps_of(folder: Path) -> dict[int, Path]:
+    """The files of a run's folder that hold one step each, in order."""
     found = folder.glob("step-*.jsonl")
     steps = {int(match[1]): path for path in found if (match := re.fullmatch(r"step-(\d+)\.jsonl", path.name))}
     return dict(sorted(steps.items()))
@@ -138,6 +140,8 @@ def read_run_samples(run: RunFiles) -> RunSamples:
     except InputError as error:
         return RunSamples({}, [], "direct", (f"The samples cannot be shown: {error}",))
     problems: list[str] = []
+    if kept := {path.stem: load_usable(path).samples for path in kept_files(run.directory)}:
+        return RunSamples({s.id: s for s in kept.get("train", [])}, kept.get("held_out", []), recipe.data.mode)
     train = [sample for source in recipe.data.train for sample in _source(source.path, recipe, problems)]
     evaluated = recipe.eval.data if run.evaluations or run.answer_files else None
     held_out = _source(evaluated, recipe, problems) if evaluated else []

@@ -4,7 +4,7 @@ Shape letters: G completions per group, C completion tokens.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,8 +54,22 @@ class Rollout:
     version: int = 0
 
 
+class Unanswered(Exception):
+    """Some requests of a `generate` will never be answered: why, by index; and what the others were answered.
+
+    Whoever asked sets their samples aside, and goes on.
+    """
+
+    def __init__(self, reasons: Mapping[int, str], found: Mapping[int, Rollout]) -> None:
+        super().__init__(f"{len(reasons)} requests without an answer; the first: {next(iter(reasons.values()))}")
+        self.reasons, self.found = reasons, found
+
+
 class RolloutEngine(Protocol):
     """Samples completions. Used as: `start`, then `sync` and `generate` in turn, then `close`.
+
+    An engine that computes elsewhere, with weights of its own, may say so by an attribute `beside` that is true, and
+    count what it had to set right in `counts()`: see `computes_beside`, `faults_of`.
 
     A request carries all that a server needs: the prompt's text before its placeholder is expanded, its ids after it,
     the clip with its times, the features, a seed.
@@ -76,13 +90,35 @@ class RolloutEngine(Protocol):
     ) -> list[Rollout]:
         """`group_size` completions of every request, in the order of the requests.
 
-        What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. With
+        What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. Raises
+        `Unanswered` for requests that cannot be answered, such as one that an engine of servers dies of. With
         `keep_graph` an engine that can leaves each prompt's state in the rollout, for one update to go on from.
         """
         ...
 
     def close(self) -> None:
         """Give everything back; called once, also after a failure."""
+
+
+def answers(
+    engine: RolloutEngine, requests: Sequence[Request], group_size: int, params: SamplingParams
+) -> list[Rollout | str]:
+    """As `generate`, with the reason in place of a rollout that there will never be."""
+    try:
+        return list(engine.generate(requests, group_size, params))
+    except Unanswered as error:
+        return [error.found.get(index) or error.reasons[index] for index in range(len(requests))]
+
+
+def computes_beside(engine: RolloutEngine) -> bool:
+    """Whether rollouts may run while the learner updates."""
+    return bool(getattr(engine, "beside", False))
+
+
+def faults_of(engine: RolloutEngine) -> dict[str, float]:
+    """What went wrong and was set right since this was last asked, by name."""
+    counts: Callable[[], dict[str, float]] = getattr(engine, "counts", dict)
+    return counts()
 
 
 def derive_seed(*parts: int | str) -> int:

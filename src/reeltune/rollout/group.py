@@ -36,6 +36,9 @@ class Group(PromptGroup):
     weights: Tensor = field(init=False)
     old_log_probs: Tensor = field(init=False)
     reference_log_probs: Tensor | None = None
+    correction: Tensor | None = None
+    """[G, C], what each token's loss is multiplied by where completions came from other probabilities: `off_policy`."""
+    mismatch: dict[str, float] = field(default_factory=dict)
     gold: bool = False
     """The last completion was not sampled: it is the gold one."""
 

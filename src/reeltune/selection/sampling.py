@@ -24,7 +24,7 @@ from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.judging import announce_cost, recipe_judge
 from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
-from reeltune.rollout.engine import Request, Rollout, RolloutEngine, derive_seed
+from reeltune.rollout.engine import Request, Rollout, RolloutEngine, answers, derive_seed
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Fault, Sample, nearest
 from reeltune.selection import identity as identities
@@ -122,7 +122,13 @@ def _ask(recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: Stats
 
     def ask(batch: range) -> Iterator[SampleStats]:
         readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
-        rollouts = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
+        given = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
+        for (index, _), each in zip(readable, given, strict=True):
+            if isinstance(each, str):  # the engine gave it up
+                file.quarantine.set_aside(pool[index], SampleError(each))
+                file.quarantine.check(identity.stop - identity.start)
+        readable = [pair for pair, each in zip(readable, given, strict=True) if not isinstance(each, str)]
+        rollouts = [each for each in given if not isinstance(each, str)]
         samples = [pool[index] for index, _ in readable]
         scored = score_groups(rewards, samples, [rollout.texts for rollout in rollouts], judge, faults)
         for (index, _), sample, rollout, group in zip(readable, samples, rollouts, scored, strict=True):
@@ -171,7 +177,7 @@ def _prompts(
 
 def _roll_out(
     recipe: Recipe, reader: InputReader, engine: RolloutEngine, batch: Sequence[tuple[Sample, Prompt]]
-) -> list[Rollout]:
+) -> list[Rollout | str]:
     if not batch:
         return []
     features = reader.encode([prompt for _, prompt in batch])
@@ -180,7 +186,7 @@ def _roll_out(
         for (sample, prompt), video in zip(batch, features, strict=True)
     ]
     params = replace(sampling_params(recipe), banned=tuple(reader.policy.banned.tolist()))
-    return engine.generate(requests, recipe.select.repeats, params)
+    return answers(engine, requests, recipe.select.repeats, params)
 
 
 def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) -> dict[str, Any]:

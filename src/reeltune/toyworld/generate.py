@@ -3,18 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from reeltune.errors import InputError
 from reeltune.files import discard_leftovers, write_jsonl
 from reeltune.progress import track
-from reeltune.toyworld.questions import KINDS, ask
+from reeltune.toyworld.questions import KINDS, Ask, ask
 from reeltune.toyworld.world import Scene, WorldSettings, draw_scene, is_held_out, render
 from reeltune.video.encode import write_video
 
-Split = Literal["train", "held_out"]
+Split = Literal["train", "held_out", "held_out_long", "held_out_many", "held_out_colors"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+"""The last three are harder ones of the second edition."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,12 @@ def generate(
         return draw_scene(rng, int(rng.integers(objects[0], objects[1] + 1)), settings)
 
     plan = plan_samples(videos, split, seed=seed, tasks=tasks, samples_per_video=samples_per_video, draw=draw)
-    # Samples of several calls meet in one run, which knows them by their ids.
-    label = "-".join([split, str(seed), *(name.replace("/", "-") for name in tasks)])
-    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=label)
+    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=label_of(split, seed, tasks))
+
+
+def label_of(split: Split, seed: int, tasks: Iterable[str]) -> str:
+    """How ids begin: samples of several calls meet in one run, which knows them by their ids."""
+    return "-".join([split, str(seed), *(name.replace("/", "-") for name in tasks)])
 
 
 def write_samples(path: Path, plan: Iterable[Asked], *, total: int, label: str) -> Path:
@@ -85,26 +90,30 @@ def plan_samples(
     tasks: Sequence[str] | Mapping[str, float],
     samples_per_video: int,
     draw: Callable[[np.random.Generator], Scene],
+    questions: Mapping[str, Ask] = KINDS,
 ) -> Iterator[Asked]:
     """Draw scenes of `split` and ask about each; a scene that cannot answer all questions is drawn again.
 
     Kinds that few scenes can answer come a little less often than their shares say.
     """
-    kinds, shares = kinds_of(tasks)
-    rng = np.random.default_rng([seed, ("train", "held_out").index(split)])
+    kinds, shares = kinds_of(tasks, questions)
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
     found = 0
     while found < videos:
         scene = draw(rng)
         wanted = rng.choice(kinds, size=samples_per_video, p=shares)
-        if is_held_out(scene) != (split == "held_out"):
+        if is_held_out(scene) != (split != "train"):
             continue
-        samples = tuple(sample for kind in wanted if (sample := ask(str(kind), scene, rng)) is not None)
+        drawn = (ask(str(kind), scene, rng, questions) for kind in wanted)
+        samples = tuple(sample for sample in drawn if sample is not None)
         if len(samples) == samples_per_video:
             found += 1
             yield Asked(scene, samples)
 
 
-def kinds_of(tasks: Sequence[str] | Mapping[str, float]) -> tuple[list[str], list[float]]:
+def kinds_of(
+    tasks: Sequence[str] | Mapping[str, float], questions: Mapping[str, Ask] = KINDS
+) -> tuple[list[str], list[float]]:
     """Tasks and kinds with weights -> kinds and shares that sum to 1; the kinds of a task share its weight.
 
     Raises InputError for a name that is neither a task nor a kind, and for weights that are not positive.
@@ -112,9 +121,9 @@ def kinds_of(tasks: Sequence[str] | Mapping[str, float]) -> tuple[list[str], lis
     weights = dict(tasks) if isinstance(tasks, Mapping) else dict.fromkeys(tasks, 1.0)
     found: dict[str, float] = {}
     for name, weight in weights.items():
-        kinds = [kind for kind in KINDS if kind == name or kind.split("/")[0] == name]
+        kinds = [kind for kind in questions if kind == name or kind.split("/")[0] == name]
         if not kinds:
-            raise InputError(f"toyworld asks about {', '.join(KINDS)} (or a task's name alone), not {name!r}")
+            raise InputError(f"toyworld asks about {', '.join(questions)} (or a task's name alone), not {name!r}")
         if not weight > 0:
             raise InputError(f"a share of toyworld samples is a number above 0, got {name}: {weight}")
         for kind in kinds:

@@ -8,9 +8,9 @@ annotators. The order and the shares are our choice, found by measuring.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,8 +19,26 @@ from reeltune.tasks import get_task
 from reeltune.tasks.captioning import TASK as CAPTIONING
 from reeltune.toyworld.generate import Asked, plan_samples, write_samples
 from reeltune.toyworld.model import build_model
-from reeltune.toyworld.questions import KINDS
+from reeltune.toyworld.questions import KINDS, Ask
 from reeltune.toyworld.world import Scene, WorldSettings, draw_parade, draw_scene
+
+
+class Teaching(Protocol):
+    """What a lesson of any edition says: see `Lesson`."""
+
+    @property
+    def kinds(self) -> Mapping[str, float]: ...
+    @property
+    def videos(self) -> int: ...
+    @property
+    def samples_per_video(self) -> int: ...
+    @property
+    def slack(self) -> int: ...
+    @property
+    def told(self) -> float: ...
+    @property
+    def questions(self) -> Mapping[str, Ask]: ...
+    def draw(self, rng: np.random.Generator) -> Scene: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class Lesson:
     samples_per_video: int = 4
     slack: int = 0
     told: float = 1.0
+    questions: Mapping[str, Ask] = field(default_factory=lambda: KINDS)
 
     def draw(self, rng: np.random.Generator) -> Scene:
         objects = int(rng.integers(self.objects[0], self.objects[1] + 1))
@@ -96,19 +115,20 @@ LESSONS: dict[str, Lesson] = {
 }
 
 
-def write_lesson(directory: Path, name: str, *, seed: int = 0) -> Path:
+def write_lesson(directory: Path, name: str, *, seed: int = 0, lessons: Mapping[str, Teaching] | None = None) -> Path:
     """The clips of a lesson under `directory`; returns its samples file, train.jsonl.
 
     Raises InputError for a lesson that does not exist.
     """
-    if name not in LESSONS:
-        raise InputError(f"{name!r} is no lesson of toyworld; there are {', '.join(LESSONS)}")
+    lessons = lessons or LESSONS
+    if name not in lessons:
+        raise InputError(f"{name!r} is no lesson of toyworld; there are {', '.join(lessons)}")
     return write_samples(
-        directory / "train.jsonl", lesson_samples(LESSONS[name], seed), total=LESSONS[name].videos, label=name
+        directory / "train.jsonl", lesson_samples(lessons[name], seed), total=lessons[name].videos, label=name
     )
 
 
-def lesson_samples(lesson: Lesson, seed: int) -> Iterator[Asked]:
+def lesson_samples(lesson: Teaching, seed: int) -> Iterator[Asked]:
     """The scenes of a lesson with their samples; never a held-out scene."""
     rng = np.random.default_rng([seed, 7])
     for asked in plan_samples(
@@ -118,13 +138,17 @@ def lesson_samples(lesson: Lesson, seed: int) -> Iterator[Asked]:
         tasks=lesson.kinds,
         samples_per_video=lesson.samples_per_video,
         draw=lesson.draw,
+        questions=lesson.questions,
     ):
         loose = (loosen(sample, lesson.slack, rng) for sample in asked.samples)
         yield replace(asked, samples=tuple(leave_out(sample, lesson.told, rng) for sample in loose))
 
 
 def loosen(sample: dict[str, Any], slack: int, rng: np.random.Generator) -> dict[str, Any]:
-    """A grounding sample with its spans widened by 0 to `slack` whole seconds on either side, within the clip."""
+    """A sample as a sloppy annotator gives it: a grounding's spans are widened by 0 to `slack` whole seconds on either
+    side, within the clip, and each box of a track is shifted by up to `slack` twentieths of the frame."""
+    if slack and sample["task"] == "object_tracking":
+        return {**sample, "target": [_shifted(box, slack / 20, rng) for box in sample["target"]]}
     if sample["task"] != "temporal_grounding" or slack == 0:
         return sample
     wide = [
@@ -132,6 +156,16 @@ def loosen(sample: dict[str, Any], slack: int, rng: np.random.Generator) -> dict
         for start, end in sample["target"]
     ]
     return {**sample, "target": wide}
+
+
+def _shifted(box: Sequence[float], most: float, rng: np.random.Generator) -> list[float]:
+    """The box moved along both axes by multiples of a twentieth, within the frame."""
+    moved = []
+    for low, high in ((box[0], box[2]), (box[1], box[3])):
+        steps = rng.integers(-round(most * 20), round(most * 20) + 1)
+        start = min(max(low + float(steps) / 20, 0.0), 1.0 - (high - low))
+        moved.append((round(start, 4), round(start + high - low, 4)))
+    return [moved[0][0], moved[1][0], moved[0][1], moved[1][1]]
 
 
 def leave_out(sample: dict[str, Any], told: float, rng: np.random.Generator) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from transformers import (
 
 from reeltune.errors import InputError
 from reeltune.files import whole_folder, write_json
-from reeltune.toyworld.tokenizer import train_tokenizer
+from reeltune.toyworld.tokenizer import WORDS, train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ModelSize:
     patch: int = 16
     positions: int = 16  # learned places of the vision tower: 4 x 4 patches
     vocabulary: int = 640
+    words: str = WORDS
 
 
 def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: ModelSize | None = None) -> None:
@@ -47,7 +48,7 @@ def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: M
     if directory.exists():
         raise InputError(f"a new model needs a directory of its own, and {directory} exists: remove it or name another")
     size = size or ModelSize()
-    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary)
+    tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, words=size.words)
     config = model_config(tokenizer, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

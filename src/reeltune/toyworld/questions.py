@@ -4,7 +4,7 @@ A question kind is one function from (scene, generator) to the sample's fields, 
 nothing to ask about. `KINDS` names them all as "task/kind"; `ask` draws one and notes the kind under `meta`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ STEADY = ("stays", "appears", "moves", "returns")  # of one colour all the time
 TRACKED_BOXES = 8  # VideoChat-R1 tracks eight boxes per clip
 
 
-def ask(name: str, scene: Scene, rng: np.random.Generator) -> Fields | None:
+def ask(name: str, scene: Scene, rng: np.random.Generator, questions: Mapping[str, Ask] | None = None) -> Fields | None:
     """One sample of the kind `name` ("task/kind"), or None when the scene does not allow it."""
-    fields = KINDS[name](scene, rng)
+    fields = (questions or KINDS)[name](scene, rng)
     if fields is None:
         return None
     task, kind = name.split("/")

@@ -25,6 +25,10 @@ THINK_TOKENS = ("<think>", "</think>")
 # A word with what stands before it, a digit, punctuation, line ends, white space.
 WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 
+# The second edition's: besides, tags, time stamps and numbers with the mark before them are one token each, so that a
+# box is five tokens and a second's stamp one.
+SHORT_NUMBERS = r"</?[a-z]+>|<\d+\.\d seconds>|(?:, | )?\d+\.\d+|(?:, | )?\d{1,2}(?!\d)|\], \[|\[+|\]+|" + WORDS
+
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {{- '<|im_start|>' + message['role'] + '\\n' -}}
@@ -51,12 +55,15 @@ CHAT_TEMPLATE = """\
 """
 
 
-def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 640) -> PreTrainedTokenizerFast:
-    """A tokenizer of at most `vocabulary` tokens, special ones included; the texts decide all of it."""
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 640, words: str = WORDS) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `vocabulary` tokens, special ones included; the texts decide all of it.
+
+    `words`: what is never split over two tokens' bounds, a regular expression.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            pre_tokenizers.Split(Regex(words), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -28,6 +28,8 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "purple": (175, 60, 205),
     "white": (240, 240, 240),
 }
+UNSEEN = {"orange": (245, 140, 30), "cyan": (50, 215, 225)}
+"""Colours of the second edition's harder split: no scene of another one shows them."""
 SHAPES = ("circle", "square", "triangle", "cross")
 QUALITIES = ("clean", "noisy")
 
@@ -62,6 +64,8 @@ class Thing:
     stop: Point
     moving: Span | None = None
     recolour: tuple[float, str] | None = None
+    grid: float = 0.0
+    """Its upper left corner stands on multiples of this share of the frame; 0: anywhere."""
 
     @property
     def name(self) -> str:
@@ -81,7 +85,11 @@ class Thing:
         begin, end = self.moving
         share = min(max((time - begin) / (end - begin), 0.0), 1.0)
         (x0, y0), (x1, y1) = self.start, self.stop
-        return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+        x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+        return (x, y) if self.grid == 0 else (self._snapped(x), self._snapped(y))
+
+    def _snapped(self, centre: float) -> float:
+        return round((centre - self.size / 2) / self.grid) * self.grid + self.size / 2
 
     def box_at(self, time: float) -> Box:
         """[x0, y0, x1, y1] as fractions of width and height."""
@@ -143,8 +151,8 @@ def draw_scene(rng: np.random.Generator, objects: int, settings: WorldSettings |
             _draw_thing(rng, colour, shape, spare, duration, settings)
             for colour, shape in zip(colours, shapes, strict=False)
         )
-        scene = _shown(rng, things, duration, settings)
-        if not _overlaps(scene):
+        scene = shown(rng, things, duration, settings)
+        if not overlaps(things, duration, settings.fps):
             return scene
 
 
@@ -163,7 +171,7 @@ def draw_parade(rng: np.random.Generator, settings: WorldSettings | None = None)
             colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
             span = (float(second), float(second + 1))
             things.append(Thing(colour, shape, "appears", size, (span,), place, place))
-    return _shown(rng, tuple(things), duration, settings)
+    return shown(rng, tuple(things), duration, settings)
 
 
 def _draw_thing(
@@ -199,7 +207,8 @@ def _draw_thing(
     return Thing(colour, shape, role, size, visible, start, stop, moving, recolour)
 
 
-def _shown(rng: np.random.Generator, things: tuple[Thing, ...], duration: int, settings: WorldSettings) -> Scene:
+def shown(rng: np.random.Generator, things: tuple[Thing, ...], duration: int, settings: WorldSettings) -> Scene:
+    """The scene of these shapes, on a ground and of a quality that are drawn."""
     return Scene(
         things=things,
         duration=float(duration),
@@ -227,9 +236,11 @@ def _two_spans(rng: np.random.Generator, duration: int) -> tuple[Span, Span]:
     return (float(cuts[0]), float(cuts[1])), (float(cuts[2]), float(cuts[3]))
 
 
-def _overlaps(scene: Scene) -> bool:
-    for time in scene.times:
-        boxes = [thing.box_at(time) for thing in scene.things if thing.visible_at(time)]
+def overlaps(things: tuple[Thing, ...], duration: int, fps: int) -> bool:
+    """Whether two shapes meet in a frame."""
+    for frame in range(duration * fps):
+        time = frame / fps
+        boxes = [thing.box_at(time) for thing in things if thing.visible_at(time)]
         for i, (ax0, ay0, ax1, ay1) in enumerate(boxes):
             for bx0, by0, bx1, by1 in boxes[:i]:
                 if min(ax1, bx1) > max(ax0, bx0) and min(ay1, by1) > max(ay0, by0):
@@ -246,7 +257,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
             if thing.visible_at(time):
                 x, y = thing.centre_at(time)
                 mask = _mask(thing.shape, grid[None, :] - x, grid[:, None] - y, thing.size / 2)
-                frame[mask] = COLOURS[thing.colour_at(time)]
+                frame[mask] = (COLOURS | UNSEEN)[thing.colour_at(time)]
     if scene.quality == "noisy":
         noise = np.random.default_rng(scene.noise_seed).normal(0.0, 22.0, frames.shape)
         frames += noise.astype(np.int16)

@@ -40,7 +40,7 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Se
     rl, samples = recipe.rl, data.samples
     tasks = sorted({sample.task for sample in samples})
     size = sum(file.stat().st_size for file in model_directory(recipe).glob("*.safetensors"))
-    _say(f"{recipe.method} of {recipe.model.path} ({size / 2**30:.2f} GiB of weights), {recipe.steps} steps")
+    _say(f"{recipe.method} of {recipe.model.path} ({sized(size)} of weights), {recipe.steps} steps")
     if is_adapter(model_directory(recipe)):
         goes_on = "training goes on with it" if recipe.adapter else "merged into its base, all of which may train"
         _say(f"model.path is an adapter: {goes_on}")
@@ -74,8 +74,8 @@ def plan(recipe: Recipe, world: World) -> None:
     if world.device.type == "cpu":
         held = found.memory
         _say(
-            f"memory of each process, at most: {held.standing / 2**30:.2f} GiB of weights, gradients and moments, "
-            f"{max(held.prompt_cache, held.activations) / 2**30:.2f} GiB for a pass, of "
+            f"memory of each process, at most: {sized(held.standing)} of weights, gradients and moments, "
+            f"{sized(max(held.prompt_cache, held.activations))} for a pass, of "
             f"{found.devices.device.gib:.1f} GiB here"
         )
     else:
@@ -118,6 +118,15 @@ def closing(recipe: Recipe, watch: Watch, page: Path, *, finished: bool) -> None
         _say(f"next: reeltune eval {model} SAMPLES -o DIR")
     for text in watch.standing().values():
         _say(f"WARNING: {text}")
+
+
+def sized(count: float) -> str:
+    """Bytes in the unit that shows them.
+
+    >>> sized(9 * 2**20), sized(31 * 2**30)
+    ('9.0 MiB', '31.0 GiB')
+    """
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def _say(text: str) -> None:

@@ -99,7 +99,7 @@ class Distill(GRPO):
             # For the journal and the pages: how much likelier the teacher finds a token, on average.
             group.advantage = gap.sum(1) / group.completions.mask.sum(1).clamp(min=1)
 
-    def objective(self, *, first: bool) -> Any:
+    def objective(self, step: int, *, first: bool) -> Any:
         clip = Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -28,6 +28,7 @@ from reeltune.models.types import Group as PromptGroup
 from reeltune.models.weights import whole
 from reeltune.rollout.engine import derive_seed
 from reeltune.rollout.group import Group
+from reeltune.rollout.probe import TOLERANCE
 from reeltune.rollout.reader import autocast
 from reeltune.training.faults import name_memory, require_finite
 from reeltune.training.optimizer import learning_rate
@@ -35,7 +36,6 @@ from reeltune.training.phases import Phases
 
 Objective = Callable[[Group, Tensor], tuple[Tensor, dict[str, float]]]
 """(group, its log-probs [G, C]) -> (its share of the step's loss, sums to add up for the metrics)."""
-PARITY_TOLERANCE = {"float32": 1e-4, "bf16": 0.25}
 
 
 @dataclass
@@ -171,11 +171,16 @@ class Learner:
         spread(policy)
         return found
 
+    @property
+    def parity_tolerance(self) -> float:
+        """Between rollout and learner, of a token's log-prob."""
+        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
+        return self.recipe.rl.parity_tolerance or TOLERANCE[rounded]
+
     def check_parity(self, step: int, groups: Sequence[Group]) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
-        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
-        tolerance = self.recipe.rl.parity_tolerance or PARITY_TOLERANCE[rounded]
+        tolerance = self.parity_tolerance
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
             found = self.log_probs(groups)

@@ -15,15 +15,16 @@ from typing import Any
 from reeltune.config.recipe import Recipe
 from reeltune.distributed.shard import gathered
 from reeltune.distributed.world import World
-from reeltune.evaluation.runner import answer_all, metrics_by_task
+from reeltune.errors import NoServers
+from reeltune.evaluation.runner import Answer, answer_all, metrics_by_task
 from reeltune.judges import Judge
 from reeltune.progress import Progress
-from reeltune.rollout.engine import RolloutEngine
+from reeltune.rollout.engine import RolloutEngine, faults_of
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training import announce
 from reeltune.training.checkpoint import Behind, save_checkpoint
-from reeltune.training.journal import Journal, count_lines
+from reeltune.training.journal import Journal, count_lines, read_jsonl
 from reeltune.training.learner import Learner
 from reeltune.training.phases import Heartbeat
 from reeltune.training.prompts import PromptSource
@@ -56,17 +57,27 @@ class Loop:
         steps, every = self.recipe.steps, self.recipe.checkpoint.every
         progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, disable=not self._is_main)
         with Interrupt() as interrupt, progress, Heartbeat(self.learner.phases, disable=not self._is_main):
-            if self.first_step == 0 and self._evaluates(0):
-                self._evaluate(0)
+            if self._evaluates(self.first_step) and self._misses_evaluation():
+                self._evaluate(self.first_step)
             for step in range(self.first_step, steps):
-                metrics = self._step(step)
+                try:
+                    metrics = self._step(step)
+                except NoServers:
+                    # Nothing of this step was applied. Of a resumed run's first step all is on the disk already.
+                    if step > self.first_step or step == 0:
+                        self._save(step)
+                    raise
                 done = step + 1
                 progress.update()
                 if step == self.first_step and self._is_main:
                     announce.end(time.monotonic() - self.learner.phases.began, steps - done)
                 progress.set(**{name: metrics[name] for name in ("loss", "reward") if name in metrics})
                 if self._evaluates(done):
-                    self._evaluate(done)
+                    try:
+                        self._evaluate(done)
+                    except NoServers:
+                        self._save(done)  # a resumed run begins with this evaluation
+                        raise
                 stopping = any(self._world.gather([interrupt.requested]))
                 if stopping or done == steps or (every and done % every == 0):
                     self._save(done)
@@ -105,11 +116,22 @@ class Loop:
         else:
             cost = {"gpu_seconds_per_group": seconds * world.size / groups}
         phases = {f"seconds/{name}": value for name, value in self.learner.phases.seconds.items()}
-        return {"seconds": seconds, **phases, **cost, "tokens_per_second": metrics["tokens"] / seconds}
+        servers = {f"rollouts/{name}": value for name, value in faults_of(self.engine).items()}
+        return {"seconds": seconds, **phases, **servers, **cost, "tokens_per_second": metrics["tokens"] / seconds}
 
     def _evaluates(self, step: int) -> bool:
         every = self.recipe.eval.every
         return bool(self.held_out) and every > 0 and (step % every == 0 or step == self.recipe.steps)
+
+    def _misses_evaluation(self) -> bool:
+        """At step 0; and where a run that lost its servers in the evaluation after a step is gone on with."""
+        if self.first_step == 0:
+            return True
+        rows = read_jsonl(self.run_dir / "metrics.jsonl") if self._is_main else []
+        own = [row for row in rows if row["step"] == self.first_step]
+        evaluated = any(name.startswith("eval/") for row in own for name in row)
+        [found] = self._world.gather([bool(own) and not evaluated] if self._is_main else [])
+        return found
 
     def _evaluate(self, step: int) -> None:
         """Every process answers its share; the main one writes task/metric values in percent."""
@@ -117,15 +139,21 @@ class Loop:
         world, reader = self._world, self.source.reader
         numbers = range(world.rank, len(self.held_out), world.size)
         mine = [self.held_out[number] for number in numbers]
+        lost, found = "", list[Answer | None]()
         with autocast(world.device, self.recipe.optim.precision), gathered(reader.policy):
-            found = answer_all(
-                reader,
-                self.engine,
-                mine,
-                max_new_tokens=self.recipe.eval.max_new_tokens,
-                quarantine=self.eval_quarantine,
-                total=len(self.held_out),
-            )
+            try:
+                found = answer_all(
+                    reader,
+                    self.engine,
+                    mine,
+                    max_new_tokens=self.recipe.eval.max_new_tokens,
+                    quarantine=self.eval_quarantine,
+                    total=len(self.held_out),
+                )
+            except NoServers as error:
+                lost = str(error)
+        for each in filter(None, world.gather([lost])):
+            raise NoServers(each)
         answers = dict(world.gather(list(zip(numbers, found, strict=True))))
         ordered = [answers[number] for number in range(len(self.held_out))]
         if not self.journal:
@@ -140,7 +168,8 @@ class Loop:
 
     def _save(self, step: int) -> None:
         config, learner = self.recipe.checkpoint, self.learner
-        state = {**self.source.state(), "lines": count_lines(self.run_dir)} if self._is_main else {}
+        drawn = self.method.state()
+        state = {**self.source.state(), **drawn, "lines": count_lines(self.run_dir)} if self._is_main else {}
         save_checkpoint(
             self.run_dir / "checkpoints",
             step,

@@ -28,7 +28,11 @@ def group_record(group: Group) -> dict[str, Any]:
 
 
 def stored_rollout(group: Group) -> dict[str, Any]:
-    """One line of the rollouts' file. A group that was replaced was never weighed: its advantages are 0."""
+    """One line of the rollouts' file. A group that was replaced was never weighed: its advantages are 0.
+
+    `frames`: the seconds of the frames that the model saw.
+    """
+    task = get_task(group.sample.task)
     advantage = group.__dict__.get("advantage")
     return {
         "id": group.sample.id,
@@ -38,6 +42,9 @@ def stored_rollout(group: Group) -> dict[str, Any]:
         "components": group.rewards.components,
         "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
         "truncated": group.truncated.tolist(),
+        "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
+        "tokens": group.completions.lengths,
+        "frames": [round(float(time), 3) for time in group.prompt.clip.timestamps],
         **({"gold": True} if group.gold else {}),
     }
 

@@ -128,7 +128,7 @@ class PromptSource:
         if step >= len(self.schedule.draws):
             return []
         slots = StepDraw(step, self.schedule, self.samples, self.history).first()
-        mine = [self.samples[slot.index] for slot in slots if slot.place in self._share]
+        mine = [self.samples[slot.index] for slot in slots if slot.place in self.share]
         return [sample for sample in mine if sample.id not in self.quarantine]
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class PromptSource:
         slots = self.draw.again(self.world.gather([is_zero_variance(each.reward_values, min_std) for each in groups]))
         if not slots:
             return None
-        places = [slot.place - self._share.start for slot in slots if slot.place in self._share]
+        places = [slot.place - self.share.start for slot in slots if slot.place in self.share]
         return dict(zip(places, self._groups(slots), strict=True))
 
     def observe(self, groups: Sequence[Group]) -> None:
@@ -168,7 +168,7 @@ class PromptSource:
 
     def _groups(self, slots: Sequence[Slot]) -> list[Group]:
         """This process's groups among the slots."""
-        mine = [self._readable(slot) for slot in slots if slot.place in self._share]
+        mine = [self._readable(slot) for slot in slots if slot.place in self.share]
         features = self.reader.encode([prompt for _, prompt in mine]) if mine else []
         return [
             Group(
@@ -180,8 +180,17 @@ class PromptSource:
             for (sample, prompt), video in zip(mine, features, strict=True)
         ]
 
+    def another(self, step: int, number: int, sample: Sample, error: SampleError) -> Group:
+        """Another sample's group in place of this process's group `number` of a step; its sample is set aside."""
+        self.quarantine.set_aside(sample, error)
+        self.quarantine.check(len(self.samples))
+        found, prompt = self._readable(Slot(self.share.start + number, self.samples.index(sample)))
+        [features] = self.reader.encode([prompt])
+        seed = derive_seed(self.seed, "rollout", step, found.id)
+        return Group(prompt=prompt, features=features, sample=found, seed=seed)
+
     @property
-    def _share(self) -> range:
+    def share(self) -> range:
         """This process's places of the step."""
         return share_of(len(self.schedule.step(self.step)), self.world, what="samples per step")
 

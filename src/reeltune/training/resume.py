@@ -25,7 +25,9 @@ MAY_CHANGE = (
     "run", "checkpoint", "eval", "select", "watch", "judge", "packing", "rl.steps", "sft.steps", "rl.parity_tolerance",
     "video.cache", "video.cache_gib", "video.feature_cache_gib", "video.feature_disk_gib", "video.max_broken_share",
     "video.timeout_s", "video.prefetch", "parallel.shard", "parallel.replicate", "parallel.offload",
-    "rewards.concurrency", "rewards.max_fault_share", "toyworld.dir",
+    "rewards.concurrency",
+    "rewards.max_fault_share", "toyworld.dir", "rollout.servers", "rollout.launch", "rollout.publish",
+    "rollout.publish_dir", "rollout.timeout_s", "rollout.retries", "rollout.min_servers",
 )  # fmt: skip
 """Sections and keys that leave the numbers of a step as they are, and the number of steps."""
 

@@ -12,8 +12,9 @@ import torch
 import yaml
 
 from reeltune import __version__
-from reeltune.build import model_directory
+from reeltune.build import Data, model_directory
 from reeltune.config.recipe import Recipe
+from reeltune.data.kept import FOLDER, keep_samples
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
 from reeltune.files import existing, whole_folder, write_json, write_text
@@ -115,7 +116,7 @@ def check_identity(recipe: Recipe, samples: Sequence[Sample], start: Start) -> N
         require_same_inputs(Path(recipe.run.dir), run_identity(recipe, samples))
 
 
-def open_run(recipe: Recipe, world: World, start: Start, samples: Sequence[Sample], policy: Policy) -> None:
+def open_run(recipe: Recipe, world: World, start: Start, data: Data, policy: Policy) -> None:
     """The main process's first writes: damaged checkpoints out of the way, then who this run is."""
     run_dir = Path(recipe.run.dir)
     if start.fork and start.checkpoint:
@@ -126,7 +127,10 @@ def open_run(recipe: Recipe, world: World, start: Start, samples: Sequence[Sampl
     cut_lines(run_dir, {} if start.fork else lines)
     write_config(run_dir, recipe, start)
     if not (start.resume and (run_dir / IDENTITY_FILE).exists()):
-        write_json(run_dir / IDENTITY_FILE, run_identity(recipe, samples))
+        write_json(run_dir / IDENTITY_FILE, run_identity(recipe, data.samples))
+    if not (start.resume and (run_dir / FOLDER).exists()):
+        unique = {sample.id: sample for sample in data.samples}
+        keep_samples(run_dir, {"train": list(unique.values()), "held_out": data.held_out})
     if not (run_dir / "processor").exists():
         with whole_folder(run_dir / "processor") as folder:
             policy.save_processor(folder)

@@ -21,17 +21,19 @@ from reeltune.models.types import Completions
 from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import Reward
-from reeltune.rollout.engine import RolloutEngine, SamplingParams
+from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import autocast
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
-from reeltune.training.faults import name_memory, require_finite
+from reeltune.training.faults import require_finite
 from reeltune.training.gold import add_gold
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
 from reeltune.training.learner import Learner
 from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
+from reeltune.training.off_policy import off_policy, off_policy_metrics
 from reeltune.training.prompts import PromptSource
+from reeltune.training.sampler import Sampler
 from reeltune.training.scales import scale_metrics, updated_scales
 
 
@@ -47,6 +49,10 @@ class Method(Protocol):
     """What the loop runs, once per step."""
 
     def __call__(self, step: int) -> StepResult: ...
+
+    def state(self) -> Mapping[str, Any]:
+        """What a checkpoint must remember of it; every process calls it."""
+        ...
 
 
 @dataclass
@@ -64,24 +70,29 @@ class GRPO:
     checked: bool = False
     scales: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.sampler = Sampler(self.source, self.engine, self.learner, self.config)
+        self.off_policy = off_policy(self.learner, self.config, self.engine)
+
     def __call__(self, step: int) -> StepResult:
         learner, world = self.learner, self.learner.world
         faults = len(self.faults) if self.faults is not None else 0
         with autocast(world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
-            with learner.phases("videos and prompts"), learner.reading():
-                groups = self.source.next(step)
-            keep = self._keeps_prompts(groups)
-            self.sample(step, groups, keep_graph=keep)
+            groups, keep = self.sampler.take(step)
+            self.reward(groups)
             # 2. Other prompts in place of groups whose rewards say nothing, where the recipe asks for it.
             replaced: list[Group] = []
             while (fresh := self._resample(groups)) is not None:
-                for place, group in fresh.items():
+                for place in fresh:
                     # Their graphs must not outlive them: only what they were rewarded is still needed.
                     groups[place].state, groups[place].features = None, groups[place].features.detach()
                     replaced.append(groups[place])
+                again = list(fresh.values())
+                self.sampler.sample(step, again, keep_graph=keep)
+                self.reward(again)
+                for place, group in zip(fresh, again, strict=True):
                     groups[place] = group
-                self.sample(step, list(fresh.values()), keep_graph=keep)
             # 3. What each token is to learn: advantages [B, G] and its share of the loss [B, G, C].
             self.signal(groups)
         for group in groups:
@@ -92,21 +103,27 @@ class GRPO:
             }
             require_finite(tensors, step=step, sample=group.sample.id)
         if not self.checked:
-            learner.check_parity(step, groups)
+            # What was drawn ahead, before a resume, was drawn by weights that are gone.
+            stale = self.sampler.staleness > 0
+            learner.check_parity(step, [each for each in groups if not stale or each.version == step])
             self.checked = True
-        # 4. Optimizer steps over all completion tokens.
-        for update in range(self.config.updates_per_rollout):
-            if update and not learner.sharded:
-                with autocast(world.device, learner.precision):
-                    self.source.renew_features(groups)
-            with learner.phases("update"):
-                sums = learner.update(step, groups, self.objective(first=update == 0))
+        # 4. Optimizer steps over all completion tokens, while the completions of a later step are drawn.
+        with self.sampler.ahead(step):
+            for update in range(self.config.updates_per_rollout):
+                if update and not learner.sharded:
+                    with autocast(world.device, learner.precision):
+                        self.source.renew_features(groups)
+                with learner.phases("update"):
+                    sums = learner.update(step, groups, self.objective(step, first=update == 0))
         with learner.phases("publishing weights"):
             self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
         records = world.gather([group_record(each) for each in groups])
         metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
         metrics |= scale_metrics(self.scales)
+        if self.off_policy:
+            versions = world.gather([each.version for each in groups])
+            metrics |= off_policy_metrics(sums, [step - version for version in versions])
         if self.config.gold_in_group != "never":
             metrics["groups_with_gold"] = float(sum(record["gold"] for record in records))
         stored = [stored_rollout(each) for each in groups]
@@ -116,28 +133,18 @@ class GRPO:
             metrics["reward_faults"] = float(sum(world.gather([len(self.faults) - faults])))
         return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
 
-    def sample(self, step: int, groups: Sequence[Group], *, keep_graph: bool) -> None:
-        """Roll out the groups and score them; the judge and the reward functions see all of them at once."""
-        config, policy = self.config, self.learner.policy
-        params = SamplingParams(
-            config.temperature, config.top_p, config.top_k, config.max_new_tokens, tuple(policy.banned.tolist())
-        )
-        phases = self.learner.phases
-        with phases("rollout"), name_memory(groups, step=step, doing="sampling completions"):
-            requests = [group.request for group in groups]
-            # An engine that computes with weights in parts is called by every process, also by one without groups.
-            asks = bool(groups) or self.learner.sharded
-            found = self.engine.generate(requests, config.group_size, params, keep_graph=keep_graph) if asks else []
-        for group, rollout in zip(groups, found, strict=True):
-            group.fill(rollout)
-            require_finite({"the rollout's log-probs": group.log_probs}, step=step, sample=group.sample.id)
+    def state(self) -> Mapping[str, Any]:
+        return self.sampler.state()
+
+    def reward(self, groups: Sequence[Group]) -> None:
+        """Score the groups' completions; the judge and the reward functions see all of them at once."""
         samples, texts = [group.sample for group in groups], [group.texts for group in groups]
-        with phases("rewards"):
+        with self.learner.phases("rewards"):
             scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
-        if config.gold_in_group != "never":
-            add_gold(groups, config.gold_in_group, self.learner, self.rewards, self.judge, self.faults)
+        if self.config.gold_in_group != "never":
+            add_gold(groups, self.config.gold_in_group, self.learner, self.rewards, self.judge, self.faults)
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
@@ -149,18 +156,6 @@ class GRPO:
     def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
         with self.learner.phases("videos and prompts"), self.learner.reading():
             return self.source.resample(groups)
-
-    def _keeps_prompts(self, groups: Sequence[Group]) -> bool:
-        """Whether the update goes on from the rollout's prompts instead of computing them again (our choice).
-
-        For the whole step, resampled prompts too. One update only: after it the weights are others. All groups within
-        one pass: the update alone would hold as much at once, did every group teach. Checkpointing would recompute in
-        the backward pass what this saves. With weights in parts never: the graph would hold the whole ones.
-        """
-        longest = self.config.group_size * self.config.max_new_tokens
-        tokens = sum(len(group.prompt) + longest for group in groups)
-        once = self.config.updates_per_rollout == 1 and not self.learner.sharded
-        return once and tokens <= self.learner.budget and not self.learner.policy.gradient_checkpointing
 
     def _refer(self, groups: Sequence[Group]) -> None:
         """The initial model's log-probs; with its own tower where ours trains."""
@@ -177,12 +172,14 @@ class GRPO:
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 
-    def objective(self, *, first: bool) -> Any:
+    def objective(self, step: int, *, first: bool) -> Any:
         loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
             if first:
                 group.old_log_probs = log_probs.detach()
+                if self.off_policy:
+                    self.off_policy.judge(group, group.old_log_probs, step)
             return group_loss(group, log_probs, loss, clip, kl_weight=self.config.kl)
 
         return objective
@@ -236,6 +233,8 @@ def group_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """The group's share of the step's loss, and sums over its tokens for the metrics; `log_probs` [G, C]."""
     weights = group.weights.to(log_probs.device)
+    if group.correction is not None:
+        weights = weights * group.correction
     result = policy_loss(
         log_probs,
         group.old_log_probs,
@@ -246,13 +245,14 @@ def group_loss(
         reference_log_probs=group.reference_log_probs,
         kl_weight=kl_weight,
     )
-    carried = weights > 0
+    carried = group.weights.to(log_probs.device) > 0
     return result.loss, {
         "loss": float(result.loss.detach()),
         "kl": float(result.kl.sum()),
         "clipped": float(result.clipped.sum()),
         "nll": -float(log_probs.detach()[carried].sum()),
         "tokens": float(carried.sum()),
+        **group.mismatch,
     }
 
 
@@ -280,6 +280,9 @@ class SFT:
         prompts = sum(world.gather([len(each.prompt) for each in groups]))
         metrics = sft_metrics([count for _, count in counts], sums) | {"tokens": float(prompts + tokens)}
         return StepResult(metrics | self.source.metrics(1))
+
+    def state(self) -> Mapping[str, Any]:
+        return {}
 
 
 def cross_entropy(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

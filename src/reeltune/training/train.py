@@ -17,7 +17,10 @@ from reeltune.build import (
     build_reader,
     model_directory,
 )
+from reeltune.config.answering import FILE as REMEMBERED
+from reeltune.config.answering import remembered
 from reeltune.config.recipe import Recipe
+from reeltune.config.rollout import log_probs_problem
 from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.shard import check_parallel
@@ -118,6 +121,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
         check_identity(recipe, data.samples, start)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
+    if problem := log_probs_problem(recipe):
+        raise InputError(problem)
     if recipe.method == "grpo":
         loss = LOSSES.get(recipe.rl.loss)
         if not loss.divides_by_std and recipe.rl.advantage_scale != "none":
@@ -129,6 +134,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     run_dir, start, checkpoint = Path(recipe.run.dir), checked.start, checked.start.checkpoint
     weights = resumable_weights(checkpoint) if checkpoint else None
     policy = build_on(world, recipe, weights)
+    policy.side_files[REMEMBERED] = remembered(recipe)
     optimizer = make_optimizer(policy, recipe.optim)
     if checkpoint:
         load_optimizer(checkpoint, policy, optimizer)
@@ -136,7 +142,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
     engine = build_engine(policy, recipe, version=start.step)
     try:
         if world.is_main:
-            open_run(recipe, world, start, checked.data.samples, policy)
+            open_run(recipe, world, start, checked.data, policy)
         world.wait()
         source = _source(recipe, checked, policy, world)
         journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
@@ -221,6 +227,8 @@ def _method(
         # The initial model, also after a resume.
         reference = build_on(learner.world, recipe, frozen=True)
     method = GRPO(source, engine, learner, checked.rewards, recipe.rl, judge=judge, reference=reference, faults=faults)
+    if checked.start.checkpoint:
+        method.sampler.restore(checkpoint_state(checked.start.checkpoint))
     method.scales.update(restored_scales(read_jsonl(Path(recipe.run.dir) / "metrics.jsonl"), step))
     return method
 

@@ -65,6 +65,22 @@ def test_ratio_1_and_removed_routing_are_the_dense_model_bit_for_bit(plain: Any,
         assert torch.equal(model(**batch).logits, prefill)
 
 
+def test_a_random_start_is_small_and_the_same_again(plain: Any) -> None:
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = plain.build("llava")
+        before = torch.get_rng_state()
+        install(model, MixtureOfDepthsConfig(router_std=0.02))
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append([router.weight.detach() for router in routers(model).values()])
+        assert not any(bool(router.bias.any()) for router in routers(model).values())
+    first, again = found
+    assert len(first) >= 3 and all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], first[1])
+    assert 0.01 < float(torch.cat(first, dim=1).std()) < 0.03
+
+
 def test_new_routers_weigh_every_token_with_1(plain: Any) -> None:
     model = plain.build("llava")
     install(model, PAPER)

@@ -28,8 +28,8 @@ from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
 from lantnet.scene.source import Source
 
-MASK_GREY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 255, NO_DATA: 0}
-DIRECTION_GREY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 128, NO_DATA: 0}
+MASK_GRAY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 255, NO_DATA: 0}
+DIRECTION_GRAY = {UNCHANGED: 0, BRIGHTER: 255, DARKER: 128, NO_DATA: 0}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def detect_files(
 ) -> dict[str, Any]:
     """Detect changes between two dates; write maps, polygons, quick-look and report into `out`; the report.
 
-    pairs: names of both dates, one pair a polarisation; what changed in any of them changed.
+    pairs: names of both dates, one pair a polarization; what changed in any of them changed.
     """
     start = time.perf_counter()
     opened = [open_pair(*pair, reading) for pair in pairs]
@@ -138,7 +138,7 @@ def _save_arrays(folder: Path, maps: MemoryMaps, kind: str) -> None:
         np.save(folder / "probability.npy", maps.probabilities)
         np.save(folder / "direction.npy", maps.directions)
         return
-    for name, levels in (("mask", MASK_GREY), ("direction", DIRECTION_GREY)):
+    for name, levels in (("mask", MASK_GRAY), ("direction", DIRECTION_GRAY)):
         table = np.zeros(256, dtype=np.uint8)
         table[list(levels)] = list(levels.values())
         picture = Image.fromarray(table[maps.directions])

@@ -15,7 +15,7 @@ from lantnet.results.cleanup import erase_small_regions
 from lantnet.results.files import as_json, staged
 from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.metrics import Scores, evaluate
-from lantnet.results.pictures import grey, save_png, sheet, stretch, verdicts
+from lantnet.results.pictures import gray, save_png, sheet, stretch, verdicts
 from lantnet.results.truth import read_truth
 from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
@@ -109,9 +109,9 @@ def table(rows: list[Row]) -> str:
 def _write(out: Path, rows: list[Row], view: View, truth: Mask) -> None:
     low, high = stretch(view.before, view.after)
     panels = [
-        ("before", grey(view.before, low, high)),
-        ("after", grey(view.after, low, high)),
-        ("truth", grey(truth.astype(np.float32), 0, 1)),
+        ("before", gray(view.before, low, high)),
+        ("after", gray(view.after, low, high)),
+        ("truth", gray(truth.astype(np.float32), 0, 1)),
         *((f"{row.name}: KC {row.scores[0].kc:.2f}", verdicts(row.mask, truth)) for row in rows),
     ]
     with staged(out) as scratch:

@@ -14,7 +14,7 @@ from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.results.files import staged
 from lantnet.results.maps import NO_DATA, UNCHANGED, MemoryMaps
 from lantnet.results.metrics import evaluate
-from lantnet.results.pictures import Rgb, grey, overlay, save_png, sheet, stretch, verdicts
+from lantnet.results.pictures import Rgb, gray, overlay, save_png, sheet, stretch, verdicts
 from lantnet.results.truth import read_truth
 from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
@@ -78,16 +78,16 @@ def _section(exhibit: Exhibit, picture: str, folder: Path, options: Options, pro
     view = outcome.scene.read(Window(0, 0, before.height, before.width))
     low, high = stretch(view.before, view.after)
     panels: list[tuple[str, Rgb]] = [
-        ("before", grey(view.before, low, high)),
-        ("after", grey(view.after, low, high)),
-        ("probability of change", grey(np.nan_to_num(maps.probabilities), 0, 1)),
-        ("changes: orange brighter, blue darker", overlay(grey(view.after, low, high), maps.directions)),
+        ("before", gray(view.before, low, high)),
+        ("after", gray(view.after, low, high)),
+        ("probability of change", gray(np.nan_to_num(maps.probabilities), 0, 1)),
+        ("changes: orange brighter, blue darker", overlay(gray(view.after, low, high), maps.directions)),
     ]
     text = ""
     if exhibit.truth is not None:
         mask = (maps.directions != UNCHANGED) & (maps.directions != NO_DATA)
         panels += [
-            ("truth", grey(exhibit.truth.astype(np.float32), 0, 1)),
+            ("truth", gray(exhibit.truth.astype(np.float32), 0, 1)),
             ("white hit, orange false, blue missed", verdicts(mask, exhibit.truth)),
         ]
         scores = [evaluate(mask, exhibit.truth, valid=view.valid)]

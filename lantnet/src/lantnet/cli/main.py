@@ -66,7 +66,7 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
     _pair_arguments(parser)
     parser.add_argument(
         "--also", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"),
-        help="another polarisation of both dates; what changed in any changed (may be given again)",
+        help="another polarization of both dates; what changed in any changed (may be given again)",
     )  # fmt: skip
     _detection_arguments(parser)
     parser.set_defaults(run=_detect)
@@ -100,7 +100,7 @@ def _detection_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="default", help="default, or paper: the published method exactly")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
     parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, pixels (default 21)")
-    parser.add_argument("--min-area", type=float, help="smallest region kept, square metres")
+    parser.add_argument("--min-area", type=float, help="smallest region kept, square meters")
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed"
     )

@@ -8,18 +8,18 @@ from lantnet import __version__
 from lantnet.cli.commands import Reading, Running, working
 from lantnet.detection import Options, Progress
 from lantnet.execution.executors import executor
-from lantnet.results.cogs import optimise
+from lantnet.results.cogs import optimize
 from lantnet.results.files import as_json, staged
 from lantnet.results.polygons import write_polygons
 from lantnet.results.report import versions
 from lantnet.results.stac import stac_item, write_stac_item
-from lantnet.results.styles import CLASSES, Colour, classes_style, polygons_style, ramp_style
+from lantnet.results.styles import CLASSES, Color, classes_style, polygons_style, ramp_style
 from lantnet.scene.alignment import align
 from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
 from lantnet.series.scenes import MAPS, detect_series, in_order, told_by
 
-LATE: tuple[Colour, Colour] = ((253, 231, 37, 255), (68, 1, 84, 255))
+LATE: tuple[Color, Color] = ((253, 231, 37, 255), (68, 1, 84, 255))
 """Of the first and the last date: the ends of viridis."""
 
 
@@ -44,15 +44,15 @@ def series_files(
     first, tracker = images[0], Progress(progress)
     with gdal(), staged(out) as scratch, working(out) as work, executor(running.workers, running.dask) as runs:
         found = detect_series(images, known, work, options, tracker, runs)
-        colours = _colours(known)
+        colors = _colors(known)
         tags = {"TIFFTAG_SOFTWARE": f"lantnet {__version__}", "LANTNET_DATES": ",".join(known)}
         count, area = write_polygons(
             scratch, work / "codes.tif", first.georeference, told_by(known), work / "direction.tif"
         )
         for name in MAPS:
-            classes = {"date": colours, "direction": CLASSES["direction"]}.get(name)
-            optimise(work / f"{name}.tif", scratch / f"{name}.tif", tags, classes)
-        _write_styles(scratch, known, colours)
+            classes = {"date": colors, "direction": CLASSES["direction"]}.get(name)
+            optimize(work / f"{name}.tif", scratch / f"{name}.tif", tags, classes)
+        _write_styles(scratch, known, colors)
         files = [*(path.name for path in scratch.iterdir()), "report.json"]
         if first.georeference is not None and first.georeference.crs is not None:
             item = stac_item(out.resolve().name, first.georeference, first.height, first.width, known, files, {})
@@ -86,9 +86,9 @@ def summary(report: dict[str, Any], out: Path) -> str:
     return "\n".join(lines + [f"note      {note}" for note in report["notes"]])
 
 
-def _colours(dates: list[str]) -> dict[int, tuple[str, Colour]]:
+def _colors(dates: list[str]) -> dict[int, tuple[str, Color]]:
     """From the first change to the last, and transparent where there is none."""
-    found: dict[int, tuple[str, Colour]] = {0: ("no change", (0, 0, 0, 0))}
+    found: dict[int, tuple[str, Color]] = {0: ("no change", (0, 0, 0, 0))}
     for number in range(1, len(dates)):
         part = (number - 1) / max(len(dates) - 2, 1)
         red, green, blue, alpha = (round(a + (b - a) * part) for a, b in zip(*LATE, strict=True))
@@ -96,11 +96,11 @@ def _colours(dates: list[str]) -> dict[int, tuple[str, Colour]]:
     return found
 
 
-def _write_styles(folder: Path, dates: list[str], colours: dict[int, tuple[str, Colour]]) -> None:
+def _write_styles(folder: Path, dates: list[str], colors: dict[int, tuple[str, Color]]) -> None:
     styles = {
-        "date": classes_style(colours),
+        "date": classes_style(colors),
         "direction": classes_style(CLASSES["direction"]),
-        "changes": polygons_style("date", {dates[number]: colours[number][1] for number in range(1, len(dates))}),
+        "changes": polygons_style("date", {dates[number]: colors[number][1] for number in range(1, len(dates))}),
     }
     for name in ("persistence", "confirmed"):
         styles[name] = ramp_style([(0.0, (0, 0, 0, 0)), (float(len(dates) - 1), LATE[1])])

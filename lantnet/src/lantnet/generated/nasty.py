@@ -72,7 +72,7 @@ def nasty_pair(height: int, width: int, recipe: Nasty) -> NastyPair:
     return NastyPair(before.astype(np.float32), after.astype(np.float32), kind > 0, kind)
 
 
-def grey_levels(pair: NastyPair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def gray_levels(pair: NastyPair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Both dates as the 8-bit amplitude in which such pairs are published."""
     first, second = (
         np.clip(np.rint(70 * np.sqrt(image)), 0, 255).astype(np.uint8) for image in (pair.before, pair.after)

@@ -54,8 +54,8 @@ def speckled_pair(height: int, width: int, recipe: Recipe, *, top: int = 0, left
 
 def as_8bit(power: Float32) -> NDArray[np.uint8]:
     """Power to the 8-bit amplitude in which such pairs are usually published."""
-    grey: NDArray[np.uint8] = np.clip(np.rint(60 * np.sqrt(power)), 0, 255).astype(np.uint8)
-    return grey
+    gray: NDArray[np.uint8] = np.clip(np.rint(60 * np.sqrt(power)), 0, 255).astype(np.uint8)
+    return gray
 
 
 def _land(rows: Int64, cols: Int64, seed: int) -> Float64:
@@ -96,7 +96,7 @@ def _factor(rows: Int64, cols: Int64, recipe: Recipe, calm: Float64) -> Float64:
 
 
 def _field_of(rows: Int64, cols: Int64, seed: int) -> tuple[Int64, Int64]:
-    """Grid index of the nearest field centre: a Voronoi cell on a jittered grid."""
+    """Grid index of the nearest field center: a Voronoi cell on a jittered grid."""
     row, col = rows // FIELD, cols // FIELD
     best = np.full(rows.shape, np.inf)
     owner = (row, col)

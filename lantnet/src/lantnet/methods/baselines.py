@@ -65,13 +65,13 @@ BASELINES: dict[str, Baseline] = {
 
 def _two_means(features: Float64) -> Mask:
     order = np.argsort(features[:, 0])
-    centres = features[[order[0], order[-1]]]
+    centers = features[[order[0], order[-1]]]
     labels = np.zeros(len(features), dtype=bool)
     for _ in range(100):
-        distance = ((features[:, None, :] - centres) ** 2).sum(axis=2)
+        distance = ((features[:, None, :] - centers) ** 2).sum(axis=2)
         moved = distance[:, 1] < distance[:, 0]
         if (moved == labels).all() or not 0 < moved.sum() < len(moved):
             break
         labels = moved
-        centres = np.stack([features[~labels].mean(axis=0), features[labels].mean(axis=0)])
+        centers = np.stack([features[~labels].mean(axis=0), features[labels].mean(axis=0)])
     return labels

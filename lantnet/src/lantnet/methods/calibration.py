@@ -43,6 +43,12 @@ def log_ratio(before: Float32, after: Float32, sigma: float = FINE) -> Float32:
     return smooth
 
 
+def log_ratio_of(view: View) -> Float32:
+    """ln((after + 1)/(before + 1)) of a view, (H, W), as it is."""
+    ratio: Float32 = np.log((view.after + 1) / (view.before + 1))
+    return ratio
+
+
 def ratio_name(sigma: float) -> str:
     return f"log-ratio {sigma:g}"
 
@@ -96,11 +102,11 @@ class Statistics:
 
     def calibration(self) -> "Calibration":
         width = 2 * _RATIO_TOP / _RATIO_BINS
-        centres = (np.arange(_RATIO_BINS) + 0.5) * width - _RATIO_TOP
+        centers = (np.arange(_RATIO_BINS) + 0.5) * width - _RATIO_TOP
         total = int(self.ratios.sum() + self.clipped.sum())
         ratios = self.ratios if self.ratios.sum() > 0.1 * total else self.ratios + self.clipped
         smooth = ndimage.gaussian_filter1d(ratios.astype(np.float64), MODE_WIDTH / width, mode="constant")
-        shift = float(centres[np.argmax(smooth)])
+        shift = float(centers[np.argmax(smooth)])
         levels = (np.arange(_LEVEL_BINS) + 0.5) * (_LEVEL_TOP / _LEVEL_BINS)
         mean = float(np.average(levels, weights=self.levels))
         deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=self.levels)))
@@ -164,7 +170,7 @@ class Calibration:
         strength: Float32 = np.abs(ratio_of(view, sigma) - np.float32(self.shift))
         return strength
 
-    def normalised(self, before: Float32, after: Float32) -> Float32:
+    def normalized(self, before: Float32, after: Float32) -> Float32:
         """(2, H, W): ln(amplitude + 1) of the aligned dates, mean 0 and deviation 1 over the scene."""
         images = np.stack([before, self.aligned(after)])
         return ((np.log1p(images) - self.mean) / self.deviation).astype(np.float32)

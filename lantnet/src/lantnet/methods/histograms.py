@@ -15,16 +15,18 @@ def histogram(values: Float32) -> Int64:
     return np.bincount(index.ravel(), minlength=BINS)
 
 
-def bin_centres() -> Float64:
+def bin_centers() -> Float64:
     return np.linspace(0, TOP, BINS, endpoint=False) + TOP / BINS / 2
 
 
 def otsu(counts: Int64) -> float:
-    """The threshold that separates two classes best: greatest variance between them (Otsu 1979)."""
+    """The threshold that separates two classes best: greatest variance between them (Otsu 1979); the middle of a gap."""
     share, mean, _ = _moments(counts.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mean[-1] * share - mean) ** 2 / (share * (1 - share))
-    return _upper_edge(int(np.argmax(np.where(np.isfinite(between), between, -1))))
+    between = np.where(np.isfinite(between), between, -1)
+    best = np.flatnonzero(between >= between.max() - 1e-12 * abs(between.max()))
+    return _upper_edge(int(best[0] + best[-1]) // 2)
 
 
 def kittler_illingworth(counts: Int64) -> float:
@@ -45,8 +47,8 @@ def kittler_illingworth(counts: Int64) -> float:
 def _moments(counts: Float64) -> tuple[Float64, Float64, Float64]:
     """Cumulated share, mean and mean square up to each bin, in units of bins."""
     weight = counts / counts.sum()
-    centre = np.arange(len(counts)) + 0.5
-    return np.cumsum(weight), np.cumsum(weight * centre), np.cumsum(weight * centre**2)
+    center = np.arange(len(counts)) + 0.5
+    return np.cumsum(weight), np.cumsum(weight * center), np.cumsum(weight * center**2)
 
 
 def _upper_edge(index: int) -> float:

@@ -45,13 +45,13 @@ class Dates:
     Not the difference image: labels come from it, and a network that saw it would only learn their threshold.
     """
 
-    normalised: bool = True
+    normalized: bool = True
     channels: ClassVar[int] = 2
     halo: ClassVar[int] = 0
     border: ClassVar[Literal["constant", "reflect"]] = "reflect"
 
     def images(self, view: View, calibration: Calibration) -> Float32:
         """(2, H, W)."""
-        if self.normalised:
-            return calibration.normalised(view.before, view.after)
+        if self.normalized:
+            return calibration.normalized(view.before, view.after)
         return np.stack([view.before, calibration.aligned(view.after)])

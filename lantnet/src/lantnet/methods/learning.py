@@ -37,7 +37,7 @@ class InputStage(Protocol):
     def images(self, view: View, calibration: Calibration) -> Float32: ...
 
 
-class Labelling(Protocol):
+class Labeling(Protocol):
     """What was found to be surely changed and unchanged in a scene, from amplitudes (H, W) of both dates.
 
     empty: nothing stands out. fewest: sure changed pixels below which nothing is learned. shift: nepers that the dates
@@ -68,7 +68,7 @@ class Labelling(Protocol):
 
 
 class LabelStage(Protocol):
-    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> Labelling: ...
+    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> Labeling: ...
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,28 @@ class Recipe:
 
     def learn(self, scene: Scene, context: Context) -> Model:
         calibration = calibrate(scene, context)
-        labelling = self.labels.measure(scene, context, calibration, self.training.members)
-        notes = [*calibration.remarks(), *labelling.notes]
+        labeling = self.labels.measure(scene, context, calibration, self.training.members)
+        notes = [*calibration.remarks(), *labeling.notes]
         record: dict[str, Any] = {
             "settings": asdict(self),
             "calibration": asdict(calibration) | {"shift_db": round(calibration.decibel, 3)},
             "looks": round(calibration.looks, 2),
             "notes": notes,
-        } | labelling.record
-        if labelling.empty:
+        } | labeling.record
+        if labeling.empty:
             return NoChange(record | {"notes": [*notes, NOTHING]})
         wanted = {UNCHANGED: self.training.unchanged, CHANGED: self.training.changed}
-        chosen = draw(_classes(scene, context, labelling, record), wanted, context.seed, scene.width)
+        chosen = draw(_classes(scene, context, labeling, record), wanted, context.seed, scene.width)
         record["samples"] = {"unchanged": len(chosen[UNCHANGED]), "changed": len(chosen[CHANGED])}
-        if record["pre_labels"]["changed"] < labelling.fewest or not len(chosen[UNCHANGED]):
+        if record["pre_labels"]["changed"] < labeling.fewest or not len(chosen[UNCHANGED]):
             return NoChange(record | {"notes": [*notes, NOTHING]})
         index = np.concatenate([chosen[UNCHANGED], chosen[CHANGED]])
         reach = self.training.side // 2 + RADIUS
-        work = _Crops(self.inputs, labelling, calibration, index, reach, scene.width)
+        work = _Crops(self.inputs, labeling, calibration, index, reach, scene.width)
         crops = np.zeros(
             (len(index), self.inputs.channels + 2 * self.training.members, *[2 * reach + 1] * 2), np.float32
         )
-        halo = max(labelling.halo, self.inputs.halo) + reach
+        halo = max(labeling.halo, self.inputs.halo) + reach
         for _, (inside, found) in context.plan.each(scene, work, halo=halo, name="samples"):
             crops[inside] = found
         sure = record["pre_labels"]["changed"] + record["pre_labels"]["unchanged"]
@@ -117,17 +117,17 @@ class Recipe:
             self.loss,
             context,
         )
-        return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labelling, record)
+        return Learned(networks, self.inputs, self.network.pixels_at_once, calibration, labeling, record)
 
 
 @dataclass(frozen=True)
 class _Classes:
     """Sure classes of a window, NO_DATA where nothing was measured."""
 
-    labelling: Labelling
+    labeling: Labeling
 
     def __call__(self, view: View, window: Window, outer: Window) -> Labels:
-        classes = self.labelling.classes(view)
+        classes = self.labeling.classes(view)
         classes[~view.valid] = NO_DATA
         cut: Labels = window.cut(classes, outer)
         return cut
@@ -139,7 +139,7 @@ class _Crops:
     of every member."""
 
     inputs: InputStage
-    labelling: Labelling
+    labeling: Labeling
     calibration: Calibration
     index: Int64
     reach: int
@@ -148,7 +148,7 @@ class _Crops:
     def __call__(self, view: View, window: Window, outer: Window) -> tuple[Mask, Float32]:
         rows, columns = np.divmod(self.index, self.width)
         inside = (rows >= window.top) & (rows < window.bottom) & (columns >= window.left) & (columns < window.right)
-        targets = self.labelling.targets(view)
+        targets = self.labeling.targets(view)
         targets[1::2] *= view.valid
         images = self.inputs.images(view, self.calibration)
         stack = np.concatenate([images, targets]).astype(np.float32)
@@ -157,11 +157,11 @@ class _Crops:
 
 
 def _classes(
-    scene: Scene, context: Context, labelling: Labelling, record: dict[str, Any]
+    scene: Scene, context: Context, labeling: Labeling, record: dict[str, Any]
 ) -> Iterator[tuple[Window, Labels]]:
     """Sure classes window by window; their counts go into the record."""
     found = np.zeros(3, dtype=np.int64)
-    for window, classes in context.plan.each(scene, _Classes(labelling), halo=labelling.halo, name="labels"):
+    for window, classes in context.plan.each(scene, _Classes(labeling), halo=labeling.halo, name="labels"):
         found += np.bincount(classes.ravel(), minlength=256)[:3]
         yield window, classes
     names = {"unchanged": UNCHANGED, "uncertain": UNCERTAIN, "changed": CHANGED}
@@ -170,22 +170,22 @@ def _classes(
 
 @dataclass
 class Learned:
-    """What the networks make of a window, and 0 where the labelling sees no evidence of change."""
+    """What the networks make of a window, and 0 where the labeling sees no evidence of change."""
 
     network: Ensemble
     inputs: InputStage
     pixels_at_once: int
     calibration: Calibration
-    labelling: Labelling
+    labeling: Labeling
     record: dict[str, Any]
 
     @property
     def halo(self) -> int:
-        return max(self.labelling.halo, self.inputs.halo + RADIUS)
+        return max(self.labeling.halo, self.inputs.halo + RADIUS)
 
     @property
     def shift(self) -> float:
-        return self.labelling.shift
+        return self.labeling.shift
 
     def probability(self, view: View) -> Float32:
         """(H, W) of a view."""
@@ -198,4 +198,4 @@ class Learned:
             for top in range(0, height, rows):
                 strip = torch.from_numpy(padded[None, :, top : top + rows + 2 * RADIUS])
                 probability[top : top + rows] = self.network(strip)[0, 0].sigmoid().numpy()
-        return np.where(self.labelling.evidence(view), probability, np.float32(0))
+        return np.where(self.labeling.evidence(view), probability, np.float32(0))

@@ -1,4 +1,4 @@
-"""Labels from levels of change: several labellings of one scene, from which the members of an ensemble learn."""
+"""Labels from levels of change: several labelings of one scene, from which the members of an ensemble learn."""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lantnet.methods.calibration import FINE, WIDE, WIDE_HALO, Calibration
+from lantnet.methods.calibration import FINE, WIDE, Calibration, log_ratio_of, ratio_of
+from lantnet.methods.denoising import STEPS, total_variation
 from lantnet.methods.histograms import BINS, histogram
-from lantnet.methods.levels import FEWEST, LABEL_HALO, Levels, evidence, measure_levels, member_labels
+from lantnet.methods.levels import FEWEST, LABEL_HALO, Levels, Strengths, evidence, measure_levels, member_labels
 from lantnet.methods.recipe import Context
 from lantnet.published.prelabels import CHANGED, UNCERTAIN, UNCHANGED
 from lantnet.scene.scene import FILL, Scene, View
@@ -18,54 +19,58 @@ from lantnet.types import Float32, Int64, Labels, Mask
 WHOLE = 4_194_304
 """Pixels up to which levels are measured on the whole scene; above, on BLOCKS squares of BLOCK pixels a side."""
 BLOCK, BLOCKS = 512, 16
+DENOISED = ("denoised", "denoised twice")
+DENOISING = (1.0, 2.0)
+"""Weights of the total variation, in deviations of the speckle of single pixels."""
 WEAK = "Beside a strong change there is a weaker one; both are in the result."
+PASSED_OVER = (
+    "Beside the change in the result, areas differ by about {:.1f} dB; so little beside so much counts as unchanged."
+)
 
 
 @dataclass(frozen=True)
 class LevelLabels:
-    """spread: members learn from thresholds between the two that are measured (False: all from their middle).
-    margin: pixels within this share of the threshold are uncertain. weak_share: area of weak change, relative to
-    that of strong change, from which it counts; infinite: never. false_alarm: share of pixels that may be called
-    changed by speckle alone."""
+    """together: all members learn from the mean of the smoothings (False: each from another smoothing). margin: pixels
+    within this share of the threshold are uncertain. weak_share: area of weak change, relative to the strong,
+    from which it counts; infinite: never. false_alarm: share of pixels that may be called changed by speckle alone."""
 
-    spread: bool = True
+    together: bool = False
     margin: float = 0.2
     weak_share: float = 0.3
     false_alarm: float = 1e-3
 
-    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Levelled":
+    def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Leveled":
         stage = self if context.false_alarm is None else replace(self, false_alarm=context.false_alarm)
-        levels = stage._levels(scene, context, calibration)
-        every = levels.thresholds(members)
-        if not self.spread and levels.strong is not None:
-            every = [math.sqrt(math.prod(levels.strong))] * members
-        return Levelled(calibration, levels, tuple(every), self.margin)
+        context.plan.keep(scene, _Denoised(calibration.speckle), DENOISED, halo=STEPS, name="denoising")
+        numbers = [None if self.together else member % (1 + len(DENOISED)) for member in range(members)]
+        return Leveled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin)
 
     def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
-        counts = np.zeros(BINS, dtype=np.int64)
+        counts = np.zeros((1 + len(DENOISED), BINS), dtype=np.int64)
         busy: list[tuple[int, Window]] = []
-        floor = 3.3 * calibration.noise
-        survey = _Survey(calibration, floor)
+        survey = _Survey(calibration, 3.3 * calibration.noise)
         windows = tiles(scene.height, scene.width, BLOCK)
-        for window, (found, above) in context.plan.each(scene, survey, halo=WIDE_HALO, name="levels", windows=windows):
+        for window, (found, above) in context.plan.each(scene, survey, halo=0, name="levels", windows=windows):
             counts += found
             busy.append((above, window))
         if scene.height * scene.width <= WHOLE:
             chosen = [Window(0, 0, scene.height, scene.width)]
         else:
             chosen = [window for _, window in sorted(busy, key=lambda pair: -pair[0])[:BLOCKS]]
-        strengths = _Strengths(calibration)
-        blocks = [strengths(scene.read(outer), window, outer) for window, outer in _with_halo(scene, chosen)]
-        return measure_levels(blocks, counts, calibration, self.false_alarm, self.weak_share)
+        blocks = []
+        for window in chosen:
+            outer = window.grow(FILL, scene.height, scene.width)
+            blocks.append(_measured(scene.read(outer), calibration, window, outer))
+        return measure_levels(blocks, list(counts), calibration, self.false_alarm, self.weak_share)
 
 
 @dataclass(frozen=True)
-class Levelled:
-    """The labellings of a scene, one a threshold."""
+class Leveled:
+    """The labelings of a scene. numbers: the smoothing that each member learns from; None: their mean."""
 
     calibration: Calibration
     levels: Levels
-    thresholds: tuple[float, ...]
+    numbers: tuple[int | None, ...]
     margin: float
     halo: int = LABEL_HALO
     fewest: int = FEWEST
@@ -76,7 +81,7 @@ class Levelled:
 
     @property
     def empty(self) -> bool:
-        return self.levels.strong is None and self.levels.weak is None
+        return self.levels.thresholds is None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -84,54 +89,64 @@ class Levelled:
 
     @property
     def notes(self) -> list[str]:
-        return [WEAK] if self.levels.strong is not None and self.levels.weak is not None else []
+        if self.levels.weak is not None:
+            return [WEAK]
+        if self.levels.passed_over is not None:
+            return [PASSED_OVER.format(20 / math.log(10) * self.levels.passed_over)]
+        return []
 
     def classes(self, view: View) -> Labels:
-        """What the middle member is sure of, (H, W): where crops are drawn around."""
-        middle = self.thresholds[len(self.thresholds) // 2]
-        target, weight = member_labels(*self._strength(view), self.levels, middle, self.margin)
+        """What the smoothings together are sure of, (H, W): where crops are drawn around."""
+        target, weight = member_labels(strengths(view, self.calibration), self.levels, None, self.margin)
         return np.where(weight > 0, np.where(target > 0, CHANGED, UNCHANGED), UNCERTAIN).astype(np.uint8)
 
     def targets(self, view: View) -> Float32:
         """(2 members, H, W): target and weight of each."""
-        strength = self._strength(view)
-        return np.concatenate([member_labels(*strength, self.levels, t, self.margin) for t in self.thresholds])
+        seen = strengths(view, self.calibration)
+        labels = {n: member_labels(seen, self.levels, n, self.margin) for n in set(self.numbers)}
+        return np.concatenate([np.stack(labels[number]) for number in self.numbers])
 
     def evidence(self, view: View) -> Mask:
         """Where something stands out from the noise at the chosen rate of false alarms, (H, W)."""
-        return evidence(*self._strength(view), self.levels)
+        return evidence(strengths(view, self.calibration), self.levels)
 
-    def _strength(self, view: View) -> tuple[Float32, Float32]:
-        return self.calibration.strength(view, FINE), self.calibration.strength(view, WIDE)
+
+def strengths(view: View, calibration: Calibration) -> Strengths:
+    """|R| of a view of which the smoothings are kept."""
+    smoothed = [ratio_of(view, FINE), *(view.kept[name] for name in DENOISED)]
+    shift = np.float32(calibration.shift)
+    return Strengths(np.abs(np.stack(smoothed) - shift), calibration.strength(view, WIDE), view.valid)
+
+
+def _measured(view: View, calibration: Calibration, window: Window, outer: Window) -> Strengths:
+    """Of a window, 0 without data."""
+    seen = strengths(view, calibration)
+    smoothed = np.stack([window.cut(np.where(view.valid, part, np.float32(0)), outer) for part in seen.smoothed])
+    return Strengths(
+        smoothed, window.cut(np.where(view.valid, seen.wide, np.float32(0)), outer), window.cut(view.valid, outer)
+    )
 
 
 @dataclass(frozen=True)
-class _Strengths:
-    """|R| of a window in both smoothings, 0 without data."""
+class _Denoised:
+    """The log-ratio of a window without its speckle (nepers, deviation of a single pixel), by total variation."""
 
-    calibration: Calibration
+    speckle: float
 
-    def __call__(self, view: View, window: Window, outer: Window) -> tuple[Float32, Float32]:
-        fine, wide = (self._one(view, window, outer, sigma) for sigma in (FINE, WIDE))
-        return fine, wide
-
-    def _one(self, view: View, window: Window, outer: Window, sigma: float) -> Float32:
-        strength = self.calibration.strength(view, sigma)
-        cut: Float32 = window.cut(np.where(view.valid, strength, np.float32(0)), outer)
-        return cut
+    def __call__(self, view: View, window: Window, outer: Window) -> Float32:
+        ratio = log_ratio_of(view)
+        return np.stack([window.cut(total_variation(ratio, weight * self.speckle), outer) for weight in DENOISING])
 
 
 @dataclass(frozen=True)
 class _Survey:
-    """Histogram of the fine |R| of a window, and how many of its pixels lie above the floor."""
+    """Histograms of |R| of a window, one a smoothing, and how many of its pixels lie above the floor."""
 
     calibration: Calibration
     floor: float
 
     def __call__(self, view: View, window: Window, outer: Window) -> tuple[Int64, int]:
-        fine, _ = _Strengths(self.calibration)(view, window, outer)
-        return histogram(fine[fine > 0]), int((fine > self.floor).sum())
-
-
-def _with_halo(scene: Scene, windows: list[Window]) -> list[tuple[Window, Window]]:
-    return [(window, window.grow(WIDE_HALO + FILL, scene.height, scene.width)) for window in windows]
+        seen = _measured(view, self.calibration, window, outer)
+        smoothed, valid = seen.smoothed, seen.valid
+        counts = np.stack([histogram(part[valid]) for part in smoothed])
+        return counts, int((smoothed[0] > self.floor).sum())

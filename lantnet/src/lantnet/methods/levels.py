@@ -1,25 +1,27 @@
 """What a change is in a scene: the levels that tell it from speckle, robust to how much changed (our choice).
 
-Levels are of |R|, R the smoothed log-ratio of the dates without its shift (calibration.py):
+Levels are of |R|, R the log-ratio of the dates without its shift, in several smoothings (`Strengths`): a Gaussian one,
+which follows blurred borders, and two of total variation, which keep sharp ones and see weaker change.
 
-* the *levels* of change: Otsu's threshold of |R|, and the threshold that lies half-way between what is just inside
-  and just outside of its own contour. The second looks at a band along borders, where both classes are equally many,
-  so it does not depend on the share of change; the first is better for areas a few pixels wide. Members of an
-  ensemble learn from thresholds between the two;
-* *weak* areas: what stands out compactly from the noise of a wider smoothing, away from strong change.
+* In each smoothing the *threshold* is the geometric mean of Otsu's, and of the one that lies half-way between what is
+  just inside and just outside of its own contour. The second looks at a band along borders, where both classes are
+  equally many, so it does not depend on the share of change; the first is better for areas a few pixels wide.
+* *Evidence* is what noise alone shows at the rate of false alarms only: solid spots of the Gaussian smoothing, compact
+  areas of a wider one. Without any nothing changed; far from it nothing counts as changed, wherever thresholds lie.
+* *Weak* areas: evidence of the wide smoothing away from strong change, where it covers enough ground.
 
 Rates and limits of this file are for Gaussian noise; tests hold them on gamma speckle of 1 to 20 looks.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 from scipy.stats import norm
 
-from lantnet.methods.calibration import WIDE_HALO, Calibration
+from lantnet.methods.calibration import Calibration
 from lantnet.methods.histograms import otsu
 from lantnet.results.cleanup import erase_small_regions
 from lantnet.types import Float32, Int64, Mask
@@ -31,29 +33,58 @@ BAND = 6
 """Pixels to either side of a contour that its threshold is measured on."""
 FEWEST = 21
 """Pixels of change below which nothing counts as changed: the smallest region that is kept."""
-WEAK_DEVIATIONS = 4.5
-"""A weak area stands out by so many deviations of the wide noise, all over a disc of 9 pixels: by chance in one
+WEAK_DEVIATIONS = 4.0
+"""A compact area stands out by so many deviations of the wide noise, all over a disc of 9 pixels: by chance in one
 scene of 256 x 256 out of a hundred."""
 REACH = 8
 """Pixels around strong change in which nothing is called a weak change: blurred borders of the strong one."""
+NEAR = 4
+"""Pixels around evidence that it speaks for."""
+LEAST_LEVEL = 0.25
+"""Nepers, 2.2 dB: weaker areas are what fields gain and lose between any two dates."""
+WEAKEST = 0.2
+"""Of the strong change's level, below which a weak one is passed over, in words: land beside a flood changes too."""
+QUIET = 1.1 * 1.4826
+"""From the median |R| of unchanged ground to its deviation; more by a tenth, as ground above the threshold, noise or
+not, is not among it."""
 FEWEST_WEAK = 100
-"""Pixels of weak change from which it counts."""
+"""Pixels of compact areas from which they count."""
 DISC = np.hypot(*np.mgrid[-4:5, -4:5]) <= 4.5
 SMALL_DISC = np.hypot(*np.mgrid[-2:3, -2:3]) <= 2.3
 SQUARE = np.ones((3, 3), dtype=bool)
+LABEL_HALO = 2 * 4 + REACH + 2 * 2 + NEAR
+"""Context of a label: the discs' openings, the strong change nearby, and what evidence speaks for."""
 
 
-def floor_of(noise: float, rate: float) -> float:
-    """The |R| that noise alone exceeds at `rate` (a share of pixels, both signs)."""
-    return float(norm.isf(rate / 2)) * noise
+@dataclass(frozen=True)
+class Strengths:
+    """|R| of a part of a scene, nepers. smoothed: (N, H, W), the Gaussian smoothing, then those of total variation,
+    the strongest last; wide: (H, W), a wider Gaussian one; valid: (H, W), where both dates hold data."""
+
+    smoothed: Float32
+    wide: Float32
+    valid: Mask
 
 
-def border_threshold(blocks: Sequence[Float32], start: float, floor: float) -> float:
+@dataclass(frozen=True)
+class Levels:
+    """Thresholds on |R|, nepers: one a smoothing, or None where nothing changed. `weak`: that of weak areas in the last
+    smoothing, or None. `floor`, `wide_floor`: of evidence in the Gaussian and in the wide smoothing. `passed_over`: the
+    |R| of weaker areas that do not count."""
+
+    thresholds: tuple[float, ...] | None
+    weak: float | None
+    floor: float
+    wide_floor: float
+    passed_over: float | None = None
+
+
+def border_threshold(blocks: Sequence[Float32], start: float) -> float:
     """Half-way between the mean |R| just inside and just outside of its own contour, found from `start`.
 
     blocks: parts (H, W) of a scene; regions of fewer than FEWEST pixels have no say.
     """
-    threshold = max(start, floor)
+    threshold = start
     for _ in range(30):
         sums = np.zeros(4)
         for block in blocks:
@@ -65,108 +96,124 @@ def border_threshold(blocks: Sequence[Float32], start: float, floor: float) -> f
             sums += [block[inner].sum(), inner.sum(), block[outer].sum(), outer.sum()]
         if sums[1] < FEWEST or not sums[3]:
             break
-        moved = max((sums[0] / sums[1] + sums[2] / sums[3]) / 2, floor)
+        moved = (sums[0] / sums[1] + sums[2] / sums[3]) / 2
         if abs(moved - threshold) < 1e-3:
             break
         threshold = moved
     return float(threshold)
 
 
-@dataclass(frozen=True)
-class Levels:
-    """Thresholds on |R|, nepers. `strong`: the lowest and highest that members learn from, or None; `weak`: that of
-    weak areas in the wide smoothing, or None; `floor`: below it everything counts as noise."""
-
-    strong: tuple[float, float] | None
-    weak: float | None
-    floor: float
-
-    def thresholds(self, members: int) -> list[float]:
-        """One a member, at equal ratios from the lowest to the highest; the middle for a single one."""
-        if self.strong is None:
-            return [math.inf] * members
-        low, high = self.strong
-        if members == 1:
-            return [math.sqrt(low * high)]
-        return [float(value) for value in np.geomspace(low, high, members)]
-
-
 def measure_levels(
-    blocks: Sequence[tuple[Float32, Float32]], counts: Int64, calibration: Calibration, rate: float, weak_share: float
+    blocks: Sequence[Strengths], counts: Sequence[Int64], calibration: Calibration, rate: float, weak_share: float
 ) -> Levels:
     """The levels of change of a scene.
 
-    blocks: |R| in the fine and the wide smoothing of parts of the scene; counts: histogram of the fine |R| over all
-    of it. rate: of false alarms. weak_share: area of weak change, as a share of the strong one, from which it counts.
+    blocks: parts of the scene; counts: a histogram of |R| a smoothing over all of it. rate: of false alarms.
+    weak_share: area of weak change, as a share of the strong one, from which it counts.
     """
-    floor = floor_of(calibration.noise, rate)
-    fine = [block for block, _ in blocks]
-    low = max(otsu(counts), floor)
-    high = border_threshold(fine, low, floor)
-    middle = math.sqrt(low * high)
-    above, clear = (sum(int((block > t).sum()) for block in fine) for t in (middle, CLEARLY * middle))
-    strong = (min(low, high), max(low, high)) if clear > max(FEWEST_CLEAR * above, FEWEST) else None
-    weak = max(WEAK_DEVIATIONS, float(norm.isf(rate / 2))) * calibration.wide_noise
-    if high <= floor and _areas(blocks, None, weak)[1] > FEWEST_WEAK and weak_share < math.inf:
-        return Levels(None, weak, floor)  # the change lies at the floor of the noise: the wide smoothing sees it better
-    strong_area, area = _areas(blocks, strong, weak)
-    return Levels(strong, weak if area > max(weak_share * strong_area, FEWEST_WEAK) else None, floor)
+    thresholds = []
+    for number, count in enumerate(counts):
+        start = otsu(count)
+        thresholds.append(math.sqrt(start * border_threshold([block.smoothed[number] for block in blocks], start)))
+    levels = _with_floors(Levels(tuple(thresholds), None, 0.0, 0.0), blocks, calibration, rate)
+    if levels.thresholds is None:
+        return levels
+    if thresholds[-1] < LEAST_LEVEL / 2 or not _stands_out(blocks, levels, max(thresholds[0], levels.floor)):
+        return replace(levels, thresholds=None)
+    strong = [strong_ground(block, levels) for block in blocks]
+    weak = [weak_ground(block, levels, near) for block, (near, _) in zip(blocks, strong, strict=True)]
+    area, strong_area = (sum(int(ground.sum()) for ground in grounds) for grounds in (weak, [s for _, s in strong]))
+    if area <= max(weak_share * strong_area, FEWEST_WEAK):
+        return levels
+    inside = np.concatenate([block.smoothed[-1][ground] for block, ground in zip(blocks, weak, strict=True)])
+    level = float(np.median(inside))
+    if level < max(LEAST_LEVEL, WEAKEST * 2 * levels.thresholds[-1]):
+        return replace(levels, passed_over=level)
+    return replace(levels, weak=level / 2)
 
 
-def _areas(
-    blocks: Sequence[tuple[Float32, Float32]], strong: tuple[float, float] | None, weak: float
-) -> tuple[int, int]:
-    """Pixels of strong and of weak change."""
-    strong_area = area = 0
-    for block, wide in blocks:
-        near, solid = strong_ground(block, strong)
-        strong_area += int(solid.sum())
-        area += int(weak_ground(wide, weak, near).sum())
-    return strong_area, area
+def _stands_out(blocks: Sequence[Strengths], levels: Levels, least: float) -> bool:
+    """Whether what exceeds the noise is a change and not its tail: it has a level of its own, or is compact."""
+    above = clear = compact = 0
+    for block in blocks:
+        solid = ndimage.binary_opening(block.smoothed[0] > least, SQUARE)
+        above += int(solid.sum())
+        clear += int((block.smoothed[0][solid] > CLEARLY * least).sum())
+        compact += int(compact_ground(block, levels).sum())
+    return clear > max(FEWEST_CLEAR * above, FEWEST) or compact > FEWEST_WEAK
 
 
-def strong_ground(fine: Float32, strong: tuple[float, float] | None) -> tuple[Mask, Mask]:
-    """What lies within REACH pixels of strong change, and that change itself without grains; both (H, W)."""
-    if strong is None:
-        nothing = np.zeros(fine.shape, dtype=bool)
-        return nothing, nothing
-    solid = ndimage.binary_opening(fine > strong[0], SMALL_DISC)
-    return ndimage.binary_dilation(solid, SQUARE, REACH), solid
+def _with_floors(levels: Levels, blocks: Sequence[Strengths], calibration: Calibration, rate: float) -> Levels:
+    """Floors of evidence: from the noise all over the scene, or from |R| on unchanged ground where that is more."""
+    quiet = [block.valid & ~(strong_ground(block, levels)[0] | (relative(block, levels) > 1)) for block in blocks]
+    if not any(mask.any() for mask in quiet):
+        return replace(levels, thresholds=None)
+    noise = [
+        max(lagged, QUIET * float(np.median(np.concatenate([a[mask] for a, mask in zip(images, quiet, strict=True)]))))
+        for lagged, images in (
+            (calibration.noise, [block.smoothed[0] for block in blocks]),
+            (calibration.wide_noise, [block.wide for block in blocks]),
+        )
+    ]
+    deviations = float(norm.isf(rate / 2))
+    return replace(levels, floor=deviations * noise[0], wide_floor=max(WEAK_DEVIATIONS, deviations) * noise[1])
 
 
-def weak_ground(wide: Float32, threshold: float, near: Mask) -> Mask:
-    """Compact areas (they hold a disc of 9 pixels) that stand out in the wide smoothing, away from strong change."""
-    found: Mask = ndimage.binary_opening((wide > threshold) & ~near, DISC)
+def relative(strengths: Strengths, levels: Levels, number: int | None = None) -> Float32:
+    """|R| over its threshold, (H, W): in one smoothing, or their mean."""
+    if levels.thresholds is None:
+        raise ValueError("there is no level of change")
+    if number is not None:
+        one: Float32 = strengths.smoothed[number] / np.float32(levels.thresholds[number])
+        return one
+    total = np.zeros(strengths.wide.shape, dtype=np.float32)
+    for smoothed, threshold in zip(strengths.smoothed, levels.thresholds, strict=True):
+        total += smoothed / np.float32(threshold * len(levels.thresholds))
+    return total
+
+
+def compact_ground(strengths: Strengths, levels: Levels) -> Mask:
+    """Areas that hold a disc of 9 pixels and stand out in the wide smoothing."""
+    found: Mask = ndimage.binary_opening(strengths.wide > levels.wide_floor, DISC)
     return found
 
 
-LABEL_HALO = WIDE_HALO + 2 * 4 + REACH + 2
-"""Context of a label: the smoothing, the disc's opening, and the strong change nearby."""
+def weak_ground(strengths: Strengths, levels: Levels, near: Mask) -> Mask:
+    """Compact areas away from strong change."""
+    found: Mask = ndimage.binary_opening(compact_ground(strengths, levels) & ~near, DISC)
+    return found
 
 
-def member_labels(
-    fine: Float32, wide: Float32, levels: Levels, threshold: float, margin: float
-) -> tuple[Float32, Float32]:
+def strong_ground(strengths: Strengths, levels: Levels) -> tuple[Mask, Mask]:
+    """What lies within REACH pixels of strong change, and that change itself without grains; both (H, W)."""
+    solid = ndimage.binary_opening(relative(strengths, levels) > 1, SMALL_DISC)
+    return ndimage.binary_dilation(solid, SQUARE, REACH), solid
+
+
+def evidence(strengths: Strengths, levels: Levels) -> Mask:
+    """Where a change may be at all, (H, W): near solid spots above the floor of the noise, and near compact areas."""
+    found = ndimage.binary_opening(strengths.smoothed[0] > levels.floor, SQUARE)
+    found |= compact_ground(strengths, levels)
+    grown: Mask = ndimage.binary_dilation(found, SQUARE, NEAR)
+    return grown
+
+
+def member_labels(strengths: Strengths, levels: Levels, number: int | None, margin: float) -> tuple[Float32, Float32]:
     """What one member learns: target 0 or 1, and weight 0 where uncertain, 1 elsewhere; both (H, W).
 
-    Uncertain is what lies within `margin` (a share) of the threshold and, where there are weak areas, what stands
-    out half as much as they do.
+    number: of its smoothing, or None for their mean. Uncertain is what lies within `margin` (a share) of the threshold,
+    what lies above it without evidence and, where there are weak areas, what stands out half as much as they must.
     """
-    changed = fine > threshold
-    sure = np.abs(fine - threshold) > margin * threshold if math.isfinite(threshold) else np.ones(fine.shape, bool)
+    share = relative(strengths, levels, number)
+    changed = share > 1
+    sure = np.abs(share - 1) > margin
     if levels.weak is not None:
-        near, _ = strong_ground(fine, levels.strong)
-        weak = weak_ground(wide, levels.weak, near)
-        sure &= ~((wide > 0.5 * levels.weak) & ~changed)
-        sure |= weak
-        changed = changed | weak
+        near, _ = strong_ground(strengths, levels)
+        ground = weak_ground(strengths, levels, near)
+        around = ndimage.binary_dilation(ground, SQUARE, NEAR)
+        share = strengths.smoothed[-1] / np.float32(levels.weak)
+        sure &= changed | around | ~(strengths.wide > 0.5 * levels.wide_floor)
+        sure &= changed | ~around | (np.abs(share - 1) > margin)
+        changed = changed | (around & (share > 1))
+    sure &= ~changed | evidence(strengths, levels)
     return changed.astype(np.float32), sure.astype(np.float32)
-
-
-def evidence(fine: Float32, wide: Float32, levels: Levels) -> Mask:
-    """Where a change may be at all, (H, W): near something above the floor of the noise, or in a weak area."""
-    found = fine > levels.floor if levels.strong is not None else np.zeros(fine.shape, dtype=bool)
-    if levels.weak is not None:
-        found |= ndimage.binary_dilation(ndimage.binary_opening(wide > levels.weak, DISC), SQUARE, 4)
-    grown: Mask = ndimage.binary_dilation(found, SQUARE, 4)
-    return grown

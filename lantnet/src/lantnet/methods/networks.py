@@ -29,7 +29,7 @@ class PixelNetwork:
 
 
 class PixelLANTNet(nn.Module):
-    """(B, C, H, W) normalised dates -> (B, 1, H - 6, W - 6) logits of change."""
+    """(B, C, H, W) normalized dates -> (B, 1, H - 6, W - 6) logits of change."""
 
     def __init__(self, channels: int, width: int, attention: str) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ DEFAULT = Recipe(
     loss=NoiseTolerantLoss(),
     training=Training(),
 )
-"""Ours: several labellings, a LANTNet on each, their mean."""
+"""Ours: several labelings, a LANTNet on each, their mean."""
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, PAPER)}
 

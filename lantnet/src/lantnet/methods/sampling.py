@@ -11,14 +11,14 @@ from lantnet.scene.windows import Window
 from lantnet.types import Float32, Int64, Labels
 
 
-def draw(labelled: Iterable[tuple[Window, Labels]], wanted: dict[int, int], seed: int, width: int) -> dict[int, Int64]:
+def draw(labeled: Iterable[tuple[Window, Labels]], wanted: dict[int, int], seed: int, width: int) -> dict[int, Int64]:
     """For each class c at most wanted[c] pixels, uniformly at random, as flat indices row * width + column.
 
-    `labelled` yields windows of a scene `width` pixels wide with their (H, W) classes. Every pixel gets a
+    `labeled` yields windows of a scene `width` pixels wide with their (H, W) classes. Every pixel gets a
     random number from its index and the seed; the pixels with the smallest numbers are drawn, in their order.
     """
     best = {c: (np.empty(0, np.uint64), np.empty(0, np.int64)) for c in wanted}
-    for window, labels in labelled:
+    for window, labels in labeled:
         rows, cols = window.slices
         index = np.arange(rows.start, rows.stop)[:, None] * width + np.arange(cols.start, cols.stop)
         for c, count in wanted.items():
@@ -39,7 +39,7 @@ def gather(
     width: int,
     border: Literal["constant", "reflect"],
 ) -> Float32:
-    """The (S, C, 2 radius + 1, 2 radius + 1) neighbourhoods of S pixels given as flat indices.
+    """The (S, C, 2 radius + 1, 2 radius + 1) neighborhoods of S pixels given as flat indices.
 
     `stacks` yields windows of the scene, the larger windows they were read with, and the (C, H, W) channels
     of those. Beyond the scene's border the channels continue with zeros ("constant") or mirrored ("reflect").

@@ -1,4 +1,4 @@
-"""How the members of an ensemble learn from labelled crops: from the published values to ours."""
+"""How the members of an ensemble learn from labeled crops: from the published values to ours."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ class LossStage(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """unchanged, changed: crops of `side` labelled pixels that are drawn around sure pixels, or all there are.
+    """unchanged, changed: crops of `side` labeled pixels that are drawn around sure pixels, or all there are.
     steps: batches a member; 0: as many as `epochs` need. schedule: of the learning rate. turned: batches are turned and
     mirrored at random. prior: how much of the excess of changed pixels in the crops is taken back from the logits.
     temperature: what the logits are divided by, so that the probability is one (docs/lantnet.md, Confidence)."""
@@ -40,7 +40,7 @@ class Training:
     unchanged: int = 1024
     changed: int = 1024
     side: int = 13
-    members: int = 5
+    members: int = 3
     steps: int = 110
     epochs: int = 0
     batch: int = 32

@@ -1,6 +1,6 @@
 """Fuzzy c-means of single numbers, pixel by pixel, from the published start (arXiv 2208.04481, section II-A).
 
-The start is one random membership a pixel, of a fixed seed. It puts all centres beside the mean of the image, where a
+The start is one random membership a pixel, of a fixed seed. It puts all centers beside the mean of the image, where a
 difference of a thousandth decides which optimum they fall into; so neither another start nor a histogram is the same
 method: on some scenes both end elsewhere (the tests hold such a pair).
 """
@@ -19,7 +19,7 @@ AT_ONCE = 1 << 18
 
 
 def fuzzy_c_means(values: Float32, clusters: int) -> Float64:
-    """Sorted centres (clusters,) of `values` (N,), in the order of the image's rows; fuzzifier 2.
+    """Sorted centers (clusters,) of `values` (N,), in the order of the image's rows; fuzzifier 2.
 
     NaN is no data: it takes a random number like every pixel, and no part after that. Stops when the memberships of all
     pixels together moved by less than TOLERANCE (Frobenius norm), or after ITERATIONS.
@@ -30,23 +30,23 @@ def fuzzy_c_means(values: Float32, clusters: int) -> Float64:
         squared = _start(random, len(valid), clusters)[:, valid] ** 2
         weight += squared.sum(axis=1)
         total += squared @ part
-    centres, before = total / weight, None
+    centers, before = total / weight, None
     for _ in range(ITERATIONS - 1):
-        moved, weight, total = _step(values, centres, before)
+        moved, weight, total = _step(values, centers, before)
         if moved < TOLERANCE:
             break
-        centres, before = total / weight, centres
-    return np.sort(centres)
+        centers, before = total / weight, centers
+    return np.sort(centers)
 
 
-def _step(values: Float32, centres: Float64, before: Float64 | None) -> tuple[float, Float64, Float64]:
-    """How far memberships moved from those of the centres `before` (None: from the start), then the sums of squared
+def _step(values: Float32, centers: Float64, before: Float64 | None) -> tuple[float, Float64, Float64]:
+    """How far memberships moved from those of the centers `before` (None: from the start), then the sums of squared
     memberships and of these times the values, both (clusters,)."""
-    clusters = len(centres)
+    clusters = len(centers)
     random = np.random.RandomState(SEED)
     moved, weight, total = 0.0, np.zeros(clusters), np.zeros(clusters)
     for part, valid in _parts(values):
-        new = _memberships(part, centres)
+        new = _memberships(part, centers)
         old = _start(random, len(valid), clusters)[:, valid] if before is None else _memberships(part, before)
         moved += float(((new - old) ** 2).sum())
         new *= new
@@ -69,9 +69,9 @@ def _start(random: np.random.RandomState, pixels: int, clusters: int) -> Float64
     return memberships
 
 
-def _memberships(values: Float64, centres: Float64) -> Float64:
+def _memberships(values: Float64, centers: Float64) -> Float64:
     """(clusters, N) for N values: inverse squared distances, as shares of 1."""
-    inverse: Float64 = values - centres[:, None]
+    inverse: Float64 = values - centers[:, None]
     inverse *= inverse
     np.maximum(inverse, 1e-30, out=inverse)
     np.reciprocal(inverse, out=inverse)

@@ -64,7 +64,7 @@ def hierarchical_clustering(values: Float32) -> PreLabels:
     return PreLabels(float(unchanged_below), float(changed_from), float(split[0]))
 
 
-def _borders(centres: Float64) -> Float64:
-    """The nearest centre has the largest membership, so clusters meet half-way."""
-    borders: Float64 = (centres[1:] + centres[:-1]) / 2
+def _borders(centers: Float64) -> Float64:
+    """The nearest center has the largest membership, so clusters meet half-way."""
+    borders: Float64 = (centers[1:] + centers[:-1]) / 2
     return borders

@@ -9,8 +9,8 @@ from lantnet.types import Float32
 ITERATIONS = 5
 STEP = 0.15
 RADIUS = 2 * ITERATIONS
-"""Pixels of context that one output pixel depends on: each iteration reads a neighbour's coefficient,
-which reads that neighbour's neighbours."""
+"""Pixels of context that one output pixel depends on: each iteration reads a neighbor's coefficient,
+which reads that neighbor's neighbors."""
 
 
 def srad(image: Float32, *, iterations: int = ITERATIONS, step: float = STEP) -> Float32:
@@ -30,12 +30,12 @@ def srad(image: Float32, *, iterations: int = ITERATIONS, step: float = STEP) ->
 
 def _diffuse(image: Float32, speckle_scale_squared: float, step: float) -> Float32:
     padded = np.pad(image, 2, mode="edge")
-    centre = padded[1:-1, 1:-1]
-    left = padded[1:-1, :-2] - centre
-    right = padded[1:-1, 2:] - centre
-    up = padded[:-2, 1:-1] - centre
-    down = padded[2:, 1:-1] - centre
-    coefficient = _coefficient(centre, (left, right, up, down), speckle_scale_squared)
+    center = padded[1:-1, 1:-1]
+    left = padded[1:-1, :-2] - center
+    right = padded[1:-1, 2:] - center
+    up = padded[:-2, 1:-1] - center
+    down = padded[2:, 1:-1] - center
+    coefficient = _coefficient(center, (left, right, up, down), speckle_scale_squared)
     inner = (slice(1, -1), slice(1, -1))
     here = coefficient[inner]
     flow = coefficient[1:-1, :-2] * left[inner]
@@ -48,12 +48,12 @@ def _diffuse(image: Float32, speckle_scale_squared: float, step: float) -> Float
 
 
 def _coefficient(
-    centre: Float32, differences: tuple[Float32, Float32, Float32, Float32], scale_squared: float
+    center: Float32, differences: tuple[Float32, Float32, Float32, Float32], scale_squared: float
 ) -> Float32:
     """Diffusion coefficient from the local coefficient of variation, on the image with a frame of one pixel."""
     left, right, up, down = differences
-    level = centre + np.float32(1e-4)
-    laplacian = np.zeros_like(centre)
+    level = center + np.float32(1e-4)
+    laplacian = np.zeros_like(center)
     laplacian[1:-1, 1:-1] = ((left + right) + (up + down))[1:-1, 1:-1]
     laplacian /= level
     variation = left * left

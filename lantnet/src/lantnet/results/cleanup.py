@@ -31,7 +31,7 @@ class Regions:
 def find_regions(strips: Iterable[tuple[Mask, Float64 | None]]) -> Regions:
     """One pass over the full-width strips (H, W) of a mask, from the top down, with what each pixel weighs (None: 1).
 
-    Strips are labelled one by one; labels that touch across a seam are joined afterwards.
+    Strips are labeled one by one; labels that touch across a seam are joined afterwards.
     """
     above: Int64 | None = None
     counts: list[Float64] = []

@@ -1,4 +1,4 @@
-"""Maps as GeoTIFF: written block by block, then copied to cloud-optimised files with overviews, tags and colours."""
+"""Maps as GeoTIFF: written block by block, then copied to cloud-optimized files with overviews, tags and colors."""
 
 import json
 from collections.abc import Mapping
@@ -55,10 +55,10 @@ class RasterMaps:
         return self._read("direction", window)
 
     def finish(self, folder: Path, tags: Mapping[str, str]) -> None:
-        """mask.tif, direction.tif and probability.tif in another folder, cloud-optimised."""
+        """mask.tif, direction.tif and probability.tif in another folder, cloud-optimized."""
         self._stack.close()
         for name in ("mask", "direction", "probability"):
-            optimise(self._folder / f"{name}.tif", folder / f"{name}.tif", tags, CLASSES.get(name))
+            optimize(self._folder / f"{name}.tif", folder / f"{name}.tif", tags, CLASSES.get(name))
 
     def _write(self, name: str, dtype: str, nodata: float, window: Window, values: NDArray[Any]) -> None:
         if name not in self._writers:
@@ -89,10 +89,10 @@ def geotiff(path: Path, height: int, width: int, dtype: str, nodata: float, plac
     return rasterio.open(path, "w", **profile)
 
 
-def optimise(
+def optimize(
     source: Path, target: Path, tags: Mapping[str, str], classes: Mapping[int, tuple[str, tuple[int, ...]]] | None
 ) -> None:
-    """Copy a GeoTIFF to a cloud-optimised one with overviews. `classes`: names and colours of its values, where its
+    """Copy a GeoTIFF to a cloud-optimized one with overviews. `classes`: names and colors of its values, where its
     values are classes: their overviews show what most of the pixels are, others the mean."""
     import rasterio
     from rasterio.shutil import copy
@@ -103,7 +103,7 @@ def optimise(
             names = {value: name for value, (name, _) in classes.items()}
             dataset.update_tags(**{CLASSES_TAG: json.dumps(names)})
             if dataset.dtypes[0] == "uint8":
-                dataset.write_colormap(1, {value: colour for value, (_, colour) in classes.items()})
+                dataset.write_colormap(1, {value: color for value, (_, color) in classes.items()})
     copy(
         source, target, driver="COG", compress="deflate", blocksize=BLOCK, bigtiff="if_safer", overviews="auto",
         overview_resampling="average" if classes is None else "mode",

@@ -1,4 +1,4 @@
-"""Pictures for people: grey views of the dates, the probability, and the changes in colour."""
+"""Pictures for people: gray views of the dates, the probability, and the changes in color."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,13 +13,13 @@ from lantnet.types import Float32, Labels, Mask
 Rgb = NDArray[np.uint8]
 BRIGHTER_COLOUR = (230, 159, 0)
 DARKER_COLOUR = (0, 114, 178)
-"""Orange and blue of Okabe and Ito: told apart by colour-blind eyes too."""
+"""Orange and blue of Okabe and Ito: told apart by color-blind eyes too."""
 NO_DATA_COLOUR = (90, 60, 90)
 INK, PAPER = (25, 25, 25), (255, 255, 255)
 CAPTION = 26
 
 
-def grey(values: Float32, low: float, high: float) -> Rgb:
+def gray(values: Float32, low: float, high: float) -> Rgb:
     """(H, W) -> (H, W, 3), `low` black and `high` white."""
     level = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
     return np.repeat((255 * level).astype(np.uint8)[..., None], 3, axis=2)
@@ -31,7 +31,7 @@ def stretch(*images: Float32) -> tuple[float, float]:
 
 
 def overlay(background: Rgb, direction: Labels) -> Rgb:
-    """Changes in colour over a darkened grey view."""
+    """Changes in color over a darkened gray view."""
     picture = (background * 0.6).astype(np.uint8)
     picture[direction == BRIGHTER] = BRIGHTER_COLOUR
     picture[direction == DARKER] = DARKER_COLOUR

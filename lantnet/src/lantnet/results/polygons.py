@@ -76,7 +76,7 @@ def write_polygons(
     wanted: Mapping[int, dict[str, Any]] = DIRECTIONS,
     mask: Path | None = None,
 ) -> tuple[int, float | None]:
-    """changes.gpkg and changes.geojson; how many polygons there are, and their square metres (None without a CRS).
+    """changes.gpkg and changes.geojson; how many polygons there are, and their square meters (None without a CRS).
 
     Attributes: id, those of the code, pixels, area_m2 (on the ellipsoid; null without a CRS). Without a CRS the
     coordinates are columns and rows of pixels in both files.

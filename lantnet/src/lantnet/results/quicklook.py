@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lantnet.results.maps import NO_DATA, UNCHANGED, Maps
-from lantnet.results.pictures import grey, overlay, sheet, stretch
+from lantnet.results.pictures import gray, overlay, sheet, stretch
 from lantnet.scene.scene import Scene
 from lantnet.scene.windows import strips
 from lantnet.types import Float32, Labels
@@ -34,12 +34,12 @@ def quick_look(scene: Scene, maps: Maps) -> Image.Image:
         direction.append(seen)
     first, second = np.concatenate(before), np.concatenate(after)
     low, high = stretch(first, second)
-    changes = overlay(grey(second, low, high), np.concatenate(direction))
+    changes = overlay(gray(second, low, high), np.concatenate(direction))
     return sheet(
         [
-            ("before", grey(first, low, high)),
-            ("after", grey(second, low, high)),
-            ("probability of change", grey(np.concatenate(probability), 0, 1)),
+            ("before", gray(first, low, high)),
+            ("after", gray(second, low, high)),
+            ("probability of change", gray(np.concatenate(probability), 0, 1)),
             ("changes: orange brighter, blue darker", changes),
         ],
         columns=2,

@@ -1,4 +1,4 @@
-"""A STAC item (1.0.0) of a result, so that catalogues know where, from when and what it is."""
+"""A STAC item (1.0.0) of a result, so that catalogs know where, from when and what it is."""
 
 import json
 from collections.abc import Iterable
@@ -95,8 +95,8 @@ def _asset(file: str) -> dict[str, Any]:
     }
     if suffix == ".tif" and stem in CLASSES:
         asset["classification:classes"] = [
-            {"value": value, "name": name, "color_hint": "{:02X}{:02X}{:02X}".format(*colour[:3])}
-            for value, (name, colour) in CLASSES[stem].items()
+            {"value": value, "name": name, "color_hint": "{:02X}{:02X}{:02X}".format(*color[:3])}
+            for value, (name, color) in CLASSES[stem].items()
         ]
     return asset
 

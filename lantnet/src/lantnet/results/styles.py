@@ -1,4 +1,4 @@
-"""How results look where they are opened: colour tables inside the files, and QGIS styles (.qml) beside them."""
+"""How results look where they are opened: color tables inside the files, and QGIS styles (.qml) beside them."""
 
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -6,9 +6,9 @@ from xml.sax.saxutils import quoteattr
 from lantnet.results.maps import BRIGHTER, DARKER, UNCHANGED
 from lantnet.results.pictures import BRIGHTER_COLOUR, DARKER_COLOUR
 
-Colour = tuple[int, int, int, int]
+Color = tuple[int, int, int, int]
 CHANGED_COLOUR = (213, 94, 0)
-CLASSES: dict[str, dict[int, tuple[str, Colour]]] = {
+CLASSES: dict[str, dict[int, tuple[str, Color]]] = {
     "mask": {UNCHANGED: ("unchanged", (0, 0, 0, 0)), 1: ("changed", (*CHANGED_COLOUR, 255))},
     "direction": {
         UNCHANGED: ("unchanged", (0, 0, 0, 0)),
@@ -16,8 +16,8 @@ CLASSES: dict[str, dict[int, tuple[str, Colour]]] = {
         DARKER: ("darker", (*DARKER_COLOUR, 255)),
     },
 }
-"""Names and colours of the classes of a map. Vermillion, orange and blue of Okabe and Ito."""
-RAMP: list[tuple[float, Colour]] = [(0.0, (0, 0, 0, 0)), (0.5, (240, 228, 66, 160)), (1.0, (*CHANGED_COLOUR, 255))]
+"""Names and colors of the classes of a map. Vermillion, orange and blue of Okabe and Ito."""
+RAMP: list[tuple[float, Color]] = [(0.0, (0, 0, 0, 0)), (0.5, (240, 228, 66, 160)), (1.0, (*CHANGED_COLOUR, 255))]
 """Of probabilities: transparent, yellow, vermillion."""
 
 
@@ -26,23 +26,22 @@ def write_styles(folder: Path) -> None:
     for name, classes in CLASSES.items():
         (folder / f"{name}.qml").write_text(classes_style(classes), encoding="utf-8")
     (folder / "probability.qml").write_text(ramp_style(RAMP), encoding="utf-8")
-    colours = {name: colour for name, colour in CLASSES["direction"].values() if colour[3]}
-    (folder / "changes.qml").write_text(polygons_style("direction", colours), encoding="utf-8")
+    colors = {name: color for name, color in CLASSES["direction"].values() if color[3]}
+    (folder / "changes.qml").write_text(polygons_style("direction", colors), encoding="utf-8")
 
 
-def classes_style(classes: dict[int, tuple[str, Colour]]) -> str:
+def classes_style(classes: dict[int, tuple[str, Color]]) -> str:
     entries = "".join(
-        f'<paletteEntry value="{value}" label={quoteattr(name)} color="{_hex(colour)}" alpha="{colour[3]}"/>'
-        for value, (name, colour) in classes.items()
+        f'<paletteEntry value="{value}" label={quoteattr(name)} color="{_hex(color)}" alpha="{color[3]}"/>'
+        for value, (name, color) in classes.items()
     )
     return _raster("paletted", "", f"<colorPalette>{entries}</colorPalette>")
 
 
-def ramp_style(ramp: list[tuple[float, Colour]]) -> str:
+def ramp_style(ramp: list[tuple[float, Color]]) -> str:
     low, high = ramp[0][0], ramp[-1][0]
     items = "".join(
-        f'<item value="{value:g}" label="{value:g}" color="{_hex(colour)}" alpha="{colour[3]}"/>'
-        for value, colour in ramp
+        f'<item value="{value:g}" label="{value:g}" color="{_hex(color)}" alpha="{color[3]}"/>' for value, color in ramp
     )
     return _raster(
         "singlebandpseudocolor",
@@ -52,11 +51,11 @@ def ramp_style(ramp: list[tuple[float, Colour]]) -> str:
     )
 
 
-def polygons_style(attribute: str, colours: dict[str, Colour]) -> str:
-    """Polygons coloured by an attribute, half transparent, outlined."""
+def polygons_style(attribute: str, colors: dict[str, Color]) -> str:
+    """Polygons colored by an attribute, half transparent, outlined."""
     categories, symbols = "", ""
-    for number, (value, colour) in enumerate(colours.items()):
-        rgb = ",".join(str(part) for part in colour[:3])
+    for number, (value, color) in enumerate(colors.items()):
+        rgb = ",".join(str(part) for part in color[:3])
         categories += f'<category symbol="{number}" value={quoteattr(value)} label={quoteattr(value)} render="true"/>'
         options = {"color": f"{rgb},110", "outline_color": f"{rgb},255", "outline_width": "0.4", "style": "solid"}
         listed = "".join(f'<Option name="{key}" value="{text}" type="QString"/>' for key, text in options.items())
@@ -82,5 +81,5 @@ def _document(content: str) -> str:
     return f'{head}\n<qgis version="3.28" styleCategories="Symbology">{content}</qgis>\n'
 
 
-def _hex(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour[:3])
+def _hex(color: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color[:3])

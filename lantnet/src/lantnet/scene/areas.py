@@ -1,4 +1,4 @@
-"""Square metres on the ellipsoid, whatever the projection: over the date line, around a pole, in Web Mercator.
+"""Square meters on the ellipsoid, whatever the projection: over the date line, around a pole, in Web Mercator.
 
 Points are carried to a plane on which areas are exact, and the shoelace formula does the rest. With s the sine of the
 authalic latitude and R the authalic radius (Snyder, Map Projections, 1987, eq. 3-11 to 3-18) that plane is
@@ -42,7 +42,7 @@ RADIUS = SEMI_MAJOR * math.sqrt(POLAR / 2)
 
 
 def polygon_area(rings: Sequence[Ring], placed: Georeference) -> float | None:
-    """Square metres of a polygon in pixels: its outer ring, then holes, as (column, row); None without a CRS."""
+    """Square meters of a polygon in pixels: its outer ring, then holes, as (column, row); None without a CRS."""
     if placed.crs is None:
         return None
     outer, *holes = (_ring_area(ring, placed) for ring in rings)
@@ -50,7 +50,7 @@ def polygon_area(rings: Sequence[Ring], placed: Georeference) -> float | None:
 
 
 def pixel_areas(window: Window, placed: Georeference) -> Float64 | None:
-    """Square metres of every pixel of a window, (height, width); None without a CRS."""
+    """Square meters of every pixel of a window, (height, width); None without a CRS."""
     if placed.crs is None:
         return None
     rows, columns = (
@@ -66,7 +66,7 @@ def pixel_areas(window: Window, placed: Georeference) -> Float64 | None:
 
 
 def middle_area(height: int, width: int, placed: Georeference) -> float | None:
-    """Square metres of the pixel in the middle of a scene; None without a CRS."""
+    """Square meters of the pixel in the middle of a scene; None without a CRS."""
     areas = pixel_areas(Window(height // 2, width // 2, 1, 1), placed)
     return None if areas is None else float(areas[0, 0])
 
@@ -111,7 +111,7 @@ def _shoelace(points: Float64) -> Float64:
 
 
 def _equal_area(points: Float64, placed: Georeference) -> Float64:
-    """(N, 2) columns and rows -> metres on a plane of true areas, (N, 2)."""
+    """(N, 2) columns and rows -> meters on a plane of true areas, (N, 2)."""
     from rasterio.crs import CRS
     from rasterio.warp import transform
 

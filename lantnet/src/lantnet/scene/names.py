@@ -23,7 +23,7 @@ def open_source(name: str | Path, *, band: int | str | None = None, nodata: floa
 
     `nodata` marks pixels besides the file's own. Names: a file; a URL (https://, s3://, gs://) or any other name that
     GDAL knows (/vsizip/..., NETCDF:"x.nc":vv); a .zip with one raster; FILE.nc:VARIABLE or FILE.h5:/path/of/dataset.
-    Errors: InputError for what is missing, unreadable, complex, a coloured palette, or has several different bands
+    Errors: InputError for what is missing, unreadable, complex, a colored palette, or has several different bands
     while none was chosen.
     """
     name = str(name)

@@ -1,4 +1,4 @@
-"""PNG, BMP, JPEG and the like as sources, by Pillow: palettes become grey levels, transparency becomes no data."""
+"""PNG, BMP, JPEG and the like as sources, by Pillow: palettes become gray levels, transparency becomes no data."""
 
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ def open_picture(path: Path, band: int | str | None, nodata: float | None) -> Ar
     if values.ndim == 2:
         values = values[..., None]
     valid = values[..., -1] > 0 if transparent else None
-    colours = values[..., :-1] if transparent else values
-    grey = _one_of([colours[..., i] for i in range(colours.shape[2])], band, str(path))
-    if grey.dtype == np.int32 and path.suffix.lower() == ".png":
-        grey = grey.astype(np.uint16)
-    return ArraySource(plain(grey, str(path)), str(path), valid=valid, nodata=nodata, kind="png")
+    colors = values[..., :-1] if transparent else values
+    gray = _one_of([colors[..., i] for i in range(colors.shape[2])], band, str(path))
+    if gray.dtype == np.int32 and path.suffix.lower() == ".png":
+        gray = gray.astype(np.uint16)
+    return ArraySource(plain(gray, str(path)), str(path), valid=valid, nodata=nodata, kind="png")
 
 
 def _one_of(bands: list[NDArray[Any]], chosen: int | str | None, name: str) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from lantnet.types import Float32, Mask
 CACHE_MEGABYTES = 128
 """GDAL would otherwise keep read blocks up to a twentieth of the machine's memory."""
 CLASSES = "LANTNET_CLASSES"
-"""Tag of a map of ours, whose palette colours classes and is no brightness."""
+"""Tag of a map of ours, whose palette colors classes and is no brightness."""
 DATE_TAGS = ("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_START_TIME", "PRODUCT_START_TIME",
              "START_TIME", "SENSING_TIME", "DATETIME", "TIFFTAG_DATETIME")  # fmt: skip
 
@@ -31,7 +31,7 @@ DATE_TAGS = ("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_START_TIME
 class GdalSource:
     """One band of what GDAL opens under `path`. Opened anew in every thread and process that reads it.
 
-    scaling: (scale, offset) that make measurements of stored numbers. grey: palette indices to grey levels.
+    scaling: (scale, offset) that make measurements of stored numbers. gray: palette indices to gray levels.
     grid: where the band is warped to while it is read, bilinear, its values as stored; None: as it lies.
     """
 
@@ -42,7 +42,7 @@ class GdalSource:
     width: int
     dtype: str
     nodata: float | None = None
-    grey: Float32 | None = None
+    gray: Float32 | None = None
     scaling: tuple[float, float] = (1.0, 0.0)
     georeference: Georeference | None = None
     declared: Scale | None = None
@@ -76,8 +76,8 @@ class GdalSource:
                     "file is whole, or the connection."
                 ) from error
         valid = without(valid, values, self.nodata)
-        if self.grey is not None:
-            return self.grey[values], valid
+        if self.gray is not None:
+            return self.gray[values], valid
         scale, offset = self.scaling
         if (scale, offset) != (1.0, 0.0):
             values = values.astype(np.float64) * scale + offset
@@ -88,8 +88,8 @@ class GdalSource:
 
     def on(self, grid: Grid) -> "GdalSource":
         """The band on another grid, warped as it is read."""
-        if self.grey is not None:
-            raise InputError(f"{self.name} has a palette, whose indices have no mean. Write it as grey first.")
+        if self.gray is not None:
+            raise InputError(f"{self.name} has a palette, whose indices have no mean. Write it as gray first.")
         place = Georeference(grid.crs, grid.transform)
         moved = vars(self) | {"height": grid.height, "width": grid.width, "georeference": place, "grid": grid}
         return GdalSource(**(moved | {"_open": threading.local()}))
@@ -176,17 +176,17 @@ def _band(dataset: Any, path: str, name: str, chosen: int | str | None, nodata: 
     dtype = dataset.dtypes[index - 1]
     if dtype.startswith("complex"):
         raise InputError(f"{name} is complex (single-look complex data); write its amplitude to a file first.")
-    grey = None
+    gray = None
     if dataset.colorinterp[index - 1] is ColorInterp.palette and CLASSES not in dataset.tags():
-        grey = _grey_palette(dataset.colormap(index), name)
+        gray = _gray_palette(dataset.colormap(index), name)
     scaling = (float(dataset.scales[index - 1]), float(dataset.offsets[index - 1]))
     scaled = scaling != (1.0, 0.0)
     hole = nodata if nodata is not None else dataset.nodatavals[index - 1]
     if hole is None and dtype not in ("uint8", "bool") and not scaled:
-        hole = 0.0  # What `measured` takes for the frame must not be mixed into its neighbours.
+        hole = 0.0  # What `measured` takes for the frame must not be mixed into its neighbors.
     tags = {key.upper(): value for key, value in (dataset.tags() | dataset.tags(index)).items()}
     return GdalSource(
-        path, name, index, dataset.height, dataset.width, "float32" if scaled else dtype, nodata, grey, scaling,
+        path, name, index, dataset.height, dataset.width, "float32" if scaled else dtype, nodata, gray, scaling,
         georeference_of(dataset, name), declared_scale(dataset.units[index - 1], channels[index - 1]),
         next((tags[key] for key in DATE_TAGS if tags.get(key)), None), channels[index - 1] or None, hole=hole,
     )  # fmt: skip
@@ -206,7 +206,7 @@ def declared_scale(unit: str | None, channel: str) -> Scale | None:
 
 
 def _all_equal(dataset: Any, count: int) -> bool:
-    """RGB files of grey images hold the same band three times."""
+    """RGB files of gray images hold the same band three times."""
     return all(
         np.array_equal(dataset.read(1, window=where), dataset.read(other, window=where))
         for _, where in dataset.block_windows(1)
@@ -214,13 +214,13 @@ def _all_equal(dataset: Any, count: int) -> bool:
     )
 
 
-def _grey_palette(colours: dict[int, tuple[int, ...]], name: str) -> Float32:
-    table = np.zeros(max(colours) + 1, dtype=np.float32)
-    for index, (red, green, blue, *_) in colours.items():
+def _gray_palette(colors: dict[int, tuple[int, ...]], name: str) -> Float32:
+    table = np.zeros(max(colors) + 1, dtype=np.float32)
+    for index, (red, green, blue, *_) in colors.items():
         if not red == green == blue:
             raise InputError(
-                f"{name} is a palette image with colours, whose numbers are not brightness. Export the radar "
-                "values themselves (amplitude, power or dB) as one grey band."
+                f"{name} is a palette image with colors, whose numbers are not brightness. Export the radar "
+                "values themselves (amplitude, power or dB) as one gray band."
             )
         table[index] = red
     return table

@@ -34,15 +34,15 @@ def phase_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[float, float,
         surface = correlation if surface is None else surface + correlation
     if surface is None:
         return None
-    centred = np.fft.fftshift(surface)
-    middle = tuple(length // 2 for length in centred.shape)
-    reach = tuple(min(REACH, length // 2 - 2) for length in centred.shape)
-    near = centred[middle[0] - reach[0] : middle[0] + reach[0] + 1, middle[1] - reach[1] : middle[1] + reach[1] + 1]
+    centered = np.fft.fftshift(surface)
+    middle = tuple(length // 2 for length in centered.shape)
+    reach = tuple(min(REACH, length // 2 - 2) for length in centered.shape)
+    near = centered[middle[0] - reach[0] : middle[0] + reach[0] + 1, middle[1] - reach[1] : middle[1] + reach[1] + 1]
     row, column = np.unravel_index(int(near.argmax()), near.shape)
-    peak = float((near.max() - centred.mean()) / max(float(centred.std()), 1e-300))
+    peak = float((near.max() - centered.mean()) / max(float(centered.std()), 1e-300))
     return (
-        int(row) - reach[0] + _vertex(centred[middle[0] - reach[0] + row - 1 :, middle[1] - reach[1] + column][:3]),
-        int(column) - reach[1] + _vertex(centred[middle[0] - reach[0] + row, middle[1] - reach[1] + column - 1 :][:3]),
+        int(row) - reach[0] + _vertex(centered[middle[0] - reach[0] + row - 1 :, middle[1] - reach[1] + column][:3]),
+        int(column) - reach[1] + _vertex(centered[middle[0] - reach[0] + row, middle[1] - reach[1] + column - 1 :][:3]),
         peak,
     )
 
@@ -63,7 +63,7 @@ def _weight(shape: tuple[int, ...]) -> Float64:
 
 
 def _vertex(three: Float64) -> float:
-    """Where the parabola through three neighbouring values has its top, from the middle one; through their logarithms,
+    """Where the parabola through three neighboring values has its top, from the middle one; through their logarithms,
     as the peak is a Gaussian."""
     if three.min() <= 0:
         left, middle, right = three

@@ -20,6 +20,7 @@ from lantnet.scene.scale import (
     detect_scale,
     explained,
     frames,
+    in_doubt,
     measured,
     median_amplitude,
 )
@@ -28,9 +29,9 @@ from lantnet.scene.windows import Window, tiles
 from lantnet.types import Float32, Int64, Mask
 
 SMALLEST = 16
-"""Pixels a side: below that the neighbourhoods of the method hold nothing but border."""
+"""Pixels a side: below that the neighborhoods of the method hold nothing but border."""
 FILL = 4
-"""How far pixels without data are filled from their neighbours; their halo."""
+"""How far pixels without data are filled from their neighbors; their halo."""
 
 Track = Callable[[Iterable[Window], str], Iterable[Window]]
 """Passes windows on and shows how far a pass has come."""
@@ -62,6 +63,8 @@ class Scene:
     framed: tuple[bool, bool] = (False, False)
     """Whether exactly 0 dB is the frame of the first and of the second image."""
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """Those of the notes that ask for an answer."""
     frame: Frame | None = None
     """Border noise, which counts as no data."""
     kept: dict[str, tuple[Layer, int]] = field(default_factory=dict)
@@ -106,15 +109,15 @@ class Scene:
         values = np.where(valid, values, np.float32(0))
         known = valid.astype(np.float32)
         for _ in range(FILL):
-            total, count = _neighbours(values), _neighbours(known)
+            total, count = _neighbors(values), _neighbors(known)
             grown = (known == 0) & (count > 0)
             values = np.where(grown, total / np.maximum(count, 1), values)
             known = np.where(grown, np.float32(1), known)
         return np.where(known > 0, values, np.float32(self.median)).astype(np.float32)
 
 
-def _neighbours(values: Float32) -> Float32:
-    """Sum over each pixel's 3x3 neighbourhood; always added up in the same order, whatever the window."""
+def _neighbors(values: Float32) -> Float32:
+    """Sum over each pixel's 3x3 neighborhood; always added up in the same order, whatever the window."""
     padded = np.pad(values, 1)
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     total: Float32 = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
@@ -134,7 +137,9 @@ def open_scene(
     walk = tiles(height, width, tile)
     executor = executor or Serial()
     settled = _settled(before, after, scale, walk, track, executor)
-    scene = Scene(before, after, settled.scale, settled.source, 1.0, 0.0, 0, settled.framed, settled.notes)
+    scene = Scene(
+        before, after, settled.scale, settled.source, 1.0, 0.0, 0, settled.framed, settled.notes, settled.doubts
+    )
     counts = np.zeros(1, dtype=np.int64)
     zeros = np.zeros(2, dtype=np.int64)
     surveys = executor.each(partial(_survey, scene), walk)
@@ -168,6 +173,7 @@ class _Settled:
     source: str
     framed: tuple[bool, bool]
     notes: list[str]
+    doubts: list[str]
 
 
 def _settled(
@@ -176,13 +182,17 @@ def _settled(
     """The scale of both images: as said, as their files say, or as their values tell."""
     pair = (before, after)
     if scale not in (None, Scale.DECIBEL):
-        return _Settled(scale, "declared", (False, False), [])
+        return _Settled(scale, "declared", (False, False), [], [])
     looks = [_look(source, walk, track, executor) for source in pair]
-    found, notes = [], []
+    found: list[Scale] = []
+    notes: list[str] = []
+    doubts: list[str] = []
     for source, look in zip(pair, looks, strict=True):
         found.append(scale or source.declared or detect_scale(source.dtype, look, source.name))
         if not scale and not source.declared:
-            notes += explained(found[-1], source.name)
+            said = explained(found[-1], look, source.name)
+            notes += said
+            doubts += said if found[-1] is Scale.POWER and in_doubt(look) else []
     if found[0] is not found[1]:
         raise InputError(
             f"both images must be on one scale; {before.name} looks like {found[0]}, {after.name} like {found[1]}. "
@@ -192,7 +202,7 @@ def _settled(
         notes += frames(found[0], look, source.name)
     framed = tuple(found[0] is Scale.DECIBEL and look.framed for look in looks)
     origin = "declared" if scale else "as the files say" if before.declared and after.declared else "detected"
-    return _Settled(found[0], origin, (framed[0], framed[1]), notes)
+    return _Settled(found[0], origin, (framed[0], framed[1]), notes, doubts)
 
 
 def _look(source: Source, walk: list[Window], track: Track, executor: Executor) -> Look:

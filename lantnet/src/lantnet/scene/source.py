@@ -142,8 +142,8 @@ def differing(name: str, count: int, channels: list[str]) -> InputError:
     """The error for a file of several bands of which none was chosen."""
     named = f" ({', '.join(channels)})" if any(channels) else ""
     return InputError(
-        f"the method compares one radar band with one; {name} has {count} bands that differ (colours, or "
-        f"polarisations){named}. Choose one with --band 1..{count}."
+        f"the method compares one radar band with one; {name} has {count} bands that differ (colors, or "
+        f"polarizations){named}. Choose one with --band 1..{count}."
     )
 
 

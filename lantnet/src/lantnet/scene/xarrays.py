@@ -62,7 +62,7 @@ def is_xarray(image: Any) -> bool:
 def xarray_source(image: Any, name: str, valid: Mask | None, nodata: float | None) -> XarraySource:
     """A DataArray as a source; axes of length 1 (band, time) are dropped, the last two are rows and columns.
 
-    Read from it: coordinates of pixel centres and `spatial_ref` (as rioxarray writes them), `_FillValue` and
+    Read from it: coordinates of pixel centers and `spatial_ref` (as rioxarray writes them), `_FillValue` and
     `nodata`, `units` ("dB", "power", "amplitude"), and a `time` of its own.
     """
     array = image.squeeze(drop=False)
@@ -91,7 +91,7 @@ def as_dataset(source: XarraySource, maps: dict[str, Any], attributes: dict[str,
 
 
 def _placed(array: Any, name: str) -> Georeference | None:
-    """From coordinates of pixel centres on an even grid; None without them."""
+    """From coordinates of pixel centers on an even grid; None without them."""
     axes = [array.coords.get(dimension) for dimension in array.dims]
     if any(axis is None or axis.size < 2 or axis.dtype.kind not in "fiu" for axis in axes):
         return None

@@ -30,7 +30,7 @@ MOST = 250
 
 @dataclass
 class SeriesOutcome:
-    """What a run found out besides its maps. dates: ISO 8601, in order. pairs: of neighbouring dates. counts: pixels
+    """What a run found out besides its maps. dates: ISO 8601, in order. pairs: of neighboring dates. counts: pixels
     that changed at each date (from the second), and how many of them a later date confirms."""
 
     dates: list[str]
@@ -71,7 +71,7 @@ def detect_series(
     executor: Executor,
 ) -> SeriesOutcome:
     """Write date.tif, direction.tif, persistence.tif, confirmed.tif, changes.tif and codes.tif (see `code_of`) into
-    `folder`, not yet cloud-optimised. images: in order of their dates, on one grid."""
+    `folder`, not yet cloud-optimized. images: in order of their dates, on one grid."""
     first = images[0]
     if executor.apart:
         images = [image.portable(folder) for image in images]
@@ -111,7 +111,7 @@ def detect_series(
 
 @dataclass(frozen=True)
 class Account:
-    """The timeline of a window, from all images and from what changed between neighbours."""
+    """The timeline of a window, from all images and from what changed between neighbors."""
 
     images: tuple[Source, ...]
     directions: tuple[GdalSource, ...]

@@ -1,4 +1,4 @@
-"""From what was found between neighbouring dates to one account of every pixel (our choice of rules).
+"""From what was found between neighboring dates to one account of every pixel (our choice of rules).
 
 A change *holds* at a later date where the level there still lies at least half of its step away from the level before
 it, to the same side. A change that only undoes an earlier one (its new level lies within half a step of the level
@@ -37,7 +37,7 @@ class Timeline:
 
 
 def timeline(found: Mask, levels: Float32) -> Timeline:
-    """found: (N - 1, H, W), what changed between neighbouring dates; levels: (N, H, W) smoothed log-amplitudes on one
+    """found: (N - 1, H, W), what changed between neighboring dates; levels: (N, H, W) smoothed log-amplitudes on one
     calibration, NaN without data."""
     dates, height, width = levels.shape
     shape = (height, width)

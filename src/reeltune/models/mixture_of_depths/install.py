@@ -26,7 +26,8 @@ ARGUMENTS = ("input_ids", "attention_mask", "position_ids", CACHE, "inputs_embed
 
 
 def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
-    """Route the decoder layers of a loaded model in place. New routers are zero: every weight w is 1.
+    """Route the decoder layers of a loaded model in place. New routers are zero, and every weight w is 1, unless
+    `config.router_std` spreads them: the same numbers for equal settings and sizes, whatever was drawn before.
 
     Raises InputError for a model that is routed already, a decoder class whose block is not known to be the one
     that the routed layer repeats, attention that a selection cannot serve, and a schedule that routes layer 0.
@@ -45,9 +46,9 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
         raise InputError(f"mixture_of_depths: {error}") from None
     _refuse_attention(model)
     token_ids = _routable_ids(model, config)
-    for layer, ratio in zip(layers, ratios, strict=True):
+    for index, (layer, ratio) in enumerate(zip(layers, ratios, strict=True)):
         if ratio is not None:
-            _route(layer, ratio, config)
+            _route(layer, ratio, config, seed=index)
     reader = PassReader(token_ids, [index for index, ratio in enumerate(ratios) if ratio is not None])
     composite, language_model = _parts(model)
     holder: Any = model
@@ -165,11 +166,13 @@ def vision_samples(ids: Tensor, token_ids: list[int]) -> Tensor:
     return torch.where(torch.isin(ids, torch.tensor(token_ids, device=ids.device)), rows, -1)
 
 
-def _route(layer: nn.Module, ratio: float, config: MixtureOfDepthsConfig) -> None:
+def _route(layer: nn.Module, ratio: float, config: MixtureOfDepthsConfig, *, seed: int) -> None:
     routed: Any = layer
     weight = next(layer.mlp.parameters())  # type: ignore[union-attr]
     dtype = weight.dtype if weight.is_floating_point() else torch.float32
     routed.router = Router(routed.hidden_size, device=weight.device, dtype=dtype)
+    if config.router_std:
+        routed.router.spread(config.router_std, seed=seed)
     routed.ratio, routed.settings = ratio, config
     become(layer, ROUTED_CLASSES[type(layer).__name__])
 

@@ -43,6 +43,15 @@ class Router(nn.Linear):
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
 
+    def spread(self, std: float, *, seed: int) -> None:
+        """Start from small random weights: equal logits leave it to the first updates which tokens are kept.
+
+        Our choice; the published routers start at zero.
+        """
+        drawn = torch.randn(self.weight.shape, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            self.weight.copy_(std * drawn)
+
     def forward(self, hidden: Tensor) -> Tensor:
         """[..., H] -> [..., 1]."""
         exact = torch.promote_types(hidden.dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""Two polarisations of the same dates: what changed in either changed, in the direction of the surer one."""
+"""Two polarizations of the same dates: what changed in either changed, in the direction of the surer one."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def pair(name: str, where: tuple[slice, slice], factor: float, seed: int) -> tup
     return tuple(ArraySource(values, f"{name} {date}", channel=name) for values, date in ((before, 1), (after, 2)))
 
 
-def test_a_change_in_either_polarisation_counts() -> None:
+def test_a_change_in_either_polarization_counts() -> None:
     first, second = np.s_[10:40, 10:40], np.s_[55:85, 55:85]
     vv, vh = pair("VV", first, 8, 1), pair("VH", second, 1 / 8, 2)
     vv[1].values[:, 90:] = np.nan  # only VH holds data there
@@ -40,7 +40,7 @@ def test_a_change_in_either_polarisation_counts() -> None:
     assert (alone.directions[:, 92:] == NO_DATA).all()
 
 
-def test_polarisations_lie_on_one_grid() -> None:
+def test_polarizations_lie_on_one_grid() -> None:
     vv, vh = pair("VV", np.s_[10:40, 10:40], 8, 1), pair("VH", np.s_[10:40, 10:40], 8, 2)
     cut = tuple(ArraySource(source.values[:90], source.name) for source in vh)
     with pytest.raises(InputError, match="same size"):

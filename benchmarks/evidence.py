@@ -1,0 +1,48 @@
+"""What the papers claim, shown in small: runs the toyworld version of each table and writes docs/evidence.md.
+
+    python benchmarks/evidence.py                             all of them, seeds 0, 1, 2: hours of one core
+    python benchmarks/evidence.py --papers p-mod --seeds 0    a first look; writes --dir/evidence.md alone
+
+Every training and every answer is kept in --dir: after a kill the same command goes on. docs/evidence.md is written
+when all papers were run, and by nothing else.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from reeltune.config.shipped import papers
+from reeltune.evidence.page import SIMULATION, section
+from reeltune.evidence.small import run_small
+from reeltune.evidence.spec import load
+from reeltune.files import write_text
+
+DOCS = Path(__file__).parents[1] / "docs" / "evidence.md"
+HEAD = f"""# Evidence
+
+Each paper's claims in small, one command each, with seeds, intervals and verdicts; a goal that does not hold is a MISS.
+{SIMULATION}
+
+Differences are paired by seed and sample; the interval is a bootstrap over samples of these seeds (2,000 draws), and
+says nothing of other seeds: their spread is what stands by seed. "Within chance": the interval holds the goal itself.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--papers", nargs="+", default=list(papers()), choices=papers(), metavar="PAPER")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--dir", type=Path, default=Path("runs/reproduce"))
+    args = parser.parse_args()
+    parts = [f"{HEAD}\nMade by `python benchmarks/evidence.py`, last on {time.strftime('%Y-%m-%d')}, CPU.\n"]
+    for name in args.papers:
+        found = load(name)
+        measured, trivial = run_small(found, args.dir / name, args.seeds)
+        parts.append(section(name, found, measured, trivial, f"reeltune reproduce {name} --small") + "\n")
+        write_text(args.dir / "evidence.md", "\n".join(parts))
+    if set(args.papers) == set(papers()) and len(args.seeds) >= 3:
+        write_text(DOCS, "\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()

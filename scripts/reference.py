@@ -1,0 +1,215 @@
+"""Writes docs/reference/: every setting, every command, the public API, each from the code that defines it.
+
+python scripts/reference.py          write the pages
+python scripts/reference.py --check  exit 1 where a page is not what the code says
+"""
+
+import argparse
+import inspect
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import reeltune
+from reeltune.cli import make_parser
+from reeltune.config.recipe import Recipe
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+MADE = "<!-- Written by scripts/reference.py; change the code, not this page. -->\n\n"
+
+
+def main() -> int:
+    pages = {"settings.md": settings(), "commands.md": commands(), "api.md": api()}
+    stale = [name for name, page in pages.items() if _read(FOLDER / name) != page]
+    if "--check" in sys.argv:
+        print("\n".join(f"docs/reference/{name} is not what the code says" for name in stale))
+        return int(bool(stale))
+    FOLDER.mkdir(exist_ok=True)
+    for name in stale:
+        (FOLDER / name).write_text(pages[name], encoding="utf-8")
+    return 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+# Settings
+
+
+def settings() -> str:
+    parts = [
+        f"{MADE}# Every setting of a recipe\n",
+        "One YAML file; `section.key=value` on the command line changes one. `extends: NAME` begins from another "
+        "recipe. `reeltune config RECIPE` prints a recipe with every default filled in.\n",
+        *_section("", Recipe),
+    ]
+    return "\n".join(parts)
+
+
+def _section(path: str, model: type[BaseModel]) -> list[str]:
+    """A table of the model's own settings, then its sections."""
+    plain, sections = [], []
+    for name, field in model.model_fields.items():
+        if inner := _models(field.annotation):
+            sections.append((f"{path}{name}", name, field, inner))
+        else:
+            plain.append(f"| `{path}{name}` | {_type(field)} | {_default(field)} | {_cell(field.description or '')} |")
+    found: list[str] = []
+    if plain:
+        found += ["| setting | value | default | |", "|---|---|---|---|", *plain, ""]
+    for full, _, field, inner in sections:
+        listed = typing.get_origin(_bare(field.annotation)) is list
+        note = " ".join(filter(None, [field.description, inspect.getdoc(inner) if inner.__doc__ else None]))
+        found += [f"## {full}\n", *([_cell(note) + "\n"] if note and not note.startswith("!!!") else [])]
+        found += _section(f"{full}{'[]' if listed else ''}.", inner)
+    return found
+
+
+def _bare(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+
+
+def _models(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, also as an option or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((inner for each in typing.get_args(annotation) if (inner := _models(each))), None)
+
+
+def _type(field: FieldInfo) -> str:
+    bounds = [
+        f"{sign} {getattr(each, name)}" for each in field.metadata for name, sign in _SIGNS if hasattr(each, name)
+    ]
+    return _cell(", ".join([_words(field.annotation), *bounds]))
+
+
+_SIGNS = (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+_NAMES = {int: "whole number", float: "number", str: "text", bool: "true, false", type(None): "null", Any: "any"}
+
+
+def _words(annotation: Any) -> str:
+    """A type for somebody who writes YAML."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in _NAMES:
+        return _NAMES[annotation]
+    if origin is typing.Literal:
+        return ", ".join(f"`{each}`" for each in inner)
+    if origin is typing.Annotated:
+        return _words(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_words(each) for each in inner)
+    if origin is dict:
+        return f"mapping of {_words(inner[0])} to {_words(inner[1])}"
+    if origin in (list, tuple):
+        return f"list of {_words(inner[0])}"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined and field.default_factory is None:
+        return "**required**"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# Commands
+
+
+def commands() -> str:
+    found = [f"{MADE}# Every command\n", "`reeltune COMMAND --help` says the same.\n"]
+    for name, command in _subcommands(make_parser(), "reeltune"):
+        found += [f"## {name}\n"]
+        if command.description:
+            found += [command.description + "\n"]
+        found += ["| argument | |", "|---|---|"]
+        for action in command._actions:
+            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+                found.append(f"| `{_argument(action)}` | {_help(action)} |")
+        found.append("")
+    return "\n".join(found)
+
+
+def _subcommands(command: argparse.ArgumentParser, name: str) -> list[tuple[str, argparse.ArgumentParser]]:
+    groups = [each for each in command._actions if isinstance(each, argparse._SubParsersAction)]
+    if not groups:
+        return [(name, command)]
+    return [
+        pair
+        for group in groups
+        for each, inner in group.choices.items()
+        for pair in _subcommands(inner, f"{name} {each}")
+    ]
+
+
+def _argument(action: argparse.Action) -> str:
+    value = action.metavar or (",".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    value = "" if action.nargs == 0 else str(value[0] if isinstance(value, tuple) else value)
+    return " ".join(
+        filter(
+            None, [", ".join(action.option_strings), value if action.option_strings else action.metavar or action.dest]
+        )
+    )
+
+
+def _help(action: argparse.Action) -> str:
+    text = action.help or ""
+    return _cell(text % {"default": action.default} if "%(" in text else text)
+
+
+# The API
+
+
+def api() -> str:
+    found = [f"{MADE}# The public API\n", "`import reeltune as rt`; importing it imports no torch.\n"]
+    for name in reeltune.__all__:
+        thing = getattr(reeltune, name)
+        if not callable(thing):
+            continue
+        found += [
+            f"## rt.{name}\n",
+            f"```python\n{name}{_signature(thing)}\n```\n",
+            _own_doc(thing) + "\n",
+        ]
+        if inspect.isclass(thing) and thing.__module__.startswith("reeltune"):
+            for each, member in _methods(thing):
+                found += [
+                    f"### {name}.{each}\n",
+                    f"```python\n{each}{_signature(member)}\n```\n",
+                    inspect.getdoc(member) or "",
+                    "",
+                ]
+    return "\n".join(found)
+
+
+def _own_doc(thing: Any) -> str:
+    """Not what a class inherits: pydantic's words say nothing of ours."""
+    return inspect.cleandoc(thing.__doc__) if thing.__doc__ else ""
+
+
+def _methods(thing: type) -> list[tuple[str, Any]]:
+    """Documented public methods that the class itself writes, in its order."""
+    own = [(name, getattr(each, "__func__", each)) for name, each in vars(thing).items() if not name.startswith("_")]
+    return [(name, each) for name, each in own if inspect.isfunction(each) and each.__doc__]
+
+
+def _signature(thing: Any) -> str:
+    try:
+        found = str(inspect.signature(thing))
+    except (TypeError, ValueError):
+        return ""
+    return found.replace("reeltune.", "").replace("pathlib._local.", "").replace("pathlib.", "").replace("typing.", "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

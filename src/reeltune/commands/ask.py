@@ -1,0 +1,71 @@
+"""`reeltune ask MODEL VIDEO QUESTION`: one answer, drawn. Imports nothing heavy before it runs."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask a model about a video and print its answer; a span in it is drawn on the video's time line, a box is "
+        "named. A checkpoint is asked as it was trained, with its frames, limits and mode."
+    )
+    parser.add_argument("model", help="a Hugging Face directory or hub name, an adapter's folder, or toyworld:base")
+    parser.add_argument("video", type=Path)
+    parser.add_argument("question")
+    parser.add_argument("--task", metavar="NAME", help="put the question as this task does: temporal_grounding, ...")
+    parser.add_argument(
+        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="PAGE", help="also write a page: the video with the answer"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser (default: a temporary one)")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
+
+
+def run(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from reeltune.api import load, recipe
+    from reeltune.build import load_tasks
+    from reeltune.commands.view import show
+    from reeltune.data.sources import asked_by
+    from reeltune.files import write_text
+    from reeltune.report.asked import Asked, asked_page, drawn
+
+    own = recipe(asked_by(args.recipe, args.model), f"model.path={args.model}", *args.overrides)
+    load_tasks(own)
+    question = args.question if args.task is None else put(args.task, args.video, args.question, own.data.mode)
+    with load(own) as model:
+        answer = model.ask(args.video, question, max_new_tokens=own.eval.max_new_tokens)
+        duration = model.reader.ask(question, args.video).clip.duration
+    found = Asked(args.video, question, answer, duration)
+    print(answer)
+    if picture := drawn(found):
+        print(picture)
+    if args.output is None and not args.open:
+        return 0
+    page = args.output or Path(tempfile.mkdtemp(prefix="reeltune-")) / "asked.html"
+    write_text(page, asked_page(found))
+    return show(page, in_browser=args.open)
+
+
+def put(task_name: str, video: Path, question: str, mode: str) -> str:
+    """The prompt of a task whose one field of text is `question`. InputError for one that asks with more."""
+    from typing import cast
+
+    from reeltune.answers.final_answer import Mode
+    from reeltune.errors import InputError
+    from reeltune.tasks import get_task
+
+    task = get_task(task_name)
+    try:
+        [field] = task.columns
+        # Only what is asked is known here: no truth, no duration.
+        sample = task.sample_type.model_construct(id="asked", task=task_name, video=str(video), **{field: question})
+        return task.prompt(sample, cast(Mode, mode))
+    except (ValueError, AttributeError):
+        raise InputError(
+            f"--task {task_name}: its prompt needs more than a question ({', '.join(task.sample_type.model_fields)}); "
+            "write a samples.jsonl and use `reeltune eval`, or put the whole prompt as QUESTION without --task"
+        ) from None

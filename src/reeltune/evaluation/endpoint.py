@@ -1,0 +1,152 @@
+"""Models that somebody else serves: the same prompts and videos to an OpenAI-compatible endpoint, its answers as ours.
+
+No weights and no tokenizer are here. The question is the task's own text; the video goes as its file (`file`: vLLM,
+SGLang, Qwen and Gemini endpoints take `video_url`), or as the frames that our models would see, each after its time in
+seconds (`frames`: what takes images alone). Answers are read, scored and compared like those of any model.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+
+from reeltune.config.recipe import Recipe, VideoConfig
+from reeltune.errors import InputError, NoServers, SampleError, VideoError
+from reeltune.evaluation.runner import Answer
+from reeltune.judges.endpoint import Endpoint, Names, Unanswered
+from reeltune.judges.transcript import ModelSettings
+from reeltune.rollout.media import pixel_budget
+from reeltune.sample import Sample
+from reeltune.tasks import get_task
+from reeltune.tasks.base import Mode
+from reeltune.video.cache import FrameCache
+from reeltune.video.clip import Clip
+from reeltune.video.load import load_clip
+from reeltune.video.sampling import FrameSampling
+
+Sent = Literal["file", "frames"]
+FACTOR = 28
+"""Frame sides are multiples of it, as for most of the models that are compared with."""
+LARGEST_FILE = 64 * 2**20
+NAMES = Names("the endpoint", "--endpoint", "the model", "--endpoint-key-env", "rollout.timeout_s")
+
+
+@dataclass
+class Served:
+    """Asks `endpoint` about samples, `concurrency` at a time. `put`: how a question is put if not as its task does."""
+
+    endpoint: Endpoint
+    video: VideoConfig
+    frames: FrameCache
+    mode: Mode
+    system: str | None = None
+    sends: Sent = "file"
+    concurrency: int = 16
+    put: Callable[[Sample], str] | None = None
+
+    def answers(self, samples: Sequence[Sample]) -> list[Answer | SampleError]:
+        """One answer a sample, in order; SampleError in its place where the video cannot be used, or the endpoint gave
+        no answer after all tries. NoServers where nothing listens there."""
+        with ThreadPoolExecutor(self.concurrency) as threads:
+            return list(threads.map(self._one, samples))
+
+    def _one(self, sample: Sample) -> Answer | SampleError:
+        try:
+            messages = self.messages(sample)
+        except SampleError as error:
+            return error
+        try:
+            reply = self.endpoint.complete(messages, on_retry=lambda: None)
+        except Unanswered as error:
+            if error.refused:
+                raise NoServers(f"--endpoint: {error}") from None
+            return SampleError(f"id {sample.id!r}: the endpoint gave no answer: {error}")
+        return Answer(reply.text, reply.truncated)
+
+    def messages(self, sample: Sample) -> list[dict[str, Any]]:
+        """SampleError for a video that cannot be used."""
+        text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
+        content = [*self._video(sample), {"type": "text", "text": text}]
+        found: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        return [{"role": "system", "content": self.system}, *found] if self.system else found
+
+    def _video(self, sample: Sample) -> list[dict[str, Any]]:
+        path = sample.video_path
+        if path is None or len(sample.all_media) != 1 or sample.all_media[0].start or sample.all_media[0].end:
+            raise SampleError(f"id {sample.id!r}: an endpoint is sent one whole video; this shows {sample.media_name}")
+        if self.sends == "file":
+            return [{"type": "video_url", "video_url": {"url": _file_url(path)}}]
+        sampling = FrameSampling(
+            fps=self.video.fps,
+            min_frames=self.video.min_frames,
+            max_frames=self.video.max_frames,
+            frame_multiple=1,
+            by=self.video.sampling,
+        )
+        budget = pixel_budget(self.video)
+        clip = load_clip(path, sampling, budget, FACTOR, self.frames, timeout_s=self.video.timeout_s)
+        return list(frames_with_times(clip))
+
+
+def frames_with_times(clip: Clip) -> list[dict[str, Any]]:
+    """Every frame as a JPEG, after its time in seconds as text."""
+    found: list[dict[str, Any]] = []
+    for frame, seconds in zip(clip.frames, clip.timestamps, strict=True):
+        picture = base64.b64encode(jpeg(frame)).decode()
+        found.append({"type": "text", "text": f"<{seconds:.1f} seconds>"})
+        found.append({"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{picture}"}})
+    return found
+
+
+def jpeg(frame: np.ndarray) -> bytes:
+    """A uint8 frame [H, W, 3] as a JPEG of nearly the best quality."""
+    codec: Any = av.CodecContext.create("mjpeg", "w")
+    codec.height, codec.width = frame.shape[:2]
+    codec.pix_fmt, codec.time_base = "yuvj420p", Fraction(1, 1)
+    codec.options = {"qmin": "2", "qmax": "2"}
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24").reformat(format="yuvj420p")
+    return b"".join(bytes(packet) for packet in [*codec.encode(picture), *codec.encode(None)])
+
+
+def _file_url(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise VideoError(
+                f"{path}: {size / 2**20:.0f} MiB are more than the {LARGEST_FILE // 2**20} MiB that are sent as a "
+                "file; send frames: --send frames"
+            )
+        data = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
+    return f"data:video/{path.suffix.lstrip('.').lower() or 'mp4'};base64,{data}"
+
+
+def served(
+    url: str,
+    model: str,
+    recipe: Recipe,
+    *,
+    sends: Sent = "file",
+    key_env: str | None = None,
+    put: Callable[[Sample], str] | None = None,
+) -> Served:
+    """What asks the model `model` at `url`, greedily, with the recipe's video, system prompt and longest answer.
+
+    InputError for an address or a key that is none.
+    """
+    key = os.environ.get(key_env) if key_env else None
+    if key_env and key is None:
+        raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
+    settings = ModelSettings(model, 0.0, recipe.eval.max_new_tokens)
+    endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
+    cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
+    frames = FrameCache(cache, int(recipe.video.cache_gib * 2**30))
+    return Served(endpoint, recipe.video, frames, recipe.data.mode, recipe.data.system, sends, put=put)

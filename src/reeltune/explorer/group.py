@@ -1,0 +1,142 @@
+"""Everything the page of one group shows, as JSON: the sample, its media, what was true, what was answered."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reeltune.answers.final_answer import has_format
+from reeltune.errors import InputError
+from reeltune.explorer.drawing import drawn, first_box, times_of, truth
+from reeltune.explorer.index import read_line
+from reeltune.explorer.media import media_of
+from reeltune.explorer.opened import Opened
+from reeltune.explorer.rows import correctness, overlap_of
+from reeltune.explorer.sources import RowFile
+from reeltune.sample import Sample
+from reeltune.tasks import get_task
+
+Row = dict[str, Any]
+TAGS = re.compile(r"<(think|answer|glue)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+HISTORY = 500
+
+
+def find_group(opened: Opened, at: str) -> Row:
+    """The row of the index at FILE:LINE. InputError where there is none."""
+    file, _, line = at.rpartition(":")
+    if not line.isdigit():
+        raise InputError(f"at={at!r}: a group is named by its file and line, such as rollouts/step-000006.jsonl:3")
+    keys = opened.index.select("SELECT key FROM groups WHERE file = ? AND line = ?", (file, int(line)))
+    if not keys:
+        raise InputError(f"{opened.source.name} has no group at {at}")
+    return opened.index.by_keys("groups", [keys[0]["key"]])[0]
+
+
+def file_of(opened: Opened, group: Row) -> RowFile:
+    places = [opened.source.folder / group["file"], *opened.source.samples]
+    step = None if group["step"] is None else int(group["step"])
+    for path in places:
+        if path.is_file() and (path.name == group["file"] or path == places[0]):
+            return RowFile(path, group["part"], step)
+    raise InputError(f"{group['file']} is gone from {opened.source.folder}")
+
+
+def group_sample(opened: Opened, group: Row) -> tuple[Row, Sample | None]:
+    """The line as its file has it, and its sample."""
+    file = file_of(opened, group)
+    row = read_line(file.path, group["offset"], group["size"])
+    return row, opened.find(file, row)
+
+
+def group_page(opened: Opened, at: str) -> Row:
+    """InputError when there is no group at that place."""
+    group = find_group(opened, at)
+    row, sample = group_sample(opened, group)
+    page: Row = {
+        "at": at,
+        "source": opened.source.name,
+        "group": {key: value for key, value in group.items() if value is not None and key not in ("offset", "size")},
+        "notes": opened.notes.of(group["sample"]),
+        "history": _history(opened, group),
+        "frames": row.get("frames", []),
+        "completions": _completions(opened, group, row, sample),
+    }
+    if sample is None:
+        return page | {"problem": "The sample of this group is not known: its question and its video cannot be shown."}
+    task = get_task(sample.task)
+    modes = [opened.mode, *task.modes] if opened.mode in task.modes else task.modes
+    media = opened.media(sample)
+    entries = media_of(sample.model_dump(mode="json"))
+    return page | {
+        "prompt": task.prompt(sample, modes[0]),
+        "fields": sample.model_dump(mode="json", exclude={"id", "task"}, exclude_unset=True),
+        "truth": truth(sample),
+        "start_box": first_box(sample),
+        "pixelated": sample.source == "toyworld",
+        "media": [
+            {"name": entry.name, "kind": entry.kind, "start": entry.start, "end": entry.end, "problem": found.problem}
+            for entry, found in zip(entries, media, strict=True)
+        ],
+    }
+
+
+def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sample | None) -> list[Row]:
+    answers = opened.index.select("SELECT * FROM answers WHERE grp = ? ORDER BY number", (group["key"],))
+    if "texts" in row:
+        texts: Sequence[str] = row["texts"]
+    elif "text" in row:
+        texts = [row["text"]]
+    elif "best" in row and "worst" in row:  # of a selection only these two are kept
+        return [_extreme(opened, name, row, sample) for name in ("best", "worst")]
+    else:
+        return []
+    hidden = {"key", "grp", "offset", "size", "file", "line", "media", "source", "type", "sample", "part", "task"}
+    found: list[Row] = []
+    for answer, text in zip(answers, texts, strict=True):
+        values = {name: value for name, value in answer.items() if value is not None and name not in hidden}
+        found.append(
+            {
+                "number": int(answer["number"]),
+                "text": text,
+                "values": values,
+                "components": {name: each[len(found)] for name, each in row.get("components", {}).items()},
+                **read_answer(opened, text, sample),
+            }
+        )
+    return found
+
+
+def _extreme(opened: Opened, name: str, row: Mapping[str, Any], sample: Sample | None) -> Row:
+    text = str(row[name])
+    reading = read_answer(opened, text, sample)
+    values: Row = {"reward": (max if name == "best" else min)([r for r in row["rewards"] if r is not None] or [0.0])}
+    if sample is not None:
+        task = get_task(sample.task)
+        scores = task.scores(sample, task.read(sample, text).value)
+        values |= {"iou": overlap_of(scores), "correct": correctness(scores)}
+    return {"number": name, "text": text, "values": values, "components": {}, **reading}
+
+
+def read_answer(opened: Opened, text: str, sample: Sample | None) -> Row:
+    """What was read of a completion, what is to be marked in it, and what is wrong with it, in words."""
+    marks = [{"start": m.start(2), "end": m.end(2), "kind": m[1].lower()} for m in TAGS.finditer(text)]
+    if sample is None:
+        return {"marks": marks, "drawn": drawn(None, ()), "findings": []}
+    task = get_task(sample.task)
+    parsed = task.read(sample, text)
+    findings = [] if parsed.reason is None else [f"no readable answer: {parsed.reason}"]
+    mode = opened.mode if opened.mode in task.modes else task.modes[0]
+    if not has_format(text, mode, task.blocks) and opened.mode != "structured":
+        findings.append(f"not the asked form ({mode})")
+    return {"marks": marks, "drawn": drawn(parsed.value, times_of(sample)), "findings": findings}
+
+
+def _history(opened: Opened, group: Row) -> list[Row]:
+    """The same sample wherever else it was asked, in the order of the steps."""
+    sql = (
+        "SELECT file, line, step, part, reward, std, iou, correct, unreadable FROM groups WHERE sample = ? "
+        "ORDER BY step, key LIMIT ?"
+    )
+    return [
+        {**{key: value for key, value in row.items() if value is not None}, "at": f"{row['file']}:{int(row['line'])}"}
+        for row in opened.index.select(sql, (group["sample"], HISTORY))
+    ]

@@ -1,0 +1,121 @@
+"""A source that is open: its samples, its index, its notes, where its media stand."""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reeltune.config.recipe import parse_recipe
+from reeltune.data.kept import Media, MediaFinder, media_names
+from reeltune.errors import InputError
+from reeltune.explorer.index import Index
+from reeltune.explorer.notes import Notes
+from reeltune.explorer.sources import RowFile, Source
+from reeltune.lock import is_held
+from reeltune.report.run_files import read_run, read_run_samples
+from reeltune.sample import Sample, read_rows, to_sample
+from reeltune.tasks import load_task_file, load_usable, sample_types
+from reeltune.tasks.base import Mode
+
+PARTS = {"train": "rollout", "held_out": "evaluation"}
+
+
+class Opened:
+    """`load` and `refresh` run in a thread of the server, so that the page answers while a large run is read."""
+
+    def __init__(self, source: Source, cache: Path, media_roots: Sequence[Path] = ()) -> None:
+        self.source = source
+        known = [(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns) for path in source.samples]
+        key = hashlib.sha256(str([source.path.resolve(), known]).encode()).hexdigest()[:20]
+        self.index = Index(cache / f"{key}.sqlite")
+        self.notes = Notes(source.notes)
+        self.ready = False
+        self.problems = list(source.problems)
+        self.mode: Mode = "direct"
+        self._samples: dict[str, dict[str, Sample]] = {}
+        self._loaded: dict[Path, int] = {}
+        self._lock = threading.Lock()
+        folders = [source.folder, *(path.parent for path in source.samples)]
+        record = source.media_record
+        self.finder = MediaFinder(folders, media_roots, [record] if record else [])
+
+    @property
+    def live(self) -> bool:
+        """Whether a process trains or evaluates in the folder at this moment."""
+        return self.source.kind in ("run", "evaluation", "selection") and is_held(self.source.folder)
+
+    def load(self) -> None:
+        """Everything for the first time."""
+        with self._lock:
+            try:
+                self._read_settings()
+                self._read_samples()
+                self.index.refresh(self.source, self.find)
+                if self.source.kind == "selection":
+                    self._decide()
+                if self.source.kind == "samples":
+                    self._count_duplicates()
+            except InputError as error:
+                self.problems.append(str(error))
+            finally:
+                self.ready = True
+
+    def refresh(self) -> bool:
+        """What came since; True when anything did."""
+        with self._lock:
+            return self.index.refresh(self.source, self.find)
+
+    def find(self, file: RowFile, row: Mapping[str, Any]) -> Sample | None:
+        """The sample of a row."""
+        if file.part == "selection":
+            return to_sample(row["sample"], sample_types(), path=file.path)
+        if file.part == "sample":
+            return self._samples.get(str(file.path), {}).get(str(row.get("id")))
+        own = self._samples.get(file.part, {})
+        return own.get(str(row.get("id"))) or self._samples.get("", {}).get(str(row.get("id")))
+
+    def media(self, sample: Sample) -> list[Media]:
+        return [self.finder.find(sample.folder, name) for name in media_names(sample.model_dump(mode="json"))]
+
+    def _read_settings(self) -> None:
+        """Task files of the run's own, and how its prompts are put."""
+        config = self.source.config()
+        if self.source.kind == "run" and config:
+            recipe = parse_recipe(config, where=str(self.source.path / "config.yaml"))
+            self.mode = recipe.data.mode
+            for path in recipe.data.tasks:
+                load_task_file(path)
+        elif config.get("mode") in ("think", "direct", "structured"):
+            self.mode = config["mode"]
+
+    def _read_samples(self) -> None:
+        if self.source.kind == "run" and not self.source.samples:  # written before runs kept their samples
+            found = read_run_samples(read_run(self.source.path))
+            self._samples = {"rollout": found.train, "evaluation": {sample.id: sample for sample in found.held_out}}
+            self.problems += found.problems
+            extra = {sample.folder for part in self._samples.values() for sample in part.values()}
+            self.finder.allowed += [folder.resolve() for folder in extra]
+            return
+        for path in self.source.samples:
+            loaded = load_usable(path)
+            name = str(path) if self.source.kind == "samples" else PARTS.get(path.stem, "")
+            self._samples.setdefault(name, {}).update({sample.id: sample for sample in loaded.samples})
+            self.problems += [fault.reason for fault in loaded.faults[:20]]
+
+    def _decide(self) -> None:
+        """What became of each sample, beside its statistics."""
+        file = self.source.folder / "decisions.jsonl"
+        if not file.exists():
+            return
+        rows = [row for _, row in read_rows(file)]
+        for name in ("kind", "difficulty", "reason"):
+            self.index.set_values(name, [(row.get(name), row["id"]) for row in rows])
+        self.index.set_values("kept", [(row.get("kept"), row["id"]) for row in rows])
+
+    def _count_duplicates(self) -> None:
+        """Samples that ask the same of the same medium."""
+        rows = self.index.select(
+            "SELECT sample, count(*) OVER (PARTITION BY media, question) AS n FROM groups WHERE media <> ''"
+        )
+        self.index.set_values("duplicates", [(row["n"] - 1, row["sample"]) for row in rows if row["n"] > 1])

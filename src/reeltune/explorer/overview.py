@@ -1,0 +1,76 @@
+"""What stands above the tables: what is open, and of a run its curves, its settings and what its watch says."""
+
+from typing import Any
+
+from reeltune.errors import InputError
+from reeltune.explorer.opened import Opened
+from reeltune.explorer.query import Where
+from reeltune.report.run import headline
+from reeltune.report.run_files import EVAL, read_run
+
+MOST_POINTS = 2000
+
+
+def source_card(opened: Opened) -> dict[str, Any]:
+    """Of every source: its name and kind, whether it is read and still grows, its fields and how many rows it has."""
+    index = opened.index
+    everything = Where("1")
+    return {
+        "name": opened.source.name,
+        "kind": opened.source.kind,
+        "path": str(opened.source.path),
+        "ready": opened.ready,
+        "live": opened.live,
+        "generation": index.generation,
+        "groups": index.count("groups", everything),
+        "answers": index.count("answers", everything),
+        "fields": {
+            table: {name: kind for name, kind in index.columns(table).items() if name in index.used(table)}
+            for table in ("groups", "answers")
+        },
+        "problems": [*opened.problems, *index.problems],
+        "tags": sorted(opened.notes.tagged()),
+    }
+
+
+def overview(opened: Opened) -> dict[str, Any]:
+    """Of a run: {"headline", "curves": {name: [[step, value]...]}, "warnings", "settings", "last_step", "planned"}."""
+    settings = flat(opened.source.config())
+    if opened.source.kind != "run":
+        return {"settings": settings, "curves": {}, "warnings": [], "headline": ""}
+    try:
+        run = read_run(opened.source.path)
+    except InputError as error:
+        return {"settings": settings, "curves": {}, "warnings": [{"step": 0, "warning": str(error)}], "headline": ""}
+    names = [*run.names(), *run.names(evaluations=True)]
+    curves = {name: _thin(run.values(name)) for name in names}
+    return {
+        "headline": headline(run),
+        "curves": {name: points for name, points in curves.items() if points},
+        "evaluations": [name for name in names if name.startswith(EVAL)],
+        "warnings": run.warnings,
+        "settings": settings | {f"environment.{name}": value for name, value in run.environment.items()},
+        "last_step": run.last_step,
+        "planned": run.planned_steps,
+        "seconds": run.seconds(),
+        "quarantine": run.quarantine[:200],
+    }
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """{"rl.steps": 240, ...} of nested settings; lists and what is empty stand as they are."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree} if prefix else {}
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= flat(value, f"{prefix}.{name}" if prefix else str(name))
+    return found
+
+
+def _thin(points: list[Any]) -> list[list[float]]:
+    """At most MOST_POINTS, evenly, the last one among them."""
+    step = max(1, -(-len(points) // MOST_POINTS))
+    kept = points[::step]
+    if points and kept[-1] != points[-1]:
+        kept.append(points[-1])
+    return [[number, value] for number, value in kept]

@@ -1,0 +1,104 @@
+// One group: the sample with its media, what was true, what was answered, how it was rewarded.
+import { app, go, link } from "/page/app.js";
+import { advantageColor, ask, h, notice, number } from "/page/dom.js";
+import { lineChart } from "/page/chart.js";
+import { notes } from "/page/notes.js";
+import { player } from "/page/player.js";
+
+export async function groupPage(state) {
+  const where = { source: state.source, at: state.at };
+  const page = await ask("group", where);
+  const group = page.group;
+  const players = (page.media ?? []).map((_, n) => player(page, n, where));
+  const main = players[0];
+  const cards = page.completions.map((each, index) => completion(page, each, index, (value) => highlight(value), () => hold(index)));
+  let held = null;
+
+  function highlight(index) {
+    const shown = index ?? held;
+    for (const each of players) { each.mark?.(shown); each.overlay?.mark(shown); }
+    cards.forEach((card, place) => card.classList.toggle("strong", shown === place));
+  }
+  function hold(index) {
+    held = held === index ? null : index;
+    cards.forEach((card, place) => card.setAttribute("aria-pressed", String(held === place)));
+    highlight(null);
+  }
+  for (const each of players) each.highlight = highlight;
+
+  async function turn(by) {
+    const i = Number(state.i ?? -1) + by;
+    if (state.i === undefined || i < 0) return;
+    const found = await ask("rows", { source: state.source, table: state.table, q: state.q, sort: state.sort, offset: i, limit: 1 });
+    if (found.rows.length) go({ at: found.rows[0].at, i });
+  }
+  const note = notes(page);
+  app.stop = () => players.forEach((each) => each.stop());
+  app.keys = {
+    n: () => turn(1), p: () => turn(-1), ArrowRight: () => turn(1), ArrowLeft: () => turn(-1), " ": () => main?.toggle(),
+    ".": () => main?.step(1), ",": () => main?.step(-1), Escape: () => go({ view: "table", at: "", i: "" }), t: () => note.focus(),
+    ...Object.fromEntries(page.completions.slice(0, 9).map((_, index) => [String(index + 1), () => hold(index)])),
+  };
+  const flags = [
+    group.advantage === 0 && group.answers > 1 && page.completions.length > 1 ? "no signal: all rewards are equal" : null,
+    group.replaced ? "replaced by another prompt" : null, group.kept === 0 ? `left out: ${group.reason ?? ""}` : null,
+    group.duplicates ? `asked ${group.duplicates + 1} times of the same video` : null,
+  ].filter(Boolean);
+  const steps = h("span", { class: "turn" }, state.i === undefined ? null : [
+    h("button", { type: "button", onclick: () => turn(-1), title: "previous (p)" }, "←"), h("button", { type: "button", onclick: () => turn(1), title: "next (n)" }, "→")]);
+  return h("article", { class: "group" },
+    h("header", { class: "bar" }, link({ view: "table", at: "", i: "" }, { title: "Esc" }, "← rows"), h("h1", {}, group.sample), steps,
+      h("span", { class: "muted" }, [group.task, group.type, group.part, group.step === undefined ? null : `step ${group.step}`].filter(Boolean).join(" · ")),
+      flags.map((text) => h("span", { class: "badge" }, text))),
+    page.problem ? notice(page.problem, "bad") : null,
+    h("div", { class: "watch" },
+      h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), history(page), note.element),
+      h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
+        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null,
+        page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
+    page.fields ? h("details", {}, h("summary", {}, "The sample's fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
+}
+
+function completion(page, each, index, highlight, hold) {
+  const largest = Math.max(1e-9, ...page.completions.map((other) => Math.abs(other.values.advantage ?? 0)));
+  const { reward, advantage, iou, correct, tokens, truncated, gold } = each.values;
+  const facts = [];
+  if (reward !== undefined) facts.push(["reward", number(reward)]);
+  if (iou !== undefined) facts.push(["IoU", number(iou)]);
+  if (correct !== undefined) facts.push(["right", correct ? "✓" : "✗"]);
+  for (const [name, value] of Object.entries(each.components)) if (name !== "iou") facts.push([name, value === null ? "–" : number(value)]);
+  if (tokens !== undefined) facts.push(["tokens", number(tokens)]);
+  const remarks = [...each.findings, truncated ? "cut off at the length limit" : null, gold ? "the gold answer, not sampled" : null].filter(Boolean);
+  return h("section", { class: "completion", tabindex: 0, role: "button", "aria-pressed": "false", "data-number": each.number,
+    onmouseenter: () => highlight(index), onmouseleave: () => highlight(null), onclick: () => hold(index) },
+    h("div", { class: "facts" }, h("b", { class: "number" }, each.number),
+      advantage === undefined ? null : h("span", { class: "advantage", style: { background: advantageColor(advantage, largest) }, title: "advantage" }, `${advantage > 0 ? "+" : ""}${number(advantage, 2)}`),
+      facts.map(([name, value]) => h("span", {}, `${name} `, h("b", {}, value)))),
+    h("pre", {}, marked(each.text, each.marks)),
+    each.drawn.text && page.truth ? h("p", { class: "muted" }, `read as: ${each.drawn.text}`) : null,
+    remarks.map((text) => h("p", { class: "remark" }, text)));
+}
+
+// The text with its thinking, answer and evidence marked; parts do not overlap.
+function marked(text, marks) {
+  const characters = [...text]; // the server counts characters, JavaScript halves of them
+  const parts = [];
+  let at = 0;
+  for (const mark of marks) {
+    if (mark.start < at) continue;
+    parts.push(characters.slice(at, mark.start).join(""), h("mark", { class: mark.kind }, characters.slice(mark.start, mark.end).join("")));
+    at = mark.end;
+  }
+  return [...parts, characters.slice(at).join("")];
+}
+
+function history(page) {
+  const rows = page.history.filter((row) => row.at !== page.at);
+  if (!rows.length) return null;
+  const name = page.history.some((row) => row.iou !== undefined) ? "iou" : page.history.some((row) => row.reward !== undefined) ? "reward" : "correct";
+  const lines = ["rollout", "evaluation"].map((part) => ({
+    name: part, points: page.history.filter((row) => row.part === part && row[name] !== undefined && row.step !== undefined).map((row) => [row.step, row[name]]),
+  })).filter((line) => line.points.length);
+  const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : `${row.step}`));
+  return h("div", { class: "history" }, h("h2", {}, `This sample over the steps (${name === "iou" ? "IoU" : name})`), lines.some((line) => line.points.length > 1) ? lineChart(lines, { height: 120 }) : null, h("p", { class: "steps" }, links));
+}

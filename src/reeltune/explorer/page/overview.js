@@ -1,0 +1,47 @@
+// A run at a glance: what it learned, what its watch says, its curves, its settings.
+import { app, link, sourceNamed } from "/page/app.js";
+import { ask, h, notice } from "/page/dom.js";
+import { lineChart } from "/page/chart.js";
+
+const CURVES = ["reward", "reward_std", "groups_without_signal", "completion_tokens", "truncated", "unparsed", "loss", "nll", "grad_norm", "kl", "lr"];
+
+export async function overviewPage(state) {
+  const place = h("section", { class: "overview" });
+  const draw = async () => {
+    const source = sourceNamed(state.source);
+    const found = await ask("overview", { source: state.source });
+    place.replaceChildren(...parts(source, found).flat().filter(Boolean));
+  };
+  app.refresh = draw;
+  await draw();
+  return place;
+}
+
+function parts(source, found) {
+  const planned = found.planned === undefined || found.planned === null ? "" : ` of ${found.planned}`;
+  const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, `${source.groups.toLocaleString("en")} groups`,
+    `${source.answers.toLocaleString("en")} answers`, source.path].filter(Boolean);
+  const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap)$/.test(name));
+  const rest = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && !learned.includes(name));
+  const tasks = Object.keys(found.curves).filter((name) => name.includes("/") && !name.startsWith("eval/"));
+  const chart = (name) => lineChart([{ name, points: found.curves[name] }], { title: name });
+  const named = (names) => names.filter((name) => found.curves[name]).map(chart);
+  return [
+    h("h1", {}, found.headline || source.name), h("p", { class: "muted" }, facts.join(" · ")),
+    found.warnings.slice(-5).map((row) => notice(`Step ${row.step}: ${row.warning}`, "bad")),
+    found.warnings.length || !found.last_step ? null : h("p", { class: "muted" }, "The run's watch has nothing to say."),
+    h("p", {}, link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · ",
+      link({ view: "table", table: "answers", q: "unreadable=1" }, {}, "unreadable answers"), " · ",
+      link({ view: "table", table: "answers", q: "truncated=1" }, {}, "cut off"), " · ",
+      link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "most spread")),
+    h("div", { class: "charts" }, named([...learned, ...CURVES])),
+    tasks.length || rest.length ? h("details", {}, h("summary", {}, "By task and reward component"), h("div", { class: "charts" }, named([...rest, ...tasks]))) : null,
+    found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples set aside`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
+    settingsTable(found.settings),
+  ];
+}
+
+function settingsTable(found) {
+  const rows = Object.entries(found).filter(([, value]) => value !== null).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, typeof value === "string" ? value : JSON.stringify(value))));
+  return rows.length ? h("details", {}, h("summary", {}, "Settings"), h("table", { class: "settings" }, h("tbody", {}, rows))) : null;
+}

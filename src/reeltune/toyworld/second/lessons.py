@@ -1,0 +1,113 @@
+"""How the base of the second edition is taught from nothing, and what a new one looks like.
+
+Pictures with names and boxes come first, then few objects over few seconds, then the whole world with every task. The
+annotators of spans and tracks are sloppy all along (`slack`), so the base answers them in form and near the truth, and
+leaves room for what comes after. All else is told exactly. Order and shares are our choice, found by measuring.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from reeltune.tasks import get_task
+from reeltune.toyworld.generate import Split, label_of, plan_samples, write_samples
+from reeltune.toyworld.model import ModelSize, build_model
+from reeltune.toyworld.questions import Ask
+from reeltune.toyworld.second.chat import KINDS
+from reeltune.toyworld.second.world import WORLDS, Settings, draw, draw_parade
+from reeltune.toyworld.tokenizer import SHORT_NUMBERS
+from reeltune.toyworld.world import Scene
+
+SIZE = ModelSize(
+    layers=5, vision_hidden=64, vision_depth=2, patch=8, positions=64, vocabulary=1024, words=SHORT_NUMBERS
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Which questions (with shares), about what scenes, over how many clips. `slack`: see `lessons.loosen`."""
+
+    kinds: Mapping[str, float]
+    world: Settings
+    videos: int
+    samples_per_video: int = 4
+    parade: bool = False
+    slack: int = 3
+    told: float = 1.0
+    questions: Mapping[str, Ask] = field(default_factory=lambda: KINDS)
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        return (draw_parade if self.parade else draw)(rng, self.world)
+
+
+SEE = {
+    "instruction/chart": 3.0,
+    "instruction/places": 2.0,
+    "instruction/presence": 2.0,
+    "instruction/roll_call": 2.0,
+    "instruction/inventory": 1.0,
+    "instruction/head_count": 0.5,
+    "instruction/shape": 1.0,
+    "instruction/color": 1.0,
+    "multiple_choice": 2.0,
+    "classification": 0.5,
+    "numeric": 0.5,
+    "object_tracking": 1.0,
+    "temporal_grounding": 1.0,
+}
+ALL = {
+    "temporal_grounding/visible": 2.0,
+    "temporal_grounding/moves": 1.0,
+    "temporal_grounding/color": 0.5,
+    "multiple_choice": 4.0,
+    "grounded_qa": 1.0,
+    "object_tracking": 2.0,
+    "classification": 1.0,
+    "numeric": 1.5,
+    "open_ended": 0.5,
+    "captioning": 1.0,
+    "instruction": 4.0,
+}
+
+LESSONS: dict[str, Lesson] = {
+    "pictures": Lesson(
+        {"instruction/chart": 1.0}, Settings(2, 4, noisy_share=0.0), videos=4000, samples_per_video=1, parade=True
+    ),
+    "see": Lesson(SEE, Settings(2, 4, objects=(1, 2)), videos=2000),
+    "watch": Lesson(ALL, Settings(4, 6, objects=(1, 3)), videos=2500),
+    "all": Lesson(ALL, Settings(5, 8), videos=3000),
+}
+
+
+def generate(directory: Path, *, videos: int, split: Split, seed: int, tasks: tuple[str, ...]) -> Path:
+    """As `toyworld.generate.generate`, one sample a clip, over the world of the split."""
+    plan = plan_samples(
+        videos, split, seed=seed, tasks=tasks, samples_per_video=1,
+        draw=lambda rng: draw(rng, WORLDS[split]), questions=KINDS,
+    )  # fmt: skip
+    return write_samples(directory / f"{split}.jsonl", plan, total=videos, label=f"2-{label_of(split, seed, tasks)}")
+
+
+def new_model(directory: Path, *, seed: int = 0) -> None:
+    """The base before its first lesson: random weights, and a tokenizer trained on what will be said."""
+    build_model(directory, texts(), seed=seed, size=SIZE)
+
+
+def texts() -> Iterator[str]:
+    """Prompts and right answers of every kind of question, and every time stamp, for the tokenizer."""
+    tasks = dict.fromkeys(KINDS, 1.0)
+    world = Settings(longest=14)
+    plan = plan_samples(
+        300, "train", seed=0, tasks=tasks, samples_per_video=4, draw=lambda rng: draw(rng, world), questions=KINDS
+    )
+    for asked in plan:
+        yield from (f"<{second}.2 seconds>" for second in range(14))
+        yield from (f"{second}.0 to {second}.0, {second}.0" for second in range(15))
+        yield from (f"{step / 20}, {step / 20}" for step in range(21))
+        for sample in asked.samples:
+            task = get_task(sample["task"])
+            typed = task.sample_type.model_validate({"id": "text", "video": "text.mp4", **sample})
+            yield f"user\n{task.prompt(typed, 'direct')}"
+            yield f"assistant\n{task.gold(typed, 'direct')}"

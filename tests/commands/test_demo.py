@@ -1,0 +1,46 @@
+"""The demo in small: every stage for real on a handful of samples, for both editions of toyworld."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reeltune.cli import main
+from reeltune.commands.demo import row
+
+SMALL = (
+    "rl.steps=1", "sft.steps=1", "eval.every=0", "checkpoint.every=0", "rl.groups_per_step=2", "rl.group_size=2",
+    "sft.samples_per_step=2", "rl.max_new_tokens=8", "eval.max_new_tokens=8", "toyworld.train_videos=4",
+    "toyworld.held_out_videos=2",
+)  # fmt: skip
+KEYS = {
+    "miou", "r@0.3", "r@0.5", "r@0.7", "mean_overlap", "success@0.5", "unparsed", "multiple_choice_accuracy",
+    "retained", "seconds",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edition", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_all_rows_and_keys(edition: int, tmp_path: Path) -> None:
+    """The first edition is slow: the same way with one task less, a minute on a busy machine."""
+    model = ["toyworld.edition=2", "model.path=toyworld:new"] if edition == 2 else []
+    assert main(["demo", "--dir", str(tmp_path / "demo"), *SMALL, *model]) == 0
+    results = json.loads((tmp_path / "demo" / "results.json").read_text())
+    trivial = ["whole_video", "best_fixed_span", *(["repeat_start_box"] if edition == 2 else [])]
+    assert list(results) == ["base", "sft", "grpo", *trivial]
+    assert all(set(values) == KEYS for values in results.values())
+    assert (results["base"]["mean_overlap"] is None) == (edition == 1)
+    assert all(results[name]["retained"] is not None and results[name]["seconds"] > 0 for name in ("base", "grpo"))
+    if edition == 2:
+        assert results["repeat_start_box"]["mean_overlap"] > 0 and results["repeat_start_box"]["miou"] is None
+    assert (tmp_path / "demo" / "report.html").exists()
+
+
+def test_retained_is_the_mean_of_what_was_not_trained() -> None:
+    metrics = {
+        "temporal_grounding": {"miou": 50.0, "r@0.3": 1.0, "r@0.5": 2.0, "r@0.7": 3.0, "unparsed": 10.0},
+        "object_tracking": {"mean_overlap": 40.0, "success@0.5": 4.0, "unparsed": 30.0},
+        "multiple_choice": {"accuracy": 60.0, "unparsed": 0.0},
+        "captioning": {"autodq.f1": 20.0, "unparsed": 90.0},
+    }
+    found = row(metrics, {"multiple_choice": "accuracy", "captioning": "autodq.f1"})
+    assert found["retained"] == 40.0 and found["unparsed"] == 20.0 and found["mean_overlap"] == 40.0

@@ -1,0 +1,122 @@
+"""`reeltune eval --endpoint`: models that somebody else serves, over real HTTP, with the same prompts and readers."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from reeltune.cli import main
+from reeltune.evaluation.endpoint import jpeg
+from reeltune.video.encode import write_video
+
+
+class Endpoint:
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.says, self.ended = "<answer>1.0 to 2.0</answer>", "stop"
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                endpoint.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                endpoint.keys.append(self.headers.get("Authorization"))
+                choice = {"message": {"content": endpoint.says}, "finish_reason": endpoint.ended}
+                data = json.dumps({"choices": [choice]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    found = Endpoint()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(3):
+        write_video(tmp_path / f"{index}.mp4", rng.integers(0, 256, (8, 64, 64, 3), dtype=np.uint8), 2.0)
+        row = {"id": f"s{index}", "task": "temporal_grounding", "video": f"{index}.mp4", "query": "a dog runs"}
+        rows.append(row | {"target": [[1.0, 2.0]]})
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def evaluate(endpoint: Endpoint, samples: Path, *more: str, code: int = 0) -> dict[str, Any]:
+    out = samples.parent / "out"
+    words = ["eval", "somebody/their-model", str(samples), "-o", str(out), "--endpoint", endpoint.url, *more]
+    assert main(words) == code
+    return json.loads((out / "scores.json").read_text()) if code == 0 else {}
+
+
+def test_the_file_is_sent_and_the_answer_scored_as_any(endpoint: Endpoint, samples: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("THEIR_KEY", "sk-abcdefghijkl")
+    found = evaluate(endpoint, samples, "--endpoint-key-env", "THEIR_KEY", "data.system=Be brief.")
+    assert found["temporal_grounding"]["miou"] == 100.0
+    assert len(endpoint.bodies) == 3 and set(endpoint.keys) == {"Bearer sk-abcdefghijkl"}
+    body = endpoint.bodies[0]
+    assert body["model"] == "somebody/their-model" and body["temperature"] == 0.0
+    system, user = body["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
+    video, text = user["content"]
+    sent = base64.b64decode(video["video_url"]["url"].removeprefix("data:video/mp4;base64,"))
+    assert sent in [path.read_bytes() for path in samples.parent.glob("*.mp4")] and "a dog runs" in text["text"]
+    identity = (samples.parent / "out" / "identity.json").read_text()
+    assert "somebody/their-model, served, sent file" in identity and "sk-" not in identity
+
+
+def test_frames_are_sent_after_their_times(endpoint: Endpoint, samples: Path) -> None:
+    endpoint.ended = "length"
+    found = evaluate(endpoint, samples, "--send", "frames", "video.max_frames=4")
+    assert found["temporal_grounding"]["truncated"] == 100.0
+    parts = endpoint.bodies[0]["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_url"] * 4 + ["text"]
+    assert parts[0]["text"] == "<0.0 seconds>" and parts[2]["text"] != parts[0]["text"]
+    assert parts[1]["image_url"]["url"].startswith("data:image/jpeg;base64,")
+
+
+def test_what_cannot_be_sent_is_set_aside(endpoint: Endpoint, samples: Path) -> None:
+    (samples.parent / "1.mp4").write_bytes(b"no video")
+    found = evaluate(endpoint, samples, "--send", "frames", "video.max_broken_share=0.5")
+    assert found["set_aside"] == 1 and len(endpoint.bodies) == 2
+
+
+def test_nobody_there_is_a_temporary_failure(endpoint: Endpoint, samples: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("reeltune.judges.endpoint.LONGEST_PAUSE", 0.01)
+    endpoint.close()
+    evaluate(endpoint, samples, code=75)
+    assert "--endpoint:" in capsys.readouterr().err
+
+
+def test_a_jpeg_holds_the_frame() -> None:
+    frame = np.zeros((32, 48, 3), dtype=np.uint8)
+    frame[:, 24:] = (200, 40, 90)
+    codec: Any = av.CodecContext.create("mjpeg", "r")
+    [picture] = [*codec.decode(av.Packet(jpeg(frame)))]
+    seen = picture.to_ndarray(format="rgb24")
+    assert seen.shape == frame.shape and np.abs(seen.astype(int) - frame)[:, [4, 40]].max() < 12

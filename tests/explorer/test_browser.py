@@ -1,0 +1,325 @@
+"""The pages in a real browser: Chromium by Playwright, over a real server. Skipped, with the word why, without them."""
+
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
+
+from reeltune.explorer.app import make_app
+from reeltune.explorer.session import Session
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+sync_api: Any = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra `browser`)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+GROUP = "view=group&at=rollouts/step-00000"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    run = make_run(folder)
+    assert run.is_dir()
+    for name, codec, container in (("hevc.mp4", "libx265", "mp4"), ("film.mkv", "libx264", "matroska")):
+        write_other(folder / "other" / name, codec, container)
+    samples = [
+        {"id": name, "task": "temporal_grounding", "video": name, "query": "it passes", "target": [[1.0, 3.0]]}
+        for name in ("hevc.mp4", "film.mkv")
+    ]
+    samples.append(samples[0] | {"id": "late", "target": [[0.2, 0.4]]})
+    write_rows(folder / "other" / "samples.jsonl", samples)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(place: Path) -> Iterator[str]:
+    """Of a server as the command starts it, with its thread that follows the files."""
+    session = Session([place / "run", place / "other" / "samples.jsonl"], cache=place / "cache")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(make_app(session), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        session.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
+        session.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+class Page:
+    """A page that fails its test for whatever the console complains of, and asks nobody but the server."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.page = browser.new_page(**({"viewport": {"width": 1400, "height": 1000}} | options))
+        self.page.set_default_timeout(60_000)
+        self.address, self.complaints, self.foreign = address, [], []
+        self.page.on("console", lambda each: self.complaints.append(each.text) if each.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request", lambda each: None if each.url.startswith((address, "data:")) else self.foreign.append(each.url)
+        )
+
+    def open(self, query: str = "") -> Any:
+        self.page.goto(f"{self.address}/?{query}")
+        self.page.wait_for_selector("main[data-ready]")
+        return self.page
+
+    def end(self) -> None:
+        hacked = self.page.evaluate("window.hacked")
+        self.page.close()
+        assert (self.complaints, self.foreign, hacked) == ([], [], None)
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Page]:
+    found = Page(browser, address)
+    yield found
+    found.end()
+
+
+def ids(page: Any) -> list[str]:
+    return [link.get_attribute("title") for link in page.query_selector_all(".rows td.name a")]
+
+
+def until(page: Any, condition: str, arg: Any = None, *, within: float = 60.0) -> None:
+    """Wait for a condition in the page. (Playwright's own waiting is a script that the page's policy forbids.)"""
+    end = time.monotonic() + within
+    while not page.evaluate(condition, arg):
+        assert time.monotonic() < end, (condition, page.inner_text("body")[:500])
+        page.wait_for_timeout(50)
+
+
+def wait_for_count(page: Any, text: str) -> None:
+    until(page, "text => document.getElementById('count')?.textContent === text", text)
+
+
+def test_filter_sort_and_search_stand_in_the_address(page: Page) -> None:
+    shown = page.open("source=run&view=table&table=answers")
+    wait_for_count(shown, "32 answers")
+    shown.keyboard.press("/")
+    shown.keyboard.type("reward>1.5 red")
+    wait_for_count(shown, "6 answers")
+    shown.click("th button:text('reward')")
+    shown.wait_for_selector("th[aria-sort=descending]")
+    assert "sort=-reward" in shown.url and "q=reward%3E1.5+red" in shown.url
+    again = Page(page.page.context.browser, page.address)
+    colleague = again.open(shown.url.partition("?")[2])
+    wait_for_count(colleague, "6 answers")
+    assert ids(colleague) == ids(shown) and len(ids(shown)) == 6
+    again.end()
+    shown.fill("#search", "rewrd>1")
+    until(shown, "document.querySelector('.field-problem').textContent.includes('did you mean')")
+    page.complaints = [
+        each for each in page.complaints if "400" not in each
+    ]  # the browser tells of the refused request
+
+
+def test_everything_goes_by_keys(page: Page) -> None:
+    shown = page.open("source=run&view=table&q=part%3Drollout")
+    wait_for_count(shown, "12 groups")
+    shown.keyboard.press("j")
+    shown.keyboard.press("j")
+    shown.keyboard.press("Enter")
+    shown.wait_for_selector("main[data-view=group]")
+    until(shown, "document.querySelector('h1').textContent === 'box'")
+    shown.keyboard.press("n")
+    until(shown, "document.querySelector('h1').textContent === 'option'")
+    shown.keyboard.press("p")
+    until(shown, "document.querySelector('h1').textContent === 'box'")
+    shown.keyboard.press("1")
+    assert shown.get_attribute(".completion[data-number='1']", "aria-pressed") == "true"
+    shown.keyboard.press("?")
+    shown.wait_for_selector("dialog[open]")
+    shown.keyboard.press("Escape")
+    shown.keyboard.press("Escape")
+    shown.wait_for_selector("main[data-view=table]")
+    assert "part%3Drollout" in shown.url
+    for key, view in (("o", "overview"), ("v", "evaluation"), ("c", "compare"), ("s", "table")):
+        shown.keyboard.press(key)
+        shown.wait_for_selector(f"main[data-view={view}]")
+
+
+def ready(shown: Any) -> None:
+    shown.wait_for_selector(".player[data-ready]")
+
+
+def at_time(shown: Any) -> float:
+    return float(shown.evaluate("document.querySelector('video').currentTime"))
+
+
+def test_a_press_on_the_clock_and_on_a_frame_seeks(page: Page) -> None:
+    shown = page.open(f"source=run&{GROUP}1.jsonl:1")
+    ready(shown)
+    area = shown.query_selector(".area").bounding_box()
+    shown.mouse.click(area["x"] + 0.5 * area["width"], area["y"] + 5)
+    until(shown, "Math.abs(document.querySelector('video').currentTime - 2) < 0.05")
+    shown.wait_for_selector(".film button")
+    shown.click(".film button:nth-of-type(4)")
+    until(shown, "Math.abs(document.querySelector('video').currentTime - 3) < 0.05")
+    before = at_time(shown)
+    shown.evaluate("document.activeElement.blur()")
+    shown.keyboard.press(",")
+    until(shown, "before => document.querySelector('video').currentTime < before - 0.1", before)
+    assert len(shown.query_selector_all(".seen")) == 4
+    truth = shown.query_selector(".row[data-row=truth] .span").bounding_box()
+    assert truth["x"] == pytest.approx(area["x"] + area["width"] / 4, abs=2)
+    assert truth["width"] == pytest.approx(area["width"] / 2, abs=3)
+    shown.hover(".completion[data-number='2']")
+    assert "strong" in shown.get_attribute(".row[data-row='2']", "class")
+    assert "faint" in shown.get_attribute(".row[data-row='1']", "class")
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_boxes_stand_on_the_pixels(browser: Any, address: str, width: int) -> None:
+    """The drawn box is held against the red square on the screenshot of the frame under it."""
+    import io
+
+    image_module = pytest.importorskip("PIL.Image")
+    found = Page(browser, address, viewport={"width": width, "height": 900})
+    shown = found.open(f"source=run&{GROUP}1.jsonl:2")
+    ready(shown)
+    shown.evaluate("document.querySelector('video').controls = false")
+    for moment in (0.5, 1.0, 2.2):
+        shown.evaluate("time => { document.querySelector('video').currentTime = time + 0.02; }", moment)
+        until(shown, "!document.querySelector('video').seeking")
+        shown.wait_for_timeout(150)
+        box = shown.query_selector(".box.truth").bounding_box()
+        stage = shown.query_selector(".stage").bounding_box()
+        x0, y0, x1, y1 = box_at(moment)
+        # Between the given times the box moves evenly, as the square does: at most one of its steps apart.
+        step = 2 / WIDTH * stage["width"]
+        assert box["x"] == pytest.approx(stage["x"] + x0 * stage["width"], abs=step + 2)
+        assert box["width"] == pytest.approx((x1 - x0) * stage["width"], abs=4)
+        shown.evaluate("document.querySelector('.boxes').style.visibility = 'hidden'")
+        picture = image_module.open(io.BytesIO(shown.query_selector(".stage").screenshot())).convert("RGB")
+        shown.evaluate("document.querySelector('.boxes').style.visibility = ''")
+        scale = picture.width / stage["width"]
+        row = round((y0 + y1) / 2 * picture.height)
+        red = [column for column in range(picture.width) if picture.getpixel((column, row))[0] > 120]
+        assert red[0] / scale == pytest.approx(box["x"] - stage["x"], abs=step + 4)
+        assert red[-1] / scale == pytest.approx(box["x"] + box["width"] - stage["x"], abs=step + 4)
+    assert stage["width"] / stage["height"] == pytest.approx(WIDTH / HEIGHT, rel=0.02)
+    found.end()
+
+
+def test_hevc_and_mkv_play(page: Page) -> None:
+    for line in (1, 2):
+        shown = page.open(f"source=samples.jsonl&view=group&at=samples.jsonl:{line}")
+        ready(shown)
+        assert shown.evaluate(
+            "[document.querySelector('video').videoWidth, document.querySelector('video').error]"
+        ) == [WIDTH, None]
+        shown.evaluate("document.activeElement.blur()")
+        shown.keyboard.press(" ")
+        until(shown, "document.querySelector('video').currentTime > 0.3")
+        until(shown, "document.querySelector('.strip').textContent.includes('not recorded')")
+
+
+def test_hostile_texts_and_names_are_shown_and_run_nothing(page: Page) -> None:
+    shown = page.open(f"source=run&{GROUP}1.jsonl:4")
+    ready(shown)
+    assert HOSTILE.split("\u202e")[0].strip() in shown.inner_text(".completion[data-number='2'] pre")
+    for view in ("table", "table&table=answers", "evaluation", "compare&sides=run@0,run@3", "overview"):
+        shown = page.open(f"source=run&view={view}")
+        shown.wait_for_timeout(200)
+        assert shown.query_selector("img[src=x]") is None and shown.query_selector("main script") is None
+
+
+def test_sides_are_compared(page: Page) -> None:
+    shown = page.open("source=run&view=compare&sides=run@0,run@3")
+    tiles = {tile.get_attribute("data-pattern"): tile.inner_text() for tile in shown.query_selector_all(".tile")}
+    assert re.match(r"2\s+won", tiles["01"]) and re.match(r"0\s+lost", tiles["10"])
+    shown.click(".tile[data-pattern='01']")
+    until(shown, "document.querySelectorAll('.sides tbody tr').length === 2")
+    shown.click(".sides tbody tr:first-child td:nth-of-type(2) a")
+    shown.wait_for_selector("main[data-view=group]")
+
+
+def test_an_evaluation_leads_to_its_rows(page: Page) -> None:
+    shown = page.open("source=run&view=evaluation")
+    assert "whole video" in shown.inner_text("[data-task=temporal_grounding]")
+    shown.click("[data-task=object_tracking] a:text('unreadable only')")
+    shown.wait_for_selector("main[data-view=table]")
+    wait_for_count(shown, "1 groups")
+    assert ids(shown) == ["box"]
+
+
+def test_a_stretch_of_a_distribution_becomes_a_filter(page: Page) -> None:
+    shown = page.open("source=samples.jsonl&view=table&field=start")
+    box = shown.wait_for_selector(".distribution").bounding_box()
+    shown.mouse.move(box["x"] + 2, box["y"] + 10)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10, steps=4)
+    shown.mouse.up()
+    wait_for_count(shown, "1 groups")
+    assert ids(shown) == ["late"] and shown.input_value("#search").startswith("start:0.2")
+
+
+def test_notes_are_kept_beside_the_run(page: Page, place: Path) -> None:
+    shown = page.open(f"source=run&{GROUP}2.jsonl:1")
+    shown.keyboard.press("t")
+    shown.keyboard.type("hard, odd")
+    shown.keyboard.press("Enter")
+    until(shown, "document.querySelector('.notes').textContent.includes('kept')")
+    assert '"tags": ["hard", "odd"]' in (place / "run" / "notes.jsonl").read_text()
+    shown = page.open("source=run&view=table&q=tag:odd")
+    wait_for_count(shown, "5 groups")
+    (place / "run" / "notes.jsonl").unlink()
+
+
+def test_a_run_that_trains_is_followed(page: Page, place: Path) -> None:
+    run = place / "run"
+    shown = page.open("source=run&view=table&q=step%3E3")
+    wait_for_count(shown, "0 groups")
+    (run / "lock").write_text("{}")
+    write_rows(run / "rollouts" / "step-000004.jsonl", step_rows(4))
+    wait_for_count(shown, "4 groups")
+    until(shown, "document.getElementById('state').textContent === 'live'")
+    shown = page.open("source=run&view=overview")
+    assert "no group has signal" in shown.inner_text(".notice")
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "reward": 1.777}\n')
+    write_rows(run / "rollouts" / "step-000005.jsonl", step_rows(5))
+    until(shown, "document.querySelector('main').textContent.includes('1.777')")
+    (run / "lock").unlink()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1400, "light")])
+def test_every_page_fits(browser: Any, address: str, width: int, scheme: str) -> None:
+    """No page is wider than the window; text can be told from its ground, whatever the reader's setting."""
+    found = Page(browser, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for query in (
+        "view=overview",
+        "view=table",
+        f"{GROUP}1.jsonl:1",
+        "view=evaluation",
+        "view=compare&sides=run@0,run@3",
+    ):
+        shown = found.open(f"source=run&{query}")
+        shown.wait_for_timeout(100)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width, query
+    ground, ink = shown.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    light, dark = (
+        sum(map(int, re.findall(r"\d+", color)[:3]))
+        for color in ((ground, ink) if scheme == "light" else (ink, ground))
+    )
+    assert light - dark > 450
+    found.end()
