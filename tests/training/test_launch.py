@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.damage import cut
+from tests.training.whole import require_whole
 
 from reeltune.cli import main
 from reeltune.config.recipe import load_recipe
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.models.policy import Policy
-from reeltune.provenance import sampled_bytes
 from reeltune.rewards.score import recipe_rewards
 from reeltune.training.loop import Loop
 
@@ -87,21 +87,6 @@ def test_bad_models(workshop: Any, tmp_path: Path, capsys: Any) -> None:
     assert run(workshop, "bad", f"model.path={other}") == 2
     assert "no adapter for model type 'gpt2'" in capsys.readouterr().err
     assert not (workshop.folder / "bad").exists()
-
-
-def require_whole(run: Path) -> None:
-    """What the pages need stands in the run: its samples, what their media are, what was seen and could be read."""
-    rows = [json.loads(line) for line in (run / "samples" / "train.jsonl").read_text().splitlines()]
-    media = [json.loads(line) for line in (run / "samples" / "media.jsonl").read_text().splitlines()]
-    assert len(rows) == 8 and {row["video"] for row in rows} == {each["media"] for each in media}
-    for each in media:
-        file = run / "samples" / each["media"]
-        assert not Path(each["media"]).is_absolute()
-        assert file.stat().st_size == each["bytes"] and sampled_bytes(file) == each["digest"]
-    for line in (run / "rollouts" / "step-000001.jsonl").read_text().splitlines():
-        group = json.loads(line)
-        assert len(group["tokens"]) == len(group["unparsed"]) == len(group["texts"])
-        assert len(group["frames"]) == 1 and group["frames"][0] == sorted(group["frames"][0]) != []
 
 
 def test_a_run_is_never_overwritten(workshop: Any, capsys: Any) -> None:
