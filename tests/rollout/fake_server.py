@@ -117,7 +117,7 @@ class FakeServer:
             self._load(Path(call["kwargs"]["weights_path"]))
         elif path == "/collective_rpc":
             sums = bit_sums(self.policy.named_weights())
-            return 200, {"results": [{"sum": sums["float32"], "dtypes": ["float32"]}]}
+            return 200, {"results": [{"sum": sums["float32"], "elements": 2**40, "dtypes": ["float32"]}]}
         elif path == "/v1/load_lora_adapter":
             self._load_adapter(Path(call["lora_path"]))
         elif path == "/update_weight_version":

@@ -32,12 +32,13 @@ class WeightSum:
         """
         import torch
 
-        total, dtypes = 0, set()
+        total, elements, dtypes = 0, 0, set()
         for parameter in self.model_runner.get_model().parameters():
             bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32}[parameter.element_size()]
             total += int(parameter.detach().contiguous().view(bits).sum(dtype=torch.int64))
+            elements += parameter.numel()
             dtypes.add(str(parameter.dtype).removeprefix("torch."))
-        return {"sum": str(total % 2**64), "dtypes": sorted(dtypes)}
+        return {"sum": str(total % 2**64), "elements": elements, "dtypes": sorted(dtypes)}
 
 
 def register() -> None:
