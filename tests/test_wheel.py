@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-OPTIONAL = {"tensorboard", "trackio", "peft", "flash_attn", "pyarrow"}
+OPTIONAL = {"tensorboard", "trackio", "peft", "flash_attn", "pyarrow", "vllm"}
 """Imported only where a setting asks for them; a message names the package that is missing."""
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src", "recipes")
 
@@ -104,7 +104,7 @@ def test_every_import_of_the_package_is_declared(wheel: Path) -> None:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 roots.add(node.module.partition(".")[0])
     third_party = roots - sys.stdlib_module_names - {"reeltune"}
-    names = {"yaml": "pyyaml"}
+    names = {"yaml": "pyyaml", "PIL": "pillow"}
     undeclared = {names.get(root, root) for root in third_party} - {each.name for each in default_requirements(wheel)}
     assert undeclared <= OPTIONAL, f"imported, but no dependency: {sorted(undeclared - OPTIONAL)}"
     assert {"torch", "pyyaml"} <= {names.get(root, root) for root in third_party}

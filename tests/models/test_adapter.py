@@ -113,7 +113,7 @@ def test_peft_opens_the_folder_and_stock_transformers_the_merged_model(
     inputs = {
         "input_ids": group.prompt.input_ids[None],
         "position_ids": policy.family.language_positions(group.prompt.position_ids[:, None]),
-        **policy.family.stock_inputs(group.prompt.input_ids[None], clip),
+        **policy.family.stock_inputs(group.prompt.input_ids[None], list(group.prompt.media)),
     }
     with torch.no_grad():
         ours = policy.model(**inputs).logits

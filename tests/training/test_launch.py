@@ -177,7 +177,7 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
 ) -> None:
     """One pass for the whole step: no prompt is computed twice, and the numbers are those of separate passes."""
     lengths: list[int] = []
-    original, original_prompt = Policy.hidden, Policy.prompt
+    original, original_chat = Policy.hidden, Policy.chat
     prompts: list[int] = []
 
     def hidden(self: Policy, embeds: Any, *rest: Any) -> Any:
@@ -185,12 +185,12 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
         return original(self, embeds, *rest)
 
     def prompt(self: Policy, *arguments: Any, **options: Any) -> Any:
-        result = original_prompt(self, *arguments, **options)
+        result = original_chat(self, *arguments, **options)
         prompts.append(len(result))
         return result
 
     monkeypatch.setattr(Policy, "hidden", hidden)
-    monkeypatch.setattr(Policy, "prompt", prompt)
+    monkeypatch.setattr(Policy, "chat", prompt)
     settings = ["rl.steps=1", f"model.freeze_vision={str(frozen).lower()}", f"optim.precision={precision}"]
     assert run(workshop, "kept", *settings) == 0
     rows = [length for length in lengths if length > 1]
@@ -208,9 +208,14 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
 def test_the_second_epoch_decodes_nothing(workshop: Any, monkeypatch: Any) -> None:
     from reeltune.video import load
 
-    decoded: list[Path] = []
-    original = load._decode_clip
-    monkeypatch.setattr(load, "_decode_clip", lambda path, *rest: decoded.append(path) or original(path, *rest))
+    decoded: list[str] = []
+    original = load._cached
+
+    def cached(cache: Any, content: str, *rest: Any) -> Any:
+        decode = rest[-1]
+        return original(cache, content, *rest[:-1], lambda: decoded.append(content) or decode())
+
+    monkeypatch.setattr(load, "_cached", cached)
     assert run(workshop, "first") == 0
     assert len(decoded) == len(set(decoded)) == 8
     assert run(workshop, "second") == 0

@@ -149,18 +149,23 @@ class Pool:
                 )
             try:
                 with self._member(failed, alone=suspect > 0) as member:
-                    answer = self._read(job, member.server)
-                    if (held := member.server.weights()) != self.version:
-                        raise Down(member.server.url, "request", f"it holds weights {held!r}, not {self.version!r}")
-                    return answer
+                    try:
+                        return self._ask(job, member.server)
+                    except Down as error:
+                        # Before anybody else gets this server: who is sent to a dead one is not to blame.
+                        failed.append(member)
+                        reason = str(error)
+                        self._count("slow answers" if error.slow else "failed requests")
+                        self._blame(job, member, error)
             except Refused as error:
                 return GivenUp(str(error))
-            except Down as error:
-                failed.append(member)
-                reason = str(error)
-                self._count("slow answers" if error.slow else "failed requests")
-                self._blame(job, member, error)
         return GivenUp(f"no answer in {len(failed)} tries; the last: {reason}")
+
+    def _ask(self, job: Job, server: Server) -> Any:
+        answer = self._read(job, server)
+        if (held := server.weights()) != self.version:
+            raise Down(server.url, "request", f"it holds weights {held!r}, not {self.version!r}")
+        return answer
 
     def _read(self, job: Job, server: Server) -> Any:
         answer = server.complete(job.body())

@@ -66,6 +66,7 @@ class Loop:
                     # Nothing of this step was applied. Of a resumed run's first step all is on the disk already.
                     if step > self.first_step or step == 0:
                         self._save(step)
+                        self._finish_saving()
                     raise
                 done = step + 1
                 progress.update()
@@ -77,6 +78,7 @@ class Loop:
                         self._evaluate(done)
                     except NoServers:
                         self._save(done)  # a resumed run begins with this evaluation
+                        self._finish_saving()
                         raise
                 stopping = any(self._world.gather([interrupt.requested]))
                 if stopping or done == steps or (every and done % every == 0):
