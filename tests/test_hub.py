@@ -117,6 +117,7 @@ def test_a_name_is_downloaded_once_and_opened_offline_after_that(hub: Hub, tmp_p
     assert hub.asked == []
 
 
+@pytest.mark.slow
 def test_a_revision_is_its_own_directory_and_a_wrong_name_is_said(hub: Hub, tmp_path: Path) -> None:
     assert load(hub, tmp_path, "owner/tiny@v2").stdout.startswith(f"{OTHER} Qwen3VL ")
     wrong = load(hub, tmp_path, "owner/tinny")

@@ -55,7 +55,7 @@ def test_the_probability_is_that_of_change(results: list[tuple[lantnet.Detection
 def test_bolder_or_shyer_odds_would_be_worse(results: list[tuple[lantnet.Detection, np.ndarray]]) -> None:
     """Where there is evidence at all, by Brier's score: odds to the third root, and the bare map of 0 and 1."""
     probability = np.concatenate([result.probability.ravel() for result, _ in results])
-    truth = np.concatenate([truth.ravel() for _, truth in results])[probability > 0]
+    truth = np.concatenate([truth.ravel() for _, truth in results])[probability > 0].astype(float)
     probability = probability[probability > 0]
     odds = (probability / (1 - probability).clip(1e-6)) ** (1 / 3)
     shy, told, bold = (((p - truth) ** 2).mean() for p in (odds / (1 + odds), probability, probability > 0.5))

@@ -73,6 +73,7 @@ def test_two_processes_give_the_losses_of_one(workshop: Any, method: str) -> Non
             assert value == pytest.approx(right[name], abs=1e-5, rel=1e-4), (left["step"], name)
 
 
+@pytest.mark.slow
 def test_videos_that_two_processes_set_aside_are_counted_together(workshop: Any) -> None:
     for number in (2, 5, 6):
         clip = workshop.folder / f"{number}.mp4"

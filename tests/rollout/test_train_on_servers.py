@@ -93,6 +93,7 @@ def test_a_poisonous_sample_is_set_aside_and_the_run_goes_on(workshop: Any, serv
     assert "rollouts/lost servers" in timings and sum(each.dead for each in fakes) == 2
 
 
+@pytest.mark.slow
 def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Servers, capsys: Any) -> None:
     """The only server dies in the third step; when it is back, --resume gives the run that never lost it."""
     more = ["rl.steps=4", "rollout.timeout_s=10", "checkpoint.every=9"]
