@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
-from reeltune.media import KINDS
+from reeltune.media import KINDS, with_paths
 from reeltune.provenance import sampled_bytes
 from reeltune.sample import Sample, read_rows
 
@@ -57,19 +57,7 @@ def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
     def moved(name: str) -> str:
         return Path(os.path.relpath(base / name, folder)).as_posix()
 
-    def medium(own: Mapping[str, Any]) -> dict[str, Any]:
-        paths = {kind: own[kind] for kind in KINDS if own.get(kind)}
-        return {**own, **{k: moved(v) if isinstance(v, str) else [moved(each) for each in v] for k, v in paths.items()}}
-
-    found = medium(row)
-    if found.get("media"):
-        found["media"] = [medium(each) for each in found["media"]]
-    if found.get("turns"):
-        found["turns"] = [
-            {**turn, "media": [medium(each) for each in turn["media"]]} if turn.get("media") else turn
-            for turn in found["turns"]
-        ]
-    return found
+    return with_paths(row, moved)
 
 
 def _media_row(folder: Path, name: str) -> dict[str, Any] | None:
