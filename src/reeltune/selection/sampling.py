@@ -23,7 +23,7 @@ from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
 from reeltune.rewards.faults import RewardFaults
-from reeltune.rewards.judging import announce_cost, recipe_judge
+from reeltune.rewards.judging import completions_cost, recipe_judge, require_budget
 from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, answers, derive_seed
@@ -165,10 +165,14 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
 
 
 def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
-    """What the judge may cost, as training says it: one step of all samples that it judges."""
-    judged = sum(bool(rewards[sample.task].judged) for sample in samples)
-    size = {"steps": 1, "groups_per_step": judged, "group_size": recipe.select.repeats}
-    announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
+    """What the judge may cost, as training says it."""
+    if judge is None:
+        return
+    judged = [sample for sample in samples if rewards[sample.task].judged]
+    count = len(judged) * recipe.select.repeats
+    cost = completions_cost(judge, rewards, judged, words=recipe.rl.max_new_tokens, count=count)
+    what = f"{recipe.select.repeats} completions of {len(judged)} samples"
+    require_budget(judge, cost, recipe.judge.budget_tokens, what=what, less="select from fewer samples")
 
 
 def _prompts(
