@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from reeltune.config.recipe import JudgeConfig
 from reeltune.config.tree import parse_yaml
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest
 from reeltune.judges import Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.progress import Progress
-from reeltune.sample import Sample, nearest
+from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.judged import Draws
 

@@ -17,9 +17,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reeltune.errors import InputError
-from reeltune.registry import load_object, nearest
-from reeltune.sample import Sample, shown
+from reeltune.errors import InputError, nearest, shown
+from reeltune.registry import load_object
+from reeltune.sample import Sample
 from reeltune.tasks.base import Parsed
 
 Form = Literal["completion", "group", "trl"]

@@ -16,7 +16,7 @@ from reeltune.build import build_answerer, load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_sources
 from reeltune.distributed.world import ALONE, World
-from reeltune.errors import InputError, SampleError
+from reeltune.errors import InputError, SampleError, nearest
 from reeltune.judges import Judge
 from reeltune.media import rebase
 from reeltune.models.types import Prompt
@@ -28,7 +28,7 @@ from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import Request, Rollout, RolloutEngine, answers, derive_seed
 from reeltune.rollout.reader import InputReader, autocast
-from reeltune.sample import Fault, Sample, nearest
+from reeltune.sample import Fault, Sample
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats
