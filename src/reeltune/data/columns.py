@@ -15,6 +15,7 @@ from reeltune.data.tables import Row
 from reeltune.errors import InputError, nearest
 from reeltune.sample import to_sample
 from reeltune.tasks import TASKS, get_task, sample_types
+from reeltune.tasks.base import ANSWER_COLUMNS
 from reeltune.tasks.choices import LETTERS
 
 TRIED = 200
@@ -23,8 +24,7 @@ MOST_LABELS = 100
 
 # fmt: off
 _ANSWER = (
-    "answer", "target", "correct_answer", "correct_option", "correct", "ground_truth", "gt", "gold", "solution",
-    "answer_idx", "answer_id", "correct_idx", "correct_index", "answer_index", "label", "response",
+    *ANSWER_COLUMNS, "answer_idx", "answer_id", "correct_idx", "correct_index", "answer_index", "label", "response",
 )
 BY_KIND: Mapping[str, tuple[str, ...]] = {
     "spans": (
