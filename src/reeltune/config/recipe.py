@@ -128,6 +128,11 @@ class JudgeConfig(Section):
             raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
         return self
 
+    def kept_at(self, path: Path) -> "JudgeConfig":
+        """The same; the replies of an endpoint go to `path` where no transcript is named, and are never lost."""
+        keeps = self.kind == "openai" and self.transcript is None
+        return self.model_copy(update={"transcript": str(path)}) if keeps else self
+
 
 class WatchConfig(Section):
     """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
@@ -249,6 +254,11 @@ class Recipe(Section):
     @property
     def steps(self) -> int:
         return self.rl.steps if self.samples_completions else self.sft.steps
+
+    @property
+    def frame_cache(self) -> Path:
+        """Where decoded frames are kept: beside the run, for all runs of a folder, where video.cache does not say."""
+        return Path(self.video.cache) if self.video.cache else Path(self.run.dir).parent / "frame-cache"
 
     @property
     def temperature(self) -> float:
