@@ -1,7 +1,7 @@
 """What a vLLM server of ours can do beyond a plain one. It runs in vLLM's environment, which has no Reeltune: nothing
 of it is imported here. `reeltune serve` puts this file in vLLM's way, as a plugin and as a worker extension.
 
-- `WeightSum`: one number for the weights that a worker holds, to be compared with the learner's.
+- `Worker`: new weights, all of them, and one number for those that a worker holds, to be compared with the learner's.
 - exact positions: features sent as embeddings may bring the prompt's M-RoPE positions along. vLLM 0.32 computes those
   of Qwen2-VL and Qwen2.5-VL from one number of seconds per patch, which it drops where features are sent.
 - the loader `reeltune`: a video given as {"frames": FILE} is read from our frame cache on a disk that both see.
@@ -20,10 +20,27 @@ POSITIONS = "reeltune_positions"
 OWNER_S = 1.0
 
 
-class WeightSum:
+class Worker:
     """vLLM's worker takes on these methods; `/collective_rpc` calls them."""
 
     model_runner: Any
+    reload_weights: Any
+
+    def reeltune_load(self, weights_path: str) -> None:
+        """All weights anew from a folder.
+
+        On a CPU vLLM 0.32 keeps a packed copy of an output layer that is tied to the embedding, and renews only the
+        embedding: without the second half the head stays the old one, which the log-probs tell by 1e-4 a step.
+        """
+        from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
+        from vllm.platforms import current_platform
+
+        self.reload_weights(weights_path=weights_path)
+        if not current_platform.is_cpu():
+            return
+        for layer in self.model_runner.get_model().modules():
+            if hasattr(layer, "cpu_linear") and layer.weight.numel():
+                dispatch_cpu_unquantized_gemm(layer, remove_weight=False)
 
     def reeltune_weight_sum(self) -> dict[str, Any]:
         """The sum of all parameters' bits, read as integers, modulo 2^64.
