@@ -2,12 +2,15 @@
 of it is imported here. `reeltune serve` puts this file in vLLM's way, as a plugin and as a worker extension.
 
 - `Worker`: new weights, all of them, and one number for those that a worker holds, to be compared with the learner's.
-- exact positions: features sent as embeddings may bring the prompt's M-RoPE positions along. vLLM 0.32 computes those
-  of Qwen2-VL and Qwen2.5-VL from one number of seconds per patch, which it drops where features are sent.
+- exact positions: features and frames may bring the prompt's M-RoPE positions along. vLLM 0.32 computes those of
+  Qwen2-VL and Qwen2.5-VL from one number of seconds per patch, which it drops where features are sent, and which a clip
+  of a variable frame rate does not have.
 - the loader `reeltune`: a video given as {"frames": FILE} is read from our frame cache on a disk that both see.
 """
 
+import base64
 import hashlib
+import io
 import json
 import os
 import threading
@@ -95,8 +98,22 @@ def _take_positions() -> None:
         return fields
 
     qwen2_vl._create_qwen2vl_field_factory = factory
+    qwen2_vl.Qwen2VLMultiModalProcessor._get_hf_mm_inputs = _positions_apart
     for model in (qwen2_vl.Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration):
         model.get_mrope_input_positions = _with_ours(model.get_mrope_input_positions)
+
+
+def _positions_apart(self: Any, mm_items: Any, hf_kwargs: Any) -> Any:
+    """What goes to transformers' processor, which knows nothing of positions: they pass it by."""
+    from vllm.multimodal.processing import BaseMultiModalProcessor
+
+    found = BaseMultiModalProcessor._get_hf_mm_inputs(self, mm_items, hf_kwargs)
+    videos = found.hf_data.get("videos") or []
+    if any(isinstance(video, tuple) and POSITIONS in video[1] for video in videos):
+        found.passthrough_data[POSITIONS] = [about[POSITIONS] for _, about in videos]
+        plain = [{name: about[name] for name in about if name != POSITIONS} for _, about in videos]
+        found.hf_data["videos"] = [(frames, about) for (frames, _), about in zip(videos, plain, strict=True)]
+    return found
 
 
 def _with_ours(plain: Any) -> Any:
@@ -118,7 +135,13 @@ def _register_loader() -> None:
     class Frames(VideoLoader):  # type: ignore[misc, unused-ignore]
         @classmethod
         def load_bytes(cls, data: bytes, **kwargs: Any) -> Any:
-            return read_frames(Path(json.loads(data)["frames"]))
+            import torch
+
+            told = json.loads(data)
+            frames, about = read_frames(Path(told["frames"]))
+            if POSITIONS in told:
+                about[POSITIONS] = torch.load(io.BytesIO(base64.b64decode(told[POSITIONS])), weights_only=True)
+            return frames, about
 
     VIDEO_LOADER_REGISTRY.register("reeltune")(Frames)
 
