@@ -11,7 +11,7 @@ from scipy import ndimage
 from lantnet.generated.nasty import Nasty, nasty_pair
 from lantnet.scene.alignment import ShiftedSource, align
 from lantnet.scene.names import open_source
-from lantnet.scene.registration import phase_shift
+from lantnet.scene.registration import clear_shift, phase_shift
 from lantnet.scene.source import ArraySource
 from lantnet.scene.windows import Window
 
@@ -30,8 +30,9 @@ def test_shift_of_generated_pairs(looks: float, shift: float) -> None:
 def test_speckle_alone_and_flat_ground_have_no_shift() -> None:
     rng = np.random.default_rng(0)
     noise = [tuple(rng.gamma(2, 0.5, (2, 128, 128)).astype(np.float32)) for _ in range(4)]
-    found = phase_shift((first, second) for first, second in noise)
-    assert found is not None and found[2] < 6
+    shift, peak = clear_shift((first, second) for first, second in noise)
+    assert shift is None and 0 < peak < 6
+    assert clear_shift([(np.ones((64, 64), np.float32),) * 2]) == (None, 0.0)
     assert phase_shift([(np.ones((64, 64), np.float32), np.ones((64, 64), np.float32))]) is None
 
 
@@ -66,5 +67,8 @@ def test_measured_alignment_of_arrays_and_of_rasters(tmp_path: Path) -> None:
         window = Window(20, 20, 200, 200)
         error = np.abs(moved.read(window)[0] - pair.after[window.slices]).mean()
         assert error < 0.5 * np.abs(late - pair.after)[window.slices].mean()
+    far = ndimage.shift(pair.after, (20.0, -7.0), order=1, mode="reflect")
+    moved, notes = align(ArraySource(pair.before, "a"), ArraySource(far, "b"), "measured")
+    assert isinstance(moved, ShiftedSource) and (moved.down, moved.right) == pytest.approx((20, -7), abs=0.3)
     same, notes = align(ArraySource(pair.before, "a"), ArraySource(pair.after, "b"), "measured")
     assert "too little to move" in notes[-1] and isinstance(same, ArraySource)

@@ -116,11 +116,13 @@ def _page(sections: list[str], recipe: str, seed: int) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>LANTNet gallery</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
+:root {{ color-scheme: light dark; --ink: #191919; --paper: #fff; --line: #ddd; --box: #f5f5f5 }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6e6e6; --paper: #161616; --line: #3a3a3a; --box: #222 }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem;
-  color: #191919; background: #fff }}
+  color: var(--ink); background: var(--paper); overflow-wrap: anywhere }}
 h1, h2 {{ line-height: 1.2 }} section {{ margin: 2.5rem 0 }}
-img {{ max-width: 100%; height: auto; border: 1px solid #ddd }}
-pre {{ overflow-x: auto; background: #f5f5f5; padding: .75rem; font-size: 13px }}
+img {{ max-width: 100%; height: auto; border: 1px solid var(--line) }}
+pre {{ overflow-x: auto; background: var(--box); padding: .75rem; font-size: 13px }}
 </style></head><body>
 <h1>LANTNet: what changed between two radar images</h1>
 <p>Recipe <b>{html.escape(recipe)}</b>, seed {seed}.

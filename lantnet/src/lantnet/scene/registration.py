@@ -11,18 +11,24 @@ from lantnet.types import Float32, Float64
 LOW_PASS = 0.12
 """Cycles a pixel, standard deviation of the weight of frequencies: beyond it there is speckle, which two dates do not
 share (our choice)."""
-REACH = 16
-"""Pixels to every side in which a shift is worth taking out."""
+CLEAR_PEAK, FAR_PEAK = 8.0, 16.0
+"""Heights of its ground above which a peak is one, within NEAR pixels and further out: somewhere in the block two
+places that have nothing in common reach 12."""
+NEAR = 3.0
 
 
-def phase_shift(
-    pairs: Iterable[tuple[Float32, Float32]], reach: int | None = REACH
-) -> tuple[float, float, float] | None:
+def clear_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[tuple[float, float] | None, float]:
+    """The shift of `phase_shift` where its peak is a clear one, else None; and the peak, 0 without any structure."""
+    down, right, peak = phase_shift(pairs) or (0.0, 0.0, 0.0)
+    clear = peak > (CLEAR_PEAK if np.hypot(down, right) <= NEAR else FAR_PEAK)
+    return ((down, right) if clear else None), peak
+
+
+def phase_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[float, float, float] | None:
     """(rows, columns, peak): by how much the second images lie down and right of the first, pixels.
 
     pairs: blocks (H, W) of one size, amplitudes >= 0; their correlations add up, so that blocks without structure do no
-    harm. reach: pixels to every side in which the shift is looked for; None: all of a block. peak: of the correlation
-    over the standard deviation of its surface; below about 6 nothing was found. None where no block has any structure.
+    harm. peak: of the correlation over the standard deviation of its surface. None where no block has any structure.
     Source: Kuglin and Hines 1975; the weight is ours.
     """
     surface: NDArray[np.float64] | None = None
@@ -39,8 +45,7 @@ def phase_shift(
         return None
     centered = np.fft.fftshift(surface)
     middle = [length // 2 for length in centered.shape]
-    inner = [(length - 1) // 2 - 1 for length in centered.shape]
-    far = inner if reach is None else [min(reach, length) for length in inner]
+    far = [(length - 1) // 2 - 1 for length in centered.shape]
     near = centered[middle[0] - far[0] : middle[0] + far[0] + 1, middle[1] - far[1] : middle[1] + far[1] + 1]
     down, right = (int(place) for place in np.unravel_index(int(near.argmax()), near.shape))
     row, column = middle[0] - far[0] + down, middle[1] - far[1] + right
