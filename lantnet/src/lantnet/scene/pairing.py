@@ -58,7 +58,7 @@ class Pairing:
             f"The second image lies {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and {abs(columns):.1f} "
             f"pixels {'right' if columns > 0 else 'left'} of the first, as far as what they have in common tells. "
             "Edges then count as change: co-register the two, or have the second moved by the measured shift "
-            "(--align measured; in Python align=\"measured\") and compare the two maps."
+            '(--align measured; in Python align="measured") and compare the two maps.'
         ]
 
 
