@@ -43,7 +43,7 @@ DEFAULT = Recipe(
     loss=NoiseTolerantLoss(),
     training=Training(),
 )
-"""Ours: several labelings, a LANTNet on each, their mean."""
+"""Ours: two labelings, two LANTNets on each, the mean of all four."""
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, PAPER)}
 

@@ -40,7 +40,7 @@ class Training:
     unchanged: int = 1024
     changed: int = 1024
     side: int = 13
-    members: int = 3
+    members: int = 4
     steps: int = 110
     epochs: int = 0
     batch: int = 32
@@ -49,7 +49,7 @@ class Training:
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     turned: bool = True
     prior: float = 0.25
-    temperature: float = 3.0
+    temperature: float = 2.0
 
     def ensemble(
         self, crops: Tensor, channels: int, changed: float, network: NetworkStage, loss: LossStage, context: Context
