@@ -40,7 +40,7 @@ VARIANTS: dict[str, Recipe] = {
     "two networks, labels of the published clustering": replace(TWO, labels=ClusterLabels()),
     "two networks, nothing from the levels": labels(trust=0.0),
     "two networks, four times as much from the levels": labels(trust=8.0),
-    "levels alone, no network": labels(trust=1e6),
+    "levels alone, no network": replace(two(members=1, steps=8), labels=replace(DEFAULT.labels, trust=1e6)),
     "two networks, no layer attention": replace(TWO, network=PixelNetwork(attention="none")),
     "two networks, layer attention as published": replace(TWO, network=PixelNetwork(attention="published")),
     "two networks, plain cross-entropy": replace(TWO, loss=NoiseTolerantLoss(1.0)),

@@ -18,6 +18,7 @@ from lantnet.results.pictures import Rgb, gray, overlay, save_png, sheet, stretc
 from lantnet.results.truth import read_truth
 from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
+from lantnet.scene.scale import Scale
 from lantnet.scene.source import ArraySource, Source
 from lantnet.scene.windows import Window
 from lantnet.types import Mask
@@ -54,7 +55,11 @@ def write_gallery(out: Path, pairs: Path | None, *, recipe: str, seed: int, prog
 def _generated() -> Iterator[Exhibit]:
     for name, recipe in GENERATED.items():
         pair = speckled_pair(256, 256, recipe)
-        yield Exhibit(name, ArraySource(pair.before, "before"), ArraySource(pair.after, "after"), pair.truth)
+        before, after = (
+            ArraySource(image, word, declared=Scale.POWER)
+            for image, word in ((pair.before, "before"), (pair.after, "after"))
+        )
+        yield Exhibit(name, before, after, pair.truth)
 
 
 def _from_folder(folder: Path) -> Iterator[Exhibit]:

@@ -50,7 +50,8 @@ def _resemblance(pairs: Sequence[tuple[Float32, Float32]], down: int, right: int
             levels = ndimage.gaussian_filter(np.log1p(image.astype(np.float64)), SMOOTH)
             rows, columns = (_part(n, sign * by) for n, by in zip(image.shape, (down, right), strict=True))
             here.append(levels[rows, columns].ravel())
-    return float(np.corrcoef(np.stack([np.concatenate(here) for here in seen]))[0, 1])
+    first, second = (np.concatenate(here) - np.concatenate(here).mean() for here in seen)
+    return float((first * second).sum() / max(np.sqrt((first**2).sum() * (second**2).sum()), 1e-300))
 
 
 def _part(length: int, start: int) -> slice:
