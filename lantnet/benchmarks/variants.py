@@ -6,7 +6,6 @@ from dataclasses import replace
 from lantnet.methods.cluster_labels import ClusterLabels
 from lantnet.methods.inputs import Dates
 from lantnet.methods.learning import Recipe
-from lantnet.methods.levels import SMOOTHINGS
 from lantnet.methods.networks import PixelNetwork
 from lantnet.methods.recipes import DEFAULT, PAPER
 from lantnet.published.loss import NoiseTolerantLoss
@@ -34,9 +33,6 @@ VARIANTS: dict[str, Recipe] = {
         two(members=1), labels=replace(DEFAULT.labels, learned=("gaussian",))
     ),
     "two networks, all smoothings together": labels(learned=("together",)),
-    "three networks, each from a smoothing": replace(
-        two(members=3), labels=replace(DEFAULT.labels, learned=SMOOTHINGS)
-    ),
     "two networks, labels of the published clustering": replace(TWO, labels=ClusterLabels()),
     "two networks, nothing from the levels": labels(trust=0.0),
     "two networks, four times as much from the levels": labels(trust=8.0),
@@ -46,6 +42,7 @@ VARIANTS: dict[str, Recipe] = {
     "two networks, plain cross-entropy": replace(TWO, loss=NoiseTolerantLoss(1.0)),
     "two networks, no uncertain band": labels(margin=0.0),
     "two networks, constant learning rate": two(schedule="constant"),
+    "two networks, statistics of the last batches": two(settled=False),
     "two networks, inputs not normalized": replace(TWO, inputs=Dates(normalized=False)),
     "two networks, no correction for scarce change": two(prior=0.0),
     "two networks, weak areas never": labels(weak_share=math.inf),
@@ -55,7 +52,6 @@ CHOICES = (
     "one network of the lower threshold",
     "one network of the middle threshold",
     "two networks, all smoothings together",
-    "three networks, each from a smoothing",
     "two networks, labels of the published clustering",
     "two networks, nothing from the levels",
     "two networks, four times as much from the levels",

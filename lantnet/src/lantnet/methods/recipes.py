@@ -28,6 +28,7 @@ PAPER = Recipe(
         weight_decay=0.0,
         schedule="constant",
         turned=False,
+        settled=False,
         prior=0.0,
         temperature=1.0,
     ),

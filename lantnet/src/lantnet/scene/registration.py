@@ -11,9 +11,9 @@ from lantnet.types import Float32, Float64
 LOW_PASS = 0.12
 """Cycles a pixel, standard deviation of the weight of frequencies: beyond it there is speckle, which two dates do not
 share (our choice)."""
-NEAR, NEAR_PEAK, FAR_PEAK = 3.0, 12.0, 16.0
+NEAR, NEAR_PEAK, FAR_PEAK = 3.0, 8.0, 16.0
 """Pixels, and heights of its ground above which a peak is one, within NEAR and further out: two places that have
-nothing in common reach 12 somewhere in the block."""
+nothing in common reach 6 nearby, 12 somewhere in the block."""
 SMOOTH = 2.0
 """Pixels of smoothing, against speckle, before two dates are laid upon each other."""
 
