@@ -30,7 +30,7 @@ def test_shift_of_generated_pairs(looks: float, shift: float) -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("density", [0.1, 0.2])
 def test_a_river_that_widens_is_no_shift(density: float, seed: int) -> None:
-    """Its borders match each other 20 and 40 pixels away, better than the fields do; nearby they pull by a pixel or two."""
+    """Its borders match each other 20 and 40 pixels away, better than the fields do; nearby, by a pixel or two."""
     pair = speckled_pair(256, 256, Recipe("flood", density, 2, seed))
     shift, _ = clear_shift([(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after))])
     assert shift is None or np.hypot(*shift) < 2
