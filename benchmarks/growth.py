@@ -24,7 +24,7 @@ import harness
 import torch
 from learner_ways import backward, ours
 from selfcheck import scoring_files, time_command
-from stages import Run, moving_squares
+from stages import Run, moving_squares, with_run
 
 from models import build_policy, forbid_ends, make_completions, make_prompt, prompt_tokens
 from reeltune.models.policy import Policy
@@ -156,11 +156,14 @@ def step(options: argparse.Namespace) -> Iterator[Cost]:
                 },
             }
             size = {"videos": max(counts), "time_patches": PATCHES, "seed": options.seed}
-            run = Run(Path(folder), f"{count} prompts", recipe=recipe, **size)
-            for _ in range(max(counts) // count):
-                run.step()  # until every video's frames are on disk
-            held = harness.peak_bytes(run.step)
-            seconds = [sum(run.step().values()) for _ in range(options.rounds)]
+
+            def cost(run: Run, count: int = count) -> tuple[list[float], float]:
+                for _ in range(max(counts) // count):
+                    run.step()  # until every video's frames are on disk
+                held = harness.peak_bytes(run.step)
+                return [sum(run.step().values()) for _ in range(options.rounds)], held
+
+            seconds, held = with_run(Path(folder), f"{count} prompts", cost, recipe=recipe, **size)
             yield "prompts", count, count * (prompt_tokens(PATCHES) + GROUP * TOKENS), seconds, held
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
-from reeltune.selection.stats import rebased
+from reeltune.media import rebase
 from reeltune.toyworld.generate import generate
 from reeltune.training.journal import read_jsonl
 
@@ -29,7 +29,7 @@ def make_pool(folder: Path, seed: int, size: int) -> Path:
             objects=(1, 3) if grounding else (1, 1),
         )
         for row in read_jsonl(file):
-            moved = rebased(row, file.parent / row["video"], folder)
+            moved = rebase(row, file.parent / row["video"], folder)
             rows.append(spoilt(part, moved) | {"id": f"{part}-{row['id']}", "source": part})
     random.Random(seed).shuffle(rows)
     write_jsonl(path, rows)
@@ -55,7 +55,7 @@ def make_held_out(folder: Path) -> Path:
     for task, videos in (("temporal_grounding/visible", 256), ("multiple_choice/colour", 64)):
         file = generate(folder / "held-out" / task.split("/")[0], videos=videos, split="held_out", tasks=[task])
         rows += [
-            rebased(row, file.parent / row["video"], folder) | {"id": f"{task}-{row['id']}"} for row in read_jsonl(file)
+            rebase(row, file.parent / row["video"], folder) | {"id": f"{task}-{row['id']}"} for row in read_jsonl(file)
         ]
     write_jsonl(path, rows)
     return path

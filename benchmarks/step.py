@@ -14,16 +14,16 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import harness
-from stages import INSTRUCTION, Run, moving_squares, vowels
+from stages import INSTRUCTION, PHASES, Run, moving_squares, vowels, with_run
 
 from models import TOKENS_PER_PATCH
 
 GOAL = 6.0
-STAGE_NAMES = ("decode", "encode", "rollout", "reward", "update", "other")
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     ours, stages = result["seconds"]["ours"], result["stages"]
     rows = [{"way": name, "seconds": statistics.median(each)} for name, each in result["seconds"].items()]
     harness.table(rows)
-    bar("ours", {stage: statistics.median(step[stage] for step in stages) for stage in STAGE_NAMES})
+    bar("ours", {stage: statistics.median(step[stage] for step in stages) for stage in PHASES})
     print(f"ours, first step (nothing cached): {result['first']:.2f} s")
     if "trl" in result["seconds"]:
         place = f"{options.prompts} prompts, P {result['tokens']['ours']['prompt']}, C {options.tokens}"
@@ -61,9 +61,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         },
         "optim": {"lr": 1e-6},
     }  # fmt: skip
-    run = Run(folder, "ours", videos=options.prompts, time_patches=options.patches, recipe=recipe, seed=options.seed)
+    size = {"videos": options.prompts, "time_patches": options.patches, "seed": options.seed}
+    return with_run(folder, "ours", partial(_steps, options=options, folder=folder), recipe=recipe, **size)
+
+
+def _steps(run: Run, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     first = sum(run.step().values())
-    prompt = len(run.trainer.reader.prompt(run.trainer.samples[0]))
+    prompt = len(run.reader.prompt(run.loop.source.samples[0]))
     tokens = {"ours": {"prompt": prompt, "vision": options.patches * TOKENS_PER_PATCH}}
     stages: list[dict[str, float]] = []
     seconds: dict[str, list[float]] = {"ours": []}
@@ -109,7 +113,7 @@ def _trl_steps(run: Run, options: argparse.Namespace, folder: Path, between: Any
         return [vowels(completion[0]["content"]) for completion in completions]
 
     trainer = make_trainer(
-        run.trainer.policy, rows, reward, group_size=options.group_size, tokens=options.tokens,
+        run.policy, rows, reward, group_size=options.group_size, tokens=options.tokens,
         folder=str(folder / "trl"), gradient_accumulation_steps=options.prompts, max_steps=options.rounds + 1,
     )  # fmt: skip
     trainer.add_callback(Clock())

@@ -1,6 +1,7 @@
 """The speed benchmarks run on a model of one's own: equal results first, then a table and a JSON file."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,28 @@ def test_the_rollout_beside_generate(tmp_path: Path) -> None:
     [case] = found["cases"]
     assert case["greedy_rows_that_differ"] == 0 and "generate / ours" in printed
     assert set(case["seconds"]) == {"ours", "generate", "kept"} and case["flops"] > 0
+
+
+def test_a_whole_step_phase_by_phase(tmp_path: Path) -> None:
+    """On the model of the benchmark itself: the run writes its own."""
+    words = ["--rounds", "1", "--prompts", "1", "--patches", "2", "--tokens", "8", "--group-size", "2"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "step.py"), *words, "--json", str(tmp_path / "out.json")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    [phases] = json.loads((tmp_path / "out.json").read_text())["stages"]
+    assert set(phases) == {"videos and prompts", "rollout", "rewards", "update", "other"}
+    assert min(phases["rollout"], phases["update"]) > max(0.0, phases["rewards"])
+
+
+def test_every_benchmark_finds_what_it_imports() -> None:
+    """They import modules of the package by path: a move breaks them, and no other test would tell."""
+    names = [path.stem for path in (ROOT / "benchmarks").glob("*.py")]
+    assert {"growth", "video", "selection"} <= set(names)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {', '.join(names)}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "benchmarks",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "benchmarks")])},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

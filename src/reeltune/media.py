@@ -4,6 +4,7 @@
            {"frames": "walk/", "fps": 10, "max_frames": 16}]}
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -126,6 +127,16 @@ def with_paths(row: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str,
             for turn in row["turns"]
         ]
     return found
+
+
+def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
+    """A sample's row whose media are relative to `base`, with them relative to `folder`."""
+    origin, place = base.absolute(), folder.absolute()
+
+    def moved(name: str) -> str:
+        return Path(os.path.relpath(origin / name, place)).as_posix()
+
+    return with_paths(row, moved)
 
 
 def require_alternating(turns: tuple[Turn, ...]) -> None:

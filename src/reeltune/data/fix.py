@@ -9,10 +9,11 @@ from typing import Any
 
 from reeltune.data.findings import decoded
 from reeltune.data.import_ import IdRegister
-from reeltune.data.kept import media_names, rebase
+from reeltune.data.kept import media_names
 from reeltune.data.repair import repair
 from reeltune.errors import InputError, VideoError
 from reeltune.files import write_jsonl, write_text
+from reeltune.media import rebase
 from reeltune.sample import filled_lines, to_sample
 from reeltune.tasks import get_task, sample_types
 from reeltune.video.clip import video_hash

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
-from reeltune.media import KINDS, with_paths
+from reeltune.media import KINDS, rebase
 from reeltune.provenance import sampled_bytes
 from reeltune.sample import Sample, read_rows
 
@@ -31,10 +31,7 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
     folder = (directory / FOLDER).absolute()
     names: dict[str, None] = {}
     for part, samples in parts.items():
-        rows = [
-            rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder.absolute(), folder)
-            for sample in samples
-        ]
+        rows = [rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder, folder) for sample in samples]
         names |= dict.fromkeys(name for row in rows for name in media_names(row))
         if rows:
             write_jsonl(folder / f"{part}.jsonl", rows)
@@ -49,15 +46,6 @@ def media_names(row: Mapping[str, Any]) -> list[str]:
     entries += row.get("media") or ()
     named = [entry[kind] for entry in entries for kind in KINDS if entry.get(kind)]
     return [name for each in named for name in ([each] if isinstance(each, str) else each)]
-
-
-def rebase(row: Mapping[str, Any], base: Path, folder: Path) -> dict[str, Any]:
-    """A sample's row whose media are relative to `base`, with them relative to `folder`; both absolute."""
-
-    def moved(name: str) -> str:
-        return Path(os.path.relpath(base / name, folder)).as_posix()
-
-    return with_paths(row, moved)
 
 
 def _media_row(folder: Path, name: str) -> dict[str, Any] | None:

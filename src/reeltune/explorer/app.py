@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from reeltune.data.kept import rebase
 from reeltune.errors import InputError, VideoError
 from reeltune.explorer.charts import histogram, values
 from reeltune.explorer.compare import compare
@@ -25,7 +24,7 @@ from reeltune.explorer.overview import overview, source_card
 from reeltune.explorer.query import parse
 from reeltune.explorer.security import LOOPBACK, Guard
 from reeltune.explorer.session import Session
-from reeltune.media import Medium
+from reeltune.media import Medium, rebase
 from reeltune.video.images import frame_files
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

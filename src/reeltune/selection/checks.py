@@ -5,10 +5,11 @@ from pathlib import Path
 
 from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
+from reeltune.media import rebase
 from reeltune.provenance import content, digest
 from reeltune.selection.identity import FILE, differences, read_identity
 from reeltune.selection.sampling import Shard, identify, load_pool
-from reeltune.selection.stats import SampleStats, quarantined, rebased
+from reeltune.selection.stats import SampleStats, quarantined
 from reeltune.tasks import get_task
 
 
@@ -48,7 +49,7 @@ def against_recipe(recipe: Recipe, stats: Sequence[SampleStats], path: Path) -> 
             changed.append(name)
         if by_id[name].prompt != digest(get_task(sample.task).prompt(sample, recipe.data.mode)):
             asked.append(name)
-        current.append(by_id[name].model_copy(update={"sample": rebased(row, sample.folder, path.parent)}))
+        current.append(by_id[name].model_copy(update={"sample": rebase(row, sample.folder, path.parent)}))
     if changed:
         problems.append(f"{len(changed)} samples have changed since, such as {changed[0]!r}")
     if asked:

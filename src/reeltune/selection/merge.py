@@ -6,9 +6,10 @@ from pathlib import Path
 
 from reeltune.errors import InputError
 from reeltune.files import write_jsonl
+from reeltune.media import rebase
 from reeltune.sample import read_rows
 from reeltune.selection.identity import Identity, claim, differences, read_identity
-from reeltune.selection.stats import FILE, SampleStats, read_stats, rebased
+from reeltune.selection.stats import FILE, SampleStats, read_stats
 
 
 def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
@@ -27,7 +28,7 @@ def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
     quarantined: list[dict[str, object]] = []
     for directory in _in_order(identities):
         own, broken = _read_shard(directory, identities[directory])
-        rows += [row.model_copy(update={"sample": _moved(row, directory, output)}) for row in own]
+        rows += [row.model_copy(update={"sample": rebase(row.sample, directory, output)}) for row in own]
         quarantined += [row for row in broken if row not in quarantined]
     whole = replace(identities[directories[0]], start=0, stop=identities[directories[0]].pool_size)
     claim(output, whole)
@@ -74,7 +75,3 @@ def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats],
             f"--merge: {directory} holds {found} of its {expected} samples; run its command again, it goes on"
         )
     return rows, broken
-
-
-def _moved(row: SampleStats, source: Path, output: Path) -> dict[str, object]:
-    return rebased(row.sample, source, output)

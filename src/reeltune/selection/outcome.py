@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_json, write_jsonl
+from reeltune.media import rebase
 from reeltune.selection.rules import Decision, Options
-from reeltune.selection.stats import SampleStats, rebased
+from reeltune.selection.stats import SampleStats
 
 FILE = "samples.jsonl"
 
@@ -21,9 +22,7 @@ def write_outcome(
     `origin`: the folder that the samples' videos are relative to.
     """
     rows = [
-        rebased(each.sample, origin, directory)
-        for each, decision in zip(stats, decisions, strict=True)
-        if decision.kept
+        rebase(each.sample, origin, directory) for each, decision in zip(stats, decisions, strict=True) if decision.kept
     ]
     # Those of an earlier choice must not outlive it.
     (directory / FILE).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from reeltune.data.sources import load_sources
 from reeltune.distributed.world import ALONE, World
 from reeltune.errors import InputError, SampleError
 from reeltune.judges import Judge
+from reeltune.media import rebase
 from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
@@ -30,7 +31,7 @@ from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Fault, Sample, nearest
 from reeltune.selection import identity as identities
 from reeltune.selection.identity import Identity, sampling_params
-from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats, rebased
+from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats
 from reeltune.tasks import get_task
 from reeltune.video.quarantine import Quarantine
 
@@ -207,5 +208,5 @@ def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) ->
         "truncated": int(rollout.truncated.sum()),
         "lengths": rollout.completions.lengths,
         "prompt": digest(task.prompt(sample, recipe.data.mode)),
-        "sample": rebased(sample.model_dump(mode="json", exclude_unset=True), sample.folder, folder),
+        "sample": rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder, folder),
     }

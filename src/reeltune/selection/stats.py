@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reeltune.errors import InputError
 from reeltune.files import append_lines, whole_lines, write_text
-from reeltune.media import with_paths
 from reeltune.sample import read_rows
 from reeltune.video.quarantine import Quarantine
 
@@ -179,12 +177,3 @@ class StatsFile:
 
     def append(self, rows: Sequence[SampleStats]) -> None:
         append_lines(self.path, [json.dumps(row.model_dump(), ensure_ascii=False) for row in rows])
-
-
-def rebased(sample: Mapping[str, Any], origin: Path, folder: Path) -> dict[str, Any]:
-    """The sample with the paths of its media, which are relative to `origin`, as paths relative to `folder`."""
-
-    def moved(name: str) -> str:
-        return Path(os.path.relpath((origin / name).absolute(), folder.absolute())).as_posix()
-
-    return with_paths(sample, moved)

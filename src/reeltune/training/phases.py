@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,16 +14,17 @@ from reeltune.progress import interval_seconds, quiet
 class Phases:
     """Seconds by phase of the step in hand. A phase within another counts for itself alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.step = 0
         self.seconds: dict[str, float] = {}
         self._open: list[str] = []
-        self._since = self.began = time.monotonic()
+        self._since = self.began = clock()
 
     def begin(self, step: int) -> None:
         """A new step, numbered from 1."""
         self.step, self.seconds = step, {}
-        self._since = self.began = time.monotonic()
+        self._since = self.began = self.clock()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -41,7 +42,7 @@ class Phases:
         return self._open[-1] if self._open else "between phases"
 
     def _count(self) -> None:
-        now = time.monotonic()
+        now = self.clock()
         if self._open:
             self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
         self._since = now

@@ -3,7 +3,7 @@
 `install` turns a loaded LLaVA (Llama), Qwen2-VL, Qwen2.5-VL or Qwen3-VL model into a routed one in place, `remove`
 turns it back. Weights keep their names, each routed layer gains `router.weight` and `router.bias`, and
 `config.mixture_of_depths` says how it is routed, so `save_pretrained` writes an ordinary directory.
-`mixture_of_depths_files.open_routed` opens it again: stock transformers would leave the routers out.
+`checkpoint.open_routed` opens it again: stock transformers would leave the routers out.
 
 Left out on purpose: static caches (lengths differ by layer), padding-free rows by `cu_seq_lens`, sliding windows.
 """
@@ -88,7 +88,7 @@ def routers(model: nn.Module) -> dict[int, nn.Module]:
 def decoder_layers(model: nn.Module) -> list[nn.Module]:
     """The decoder layers of a video language model.
 
-    Raises InputError for a model without `model.language_model.layers` and for layers of an unknown class.
+    Raises InputError for a model without a language model of its own and for layers of an unknown class.
     """
     _, language_model = _parts(model)
     layers = list(language_model.layers)  # type: ignore[arg-type]
@@ -177,14 +177,14 @@ def _route(layer: nn.Module, ratio: float, config: MixtureOfDepthsConfig, *, see
     become(layer, ROUTED_CLASSES[type(layer).__name__])
 
 
-def _parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    composite = getattr(model, "model", None)
-    language_model = getattr(composite, "language_model", None)
-    if not isinstance(composite, nn.Module) or not hasattr(language_model, "layers"):
+def _parts(model: Any) -> tuple[nn.Module, nn.Module]:
+    """What sees the token ids and, inside it, the language model, by the accessors of every transformers model."""
+    composite: nn.Module | None = getattr(model, "base_model", None)
+    language_model: nn.Module | None = model.get_decoder() if hasattr(model, "get_decoder") else None
+    if composite is None or language_model is None or composite is language_model:
         raise InputError(
-            f"p-MoD needs a vision language model with model.language_model.layers; {type(model).__name__} has none"
+            f"p-MoD needs a vision language model with a language model of its own; {type(model).__name__} has none"
         )
-    assert isinstance(language_model, nn.Module)
     return composite, language_model
 
 

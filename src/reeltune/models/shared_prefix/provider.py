@@ -57,8 +57,8 @@ class Provider:
 
 def attend_over_row(provider: Provider, row: Row, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """[1, H, L', D], [1, K, L, D] twice -> [1, L', H, D], with gradient."""
-    output: Tensor = _Attend.apply(query, key, value, provider, row, scale)  # type: ignore[no-untyped-call]
-    return output
+    attend: Callable[..., Tensor] = _Attend.apply
+    return attend(query, key, value, provider, row, scale)
 
 
 class _Attend(torch.autograd.Function):
