@@ -39,7 +39,8 @@ def row(*cells: object) -> str:
 
 def accuracy(runs: list[Run], pairs: list[str]) -> str:
     """Mean and deviation over the seeds, KC in percent, beside the published recipe and the quick reference."""
-    lines = [row("pair", "default", "std", "seeds", "paper", "seeds", REFERENCE, "seconds"), row(*["---"] * 8)]
+    head = ("pair", "default", "std", "seeds", "paper", "seeds", REFERENCE, f"default - {REFERENCE}", "seconds")
+    lines = [row(*head), row(*["---"] * len(head))]
     columns: list[list[float]] = [[], [], []]
     for pair in pairs:
         found = [kappas(runs, variant, pair) for variant in ("default", "paper", REFERENCE)]
@@ -47,11 +48,12 @@ def accuracy(runs: list[Run], pairs: list[str]) -> str:
         seconds = [r["seconds"] for r in runs if r["variant"] == "default" and r["pair"] == pair]
         deviation = statistics.stdev(found[0]) if len(found[0]) > 1 else float("nan")
         worst = max(seconds, default=float("nan"))
-        lines.append(row(pair, means[0], deviation, len(found[0]), means[1], len(found[1]), means[2], worst))
+        gain = f"{means[0] - means[2]:+.2f}"
+        lines.append(row(pair, means[0], deviation, len(found[0]), means[1], len(found[1]), means[2], gain, worst))
         for column, mean in zip(columns, means, strict=True):
             column.append(mean)
     default, paper, reference = (statistics.fmean(column) for column in columns)
-    return "\n".join([*lines, row("mean", default, "", "", paper, "", reference, "")])
+    return "\n".join([*lines, row("mean", default, "", "", paper, "", reference, f"{default - reference:+.2f}", "")])
 
 
 def ablation(runs: list[Run], pairs: list[str]) -> str:
@@ -70,16 +72,19 @@ def ablation(runs: list[Run], pairs: list[str]) -> str:
 def leave_one_out(runs: list[Run], pairs: list[str], choices: Sequence[str], default: str) -> str:
     """For each pair: which choice is best on the others, and what it gives here.
 
-    Best: fewest pairs more than ALLOWED below the quick reference, then the greatest mean; on the seeds all have run.
+    Best: fewest pairs more than ALLOWED below the quick reference, then the greatest mean. On the seeds that all have
+    run; choices that have not run on all pairs are left out.
     """
     reference = _means(runs, REFERENCE, pairs, None)
-    seeds = set.intersection(*({r["seed"] for r in runs if r["variant"] == v} for v in choices))
-    scores = {v: _means(runs, v, pairs, seeds) for v in choices}
-    scores = {v: means for v, means in scores.items() if means}
-    if default not in scores or not reference:
+    complete = [v for v in choices if _means(runs, v, pairs, None)]
+    if default not in complete or not reference:
         return ""
+    seeds = set.intersection(
+        *({r["seed"] for r in runs if r["variant"] == v and r["pair"] == pair} for v in complete for pair in pairs)
+    )
+    scores = {v: _means(runs, v, pairs, seeds) for v in complete}
     head = ("pair left out", "chosen on the others", "KC here", f"{default} here", f"chosen - {REFERENCE}")
-    lines = [row(*head), row(*["---"] * len(head))]
+    lines = [f"Among: {'; '.join(complete)}.", "", row(*head), row(*["---"] * len(head))]
     columns = []
     for number, pair in enumerate(pairs):
         rest = [other for other in range(len(pairs)) if other != number]
