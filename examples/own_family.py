@@ -21,16 +21,13 @@ from reeltune.video.clip import Clip
 
 class LlavaNextVideo(FrameFamily):
     placeholder: ClassVar = "<video>"
+    placeholder_key: ClassVar = "video_token_id"
     vision_tokens: ClassVar = ("<image>", "<video>")
     pad: ClassVar = True
 
     @property
     def frame_tokens(self) -> int:
         return (self.side // self.patch // self.config.spatial_pool_stride) ** 2
-
-    @property
-    def placeholder_id(self) -> int:
-        return int(self.config.video_token_id)
 
     def vision_modules(self, model: Any) -> list[nn.Module]:
         return [model.model.vision_tower, model.model.vision_resampler, *self.projector(model)]

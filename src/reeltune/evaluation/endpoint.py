@@ -23,12 +23,12 @@ from reeltune.evaluation.runner import Answer
 from reeltune.judges.endpoint import Endpoint, Names, Reply, Unanswered
 from reeltune.judges.transcript import ModelSettings
 from reeltune.rollout.engine import derive_seed
-from reeltune.rollout.media import pixel_budget
-from reeltune.sample import Sample
+from reeltune.rollout.media import KEYS, pixel_budget
+from reeltune.sample import Medium, Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.clip import Clip
+from reeltune.video.clip import Clip, require_recorded, video_hash
 from reeltune.video.load import load_clip
 from reeltune.video.sampling import FrameSampling
 
@@ -36,6 +36,8 @@ Sent = Literal["file", "frames"]
 FACTOR = 28
 """Frame sides are multiples of it, as for most of the models that are compared with."""
 LARGEST_FILE = 64 * 2**20
+OWN = ("start", "end", *KEYS)
+"""What of a medium an endpoint cannot be told."""
 NAMES = Names("the endpoint", "--endpoint", "the model", "--endpoint-key-env", "rollout.timeout_s")
 
 
@@ -105,18 +107,29 @@ class Served:
         return self.endpoint.complete(messages, on_retry=lambda: None, words=self.drawing.words(seed))
 
     def messages(self, sample: Sample) -> list[dict[str, Any]]:
-        """SampleError for a video that cannot be used."""
+        """The conversation as our own models are asked it: system message, turns, question. SampleError for a video
+        that cannot be used, and for media that an endpoint is not sent."""
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        content = [*self._video(sample), {"type": "text", "text": text}]
-        found: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        return [{"role": "system", "content": self.system}, *found] if self.system else found
+        if (path := sample.video_path) is not None and (recorded := sample.meta.get("video_digest")) is not None:
+            require_recorded(path, recorded, video_hash(path))
+        system = sample.system or self.system
+        found: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+        said = [(turn.role, turn.text, turn.media) for turn in sample.turns] + [("user", text, sample.own_media)]
+        for role, words, media in said:
+            shown = [part for medium in media for part in self._shown(sample, medium)]
+            found.append({"role": role, "content": [*shown, {"type": "text", "text": words}] if shown else words})
+        return found
 
-    def _video(self, sample: Sample) -> list[dict[str, Any]]:
-        path = sample.video_path
-        if path is None or len(sample.all_media) != 1 or sample.all_media[0].start or sample.all_media[0].end:
-            raise SampleError(f"id {sample.id!r}: an endpoint is sent one whole video; this shows {sample.media_name}")
+    def _shown(self, sample: Sample, medium: Medium) -> list[dict[str, Any]]:
+        own = [key for key in OWN if getattr(medium, key) is not None]
+        if medium.kind == "frames" or own:
+            told = f"with {', '.join(own)} of its own" if own else "a list of frames"
+            raise SampleError(f"id {sample.id!r}: an endpoint is sent whole videos and images; {medium} is {told}")
+        [path] = medium.files(sample.folder)
+        if medium.kind == "image":
+            return [{"type": "image_url", "image_url": {"url": _file_url(path, "image")}}]
         if self.sends == "file":
-            return [{"type": "video_url", "video_url": {"url": _file_url(path)}}]
+            return [{"type": "video_url", "video_url": {"url": _file_url(path, "video")}}]
         sampling = FrameSampling(
             fps=self.video.fps,
             min_frames=self.video.min_frames,
@@ -149,7 +162,7 @@ def jpeg(frame: np.ndarray) -> bytes:
     return b"".join(bytes(packet) for packet in [*codec.encode(picture), *codec.encode(None)])
 
 
-def _file_url(path: Path) -> str:
+def _file_url(path: Path, kind: Literal["video", "image"]) -> str:
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -160,7 +173,9 @@ def _file_url(path: Path) -> str:
         data = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
-    return f"data:video/{path.suffix.lstrip('.').lower() or 'mp4'};base64,{data}"
+    known = {"jpg": "jpeg", "tif": "tiff", "": "mp4"}
+    suffix = path.suffix.lstrip(".").lower()
+    return f"data:{kind}/{known.get(suffix, suffix)};base64,{data}"
 
 
 def served(

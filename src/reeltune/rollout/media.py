@@ -1,5 +1,6 @@
 """From a sample's media to clips as its model's family takes them, and to the messages of its prompt."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,15 @@ def pixel_budget(video: VideoConfig) -> PixelBudget:
     )
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a medium is looked at: which frames, how large, and which part [start, end] of it; None is all."""
+
+    sampling: FrameSampling
+    pixels: PixelBudget | FrameSize
+    part: tuple[float, float | None] | None
+
+
 class MediaReader:
     """Reads media for one family under a recipe's settings; decoded frames of videos are cached on disk."""
 
@@ -69,16 +79,16 @@ class MediaReader:
         settings = self.video.model_copy(update=own)
         paths = medium.files(folder)
         try:
-            sampling, pixels = frame_sampling(settings, self.family), self.family.frame_size or pixel_budget(settings)
+            pixels = self.family.frame_size or pixel_budget(settings)
+            look = Look(frame_sampling(settings, self.family), pixels, _part(medium))
         except InputError as error:
             raise SampleError(f"{medium}: {error}") from error
         if medium.kind == "image":
             return self._image(paths[0], pixels, alone=alone)
-        part = None if medium.start is None and medium.end is None else (medium.start or 0.0, medium.end)
         if medium.kind == "video":
-            return self._video(paths[0], sampling, pixels, part)
+            return self._video(paths[0], look)
         assert medium.fps is not None
-        return self._frames(paths, medium.fps, sampling, pixels, part)
+        return self._frames(paths, medium.fps, look)
 
     def _image(self, path: Path, pixels: PixelBudget | FrameSize, *, alone: bool) -> Clip:
         picture, content = read_image(path)
@@ -96,25 +106,14 @@ class MediaReader:
         height, width = picture.shape[:2]
         return Clip(pieces, np.zeros(len(pieces)), 0.0, content, (height, width))
 
-    def _video(
-        self,
-        path: Path,
-        sampling: FrameSampling,
-        pixels: PixelBudget | FrameSize,
-        part: tuple[float, float | None] | None,
-    ) -> Clip:
-        factor, limit = self.family.factor, self.video.timeout_s
-        return load_clip(path, sampling, pixels, factor, self.cache, part=part, timeout_s=limit)
+    def _video(self, path: Path, look: Look) -> Clip:
+        return load_clip(
+            path, look.sampling, look.pixels, self.family.factor, self.cache,
+            part=look.part, timeout_s=self.video.timeout_s,
+        )  # fmt: skip
 
-    def _frames(
-        self,
-        paths: tuple[Path, ...],
-        rate: float,
-        sampling: FrameSampling,
-        pixels: PixelBudget | FrameSize,
-        part: tuple[float, float | None] | None,
-    ) -> Clip:
-        return load_frames(paths, rate, sampling, pixels, self.family.factor, self.cache, part=part)
+    def _frames(self, paths: tuple[Path, ...], rate: float, look: Look) -> Clip:
+        return load_frames(paths, rate, look.sampling, look.pixels, self.family.factor, self.cache, part=look.part)
 
 
 class BlankMedia(MediaReader):
@@ -134,21 +133,12 @@ class BlankMedia(MediaReader):
         black = np.broadcast_to(np.uint8(0), (*image_size(path), 3))
         return self._cut(path, black, video_hash(path), pixels, alone=alone)
 
-    def _video(
-        self,
-        path: Path,
-        sampling: FrameSampling,
-        pixels: PixelBudget | FrameSize,
-        part: tuple[float, float | None] | None,
-    ) -> Clip:
-        return blank_clip(path, sampling, pixels, self.family.factor, part=part)
+    def _video(self, path: Path, look: Look) -> Clip:
+        return blank_clip(path, look.sampling, look.pixels, self.family.factor, part=look.part)
 
-    def _frames(
-        self,
-        paths: tuple[Path, ...],
-        rate: float,
-        sampling: FrameSampling,
-        pixels: PixelBudget | FrameSize,
-        part: tuple[float, float | None] | None,
-    ) -> Clip:
-        return blank_frames(paths, rate, sampling, pixels, self.family.factor, part=part)
+    def _frames(self, paths: tuple[Path, ...], rate: float, look: Look) -> Clip:
+        return blank_frames(paths, rate, look.sampling, look.pixels, self.family.factor, part=look.part)
+
+
+def _part(medium: Medium) -> tuple[float, float | None] | None:
+    return None if medium.start is None and medium.end is None else (medium.start or 0.0, medium.end)

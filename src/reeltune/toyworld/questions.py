@@ -30,43 +30,43 @@ def ask(name: str, scene: Scene, rng: np.random.Generator, questions: Mapping[st
     return {"task": task, **fields, "meta": {"kind": kind, "objects": len(scene.things)}}
 
 
-def _one(items: Sequence[Thing], rng: np.random.Generator) -> Thing | None:
+def one_of(items: Sequence[Thing], rng: np.random.Generator) -> Thing | None:
     return items[int(rng.integers(len(items)))] if items else None
 
 
-def _role(scene: Scene, *roles: str) -> list[Thing]:
+def of_role(scene: Scene, *roles: str) -> list[Thing]:
     return [thing for thing in scene.things if thing.role in roles]
 
 
 # Temporal grounding: every query has exactly one true span.
 
 
-def _grounding(scene: Scene, query: str, span: Span) -> Fields:
+def grounding(scene: Scene, query: str, span: Span) -> Fields:
     return {"query": query, "duration": scene.duration, "target": [list(span)]}
 
 
 def when_visible(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(_role(scene, "appears", "moves"), rng)
+    thing = one_of(of_role(scene, "appears", "moves"), rng)
     if thing is None:
         return None
-    return _grounding(scene, f"the {thing.name} is visible", thing.visible[0])
+    return grounding(scene, f"the {thing.name} is visible", thing.visible[0])
 
 
 def when_moving(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(_role(scene, "moves"), rng)
+    thing = one_of(of_role(scene, "moves"), rng)
     if thing is None or thing.moving is None:
         return None
-    return _grounding(scene, f"the {thing.name} moves", thing.moving)
+    return grounding(scene, f"the {thing.name} moves", thing.moving)
 
 
 def when_coloured(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(_role(scene, "recolours"), rng)
+    thing = one_of(of_role(scene, "recolours"), rng)
     if thing is None or thing.recolour is None:
         return None
     change, new = thing.recolour
     (start, end), *_ = thing.visible
     colour, span = [(thing.colour, (start, change)), (new, (change, end))][int(rng.integers(2))]
-    return _grounding(scene, f"the {thing.shape} is {colour}", span)
+    return grounding(scene, f"the {thing.shape} is {colour}", span)
 
 
 # Questions with options: the question, the right text, all texts in order, and the spans that prove it. Shapes,
@@ -76,14 +76,14 @@ Choice = tuple[str, str, list[str], list[Span]]
 
 
 def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
-    thing = _one(_role(scene, *STEADY), rng)
+    thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
     return f"Which shape is {thing.colour}?", thing.shape, list(SHAPES), list(thing.visible)
 
 
 def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
-    thing = _one(_role(scene, *STEADY), rng)
+    thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
     return f"What colour is the {thing.shape}?", thing.colour, list(COLOURS), list(thing.visible)
@@ -91,8 +91,8 @@ def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
     time = float(rng.integers(int(scene.duration)))
-    seen = [thing for thing in _role(scene, *STEADY) if thing.visible_at(time)]
-    thing = _one(seen, rng)
+    seen = [thing for thing in of_role(scene, *STEADY) if thing.visible_at(time)]
+    thing = one_of(seen, rng)
     if thing is None:
         return None
     absent = [other.name for other in scene.things if not other.visible_at(time) and other.role != "recolours"]
@@ -111,7 +111,7 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
         "recolours": "it changes colour",
         "returns": "it vanishes and returns",
     }
-    thing = _one(scene.things, rng)
+    thing = one_of(scene.things, rng)
     if thing is None:
         return None
     spans = [thing.moving] if thing.moving else list(thing.visible)
@@ -155,7 +155,7 @@ def _grounded(build: Callable[[Scene, np.random.Generator], Choice | None]) -> A
 
 def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """Boxes at up to eight frames of the longest stretch in which a shape of one colour is visible."""
-    thing = _one(_role(scene, *STEADY), rng)
+    thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
     start, end = max(thing.visible, key=lambda span: span[1] - span[0])
@@ -190,7 +190,7 @@ def _per_second(scene: Scene, holds: Callable[[float], bool]) -> str:
 
 def presence(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """Asked of a shape of the scene, and now and then of one that never comes."""
-    thing = None if rng.random() < 0.1 else _one(_role(scene, *STEADY), rng)
+    thing = None if rng.random() < 0.1 else one_of(of_role(scene, *STEADY), rng)
     name = thing.name if thing else _strangers(scene, rng)[0]
     return {
         "instruction": f"For each second say whether the {name} is visible.",
@@ -199,7 +199,7 @@ def presence(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 
 def motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(_role(scene, "moves", "appears", "stays"), rng)
+    thing = one_of(of_role(scene, "moves", "appears", "stays"), rng)
     if thing is None:
         return None
     start, end = thing.moving or (0.0, 0.0)
@@ -210,7 +210,7 @@ def motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 
 def colour_log(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _one(scene.things, rng)
+    thing = one_of(scene.things, rng)
     if thing is None:
         return None
     seen = [

@@ -33,6 +33,8 @@ class Family(ABC):
     # What the chat template is given for a video, and the text it writes in its place; the same for an image.
     content_type: ClassVar[str] = "video"
     placeholder: ClassVar[str]
+    # Where config.json says which token each vision token of a video replaces.
+    placeholder_key: ClassVar[str] = "video_token_id"
     image_type: ClassVar[str] = "image"
     # None: the family takes no images.
     image_placeholder: ClassVar[str | None] = None
@@ -58,14 +60,16 @@ class Family(ABC):
         self.std: tuple[float, ...] = tuple(processor.get("image_std") or self.default_std)
 
     @property
-    @abstractmethod
     def placeholder_id(self) -> int:
         """The token that each vision token of a video replaces."""
+        token_id: int = getattr(self.config, self.placeholder_key)
+        return token_id
 
     @property
     def image_id(self) -> int:
         """The token that each vision token of an image replaces."""
-        return self.placeholder_id
+        token_id: int = getattr(self.config, "image_token_id", self.placeholder_id)
+        return token_id
 
     def is_vision(self, ids: Tensor) -> Tensor:
         """bool, of the shape of `ids`: which of them a vision token replaces."""

@@ -26,6 +26,7 @@ class FrameFamily(Family):
 
     default_mean: ClassVar = CLIP_MEAN
     default_std: ClassVar = CLIP_STD
+    placeholder_key: ClassVar = "image_token_id"
     # Pad frames to a square with the mean color before they are resized, else stretch them.
     pad: ClassVar[bool] = False
 
@@ -42,11 +43,6 @@ class FrameFamily(Family):
     def frame_tokens(self) -> int:
         """Vision tokens of one frame."""
         raise NotImplementedError
-
-    @property
-    def placeholder_id(self) -> int:
-        token_id: int = self.config.image_token_id
-        return token_id
 
     def vision_modules(self, model: Any) -> list[nn.Module]:
         return [model.model.vision_tower, *self.projector(model)]

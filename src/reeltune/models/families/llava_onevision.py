@@ -29,21 +29,12 @@ class LlavaOnevision(FrameFamily):
     vision_tokens: ClassVar = ("<image>", "<video>")
     default_mean: ClassVar = (0.5, 0.5, 0.5)
     default_std: ClassVar = (0.5, 0.5, 0.5)
+    placeholder_key: ClassVar = "video_token_id"
 
     @property
     def frame_tokens(self) -> int:
         side = self.side // self.patch
         return (-(-side // 2)) ** 2
-
-    @property
-    def placeholder_id(self) -> int:
-        token_id: int = self.config.video_token_id
-        return token_id
-
-    @property
-    def image_id(self) -> int:
-        token_id: int = self.config.image_token_id
-        return token_id
 
     def encode(self, model: Any, clips: Sequence[Clip]) -> list[VideoFeatures]:
         """One by one: the token that ends a video is made with it, and images go by their sizes."""

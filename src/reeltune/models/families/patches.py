@@ -34,16 +34,6 @@ class PatchFamily(Family):
         self.temporal_patch: int = vision.temporal_patch_size
         self.factor = self.patch * self.merge
 
-    @property
-    def placeholder_id(self) -> int:
-        token_id: int = self.config.video_token_id
-        return token_id
-
-    @property
-    def image_id(self) -> int:
-        token_id: int = self.config.image_token_id
-        return token_id
-
     def vision_modules(self, model: Any) -> list[nn.Module]:
         return [model.model.visual]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from reeltune.tasks.boxes import box_text
 from reeltune.tasks.captioning import TASK as CAPTIONING
-from reeltune.toyworld.questions import Ask, Fields, caption, inventory, roll_call
+from reeltune.toyworld.questions import Ask, Fields, caption, inventory, roll_call, when_moving, when_visible
 from reeltune.toyworld.second import questions as q
 from reeltune.toyworld.world import Scene, Thing
 
@@ -85,8 +85,8 @@ def _in_a_word(build: q.Build) -> Ask:
 
 
 KINDS: dict[str, Ask] = {
-    "temporal_grounding/visible": q.when_visible,
-    "temporal_grounding/moves": q.when_moving,
+    "temporal_grounding/visible": when_visible,
+    "temporal_grounding/moves": when_moving,
     "temporal_grounding/color": q.when_colored,
     "multiple_choice/shape": q.multiple_choice(q.which_shape),
     "multiple_choice/color": q.multiple_choice(q.which_color),

@@ -9,12 +9,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reeltune.toyworld.questions import Ask, Choice, Fields
+from reeltune.toyworld.questions import (
+    TRACKED_BOXES,
+    Ask,
+    Choice,
+    Fields,
+    grounding,
+    of_role,
+    one_of,
+)
 from reeltune.toyworld.second.world import COLORS, names_of
-from reeltune.toyworld.world import QUALITIES, SHAPES, Scene, Span, Thing
+from reeltune.toyworld.world import QUALITIES, SHAPES, Scene, Thing
 
 OPTIONS = 4
-TRACKED_BOXES = 8
 ACTIONS = {
     "stays": "it stays still",
     "appears": "it stays still",
@@ -23,14 +30,6 @@ ACTIONS = {
     "returns": "it vanishes and returns",
 }
 NUMBERS = ("none", "one", "two", "three", "four", "five")
-
-
-def _pick(items: Sequence[Thing], rng: np.random.Generator) -> Thing | None:
-    return items[int(rng.integers(len(items)))] if items else None
-
-
-def _of_role(scene: Scene, *roles: str) -> list[Thing]:
-    return [thing for thing in scene.things if thing.role in roles]
 
 
 def _steady(scene: Scene) -> list[Thing]:
@@ -49,32 +48,14 @@ def _shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
 # Temporal grounding: every query has exactly one true span.
 
 
-def _grounding(scene: Scene, query: str, span: Span) -> Fields:
-    return {"query": query, "duration": scene.duration, "target": [list(span)]}
-
-
-def when_visible(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _pick(_of_role(scene, "appears", "moves"), rng)
-    if thing is None:
-        return None
-    return _grounding(scene, f"the {thing.name} is visible", thing.visible[0])
-
-
-def when_moving(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _pick(_of_role(scene, "moves"), rng)
-    if thing is None or thing.moving is None:
-        return None
-    return _grounding(scene, f"the {thing.name} moves", thing.moving)
-
-
 def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = _pick(_of_role(scene, "recolours"), rng)
+    thing = one_of(of_role(scene, "recolours"), rng)
     if thing is None or thing.recolour is None:
         return None
     change, new = thing.recolour
     (start, end), *_ = thing.visible
     color, span = [(thing.colour, (start, change)), (new, (change, end))][int(rng.integers(2))]
-    return _grounding(scene, f"the {color} {thing.shape} is visible", span)
+    return grounding(scene, f"the {color} {thing.shape} is visible", span)
 
 
 # Choices: the question, the right text, the wrong ones with the nearest misses first, and the spans that prove it.
@@ -82,7 +63,7 @@ def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 def which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
     colors = _all_colors(scene)
-    thing = _pick([thing for thing in _steady(scene) if colors.count(thing.colour) == 1], rng)
+    thing = one_of([thing for thing in _steady(scene) if colors.count(thing.colour) == 1], rng)
     if thing is None:
         return None
     shown = [other.shape for other in scene.things if other.shape != thing.shape]
@@ -91,7 +72,7 @@ def which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 def which_color(scene: Scene, rng: np.random.Generator) -> Choice | None:
     shapes = [thing.shape for thing in scene.things]
-    thing = _pick([thing for thing in _steady(scene) if shapes.count(thing.shape) == 1], rng)
+    thing = one_of([thing for thing in _steady(scene) if shapes.count(thing.shape) == 1], rng)
     if thing is None:
         return None
     shown = [color for color in _all_colors(scene) if color != thing.colour]
@@ -103,7 +84,7 @@ def which_color(scene: Scene, rng: np.random.Generator) -> Choice | None:
 def who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
     time = float(rng.integers(int(scene.duration)))
     steady = _steady(scene)
-    thing = _pick([thing for thing in steady if thing.visible_at(time)], rng)
+    thing = one_of([thing for thing in steady if thing.visible_at(time)], rng)
     if thing is None:
         return None
     absent = [other.name for other in steady if not other.visible_at(time)]
@@ -113,7 +94,7 @@ def who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 
 def what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
-    thing = _pick(scene.things, rng)
+    thing = one_of(scene.things, rng)
     if thing is None:
         return None
     right = ACTIONS[thing.role]
@@ -200,7 +181,7 @@ def count_at(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 def seconds_seen(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """A number without a tolerance: near misses count in part."""
-    thing = _pick(_of_role(scene, "appears", "moves"), rng)
+    thing = one_of(of_role(scene, "appears", "moves"), rng)
     if thing is None:
         return None
     start, end = thing.visible[0]
@@ -213,7 +194,7 @@ def judge_quality(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 
 def judge_motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    target = "moving" if _of_role(scene, "moves") else "still"
+    target = "moving" if of_role(scene, "moves") else "still"
     return {"question": "Does anything move?", "labels": _shuffled(("moving", "still"), rng), "target": target}
 
 
@@ -226,7 +207,7 @@ def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
     One that moves is asked for where there is one.
     """
-    thing = _pick(_of_role(scene, "moves") or _steady(scene), rng)
+    thing = one_of(of_role(scene, "moves") or _steady(scene), rng)
     if thing is None:
         return None
     start, end = max(thing.visible, key=lambda span: span[1] - span[0])
