@@ -24,10 +24,10 @@ from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions, Prompt
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
+from reeltune.rollout.launch import NAME
 from reeltune.rollout.vllm_plugin import POSITIONS
 from reeltune.video.cache import FrameCache
 
-NAME = "reeltune"
 TEMPLATE = "{{ reeltune_prompt }}"
 BANNED = -100.0
 """Added to a logit: e^-100 is no probability that float32 tells from 0."""
