@@ -6,7 +6,8 @@ from pathlib import Path
 from reeltune.answers.boxes import Box, read_boxes
 from reeltune.answers.final_answer import answer_text
 from reeltune.answers.spans import Span, read_spans
-from reeltune.report.page import completion_html, page, text, video_tag
+from reeltune.report.media import file_tag
+from reeltune.report.page import completion_html, page, text
 from reeltune.report.timeline import SpanRow, timeline
 from reeltune.tasks.spans import span_text
 
@@ -16,7 +17,7 @@ WIDTH = 48
 
 @dataclass(frozen=True)
 class Asked:
-    """A question put to a video of `duration` seconds, and what a model wrote."""
+    """A question put to a video of `duration` seconds, or to an image (0), and what a model wrote."""
 
     video: Path
     question: str
@@ -52,10 +53,10 @@ def drawn(asked: Asked) -> str:
 
 
 def asked_page(asked: Asked) -> str:
-    """The video, playing, with the answer drawn over and under it."""
+    """The video, playing, or the image, with the answer drawn over and under it."""
     over = _box(asked.box) if asked.box else ""
     under = timeline(asked.duration, [SpanRow("answer", asked.spans, "grpo")]) if asked.spans else ""
-    screen = f'<div class="screen overlaid">{video_tag(asked.video)}{over}</div>'
+    screen = f'<div class="screen overlaid">{file_tag(asked.video)}{over}</div>'
     body = (
         f'<header><p class="kicker">{text(asked.video.name)}</p><h1>{text(asked.question, 300)}</h1></header>'
         f'<article class="card"><div class="watch asked">{screen}'

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 from reeltune.report.page import text, video_tag
-from reeltune.sample import Sample
+from reeltune.sample import Sample, medium_of
 
 IMAGE_TYPES = {
     ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".bmp": "image/bmp",
@@ -24,6 +24,11 @@ def media_tags(sample: Sample, *, max_bytes: int = 8_000_000) -> str:
         else:
             tags.append(_note(f"frames: {medium}"))
     return "".join(tags) or _note("text alone")
+
+
+def file_tag(path: Path, *, max_bytes: int = 8_000_000) -> str:
+    """One video or image, as its name tells; a line for what a page cannot hold."""
+    return _image_tag(path, max_bytes) if medium_of(path).kind == "image" else video_tag(path, max_bytes=max_bytes)
 
 
 def _image_tag(path: Path, max_bytes: int) -> str:
