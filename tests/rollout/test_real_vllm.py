@@ -120,7 +120,8 @@ def test_server_and_learner_read_and_compute_the_same(
         print(row.ok, row.what, row.seen)
     assert [row for row in rows if row.ok is not True] == [] and len(rows) == 15
     # vLLM's tower on a CPU makes other features of the very same pixels: docs/rollouts.md. What is read is ours.
-    assert all(row.ok for row in framed if row.what.endswith(("prompt ids", "time stamps")))
+    read = [row.ok for row in framed if row.what.endswith(("prompt ids", "time stamps"))]
+    assert all(read) and bool(read) == bool(framed)
 
 
 def train(folder: Path, model: Path, run: str, *words: str) -> list[dict[str, Any]]:
