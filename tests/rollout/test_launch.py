@@ -74,7 +74,7 @@ def test_a_fleet_starts_is_tended_and_ends(make: Callable[[], Process], monkeypa
     assert all(lives(each) for each in fleet.processes) and first.running
     said = first.log.read_text()
     assert "--logprobs-mode processed_logprobs" in said and "--enable-mm-embeds" in said
-    assert "--worker-extension-cls reeltune_vllm.WeightSum" in said and said.count("--max-num-seqs 8") == 1
+    assert "--worker-extension-cls reeltune_vllm.Worker" in said and said.count("--max-num-seqs 8") == 1
     # What torchrun tells our processes is not for the server.
     assert "rank: None" in said
     os.kill(first.running.pid, signal.SIGKILL)

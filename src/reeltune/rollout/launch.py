@@ -49,9 +49,10 @@ class Serving:
         words += ["--tensor-parallel-size", str(self.tensor), "--generation-config", "vllm"]
         # Log-probs of the tempered distribution that was sampled from; features in place of pixels; our own rendering.
         words += ["--logprobs-mode", "processed_logprobs", "--enable-mm-embeds", "--trust-request-chat-template"]
-        words += ["--trust-request-mm-kwargs"]
+        # Frames are normalized by the video processor's own numbers; the tower's kernel takes the image processor's.
+        words += ["--trust-request-mm-kwargs", "--no-mm-device-do-normalize"]
         words += ["--limit-mm-per-prompt", '{"video": 1, "image": 0}']
-        words += ["--worker-extension-cls", f"{PLUGIN}.WeightSum"]
+        words += ["--worker-extension-cls", f"{PLUGIN}.Worker"]
         if self.lora_rank:
             words += ["--enable-lora", "--max-lora-rank", str(max(8, self.lora_rank)), "--max-loras", "1"]
         if self.max_model_len:

@@ -120,8 +120,7 @@ class VLLMEngine:
     def _probe(self) -> None:
         """Every process asks every server: prompt and log-probs of a made video must be the learner's."""
         precision = self.recipe.optim.precision
-        rounded = "bf16" if precision == "bf16" or self.recipe.model.dtype == "bfloat16" else "float32"
-        tolerance = self.recipe.rl.parity_tolerance or probe.TOLERANCE[rounded]
+        tolerance = self.recipe.rl.parity_tolerance or probe.TOLERANCE[self.recipe.rounding]
         problem = ""
         with gathered(self.policy), autocast(self.policy.device, precision):
             case = probe.video_case(self.policy, "video", probe.noise_clip(self.policy))
