@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError, nearest, shown
-from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds
+from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds, rule_of
 from reeltune.media import Medium, Turn, medium_of, require_alternating
 
 __all__ = [
@@ -265,7 +265,7 @@ def _explain(error: ValidationError, kind: type[Sample], row: Mapping[str, Any])
         text = f"field {place!r}: unknown{nearest(place, fields)}; {known}"
     else:
         value = row.get(place) if place in row and not first["loc"] else first["input"]
-        rule = first["msg"].removeprefix("Value error, ")
+        rule = rule_of(first, kind)
         text = f"field {place!r}: {shown(value)}: {rule[:1].lower()}{rule[1:]}" if place else rule
     more = len(problems) - 1
     return text + (f" (and {more} more in this line)" if more else "")

@@ -62,6 +62,18 @@ def test_bad_input(tiny_models: Any, video: Path, capsys: pytest.CaptureFixture[
         assert said in capsys.readouterr().err
 
 
+def test_nothing_is_loaded_for_a_video_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reeltune.api.load", load)
+    assert main(["ask", "toyworld:base", "x.mp4", "q"]) == 2
+    assert "x.mp4: there is no such file" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_what_is_drawn() -> None:
     asked = Asked(Path("v.mp4"), "q", "<answer>2.5 to 7.5</answer>", 10.0)
     assert drawn(asked).count("█") == 24 and "2.5 to 7.5" in drawn(asked)

@@ -34,6 +34,8 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"rl": {"group_size": 1}}, r"rl\.group_size=1: .*greater than or equal to 2"),
         ({"rl": {"loss": "dr_grpo"}}, r"rl=.*set rl\.advantage_scale to none"),
         ({"data": {"train": []}}, r"data\.train=\[\]"),
+        ({"rl": 1}, r"rl=1: a section with keys of its own is needed, such as rl\.steps=\.\.\."),
+        ({"duration": 5}, r"duration=5: unknown key; valid: \['method', "),
         ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
         (
@@ -71,6 +73,13 @@ def test_every_violation_is_listed_at_once() -> None:
 def test_broken_files_and_overrides(tmp_path: Path, text: str, overrides: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_recipe(write(tmp_path, text), overrides)
+
+
+def test_samples_are_no_recipe(tmp_path: Path) -> None:
+    for count in (1, 2):
+        (tmp_path / "s.jsonl").write_text('{"id": "a", "task": "numeric", "duration": 5}\n' * count)
+        with pytest.raises(InputError, match=r"s\.jsonl: JSON lines are samples \(data\.train="):
+            load_recipe(tmp_path / "s.jsonl")
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

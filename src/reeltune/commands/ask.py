@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.errors import InputError
+
+    # Before torch is imported and a model loaded.
+    if not args.video.is_file():
+        raise InputError(f"{args.video}: there is no such file; give the path of a video or an image")
     import tempfile
 
     from reeltune.api import load, recipe

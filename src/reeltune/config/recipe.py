@@ -139,7 +139,10 @@ class WatchConfig(Section):
 
     every: int = Field(10, ge=1, description="Steps that a warning looks back on.")
     stop_after: int = Field(
-        50, ge=0, description="Steps in a row in which every answer is unreadable or cut off; 0: never stop."
+        50,
+        ge=0,
+        description="Steps in a row that teach nothing (each answer unreadable or cut off, or no group with signal) "
+        "after which a run stops; 0: never.",
     )
     max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")
     max_grad_norm: float = Field(1e3, gt=0, description="A gradient norm above it is called out.")
@@ -240,6 +243,12 @@ class Recipe(Section):
             if problem:
                 raise ValueError(problem)
         return self
+
+    @property
+    def rounding(self) -> Literal["float32", "bf16"]:
+        """The coarsest numbers that log-probs come from: what rollout and learner may differ by goes by them."""
+        coarse = "bfloat16" in (self.model.dtype, self.parallel.param_dtype) or self.optim.precision == "bf16"
+        return "bf16" if coarse else "float32"
 
     @property
     def samples_completions(self) -> bool:

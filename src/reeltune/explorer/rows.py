@@ -86,7 +86,7 @@ def _rollout(row: Row, sample: Sample | None) -> Indexed:
     group = {
         **_about(row, sample),
         **_means(answers),
-        "best": max(rewards),
+        "best": max(sampled),
         "std": _spread(sampled),
         "advantage": max(abs(value) for value in advantages),
         "replaced": bool(row.get("replaced")),
