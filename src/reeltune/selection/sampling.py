@@ -121,6 +121,7 @@ def sample_stats(
 def _ask(
     recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range], world: World
 ) -> None:
+    """Ask about the batches of `todo`; each one's statistics are appended whole, so a kill loses one batch at most."""
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
@@ -129,6 +130,8 @@ def _ask(
     policy, reader, engine = answerer.policy, answerer.reader, answerer.engine
 
     def ask(batch: range) -> Iterator[SampleStats]:
+        # Two kinds of samples drop out and are set aside: those whose media cannot be read, and those that the engine
+        # gives up. What is left keeps its order, so that prompts, rollouts and rewards stay side by side.
         readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
         given = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
         for (index, _), each in zip(readable, given, strict=True):
@@ -140,6 +143,7 @@ def _ask(
         samples = [pool[index] for index, _ in readable]
         scored = score_groups(rewards, samples, [rollout.texts for rollout in rollouts], judge, faults)
         for (index, _), sample, rollout, group in zip(readable, samples, rollouts, scored, strict=True):
+            # A completion without a valid reward (a judge did not answer, a function failed) has no score, not 0.
             yield make_stats(
                 [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
                 group.components,

@@ -28,6 +28,12 @@ class Trace:
 
 
 class PromptHistory:
+    """What each prompt's groups earned, and whether it is worth asking again (our choice; `rl.skipping`).
+
+    Everything random depends on `seed`, step, place and attempt alone, so a resumed run skips what one that was never
+    stopped skips. Kept in the checkpoint: `state`, `from_state`.
+    """
+
     def __init__(self, config: SkippingConfig, *, seed: int, traces: Mapping[str, Trace] | None = None) -> None:
         self.config = config
         self.seed = seed

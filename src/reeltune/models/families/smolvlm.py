@@ -29,6 +29,8 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 
 
 class SmolVLM(FrameFamily):
+    """A video is square frames of `frame_tokens` tokens, each after its time; an image is tiles and then its whole."""
+
     placeholder: ClassVar = "<video>"
     image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<video>", "<image>", "<fake_token_around_image>", "<global-img>")
