@@ -154,6 +154,8 @@ class SFTConfig(Section):
 
 
 class OptimConfig(Section):
+    """AdamW and its schedule."""
+
     lr: float = Field(1e-6, gt=0)
     lr_of: dict[TrainedPart, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Parts with a rate of their own: vision, projector, language, adapter, routers."
@@ -215,6 +217,8 @@ class RunConfig(Section):
 
 
 class Recipe(Section):
+    """All that a run depends on. InputError for every rule that it breaks, at once: `parse_recipe`, `load_recipe`."""
+
     method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig

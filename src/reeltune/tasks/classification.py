@@ -29,6 +29,8 @@ class ClassificationSample(Sample):
 
 
 class Classification(Task[ClassificationSample, str]):
+    """Answer: one of the sample's labels. Reward: 1 where it is the target, else 0."""
+
     name = "classification"
     sample_type = ClassificationSample
     fields: ClassVar = {"target": "label"}

@@ -62,6 +62,8 @@ class GroundedQASample(Sample):
 
 
 class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
+    """Answer: an option's letter and spans in seconds. Rewards: accuracy (0 or 1), and IoU of the evidence (0..1)."""
+
     name = "grounded_qa"
     sample_type = GroundedQASample
     fields: ClassVar = {"target": "letter", "evidence": "spans"}

@@ -36,6 +36,8 @@ class MultipleChoiceSample(Sample):
 
 
 class MultipleChoice(Task[MultipleChoiceSample, str]):
+    """Answer: an option's letter. Reward: 1 where it is the target's, else 0."""
+
     name = "multiple_choice"
     sample_type = MultipleChoiceSample
     fields: ClassVar = {"target": "letter"}

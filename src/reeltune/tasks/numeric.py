@@ -24,6 +24,8 @@ class NumericSample(Sample):
 
 
 class Numeric(Task[NumericSample, float]):
+    """Answer: a number. Reward: 1 within `tolerance`, else 0; without one the mean relative accuracy, 0..1."""
+
     name = "numeric"
     sample_type = NumericSample
     fields: ClassVar = {"target": "number"}

@@ -41,6 +41,8 @@ class ObjectTrackingSample(Sample):
 
 
 class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
+    """Answer: a box (x0, y0, x1, y1) in 0..1 of width and height for each time. Reward: the mean of their IoUs."""
+
     name = "object_tracking"
     sample_type = ObjectTrackingSample
     fields: ClassVar = {"start_box": "box", "target": "boxes"}

@@ -31,6 +31,8 @@ class OpenEndedSample(Sample):
 
 
 class OpenEnded(Task[OpenEndedSample, str]):
+    """Answer: text. Reward: 1 where it says what the target says, else 0; None where only a judge could tell."""
+
     name = "open_ended"
     sample_type = OpenEndedSample
     columns: ClassVar = {

@@ -45,6 +45,8 @@ class TemporalGroundingSample(Sample):
 
 
 class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
+    """Answer: spans in seconds. Reward: temporal IoU of the union with the truth (VideoChat-R1, arXiv 2504.06958)."""
+
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
     fields: ClassVar = {"target": "spans"}

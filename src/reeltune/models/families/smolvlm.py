@@ -26,6 +26,8 @@ ENLARGED = 4
 
 
 class SmolVLM(FrameFamily):
+    """A video is square frames of `frame_tokens` tokens, each after its time; an image is tiles and then its whole."""
+
     placeholder: ClassVar = "<video>"
     image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<video>", "<image>", "<fake_token_around_image>", "<global-img>")

@@ -28,6 +28,8 @@ FORM = "name | attribute; attribute | action; action"
 
 
 class Captioning(Task[CaptioningSample, Description]):
+    """Answer: a description. Rewards, 0..1: format, what the thinking names, what the caption states (by a judge)."""
+
     name = "captioning"
     sample_type = CaptioningSample
     columns: ClassVar = {"caption": ("caption", "description", "dense_caption", "summary", "text")}
