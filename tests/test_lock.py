@@ -130,3 +130,13 @@ def test_a_lock_that_its_last_holder_removed_meanwhile_is_none(tmp_path: Path, m
     with locked(tmp_path / "run"):
         assert calls == [True, True]
         assert json.loads((tmp_path / "run" / "lock").read_text())["process"] == os.getpid()
+
+
+def test_a_folder_of_the_user_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with locked(tmp_path / "mine" / "new" / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"] and not any((tmp_path / "mine").iterdir())
+    with locked(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").is_dir()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.warm import reeltune
 
 from reeltune.cli import main
@@ -37,6 +38,16 @@ def test_the_command(tiny_models: Any, video: Path, tmp_path: Path, capsys: pyte
     prompt = 'When does this happen: "red"? Answer in seconds as <answer>start to end</answer>.'
     assert main(["ask", model, str(video), prompt, *SMALL]) == 0
     assert capsys.readouterr().out == asked != plain
+
+
+def test_an_image_is_asked_about_too(tiny_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "map.png")
+    page = tmp_path / "page.html"
+    assert main(["ask", str(tiny_models("qwen3_vl")), str(tmp_path / "map.png"), "What?", "-o", str(page), *SMALL]) == 0
+    assert "data:image/png;base64," in page.read_text() and "<video" not in page.read_text()
+    boxed = Asked(tmp_path / "map.png", "q", "<answer>[0.1, 0.2, 0.5, 0.9]</answer>", 0.0)
+    assert "10% to 50% of the width" in drawn(boxed) and "left:10.00%" in asked_page(boxed)
+    assert drawn(Asked(tmp_path / "map.png", "q", "<answer>1 to 3</answer>", 0.0)) == ""
 
 
 def test_bad_input(tiny_models: Any, video: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,15 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"duration": 5}, r"duration=5: unknown key; valid: \['method', "),
         ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
+        (
+            {"video": {"min_frames": 9, "max_frames": 8}},
+            r"video=.*video\.min_frames=9 is more than video\.max_frames=8",
+        ),
+        ({"video": {"min_frame_pixels": 10**7}}, r"video\.min_frame_pixels=10000000 is more than video\.max_frame_pix"),
+        ({"optim": {"betas": [1.5, 2]}}, r"optim\.betas\.0=1\.5: .*less than 1"),
+        ({"rewards": {"length_bounds": [9, 3]}}, r"rewards\.length_bounds=.*lower bound first"),
+        ({"rewards": {"length_bounds": [-3, 9]}}, r"rewards\.length_bounds\.0=-3: .*greater than or equal to 0"),
+        ({"data": {"train": [{"path": "a", "first_step": 9, "last_step": 3}]}}, r"data\.train\.0=.*never drawn"),
         ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
     ],
 )

@@ -14,6 +14,7 @@ from reeltune.planning.hardware import GIB, Devices, parse_devices
 from reeltune.planning.known import KNOWN, known_config
 from reeltune.planning.memory import Setting, memory
 from reeltune.planning.recipe import answer_longest
+from reeltune.planning.setting import trained_weights
 from reeltune.planning.source import plan_recipe, read_plan
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -84,6 +85,17 @@ def test_weights_gradients_and_moments_are_counted_once_each() -> None:
     away = memory(architecture, prompt, replace(SETTING, shards=8, offload=True))
     assert away.weights == away.moments == 0 and away.gradients == shared.gradients
     assert memory(architecture, prompt, replace(SETTING, moment_bytes=2)).moments == 2 * SETTING.trained
+
+
+@pytest.mark.parametrize(
+    ("freeze", "billions"),
+    [("[]", 8.29), ("[vision, projector]", 7.61), ("[vision]", 7.66), ("[vision, language]", 0.045),
+     ("[language]", 0.68), ("[projector, language]", 0.63)],
+)  # fmt: skip
+def test_only_parts_that_train_have_gradients(freeze: str, billions: float) -> None:
+    plan = read_plan(RECIPES / "temporal-rlt" / "dual-reward-7b.yaml", [f"model.freeze={freeze}"])
+    assert plan.recipe is not None
+    assert trained_weights(plan.recipe, plan.architecture) / 1e9 == pytest.approx(billions, rel=0.02)
 
 
 def test_an_adapter_needs_no_reference_and_few_moments() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Ask a model about a video or an image and print its answer; a span in it is drawn on the video's time line, "
-        "a box is named. A checkpoint is asked as it was trained, with its frames, limits and mode."
+        "Ask a model about a video or an image and print its answer; a span in it is drawn on the video's time line, a "
+        "box is named. A checkpoint is asked as it was trained, with its frames, limits and mode."
     )
     parser.add_argument("model", help="a Hugging Face directory or hub name, an adapter's folder, or toyworld:base")
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, help="a video, or an image")
     parser.add_argument("question")
     parser.add_argument("--task", metavar="NAME", help="put the question as this task does: temporal_grounding, ...")
     parser.add_argument(
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     with load(own) as model:
         answer = model.ask(args.video, question, max_new_tokens=own.eval.max_new_tokens)
         [shown] = model.reader.ask(question, args.video).media
-    found = Asked(args.video, question, answer, 0.0 if shown.is_image else shown.duration)
+    found = Asked(args.video, question, answer, shown.duration)
     print(answer)
     if picture := drawn(found):
         print(picture)

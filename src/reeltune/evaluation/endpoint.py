@@ -20,8 +20,9 @@ import numpy as np
 from reeltune.config.recipe import Recipe, VideoConfig
 from reeltune.errors import InputError, NoServers, SampleError, VideoError
 from reeltune.evaluation.runner import Answer
-from reeltune.judges.endpoint import Endpoint, Names, Unanswered
+from reeltune.judges.endpoint import Endpoint, Names, Reply, Unanswered
 from reeltune.judges.transcript import ModelSettings
+from reeltune.rollout.engine import derive_seed
 from reeltune.rollout.media import KEYS, pixel_budget
 from reeltune.sample import Medium, Sample
 from reeltune.tasks import get_task
@@ -40,6 +41,28 @@ OWN = ("start", "end", *KEYS)
 NAMES = Names("the endpoint", "--endpoint", "the model", "--endpoint-key-env", "rollout.timeout_s")
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How answers are drawn: `count` of each sample, one greedy one by default."""
+
+    count: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int | None = None
+    """None: eval.max_new_tokens."""
+
+    def words(self, seed: int) -> dict[str, Any]:
+        """What a request says beside model, messages, temperature and length; nothing for a greedy one."""
+        if self.temperature == 0:
+            return {}
+        cuts = ({"top_p": self.top_p} if self.top_p < 1 else {}) | ({"top_k": self.top_k} if self.top_k else {})
+        return {"seed": seed, **cuts}
+
+
+GREEDY = Drawing()
+
+
 @dataclass
 class Served:
     """Asks `endpoint` about samples, `concurrency` at a time. `put`: how a question is put if not as its task does."""
@@ -52,25 +75,36 @@ class Served:
     sends: Sent = "file"
     concurrency: int = 16
     put: Callable[[Sample], str] | None = None
+    drawing: Drawing = GREEDY
+    seed: int = 0
 
     def answers(self, samples: Sequence[Sample]) -> list[Answer | SampleError]:
         """One answer a sample, in order; SampleError in its place where the video cannot be used, or the endpoint gave
         no answer after all tries. NoServers where nothing listens there."""
+        found = self.draw(samples)
+        return [each if isinstance(each, SampleError) else Answer(each[0].text, each[0].truncated) for each in found]
+
+    def draw(self, samples: Sequence[Sample]) -> list[list[Reply] | SampleError]:
+        """As many replies a sample as `drawing` says, in order; else as `answers`."""
         with ThreadPoolExecutor(self.concurrency) as threads:
             return list(threads.map(self._one, samples))
 
-    def _one(self, sample: Sample) -> Answer | SampleError:
+    def _one(self, sample: Sample) -> list[Reply] | SampleError:
         try:
             messages = self.messages(sample)
         except SampleError as error:
             return error
         try:
-            reply = self.endpoint.complete(messages, on_retry=lambda: None)
+            return [self._reply(sample, messages, number) for number in range(self.drawing.count)]
         except Unanswered as error:
             if error.refused:
                 raise NoServers(f"--endpoint: {error}") from None
             return SampleError(f"id {sample.id!r}: the endpoint gave no answer: {error}")
-        return Answer(reply.text, reply.truncated)
+
+    def _reply(self, sample: Sample, messages: list[dict[str, Any]], number: int) -> Reply:
+        # Vendors take seeds of 31 bits.
+        seed = derive_seed(self.seed, "endpoint", sample.id, number) % 2**31
+        return self.endpoint.complete(messages, on_retry=lambda: None, words=self.drawing.words(seed))
 
     def messages(self, sample: Sample) -> list[dict[str, Any]]:
         """The conversation as our own models are asked it: system message, turns, question. SampleError for a video
@@ -152,16 +186,27 @@ def served(
     sends: Sent = "file",
     key_env: str | None = None,
     put: Callable[[Sample], str] | None = None,
+    drawing: Drawing = GREEDY,
 ) -> Served:
-    """What asks the model `model` at `url`, greedily, with the recipe's video, system prompt and longest answer.
+    """What asks the model `model` at `url`, with the recipe's video, system prompt and seed.
 
     InputError for an address or a key that is none.
     """
     key = os.environ.get(key_env) if key_env else None
     if key_env and key is None:
         raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
-    settings = ModelSettings(model, 0.0, recipe.eval.max_new_tokens)
+    settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
     cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
     frames = FrameCache(cache, int(recipe.video.cache_gib * 2**30))
-    return Served(endpoint, recipe.video, frames, recipe.data.mode, recipe.data.system, sends, put=put)
+    return Served(
+        endpoint,
+        recipe.video,
+        frames,
+        recipe.data.mode,
+        recipe.data.system,
+        sends,
+        put=put,
+        drawing=drawing,
+        seed=recipe.seed,
+    )

@@ -4,8 +4,8 @@ completions of it."""
 from collections.abc import Iterable
 from pathlib import Path
 
-from reeltune.errors import InputError
-from reeltune.sample import read_rows, shown
+from reeltune.errors import InputError, shown
+from reeltune.sample import read_rows
 
 
 def read_predictions(path: Path | str) -> dict[str, list[str]]:

@@ -16,10 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest, shown
 from reeltune.event_loop import event_loop
-from reeltune.registry import load_object, nearest
-from reeltune.sample import Sample, shown
+from reeltune.registry import load_object
+from reeltune.sample import Sample
 from reeltune.tasks.base import Parsed
 
 Form = Literal["completion", "group", "trl"]

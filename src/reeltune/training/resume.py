@@ -60,9 +60,8 @@ def differences(run_dir: Path, recipe: Recipe) -> dict[str, str]:
     lines = {name: f"{name}: {known[name]!r}, now {wanted[name]!r}" for name in names if known[name] != wanted[name]}
     for name in STEPS:
         if name in lines and recipe.optim.schedule != "constant":
-            lines[name] += (
-                f" (so the learning rate of each further step is another one: optim.schedule={recipe.optim.schedule})"
-            )
+            schedule = f"optim.schedule={recipe.optim.schedule}"
+            lines[name] += f"; with {schedule} the learning rates of the further steps change too"
     return lines
 
 

@@ -29,7 +29,7 @@ from reeltune.tasks.base import Mode
 from reeltune.training.faults import require_finite
 from reeltune.training.gold import add_gold
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
-from reeltune.training.learner import Learner
+from reeltune.training.learner import Learner, Objective
 from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
 from reeltune.training.off_policy import off_policy, off_policy_metrics
 from reeltune.training.prompts import PromptSource
@@ -175,7 +175,7 @@ class GRPO:
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 
-    def objective(self, step: int, *, first: bool) -> Any:
+    def objective(self, step: int, *, first: bool) -> Objective:
         loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
