@@ -24,7 +24,9 @@ import harness
 
 from reeltune.build import model_directory
 from reeltune.config.recipe import load_recipe
+from reeltune.http import Requests
 from reeltune.rollout.launch import Process, Serving, write_plugin
+from reeltune.rollout.server import LARGEST_ANSWER, Server
 from reeltune.training.journal import read_jsonl
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -82,8 +84,11 @@ def run(folder: Path, way: str, seed: int, server: Process, options: Any) -> dic
     command = [sys.executable, "-m", "reeltune", "train", "toy/grpo", *words, *(["--resume"] if out.exists() else [])]
     with (folder / f"{way}-{seed}.log").open("a") as log:
         learner = subprocess.Popen(command, stdout=log, stderr=log)
-        spent = watch(out / "metrics.jsonl", learner, server, options.steps)
-    if learner.returncode:
+        try:
+            spent = watch(out / "metrics.jsonl", learner, server, options.steps)
+        finally:
+            learner.kill()
+    if learner.wait():
         raise SystemExit(f"{' '.join(command)}\nended with {learner.returncode}: {folder / f'{way}-{seed}.log'}")
     found = {"way": way, "seed": seed, **spent, **results(out), "version": version_of(server)}
     row.write_text(json.dumps(found))
@@ -144,10 +149,7 @@ def results(out: Path) -> dict[str, float]:
 
 
 def version_of(server: Process) -> str:
-    lines = [
-        line for line in server.log.read_text(errors="replace").splitlines() if "vLLM" in line and "version" in line
-    ]
-    return lines[0][-120:] if lines else "?"
+    return Server(server.serving.url, Requests(LARGEST_ANSWER), timeout_s=10.0).version()
 
 
 def summary(way: str, runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -66,6 +66,13 @@ def lives(process: Process) -> bool:
     return Server(process.serving.url, Requests(2**20), timeout_s=1.0).lives()
 
 
+def test_a_port_that_is_taken_is_not_taken_for_the_server(make: Callable[[], Process]) -> None:
+    process = make()
+    with socket.create_server(("127.0.0.1", process.serving.port)), pytest.raises(InputError, match="is taken"):
+        Fleet([process]).start(5.0)
+    assert process.running is None
+
+
 def test_a_fleet_starts_is_tended_and_ends(make: Callable[[], Process], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     fleet = Fleet([make(), make()])

@@ -1,6 +1,8 @@
 """`reeltune eval` and `select` over servers, and select over an endpoint: what the trainer's own engine finds."""
 
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.rollout.fake_server import FakeServer
+from tests.workshop import torchrun
 
 from reeltune.cli import main
 
@@ -58,6 +61,27 @@ def select(shop: Any, name: str, *words: str) -> list[dict[str, Any]]:
 
 def test_servers_select_as_the_trainers_own_engine(vowels: Any, servers: Servers) -> None:
     assert select(vowels, "own") == select(vowels, "theirs", *served(servers(2)))
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_select_over_the_same_servers(vowels: Any, servers: Servers) -> None:
+    """Slow: two processes start. One publishes, each asks about its own samples: what one process finds."""
+    fakes = servers(2)
+    words = [str(vowels.recipe), "-o", str(vowels.folder / "both"), "--min-std", "0", "--min-level", "0"]
+    done = subprocess.run(
+        [*torchrun(2), "reeltune", "select", *words, "select.repeats=3", *served(fakes)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((vowels.folder / "both" / "shards").iterdir())) == 2
+    loads = [fake.calls.count("/update_weight_version") for fake in fakes]
+    assert loads == [1, 1] and sum(len(fake.served) for fake in fakes) >= 8
+    found = lines(vowels.folder / "both" / "stats.jsonl")
+    own = select(vowels, "own")
+    assert [{key: row[key] for key in own[0]} for row in found] == own
 
 
 class Chat:

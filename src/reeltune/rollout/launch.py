@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,17 @@ class Process:
     restarts: int = 0
     running: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
+    def require_free(self) -> None:
+        """InputError where somebody listens at its port already: what answers there would be taken for it."""
+        try:
+            socket.create_connection(("127.0.0.1", self.serving.port), timeout=1.0).close()
+        except OSError:
+            return
+        raise InputError(
+            f"port {self.serving.port} is taken: something listens at {self.serving.url}, perhaps a server of an "
+            "earlier run; end it, or give another port (rollout.launch.port, reeltune serve --port)"
+        )
+
     def start(self) -> None:
         make_folder(self.log.parent)
         inherited: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
@@ -170,6 +182,8 @@ class Fleet:
     processes: Sequence[Process]
 
     def start(self, timeout_s: float) -> None:
+        for each in self.processes:
+            each.require_free()
         for each in self.processes:
             each.start()
         for each in self.processes:

@@ -22,8 +22,8 @@ from reeltune.http import Requests
 from reeltune.models.policy import Policy
 from reeltune.rollout import probe
 from reeltune.rollout.engine import Request, Rollout, SamplingParams, Unanswered, Weights
-from reeltune.rollout.launch import Fleet, Process, Serving, require_python, write_plugin
-from reeltune.rollout.messages import NAME, Messages, require_served
+from reeltune.rollout.launch import NAME, Fleet, Process, Serving, require_python, write_plugin
+from reeltune.rollout.messages import Messages, require_served
 from reeltune.rollout.pool import GivenUp, Job, Pool
 from reeltune.rollout.publish import WAYS, Publisher
 from reeltune.rollout.reader import autocast
@@ -31,7 +31,6 @@ from reeltune.rollout.server import ADAPTER, LARGEST_ANSWER, Down, Refused, Serv
 from reeltune.video.cache import FrameCache
 
 TESTED = "0.32"
-FREE_PORT_HINT = "give other addresses in rollout.servers, or another rollout.launch.port"
 
 
 class VLLMEngine:
@@ -67,6 +66,7 @@ class VLLMEngine:
         )
         self.version = 0
         self.probed = False
+        self.said: set[str] = set()
 
     # Starting
 
@@ -110,9 +110,9 @@ class VLLMEngine:
         self.world.wait()
         if not self.world.is_main:
             self.pool.renew(self.publisher.name)
-        for note in sorted(self.publisher.notes):
+        for note in sorted(self.publisher.notes - self.said):
             print(f"reeltune: WARNING: {note}", file=sys.stderr)
-        self.publisher.notes.clear()
+        self.said |= self.publisher.notes
         if not self.probed:
             self._probe()
             self.probed = True
@@ -189,6 +189,13 @@ class VLLMEngine:
         assert launch is not None
         base = self.policy.source
         bf16 = self.recipe.model.dtype == "bfloat16" or self.recipe.optim.precision == "bf16"
+        hybrid = "linear_attention" in (getattr(self.policy.text_config, "layer_types", None) or ())
+        if hybrid and not bf16 and not torch.cuda.is_available():
+            # Its engine dies of the first request: "CPU GDN attention requires BF16."
+            raise InputError(
+                "rollout.launch: vLLM's CPU kernels of gated delta nets (Qwen3.5, Qwen3.6) take bfloat16 alone; set "
+                "model.dtype=bfloat16 or optim.precision=bf16, or take rollout.engine=hf"
+            )
         return [
             Serving(
                 base,
