@@ -137,6 +137,11 @@ def test_time_is_work_over_what_the_devices_do() -> None:
     assert twice.work.flops > 1.5 * one.work.flops
     text = "\n".join(lines(one))
     assert "40% of 312 TFLOPs" in text and "device seconds per group" in text
+    # Little is told as little, and not as nothing.
+    [small] = [
+        line for line in lines(replace(one, work=replace(one.work, flops=1e12, decode_bytes=0))) if "time:" in line
+    ]
+    assert "time: 0.001 device seconds per group, 0.008 s a step, 0.00022 hours for 100 steps" in small
 
 
 @pytest.mark.parametrize("file", sorted(str(path.relative_to(RECIPES)) for path in RECIPES.glob("*/*.yaml")))

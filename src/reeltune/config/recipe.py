@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
@@ -24,6 +24,12 @@ class Source(Section):
     weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
     first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
     last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
+
+    @model_validator(mode="after")
+    def _is_drawn(self) -> "Source":
+        if self.last_step is not None and self.last_step < self.first_step:
+            raise ValueError(f"first_step={self.first_step} is after last_step={self.last_step}: it is never drawn")
+        return self
 
 
 def _sources(value: Any) -> Any:
@@ -56,6 +62,14 @@ class VideoConfig(Section):
     timeout_s: float = Field(300.0, gt=0, description="Longest reading or decoding of one video; longer: unusable.")
     max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
 
+    @model_validator(mode="after")
+    def _least_is_not_above_most(self) -> "VideoConfig":
+        for what in ("frames", "frame_pixels"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least > most:
+                raise ValueError(f"video.min_{what}={least} is more than video.max_{what}={most}")
+        return self
+
 
 class RewardConfig(Section):
     weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the task's own.")
@@ -71,9 +85,16 @@ class RewardConfig(Section):
     )
     iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it counts as none.")
     generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss scores too.")
-    length_bounds: tuple[int, int] | None = Field(
+    length_bounds: tuple[Annotated[int, Field(ge=0)], int] | None = Field(
         None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
     )
+
+    @field_validator("length_bounds")
+    @classmethod
+    def _hold_a_length(cls, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+        if bounds and bounds[0] > bounds[1]:
+            raise ValueError(f"no text has from {bounds[0]} to {bounds[1]} characters; give the lower bound first")
+        return bounds
 
 
 class JudgeConfig(Section):
@@ -107,6 +128,11 @@ class JudgeConfig(Section):
             raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
         return self
 
+    def kept_at(self, path: Path) -> "JudgeConfig":
+        """The same; the replies of an endpoint go to `path` where no transcript is named, and are never lost."""
+        keeps = self.kind == "openai" and self.transcript is None
+        return self.model_copy(update={"transcript": str(path)}) if keeps else self
+
 
 class WatchConfig(Section):
     """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
@@ -128,6 +154,8 @@ class SFTConfig(Section):
 
 
 class OptimConfig(Section):
+    """AdamW and its schedule."""
+
     lr: float = Field(1e-6, gt=0)
     lr_of: dict[TrainedPart, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Parts with a rate of their own: vision, projector, language, adapter, routers."
@@ -136,7 +164,7 @@ class OptimConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     final_lr_share: float = Field(0.0, ge=0, le=1, description="lr at the last step as a share of lr.")
     weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
     moments: Literal["full", "8bit", "host"] = Field(
@@ -175,7 +203,9 @@ class SelectConfig(Section):
 
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
-    edition: Literal[1, 2] = Field(1, description="Which world; 2 has every task, and no shipped base yet.")
+    edition: Literal[1, 2] = Field(
+        1, description="Which world; toyworld:base knows 1 alone, recipes/toy/base-2.yaml trains one for 2."
+    )
     train_videos: int = Field(400, ge=1)
     held_out_videos: int = Field(256, ge=1)
     seed: int = 0
@@ -187,6 +217,8 @@ class RunConfig(Section):
 
 
 class Recipe(Section):
+    """All that a run depends on. InputError for every rule that it breaks, at once: `parse_recipe`, `load_recipe`."""
+
     method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig
@@ -235,6 +267,11 @@ class Recipe(Section):
     @property
     def steps(self) -> int:
         return self.rl.steps if self.samples_completions else self.sft.steps
+
+    @property
+    def frame_cache(self) -> Path:
+        """Where decoded frames are kept: beside the run, for all runs of a folder, where video.cache does not say."""
+        return Path(self.video.cache) if self.video.cache else Path(self.run.dir).parent / "frame-cache"
 
     @property
     def temperature(self) -> float:

@@ -110,7 +110,7 @@ def start(
     aside: list[Row] = []
     found: list[tuple[int, Row, Path]] = []
     for number, row in given:
-        path, reason = _found(videos, str(row["video"]))
+        path, reason = _found(videos, str(row.get("video") or ""))
         if path is None:
             aside.append(_aside(number, row, reason))
         else:
@@ -147,7 +147,7 @@ def _aside(number: int, row: Row, reason: str) -> Row:
 def _found(videos: Videos, name: str) -> tuple[Path | None, str]:
     name = name.rpartition("v=")[2].partition("&")[0] if "watch?v=" in name else name
     if not name:
-        return None, "the row names no video"
+        return None, "the row names no video that its sample shows whole; `reeltune data import` takes other media"
     try:
         path = videos.path(name)
     except InputError as error:  # several files of this name: which one is meant cannot be known

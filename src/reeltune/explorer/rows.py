@@ -10,6 +10,7 @@ from typing import Any
 from reeltune.explorer.sources import RowFile
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
+from reeltune.tasks.base import FULL
 
 Row = Mapping[str, Any]
 Values = dict[str, Any]
@@ -24,7 +25,6 @@ GROUP = ("line", "step", "answers", "reward", "best", "std", "advantage", "iou",
 OVERLAPS = ("iou", "miou", "overlap", "mean_overlap")
 EXACT = ("accuracy", "correct")
 HALF = 0.5
-FULL = 0.99
 NAME = re.compile(r"[A-Za-z_][\w@./]{0,60}")
 
 

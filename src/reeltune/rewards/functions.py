@@ -16,10 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest, shown
 from reeltune.event_loop import event_loop
-from reeltune.registry import load_object, nearest
-from reeltune.sample import Sample, shown
+from reeltune.registry import load_object
+from reeltune.sample import Sample
 from reeltune.tasks.base import Parsed
 
 Form = Literal["completion", "group", "trl"]
@@ -168,7 +168,7 @@ def _finished(call: Call, result: Callable[[], Any]) -> list[float | None] | Exc
 
 
 def _settled(value: Any) -> Any:
-    """A plain function may still return an awaitable, as functools.partial of an async one does."""
+    """A plain function may still return an awaitable, as a lambda around an async one does."""
     if inspect.iscoroutine(value):
         return asyncio.run_coroutine_threadsafe(value, event_loop()).result()
     return value

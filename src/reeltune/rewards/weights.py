@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest, shown
 from reeltune.judges.base import Judge
 from reeltune.rewards.functions import RewardFunction, load_reward_function
-from reeltune.sample import Sample, nearest, shown
+from reeltune.sample import Sample
 from reeltune.tasks.base import Components, Mode, RewardOptions, Task
 
 

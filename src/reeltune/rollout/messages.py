@@ -24,13 +24,13 @@ from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions, Prompt
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
+from reeltune.rollout.launch import NAME
 from reeltune.rollout.vllm_plugin import POSITIONS
 from reeltune.video.cache import FrameCache
 
-NAME = "reeltune"
 TEMPLATE = "{{ reeltune_prompt }}"
 BANNED = -100.0
-"""Added to a logit: e^-100 is no probability that float32 tells from 0."""
+"""Added to a logit: a token 100 nats below the others is drawn once in e^100, some 10^43, draws."""
 SHOWN = 12
 
 

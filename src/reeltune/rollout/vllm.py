@@ -22,8 +22,8 @@ from reeltune.http import Requests
 from reeltune.models.policy import Policy
 from reeltune.rollout import probe
 from reeltune.rollout.engine import Request, Rollout, SamplingParams, Unanswered, Weights
-from reeltune.rollout.launch import Fleet, Process, Serving, require_python, write_plugin
-from reeltune.rollout.messages import NAME, Messages, require_served
+from reeltune.rollout.launch import NAME, Fleet, Process, Serving, require_python, write_plugin
+from reeltune.rollout.messages import Messages, require_served
 from reeltune.rollout.pool import GivenUp, Job, Pool
 from reeltune.rollout.publish import WAYS, Publisher
 from reeltune.rollout.reader import autocast

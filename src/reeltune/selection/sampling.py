@@ -13,16 +13,16 @@ from reeltune.build import load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_sources
 from reeltune.distributed.world import ALONE, World
-from reeltune.errors import InputError, SampleError
+from reeltune.errors import InputError, SampleError, nearest
 from reeltune.judges import Judge
 from reeltune.media import rebase
 from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
 from reeltune.rewards.faults import RewardFaults
-from reeltune.rewards.judging import announce_cost, recipe_judge
+from reeltune.rewards.judging import completions_cost, recipe_judge, require_budget
 from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
-from reeltune.sample import Fault, Sample, nearest
+from reeltune.sample import Fault, Sample
 from reeltune.selection import identity as identities
 from reeltune.selection.drawing import AtEndpoint, Draw, Drawn, drawing
 from reeltune.selection.identity import Identity
@@ -132,6 +132,7 @@ def _ask(
     world: World,
     endpoint: AtEndpoint | None,
 ) -> None:
+    """Ask about the batches of `todo`; each one's statistics are appended whole, so a kill loses one batch at most."""
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
@@ -152,6 +153,7 @@ def _ask(
         samples = [pool[index] for index, _ in found]
         scored = score_groups(rewards, samples, [drawn.texts for _, drawn in found], judge, faults)
         for (index, drawn), sample, group in zip(found, samples, scored, strict=True):
+            # A completion without a valid reward (a judge did not answer, a function failed) has no score, not 0.
             yield make_stats(
                 [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
                 group.components,
@@ -175,10 +177,14 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
 
 
 def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
-    """What the judge may cost, as training says it: one step of all samples that it judges."""
-    judged = sum(bool(rewards[sample.task].judged) for sample in samples)
-    size = {"steps": 1, "groups_per_step": judged, "group_size": recipe.select.repeats}
-    announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
+    """What the judge may cost, as training says it."""
+    if judge is None:
+        return
+    judged = [sample for sample in samples if rewards[sample.task].judged]
+    count = len(judged) * recipe.select.repeats
+    cost = completions_cost(judge, rewards, judged, words=recipe.rl.max_new_tokens, count=count)
+    what = f"{recipe.select.repeats} completions of {len(judged)} samples"
+    require_budget(judge, cost, recipe.judge.budget_tokens, what=what, less="select from fewer samples")
 
 
 def _describe(recipe: Recipe, sample: Sample, drawn: Drawn, folder: Path) -> dict[str, Any]:

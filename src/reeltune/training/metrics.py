@@ -35,14 +35,13 @@ def stored_rollout(group: Group) -> dict[str, Any]:
     `frames`: of each medium the seconds of the frames that the model saw; [] of an image.
     """
     task = get_task(group.sample.task)
-    advantage = group.__dict__.get("advantage")
     return {
         "id": group.sample.id,
         "task": group.sample.task,
         "texts": group.texts,
         "reward": group.rewards.total.tolist(),
         "components": group.rewards.components,
-        "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
+        "advantage": group.advantage.tolist() if group.is_weighed else [0.0] * len(group.texts),
         "truncated": group.truncated.tolist(),
         "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
         "tokens": group.completions.lengths,

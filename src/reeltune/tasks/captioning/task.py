@@ -8,9 +8,12 @@ metric is a proxy that says so in its name.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from reeltune.answers.final_answer import answer_text, has_format, wrap
+from reeltune.answers.final_answer import answer_text, has_format, instruct, wrap
 from reeltune.judges.base import Cost, Judge, Progress
-from reeltune.judges.described import Described, described_cost
+from reeltune.judges.described import Described, described_cost, share
+from reeltune.judges.events import sentences
+from reeltune.judges.lexical import LexicalJudge
+from reeltune.judges.questions import Entailment
 from reeltune.tasks.base import Components, Judgment, Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.captioning.caption_scorer import caption_rewards
 from reeltune.tasks.captioning.judged import judged_cost, judged_scores
@@ -25,6 +28,8 @@ FORM = "name | attribute; attribute | action; action"
 
 
 class Captioning(Task[CaptioningSample, Description]):
+    """Answer: a description. Rewards, 0..1: format, what the thinking names, what the caption states (by a judge)."""
+
     name = "captioning"
     sample_type = CaptioningSample
     columns: ClassVar = {"caption": ("caption", "description", "dense_caption", "summary", "text")}
@@ -43,12 +48,7 @@ class Captioning(Task[CaptioningSample, Description]):
                 f"{sample.instruction} First, inside <think> and </think>, write one line for every subject: {FORM}. "
                 f"Write - for an empty part. Then write the description as <answer>description</answer>."
             )
-        if mode == "think":
-            return (
-                f"{sample.instruction} First think it over inside <think> and </think>. "
-                "Then write the description as <answer>description</answer>."
-            )
-        return f"{sample.instruction} Write the description as <answer>description</answer>."
+        return f"{sample.instruction} {instruct('write the description as <answer>description</answer>', mode)}"
 
     def gold(self, sample: CaptioningSample, mode: Mode) -> str:
         """The reference; without one, what the questions ask for. Without subjects the video itself is the one."""
@@ -156,11 +156,6 @@ def _lexical_recall(sample: CaptioningSample, value: Description | None) -> floa
     """The share of the events (else of the caption's sentences, else of the answers) whose words the caption has."""
     if value is None:
         return 0.0
-    from reeltune.judges.described import share
-    from reeltune.judges.events import sentences
-    from reeltune.judges.lexical import LexicalJudge
-    from reeltune.judges.questions import Entailment
-
     statements = sample.events if sample.caption else tuple(each.answer for each in sample.questions or ())
     if statements is None:
         statements = tuple(sentences(sample.caption or ""))
