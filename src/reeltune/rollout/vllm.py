@@ -190,11 +190,11 @@ class VLLMEngine:
         base = self.policy.source
         bf16 = self.recipe.model.dtype == "bfloat16" or self.recipe.optim.precision == "bf16"
         hybrid = "linear_attention" in (getattr(self.policy.text_config, "layer_types", None) or ())
-        if hybrid and not bf16 and not torch.cuda.is_available():
-            # Its engine dies of the first request: "CPU GDN attention requires BF16."
+        if hybrid and not torch.cuda.is_available():
+            # In float32 by an assertion, "CPU GDN attention requires BF16."; a tiny Qwen3.5 in bfloat16 died too.
             raise InputError(
-                "rollout.launch: vLLM's CPU kernels of gated delta nets (Qwen3.5, Qwen3.6) take bfloat16 alone; set "
-                "model.dtype=bfloat16 or optim.precision=bf16, or take rollout.engine=hf"
+                "rollout.launch: the CPU engine of vLLM 0.32 dies of gated delta nets (Qwen3.5, Qwen3.6) at the first "
+                "request: take rollout.engine=hf, or a machine with a GPU"
             )
         return [
             Serving(
