@@ -68,13 +68,13 @@ def test_a_wrong_task_file(tmp_path: Path, text: str | None, message: str) -> No
 
 def test_tasks_import_no_torch_and_are_quick() -> None:
     code = (
-        "import sys, time; a = time.perf_counter(); import reeltune.tasks; b = time.perf_counter();"
+        "import sys, time; a = time.process_time(); import reeltune.tasks; b = time.process_time();"
         "assert 'pydantic' not in sys.modules; list(reeltune.tasks.TASKS);"
         "assert not {'torch', 'transformers', 'numpy', 'scipy'} & set(sys.modules); print(b - a)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 0.3
+    assert float(done.stdout) < 0.6
 
 
 def test_the_table_has_every_task_of_the_package() -> None:

@@ -180,7 +180,8 @@ class ToyworldConfig(Section):
 
 class RunConfig(Section):
     dir: str = Field("runs/train", description="The run directory.")
-    trackers: list[Literal["tensorboard", "trackio"]] = Field([])
+    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field([])
+    groups_every: int = Field(10, ge=0, description="Steps between groups that trackers get as a table; 0: none.")
 
 
 class Recipe(Section):
