@@ -20,6 +20,7 @@ from reeltune.commands import (
     completion,
     config,
     data_check,
+    data_export,
     data_import,
     demo,
     doctor,
@@ -235,6 +236,7 @@ def make_parser() -> argparse.ArgumentParser:
         dest="data_command", required=True, metavar="COMMAND"
     )
     _add(data, "import", data_import, "public annotation formats -> samples.jsonl")
+    _add(data, "export", data_export, "samples.jsonl -> the forms of TRL, ms-swift, LLaMA-Factory, verl, datasets")
     _add(data, "check", data_check, "contract, videos, duplicates, leaks, balance; --fix writes a fixed file")
     return parser
 
