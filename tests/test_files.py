@@ -162,3 +162,28 @@ def test_lines_that_are_no_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"a\n\xff\nb\n")
     with pytest.raises(InputError, match=r"lines, line 2: not UTF-8"):
         whole_lines(tmp_path / "lines")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_says_who_may_read_and_write(tmp_path: Path, umask: int, mode: int) -> None:
+    """Also where what writes makes the file anew for its owner alone, as safetensors does."""
+
+    def anew(path: Path) -> None:
+        path.unlink()
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "text", "x")
+        write_whole(tmp_path / "anew", anew)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("text", "anew")] == [mode, mode]
+
+
+def test_a_failure_names_the_file_that_the_user_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as found:
+        write_text(tmp_path / "folder", "x")
+    assert found.value.filename == str(tmp_path / "folder") and found.value.filename2 is None
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

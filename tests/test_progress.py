@@ -31,7 +31,7 @@ def test_without_a_terminal_lines_come_at_the_interval_and_no_carriage_return() 
     done = run(WORK.format(interval=0.2))
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 0 and b"\r" not in done.stderr and done.stdout == b""
-    assert 2 <= len(lines) <= 5, lines
+    assert 2 <= len(lines) < 11, lines  # not each of the ten steps, though a busy machine makes them long
     line = r"work: \d+/12 step \(\d+ %\), [\d.]+ (step/s|s/step), 0:00:0\d passed, (0:00:0\d left, )?loss 0\.123"
     assert all(re.fullmatch(line, each) for each in lines), lines
     assert lines[-1].startswith("work: 12/12 step (100 %)") and "left" in lines[0]

@@ -61,6 +61,8 @@ def test_the_folder_travels_with_a_sample_but_is_no_field(tmp_path: Path) -> Non
         (GROUNDING | {"target": [[-1, 5]]}, ["'target[0][0]'", "-1", "greater than or equal to 0"]),
         (GROUNDING | {"target": [[1, 10.2]]}, ["'target'", "[1, 10.2]", "lasts 10 s", "--fix"]),
         (GROUNDING | {"target": []}, ["'target'", "at least 1"]),
+        (GROUNDING | {"target": "2 to 5"}, ["'target': '2 to 5': a list is needed: [[number, number], ...]"]),
+        (GROUNDING | {"target": ["2 to 5"]}, ["'target[0]': '2 to 5': a list is needed: [[number, number], ...]"]),
         (GROUNDING | {"target": [[1, 2, 3]]}, ["'target[0]'"]),
         (GROUNDING | {"target": [["1", 2]]}, ["'target[0][0]'", "'1'", "number"]),
         (GROUNDING | {"duration": 0}, ["'duration'", "0", "greater than 0"]),

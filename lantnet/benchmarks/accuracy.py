@@ -23,7 +23,7 @@ import numpy as np
 import tables
 import torch
 from PIL import Image
-from variants import VARIANTS
+from variants import CHOICES, VARIANTS
 
 import lantnet
 from lantnet.methods.baselines import BASELINES
@@ -105,7 +105,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.what == "tables":
         current = {name: settings(name) for name in [*BASELINES, *VARIANTS]}
-        print(tables.all_tables([r for r in tables.read(options.runs) if current.get(r["variant"]) == r["settings"]]))
+        runs = [r for r in tables.read(options.runs) if current.get(r["variant"]) == r["settings"]]
+        print(tables.all_tables(runs, CHOICES))
     elif not options.pairs:
         parser.error("--pairs is needed: a folder with one subfolder a pair")
     else:

@@ -3,24 +3,29 @@
     python lantnet/benchmarks/generated.py weak [--looks 2,4,8] [--seeds 3]    -3 dB beside -10 dB, and alone
     python lantnet/benchmarks/generated.py none [--looks 1,2,4,8,20]           nothing changed: false alarms by trouble
     python lantnet/benchmarks/generated.py nasty [--seeds 10]                  random troubles, beside SRAD + Otsu
+    python lantnet/benchmarks/generated.py shifts [--seeds 20]                 shifts told, and those of floods
 
---members N trains N networks instead of three (1 is three times faster). Prints Markdown; one core.
+--members N trains N networks instead of four (1 is four times faster). Prints Markdown; one core.
 """
 
 import argparse
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 import lantnet
 from lantnet.generated.nasty import Nasty, nasty_pair, random_recipe
+from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.methods.baselines import srad_otsu
 from lantnet.methods.recipes import DEFAULT, RECIPES
 from lantnet.results.cleanup import erase_small_regions
+from lantnet.scene.registration import clear_shift
 
 TROUBLES: dict[str, dict[str, float]] = {
     "speckle alone": {},
@@ -30,6 +35,10 @@ TROUBLES: dict[str, dict[str, float]] = {
     "fields gain or lose 1 dB": {"seasonal": 1.0},
     "registration error of 1 pixel": {"shift": 1.0},
 }
+
+
+MOVED = "registration error of 1 pixel"
+FLOODS = (0.05, 0.1, 0.2, 0.3)
 
 
 def weak(looks: list[float], seeds: int) -> None:
@@ -57,12 +66,14 @@ def weak_found(looks: float, seed: int, *, strong: bool) -> tuple[float, float]:
 
 def none(looks: list[float], seeds: int) -> None:
     print("| trouble | " + " | ".join(f"{count:g} looks" for count in looks) + " |\n|---" + "|---" * len(looks) + "|")
-    for name, trouble in TROUBLES.items():
+    rows = [(name, trouble, None) for name, trouble in TROUBLES.items()]
+    rows.append((f"{MOVED}, --align measured", TROUBLES[MOVED], "measured"))
+    for name, trouble, align in rows:
         cells = []
         for count in looks:
             recipes = [replace(Nasty(share=0, looks=count, seed=seed), **trouble) for seed in range(seeds)]  # type: ignore[arg-type]
             pairs = [nasty_pair(256, 256, recipe) for recipe in recipes]
-            cells.append(statistics.fmean(lantnet.detect(p.before, p.after).mask.mean() for p in pairs))
+            cells.append(statistics.fmean(lantnet.detect(p.before, p.after, align=align).mask.mean() for p in pairs))
         print(f"| {name} | " + " | ".join(f"{cell:.5f}" for cell in cells) + " |", flush=True)
 
 
@@ -88,9 +99,43 @@ def nasty(seeds: int) -> None:
     )
 
 
+def shifts(seeds: int) -> None:
+    """Which shifts are told: of rivers in flood, where there is none, and of random pairs moved by 20 and -7 pixels."""
+    print("| pairs | number | right to .4 pixels | wrong by .4 to 3 | by more |\n|---|---|---|---|---|")
+    floods = [
+        (0.0, 0.0, speckled_pair(256, 256, Recipe("flood", density, looks, seed)))
+        for density in FLOODS
+        for looks in (1, 4)
+        for seed in range(seeds)
+    ]
+    shift_row(f"floods over {FLOODS[0]:.0%} to {FLOODS[-1]:.0%}, 1 and 4 looks, no shift", floods)
+    moved, lying = [], []
+    for seed in range(seeds):
+        recipe = random_recipe(seed)
+        pair = nasty_pair(256, 256, recipe)
+        lying.append((recipe.shift, -recipe.shift / 2, pair))
+        far = ndimage.shift(pair.after, (20, -7), order=1, mode="reflect")
+        moved.append((recipe.shift + 20, -recipe.shift / 2 - 7, replace(pair, after=far)))
+    shift_row("random pairs, 0 to 2 pixels", lying)
+    shift_row("random pairs, 20 pixels further", moved)
+
+
+def shift_row(name: str, pairs: list[tuple[float, float, Any]]) -> None:
+    right = near = far = 0
+    for down, over, pair in pairs:
+        told, _ = clear_shift([(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after))])
+        error = (
+            0.0 if told is None and not down and not over else np.hypot(*(np.subtract(told or (0, 0), (down, over))))
+        )
+        right += error <= 0.4
+        near += 0.4 < error <= 3
+        far += error > 3
+    print(f"| {name} | {len(pairs)} | {right} | {near} | {far} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["weak", "none", "nasty"])
+    parser.add_argument("what", choices=["weak", "none", "nasty", "shifts"])
     parser.add_argument("--looks", default="2,4,8")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--members", type=int, default=DEFAULT.training.members)
@@ -102,6 +147,7 @@ def main() -> None:
         "weak": lambda: weak(looks, options.seeds),
         "none": lambda: none(looks, options.seeds),
         "nasty": lambda: nasty(options.seeds),
+        "shifts": lambda: shifts(options.seeds),
     }
     with mock.patch.dict(RECIPES, default=recipe):
         run[options.what]()

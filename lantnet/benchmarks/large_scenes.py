@@ -4,7 +4,9 @@
     python lantnet/benchmarks/large_scenes.py memory --size 10000     greatest memory of a run, its workers included
     python lantnet/benchmarks/large_scenes.py frame                   a Sentinel-1 frame, from a smaller run
 
-Each prints one JSON object. Times are seconds of this machine under whatever else it does: read ratios, not times.
+--members 1 trains one network instead of four: its layers take as much memory as theirs, one after the other, in a
+quarter of the time. Each prints one JSON object. Times are seconds of this machine under whatever else it does: read
+ratios, not times.
 Every process computes on one core (OMP_NUM_THREADS=1 is set for all of them).
 """
 
@@ -29,15 +31,27 @@ def simulate(folder: Path, size: int) -> tuple[str, str]:
     return str(folder / "before.tif"), str(folder / "after.tif")
 
 
-def run(*arguments: str) -> float:
+WITH_MEMBERS = """
+import sys
+from dataclasses import replace
+from lantnet.cli.main import main
+from lantnet.methods.recipes import DEFAULT, RECIPES
+RECIPES["default"] = replace(DEFAULT, training=replace(DEFAULT.training, members={members}))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def run(*arguments: str, members: int | None = None) -> float:
     start = time.perf_counter()
-    command = [sys.executable, "-m", "lantnet", *arguments]
+    program = ["-m", "lantnet"] if members is None else ["-c", WITH_MEMBERS.format(members=members)]
+    command = [sys.executable, *program, *arguments]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
-def detect(pair: tuple[str, str], out: Path, tile: int, workers: int) -> dict[str, Any]:
-    wall = run("detect", *pair, "-o", str(out), "--tile", str(tile), "--workers", str(workers), "--quiet")
+def detect(pair: tuple[str, str], out: Path, tile: int, workers: int, members: int | None = None) -> dict[str, Any]:
+    options = ("--tile", str(tile), "--workers", str(workers), "--quiet")
+    wall = run("detect", *pair, "-o", str(out), *options, members=members)
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return {"wall": wall, "seconds": report["seconds"], "changed": report["result"]["changed_pixels"]}
 
@@ -68,13 +82,13 @@ def compare_workers(size: int, tile: int, runs: int) -> dict[str, Any]:
 IN_WINDOWS = ("scale", "survey", "log-ratio", "calibration", "denoising", "levels", "labels", "samples", "map")
 
 
-def greatest_memory(size: int, tile: int, workers: int) -> dict[str, Any]:
+def greatest_memory(size: int, tile: int, workers: int, members: int | None) -> dict[str, Any]:
     """GB of the run's processes: the greatest of one process (which the kernel counts), times the workers."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pair = simulate(folder, size)
         made = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        measured = detect(pair, folder / "out", tile, workers)
+        measured = detect(pair, folder / "out", tile, workers, members)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
         "size": size,
@@ -108,11 +122,12 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=None, help="default: 384 for workers, else 1024")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--members", type=int, default=None, help="networks, for memory (default: the recipe's)")
     options = parser.parse_args()
     if options.what == "workers":
         result = compare_workers(options.size, options.tile or 384, options.runs)
     elif options.what == "memory":
-        result = greatest_memory(options.size, options.tile or 1024, options.workers)
+        result = greatest_memory(options.size, options.tile or 1024, options.workers, options.members)
     else:
         result = frame(options.size, options.tile or 1024)
     print(json.dumps(result, indent=2))

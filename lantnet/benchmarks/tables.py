@@ -2,20 +2,24 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 Run = dict[str, Any]
-REFERENCE, ONE = "srad + otsu", "one network"
+REFERENCE, TWO = "srad + otsu", "two networks"
+ALLOWED = 0.3
+"""How far below the quick reference a pair may lie."""
 
 
 def read(path: Path) -> list[Run]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def all_tables(runs: list[Run]) -> str:
+def all_tables(runs: list[Run], choices: Sequence[str]) -> str:
     pairs = sorted({r["pair"] for r in runs})
-    return "\n\n".join([accuracy(runs, pairs), ablation(runs, pairs), leave_one_out(runs, pairs), confidence(runs)])
+    chosen = leave_one_out(runs, pairs, choices, TWO)
+    return "\n\n".join([accuracy(runs, pairs), ablation(runs, pairs), chosen, confidence(runs)])
 
 
 def kappas(runs: list[Run], variant: str, pair: str, seeds: set[int] | None = None) -> list[float]:
@@ -25,7 +29,8 @@ def kappas(runs: list[Run], variant: str, pair: str, seeds: set[int] | None = No
 
 
 def base_of(variant: str) -> str:
-    return ONE if variant.startswith(f"{ONE},") else "default"
+    """What it differs from in one value."""
+    return "default" if variant in ("default", "paper", TWO, REFERENCE) else TWO
 
 
 def row(*cells: object) -> str:
@@ -34,7 +39,8 @@ def row(*cells: object) -> str:
 
 def accuracy(runs: list[Run], pairs: list[str]) -> str:
     """Mean and deviation over the seeds, KC in percent, beside the published recipe and the quick reference."""
-    lines = [row("pair", "default", "std", "seeds", "paper", "seeds", REFERENCE, "seconds"), row(*["---"] * 8)]
+    head = ("pair", "default", "std", "seeds", "paper", "seeds", REFERENCE, f"default - {REFERENCE}", "seconds")
+    lines = [row(*head), row(*["---"] * len(head))]
     columns: list[list[float]] = [[], [], []]
     for pair in pairs:
         found = [kappas(runs, variant, pair) for variant in ("default", "paper", REFERENCE)]
@@ -42,15 +48,16 @@ def accuracy(runs: list[Run], pairs: list[str]) -> str:
         seconds = [r["seconds"] for r in runs if r["variant"] == "default" and r["pair"] == pair]
         deviation = statistics.stdev(found[0]) if len(found[0]) > 1 else float("nan")
         worst = max(seconds, default=float("nan"))
-        lines.append(row(pair, means[0], deviation, len(found[0]), means[1], len(found[1]), means[2], worst))
+        gain = f"{means[0] - means[2]:+.2f}"
+        lines.append(row(pair, means[0], deviation, len(found[0]), means[1], len(found[1]), means[2], gain, worst))
         for column, mean in zip(columns, means, strict=True):
             column.append(mean)
     default, paper, reference = (statistics.fmean(column) for column in columns)
-    return "\n".join([*lines, row("mean", default, "", "", paper, "", reference, "")])
+    return "\n".join([*lines, row("mean", default, "", "", paper, "", reference, f"{default - reference:+.2f}", "")])
 
 
 def ablation(runs: list[Run], pairs: list[str]) -> str:
-    """Every variant against what it varies, the default or its one network, on the same pairs and seeds."""
+    """Every variant against what it varies, the default or its two networks, on the same pairs and seeds."""
     lines = [row("variant", *pairs, "mean", "against its base"), row(*["---"] * (len(pairs) + 3))]
     for variant in dict.fromkeys(r["variant"] for r in runs):
         seeds = {r["seed"] for r in runs if r["variant"] == variant}
@@ -62,22 +69,34 @@ def ablation(runs: list[Run], pairs: list[str]) -> str:
     return "\n".join(lines)
 
 
-def leave_one_out(runs: list[Run], pairs: list[str]) -> str:
-    """For each pair: which variant of one network is best on the others (seed 0), and what it gives here."""
-    variants = [v for v in dict.fromkeys(r["variant"] for r in runs) if v == ONE or base_of(v) == ONE]
-    scores = {v: _means(runs, v, pairs, {0}) for v in variants}
-    scores = {v: means for v, means in scores.items() if means}
-    lines = [row("pair left out", "chosen on the others", "KC here", "the default's values here"), row(*["---"] * 4)]
-    chosen_here, default_here = [], []
+def leave_one_out(runs: list[Run], pairs: list[str], choices: Sequence[str], default: str) -> str:
+    """For each pair: which choice is best on the others, and what it gives here.
+
+    Best: fewest pairs more than ALLOWED below the quick reference, then the greatest mean. On the seeds that all have
+    run; choices that have not run on all pairs are left out.
+    """
+    reference = _means(runs, REFERENCE, pairs, None)
+    complete = [v for v in choices if _means(runs, v, pairs, None)]
+    if default not in complete or not reference:
+        return ""
+    seeds = set.intersection(
+        *({r["seed"] for r in runs if r["variant"] == v and r["pair"] == pair} for v in complete for pair in pairs)
+    )
+    scores = {v: _means(runs, v, pairs, seeds) for v in complete}
+    head = ("pair left out", "chosen on the others", "KC here", f"{default} here", f"chosen - {REFERENCE}")
+    lines = [f"Among: {'; '.join(complete)}.", "", row(*head), row(*["---"] * len(head))]
+    columns = []
     for number, pair in enumerate(pairs):
-        rest = {v: statistics.fmean(m[:number] + m[number + 1 :]) for v, m in scores.items()}
-        if ONE not in rest:
-            return ""
-        best = max(rest, key=lambda v: rest[v])
-        chosen_here.append(scores[best][number])
-        default_here.append(scores[ONE][number])
-        lines.append(row(pair, best, chosen_here[-1], default_here[-1]))
-    return "\n".join([*lines, row("mean", "", statistics.fmean(chosen_here), statistics.fmean(default_here))])
+        rest = [other for other in range(len(pairs)) if other != number]
+        ranks = {
+            v: (-sum(m[n] < reference[n] - ALLOWED for n in rest), statistics.fmean(m[n] for n in rest))
+            for v, m in scores.items()
+        }
+        best = max(ranks, key=lambda v: ranks[v])
+        columns.append((scores[best][number], scores[default][number], scores[best][number] - reference[number]))
+        lines.append(row(pair, best, columns[-1][0], columns[-1][1], f"{columns[-1][2]:+.2f}"))
+    here, own, gain = (statistics.fmean(column) for column in zip(*columns, strict=True))
+    return "\n".join([*lines, row(f"mean ({len(seeds)} seeds)", "", here, own, f"{gain:+.2f}")])
 
 
 def confidence(runs: list[Run]) -> str:

@@ -6,34 +6,55 @@ from dataclasses import replace
 from lantnet.methods.cluster_labels import ClusterLabels
 from lantnet.methods.inputs import Dates
 from lantnet.methods.learning import Recipe
-from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.networks import PixelNetwork
 from lantnet.methods.recipes import DEFAULT, PAPER
 from lantnet.published.loss import NoiseTolerantLoss
 
+TWO = replace(DEFAULT, training=replace(DEFAULT.training, members=2))
+"""One network a labeling: half of the default's cost, so most parts are compared in it."""
 
-def one(**values: object) -> Recipe:
-    return replace(DEFAULT, training=replace(DEFAULT.training, members=1, **values))  # type: ignore[arg-type]
+
+def two(**values: object) -> Recipe:
+    return replace(TWO, training=replace(TWO.training, **values))  # type: ignore[arg-type]
 
 
-ONE = one()
-"""A third of the default's cost, so parts of networks and training are compared in it."""
+def labels(**values: object) -> Recipe:
+    return replace(TWO, labels=replace(DEFAULT.labels, **values))  # type: ignore[type-var]
+
+
 VARIANTS: dict[str, Recipe] = {
     "default": DEFAULT,
     "paper": PAPER,
-    "one network": ONE,
-    "one network, no layer attention": replace(ONE, network=PixelNetwork(attention="none")),
-    "one network, layer attention as published": replace(ONE, network=PixelNetwork(attention="published")),
-    "one network, plain cross-entropy": replace(ONE, loss=NoiseTolerantLoss(1.0)),
-    "one network, labels of the published clustering": replace(ONE, labels=ClusterLabels()),
-    "one network, no uncertain band": replace(ONE, labels=LevelLabels(margin=0.0)),
-    "one network, constant learning rate": one(schedule="constant"),
-    "one network, inputs not normalized": replace(ONE, inputs=Dates(normalized=False)),
-    "one network, no correction for scarce change": one(prior=0.0),
-    "each member from another labeling": replace(DEFAULT, labels=LevelLabels(together=False)),
-    "one network, nothing from the levels": replace(ONE, labels=LevelLabels(trust=0.0)),
-    "levels alone, no network": replace(ONE, labels=LevelLabels(trust=1e6)),
-    "weak areas never": replace(DEFAULT, labels=LevelLabels(weak_share=math.inf)),
-    "no layer attention": replace(DEFAULT, network=PixelNetwork(attention="none")),
-    "plain cross-entropy": replace(DEFAULT, loss=NoiseTolerantLoss(1.0)),
+    "two networks": TWO,
+    "one network of the lower threshold": replace(
+        two(members=1), labels=replace(DEFAULT.labels, learned=("gaussian, low",))
+    ),
+    "one network of the middle threshold": replace(
+        two(members=1), labels=replace(DEFAULT.labels, learned=("gaussian",))
+    ),
+    "two networks, all smoothings together": labels(learned=("together",)),
+    "two networks, labels of the published clustering": replace(TWO, labels=ClusterLabels()),
+    "two networks, nothing from the levels": labels(trust=0.0),
+    "two networks, four times as much from the levels": labels(trust=8.0),
+    "levels alone, no network": replace(two(members=1, steps=8), labels=replace(DEFAULT.labels, trust=1e6)),
+    "two networks, no layer attention": replace(TWO, network=PixelNetwork(attention="none")),
+    "two networks, layer attention as published": replace(TWO, network=PixelNetwork(attention="published")),
+    "two networks, plain cross-entropy": replace(TWO, loss=NoiseTolerantLoss(1.0)),
+    "two networks, no uncertain band": labels(margin=0.0),
+    "two networks, constant learning rate": two(schedule="constant"),
+    "two networks, statistics of the last batches": two(settled=False),
+    "two networks, inputs not normalized": replace(TWO, inputs=Dates(normalized=False)),
+    "two networks, no correction for scarce change": two(prior=0.0),
+    "two networks, weak areas never": labels(weak_share=math.inf),
 }
+CHOICES = (
+    "two networks",
+    "one network of the lower threshold",
+    "one network of the middle threshold",
+    "two networks, all smoothings together",
+    "two networks, labels of the published clustering",
+    "two networks, nothing from the levels",
+    "two networks, four times as much from the levels",
+    "levels alone, no network",
+)
+"""What the default was chosen from: leave-one-out chooses among these without the pair."""

@@ -137,6 +137,19 @@ def test_an_undeclared_zero_frame_around_decibels_is_no_data_and_said() -> None:
     assert detect_scale("float32", look(mostly), "x") is Scale.DECIBEL, "a frame over 95 % of the image"
 
 
+def test_a_frame_around_a_scene_whose_mean_is_zero_decibels() -> None:
+    decibel = (10 * np.log10(speckled(4))).astype(np.float32)
+    decibel -= np.median(decibel)
+    assert not look(decibel).framed
+    for step in (0.1, 0.25):
+        rounded = (np.rint(decibel / step) * step).astype(np.float32)
+        assert (rounded == 0).sum() > 50 and not look(rounded).framed
+    decibel[:, :16] = 0
+    seen = look(decibel)
+    assert seen.zeros < seen.near, "too few to tell by those within a decibel"
+    assert seen.framed
+
+
 def test_bright_decibels_around_zero_are_no_frame() -> None:
     rounded = np.rint(speckled(4) * 100 - 12).astype(np.float32)
     assert (rounded == 0).sum() > 50

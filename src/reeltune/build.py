@@ -21,6 +21,7 @@ from reeltune.models.adapter_folder import (
 from reeltune.models.loading import is_adapter
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.self_check import check_against_stock
+from reeltune.models.types import DTYPES
 from reeltune.models.weights import INITIAL
 from reeltune.registry import Registry
 from reeltune.rollout.engine import RolloutEngine
@@ -28,8 +29,6 @@ from reeltune.rollout.hf import HFEngine
 from reeltune.rollout.reader import InputReader
 from reeltune.sample import Sample
 from reeltune.tasks import load_task_file
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def hf_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:

@@ -1,9 +1,10 @@
 """The kinds of values that a sample's fields have: text that is not blank, ids, times in seconds or on a clock."""
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 """Text that is not blank."""
@@ -48,3 +49,24 @@ class FieldError(ValueError):
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(rule)
         self.field = field
+
+
+def rule_of(problem: Mapping[str, Any], kind: type[BaseModel]) -> str:
+    """The rule that one of pydantic's errors about a `kind` is of, in words for its user."""
+    if problem["type"] == "tuple_type":
+        return f"a list is needed: {form(kind.model_fields[problem['loc'][0]].annotation)}"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def form(annotation: Any) -> str:
+    """How a value of this type is written in JSON.
+
+    >>> form(tuple[tuple[Seconds, Seconds], ...]), form(tuple[Text, ...])
+    ('[[number, number], ...]', '[text, ...]')
+    """
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return form(inner[0])
+    if origin is tuple:
+        return f"[{', '.join('...' if each is Ellipsis else form(each) for each in inner)}]"
+    return {str: "text", float: "number", int: "whole number"}.get(annotation, "{...}")

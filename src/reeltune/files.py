@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,20 +30,35 @@ def write_whole(path: Path, write: Callable[[Path], None], *, sync: bool = True)
     """
     make_folder(path.parent)
     temporary = partial_folder(path)
-    handle = _claim(temporary)
+    with _named(path, temporary):
+        handle = _claim(temporary)
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        try:
+            write(temporary)
+            if sync:
+                _sync(temporary)
+            # As the umask says, also where `write` made the file anew for its owner alone.
+            if stat.S_IMODE(temporary.stat().st_mode) != mode:
+                temporary.chmod(mode)
+            os.replace(temporary, path)
+            if sync:
+                sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """An error of the system about `temporary` names `path`: the user never wrote the hidden name."""
     try:
-        write(temporary)
-        if sync:
-            _sync(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        if sync:
-            sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is not None and os.fspath(error.filename) == os.fspath(temporary):
+            error.filename, error.filename2 = str(path), None
         raise
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -207,7 +223,7 @@ def is_at(handle: int, path: Path) -> bool:
 def _claim(temporary: Path) -> int:
     """An empty file of our own at `temporary`, after whoever writes there now."""
     while True:
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
         _wait_for_lock(handle)
         if is_at(handle, temporary):
             os.ftruncate(handle, 0)

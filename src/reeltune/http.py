@@ -7,11 +7,12 @@ would carry a key elsewhere.
 
 import asyncio
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx2
+
+from reeltune.event_loop import event_loop
 
 LARGEST_ERROR = 4096
 """Bytes that are read of an answer which is not 200."""
@@ -36,8 +37,6 @@ class Requests:
 
     def __init__(self, largest: int) -> None:
         self.largest = largest
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._client: httpx2.AsyncClient | None = None
         # What a server answers may hold the key, and httpcore notes headers at level DEBUG.
         for name in ("httpx2", "httpcore2"):
@@ -52,12 +51,8 @@ class Requests:
         return self._send("GET", url, b"", {}, timeout_s)
 
     def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Response:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="requests", daemon=True).start()
         sending = self._stream(method, url, body, headers, timeout_s)
-        return asyncio.run_coroutine_threadsafe(sending, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(sending, event_loop()).result()
 
     async def _stream(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float

@@ -46,7 +46,7 @@ def locked(directory: Path, *, name: str = "run.dir") -> Iterator[None]:
         beats.join()
         path.unlink(missing_ok=True)
         os.close(handle)
-        for each in made or [directory]:
+        for each in made:
             if any(each.iterdir()):
                 break
             each.rmdir()

@@ -132,6 +132,14 @@ def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
+def counted(number: int, unit: str) -> str:
+    """
+    >>> counted(1, "sample"), counted(0, "sample"), counted(2, "row")
+    ('1 sample', '0 samples', '2 rows')
+    """
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
 def clock(seconds: float) -> str:
     minutes, left = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"

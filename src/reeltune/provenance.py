@@ -9,6 +9,7 @@ from typing import Any
 from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
+from reeltune.media import with_paths
 from reeltune.sample import Sample
 
 IDENTITY_FILE = "identity.json"
@@ -103,13 +104,13 @@ def digest(value: Any) -> str:
 
 
 def pool_digest(samples: Sequence[Sample]) -> str:
-    """Of the samples and their order. The place of a video is left out: it differs from machine to machine."""
+    """Of the samples and their order. The places of their media are left out: they differ from machine to machine."""
     return digest([content(sample.model_dump(mode="json")) for sample in samples])
 
 
 def content(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample without the place of its video."""
-    return {name: value for name, value in sample.items() if name != "video"} | {"video": Path(sample["video"]).name}
+    """A sample with the bare names of its media."""
+    return with_paths(sample, lambda place: Path(place).name)
 
 
 def evaluation_identity(recipe: Recipe, model: Path | str, samples: Sequence[Sample]) -> dict[str, Any]:

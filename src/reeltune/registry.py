@@ -5,16 +5,15 @@ A name is one of ours (`dapo`), an object of an installed module (`module:object
 costs nothing and imports nothing heavy.
 """
 
-import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest
 
 T = TypeVar("T")
 
@@ -102,9 +101,3 @@ def load_module(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """'; did you mean ...?' when a known name is close to the given one, else nothing."""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -5,7 +5,6 @@ what is wrong with file, line, id, field, value and rule, and never repairs a ro
 and gives them back as faults; `read_samples` stops at the first.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reeltune.errors import InputError
-from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds
+from reeltune.errors import InputError, nearest, shown
+from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds, rule_of
 from reeltune.media import Medium, Turn, medium_of, require_alternating
 
 __all__ = [
@@ -32,11 +31,9 @@ __all__ = [
     "filled_lines",
     "medium_of",
     "missing_videos",
-    "nearest",
     "read_rows",
     "read_samples",
     "read_usable",
-    "shown",
     "to_sample",
 ]
 
@@ -242,18 +239,6 @@ def missing_videos(samples: Iterable[Sample]) -> list[Fault]:
     return faults
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """'; did you mean ...?' when a known name is close to the given one, else nothing."""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """A value for a message, cut at `limit` characters."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
 def _json_object(text: str, path: Path, line: int) -> dict[str, Any]:
     try:
         value = json.loads(text)
@@ -280,7 +265,7 @@ def _explain(error: ValidationError, kind: type[Sample], row: Mapping[str, Any])
         text = f"field {place!r}: unknown{nearest(place, fields)}; {known}"
     else:
         value = row.get(place) if place in row and not first["loc"] else first["input"]
-        rule = first["msg"].removeprefix("Value error, ")
+        rule = rule_of(first, kind)
         text = f"field {place!r}: {shown(value)}: {rule[:1].lower()}{rule[1:]}" if place else rule
     more = len(problems) - 1
     return text + (f" (and {more} more in this line)" if more else "")

@@ -52,7 +52,20 @@ UNITS += (
     "答案",
     "1 m ",
 )
-UNITS += ("x0=0.1,", "between 1 and ", ") ", "a cat. ", "\t ", "\\frac{1}{2}", "选", "if ", "-", "\ud800")
+UNITS += (
+    "x0=0.1,",
+    "between 1 and ",
+    ") ",
+    "a cat. ",
+    "\t ",
+    "\\frac{1}{2}",
+    "选",
+    "if ",
+    "-",
+    "\ud800",
+    "start" + " " * 9,
+    "1.",
+)
 NOISE = 1.4
 """Processor time of equal work differs by so much on a machine whose cores and caches many share."""
 LENGTHS = [20_000, pytest.param(100_000, marks=pytest.mark.slow)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.warm import reeltune
 
 from reeltune.cli import main
@@ -56,6 +57,16 @@ def test_the_command(tiny_models: Any, video: Path, tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out == asked != plain
 
 
+def test_an_image_is_asked_about_too(tiny_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "map.png")
+    page = tmp_path / "page.html"
+    assert main(["ask", str(tiny_models("qwen3_vl")), str(tmp_path / "map.png"), "What?", "-o", str(page), *SMALL]) == 0
+    assert "data:image/png;base64," in page.read_text() and "<video" not in page.read_text()
+    boxed = Asked(tmp_path / "map.png", "q", "<answer>[0.1, 0.2, 0.5, 0.9]</answer>", 0.0)
+    assert "10% to 50% of the width" in drawn(boxed) and "left:10.00%" in asked_page(boxed)
+    assert drawn(Asked(tmp_path / "map.png", "q", "<answer>1 to 3</answer>", 0.0)) == ""
+
+
 def test_bad_input(tiny_models: Any, video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(tiny_models("qwen3_vl"))
     for words, said in [
@@ -73,6 +84,18 @@ def test_a_fault_of_a_task_is_not_taken_for_a_missing_field(video: Path, tmp_pat
     load_task_file(str(tmp_path / "broken.py"))
     with pytest.raises(AttributeError, match="no attribute 'speak'"):
         put("broken", video, "q", "direct")
+
+
+def test_nothing_is_loaded_for_a_video_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reeltune.api.load", load)
+    assert main(["ask", "toyworld:base", "x.mp4", "q"]) == 2
+    assert "x.mp4: there is no such file" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_what_is_drawn() -> None:

@@ -145,7 +145,7 @@ def test_the_overview_counts_everything(folder: Path) -> None:
     rows = [GOOD, GOOD | {"id": "b", "duration": 4}, CHOICE, CHOICE | {"id": "d", "target": "B"}]
     samples = load_samples(write(folder / "s.jsonl", *rows))
     text = overview_text(samples)
-    assert "temporal_grounding: 2 samples of 1 videos" in text and "2 to 4, median 3" in text
+    assert "temporal_grounding: 2 samples of 1 video" in text and "2 to 4, median 3" in text
     root = ElementTree.fromstring(overview_svg(samples))
     titles = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "A: 1" in titles and "B: 1" in titles and "20 to 30: 1" in titles and "50 to 60: 1" in titles
@@ -160,7 +160,7 @@ def test_the_command(folder: Path) -> None:
     source = write(folder / "s.jsonl", GOOD, GOOD | {"id": "b", "target": [[1, 0]]})
     done = run(source, "--picture", folder / "p.svg")
     assert done.returncode == 1, done.stderr
-    assert "line 2, id 'b'" in done.stdout and "temporal_grounding: 1 samples" in done.stdout
+    assert "line 2, id 'b'" in done.stdout and "temporal_grounding: 1 sample" in done.stdout
     assert (folder / "p.svg").read_text().startswith("<svg")
     done = run(source, "--fix", folder / "fixed.jsonl")
     assert done.returncode == 0 and "1 dropped" in done.stdout, done.stderr

@@ -89,7 +89,7 @@ def test_the_command(tmp_path: Path) -> None:
     output = tmp_path / "out/samples.jsonl"
     done = run("charades-sta", dump(tmp_path, {"v1": ENTRY}), "--videos", tmp_path / "videos", "-o", output)
     assert done.returncode == 0, done.stderr
-    assert "3 temporal_grounding samples of 1 videos" in done.stdout
+    assert "3 temporal_grounding samples of 1 video" in done.stdout
     assert "1 spans that end after the video" in done.stdout and "1 of 1 videos are not in" in done.stdout
     assert len(load_samples(output)) == 3
 

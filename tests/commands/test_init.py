@@ -13,7 +13,10 @@ import pytest
 from tests.warm import reeltune
 
 from reeltune.cli import main
+from reeltune.data.start import Videos
+from reeltune.errors import VideoError
 from reeltune.tasks import load_samples
+from reeltune.video.contained import Decoder
 from reeltune.video.encode import write_video
 
 SPANS = [
@@ -225,3 +228,15 @@ def test_five_hundred_files_train_in_under_five_minutes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out" / "run" / "metrics.jsonl").read_text().splitlines()) == 1
     assert seconds < 300, f"{seconds:.0f} s"
+
+
+def test_a_file_that_crashes_the_decoder_is_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding is somebody else's process: what ends it ends one video, not the command."""
+
+    def crash(*_: Any) -> Any:
+        raise VideoError("the decoder crashed on it, twice")
+
+    monkeypatch.setattr(Decoder, "frames", crash)
+    videos = Videos(folder / "videos")
+    videos.look([folder / "videos" / "a.mp4"])
+    assert videos.index(folder / "videos" / "a.mp4") == "the decoder crashed on it, twice"

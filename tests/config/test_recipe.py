@@ -34,8 +34,19 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"rl": {"group_size": 1}}, r"rl\.group_size=1: .*greater than or equal to 2"),
         ({"rl": {"loss": "dr_grpo"}}, r"rl=.*set rl\.advantage_scale to none"),
         ({"data": {"train": []}}, r"data\.train=\[\]"),
+        ({"rl": 1}, r"rl=1: a section with keys of its own is needed, such as rl\.steps=\.\.\."),
+        ({"duration": 5}, r"duration=5: unknown key; valid: \['method', "),
         ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
+        (
+            {"video": {"min_frames": 9, "max_frames": 8}},
+            r"video=.*video\.min_frames=9 is more than video\.max_frames=8",
+        ),
+        ({"video": {"min_frame_pixels": 10**7}}, r"video\.min_frame_pixels=10000000 is more than video\.max_frame_pix"),
+        ({"optim": {"betas": [1.5, 2]}}, r"optim\.betas\.0=1\.5: .*less than 1"),
+        ({"rewards": {"length_bounds": [9, 3]}}, r"rewards\.length_bounds=.*lower bound first"),
+        ({"rewards": {"length_bounds": [-3, 9]}}, r"rewards\.length_bounds\.0=-3: .*greater than or equal to 0"),
+        ({"data": {"train": [{"path": "a", "first_step": 9, "last_step": 3}]}}, r"data\.train\.0=.*never drawn"),
         ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
     ],
 )
@@ -62,6 +73,13 @@ def test_every_violation_is_listed_at_once() -> None:
 def test_broken_files_and_overrides(tmp_path: Path, text: str, overrides: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_recipe(write(tmp_path, text), overrides)
+
+
+def test_samples_are_no_recipe(tmp_path: Path) -> None:
+    for count in (1, 2):
+        (tmp_path / "s.jsonl").write_text('{"id": "a", "task": "numeric", "duration": 5}\n' * count)
+        with pytest.raises(InputError, match=r"s\.jsonl: JSON lines are samples \(data\.train="):
+            load_recipe(tmp_path / "s.jsonl")
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:

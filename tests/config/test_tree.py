@@ -50,10 +50,10 @@ def test_the_alias_bomb_is_one() -> None:
 def test_what_cannot_be_a_recipe_is_one_message(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes(data)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match=words) as caught:
         load_tree(path)
-    assert time.perf_counter() - started < 5 and str(caught.value).count("\n") == 0
+    assert time.process_time() - started < 5 and str(caught.value).count("\n") == 0
     assert str(path) in str(caught.value)
 
 

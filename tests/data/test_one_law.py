@@ -72,7 +72,8 @@ def test_training_and_its_own_evaluation_go_on(faulty: Workshop, method: str, ca
     require_all_named(reasons(run / "quarantine-eval.jsonl"))
     found = reasons(run / "quarantine.jsonl")
     assert {row["id"] for row in found} >= {"missing", f"{faulty.samples}, line 9", f"{faulty.samples}, line 11"}
-    assert all(row["quarantined"] >= 4 for row in faulty.metrics(method) if "quarantined" in row)
+    counts = [row["quarantined"] for row in faulty.metrics(method) if "quarantined" in row]
+    assert counts and min(counts) >= 4
     rows = [row for row in faulty.metrics(method) if "eval/vowels/n" in row]
     assert [row["eval/vowels/n"] for row in rows] == [10.0] * 3, "samples without a video count as wrong"
 

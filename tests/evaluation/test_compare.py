@@ -106,3 +106,9 @@ def test_the_command_reads_what_score_writes(tmp_path: Path, capsys: Any) -> Non
     assert (found["a"], found["b"], found["n"], found["videos"]) == (60, 100, 20, 5)
     assert len(read_scored(tmp_path / "one")) == 20
     assert main(["compare", str(tmp_path / "one.jsonl"), str(tmp_path / "two")]) == 2
+    capsys.readouterr()
+    # Samples have ids, tasks, videos and numbers too.
+    timed = {"id": "q1", "task": "temporal_grounding", "video": "1.mp4", "duration": 5.0}
+    (tmp_path / "timed.jsonl").write_text(json.dumps(timed) + "\n")
+    assert main(["compare", str(tmp_path / "timed.jsonl"), str(tmp_path / "timed.jsonl")]) == 2
+    assert "line 1: no scores of a sample" in capsys.readouterr().err

@@ -120,3 +120,29 @@ def test_a_jpeg_holds_the_frame() -> None:
     [picture] = [*codec.decode(av.Packet(jpeg(frame)))]
     seen = picture.to_ndarray(format="rgb24")
     assert seen.shape == frame.shape and np.abs(seen.astype(int) - frame)[:, [4, 40]].max() < 12
+
+
+def test_the_whole_conversation_is_sent(endpoint: Endpoint, samples: Path) -> None:
+    """System message, earlier turns with what they show, images as images; what cannot be sent is set aside."""
+    picture = samples.parent / "map.png"
+    picture.write_bytes(b"the server's to read")
+    row = {
+        "id": "1", "task": "instruction", "instruction": "And now?", "response": "Yes.", "system": "Be short.",
+        "media": [{"video": "1.mp4"}, {"image": "map.png"}],
+        "turns": [
+            {"role": "user", "text": "Is it dark?", "media": [{"video": "0.mp4"}]},
+            {"role": "assistant", "text": "It is."},
+        ],
+    }  # fmt: skip
+    part = row | {"id": "2", "media": [{"video": "1.mp4", "start": 0.5}]}
+    samples.write_text(json.dumps(row) + "\n" + json.dumps(part) + "\n")
+    evaluate(endpoint, samples, "video.max_broken_share=0.5")
+    [body] = endpoint.bodies
+    system, first, reply, last = body["messages"]
+    assert (system["role"], system["content"]) == ("system", "Be short.")
+    assert (reply["role"], reply["content"]) == ("assistant", "It is.")
+    kinds = [[part["type"] for part in message["content"]] for message in (first, last)]
+    assert kinds == [["video_url", "text"], ["video_url", "image_url", "text"]]
+    assert last["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+    [line] = (samples.parent / "out" / "quarantine.jsonl").read_text().splitlines()
+    assert json.loads(line)["id"] == "2" and "with start of its own" in line

@@ -118,6 +118,7 @@ def test_baselines_can_be_fitted_elsewhere(samples: Path, tmp_path: Path) -> Non
     [
         ("{", ["line 1", "not JSON"]),
         ('{"id": "a"}', ["line 1", "id 'a'", "'text'"]),
+        ('{"id": "a", "answer": "A"}', ["'text': missing; the line has id, answer"]),
         ('{"id": 3.5, "text": "x"}', ["line 1", "'id'", "3.5"]),
         ('{"id": "a", "text": null}', ["'text'", "None"]),
         ("", ["holds no prediction"]),

@@ -96,6 +96,24 @@ def test_predictions_are_read_on_from_where_they_ended(tmp_path: Path) -> None:
     ]
 
 
+def test_a_longer_file_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    (folder / "samples.jsonl").write_text((tmp_path / "data" / "samples.jsonl").read_text())
+    file = folder / "predictions.jsonl"
+    write_rows(file, [{"id": "option", "text": "<answer>A</answer>"}])
+    found = opened(folder)
+    write_rows(
+        file, [{"id": "option", "text": "<answer>B</answer>"}, {"id": "span", "text": "<answer>1 to 3</answer>"}]
+    )
+    assert found.refresh()
+    assert [(row["sample"], row["text"]) for row in rows(found, table="answers")] == [
+        ("option", "<answer>B</answer>"),
+        ("span", "<answer>1 to 3</answer>"),
+    ]
+
+
 def test_an_index_is_used_again_and_made_again(run: Path) -> None:
     first = opened(run)
     everything = rows(first, table="answers")

@@ -1,6 +1,7 @@
 """What a browser cannot play is converted with each frame's own time kept; the cache stays within its bound."""
 
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ from reeltune.explorer.media import MediaCache
 from reeltune.explorer.transcode import transcode
 from reeltune.media import Medium
 from reeltune.video.encode import write_video
+from reeltune.video.index import index_video
 
 
 def left_edges(path: Path) -> dict[float, float]:
@@ -59,6 +61,28 @@ def test_a_part_of_a_long_video_and_an_uneven_rate(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no frame from"):
         transcode(source, tmp_path / "none.mp4", 99.0, None)
     assert not (tmp_path / "none.mp4").exists()
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_the_warm_up_of_the_sound_moves_no_frame(tmp_path: Path, start: float) -> None:
+    """Sound from before 0 is no part of the file's time, here as in the index: boxes and spans stay on their frames."""
+    source, target = tmp_path / "film.mkv", tmp_path / "out.mp4"
+    with av.open(str(source), "w", options={"avoid_negative_ts": "disabled"}) as out:
+        sound, video = out.add_stream("aac", rate=48_000), out.add_stream("libx264", rate=FPS)
+        video.height, video.width, video.pix_fmt = *frames().shape[1:3], "yuv420p"
+        packets = [p for each in frames() for p in video.encode(av.VideoFrame.from_ndarray(each, "rgb24"))]
+        packets += video.encode(None)
+        for number in range(20):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            silence.sample_rate, silence.pts, silence.time_base = 48_000, (number - 4) * 1024, Fraction(1, 48_000)
+            packets += sound.encode(silence)
+        for packet in sorted(packets + sound.encode(None), key=lambda packet: float(packet.dts * packet.time_base)):
+            out.mux(packet)
+    with av.open(str(source)) as container:
+        assert container.start_time < -0.08 * av.time_base, "the file is not what this test is about"
+    transcode(source, target, start, None)
+    wanted = [moment - start for moment in index_video(source).times if moment >= start]
+    assert list(left_edges(target)) == pytest.approx(wanted, abs=2e-3)
 
 
 def test_played_as_it_is_or_converted_once(tmp_path: Path) -> None:

@@ -282,7 +282,11 @@ def test_a_stopped_run_pays_for_nothing_twice(serve: Any, judge_of: Any, tmp_pat
         time.sleep(0.005)
     process.send_signal(how)
     process.wait(10)
-    time.sleep(0.5)  # the server still reads what was on its way when the client died
+    # The server still reads what was on its way when the client died: until a second brings no more.
+    seen = -1
+    while seen != len(server.requests):
+        seen = len(server.requests)
+        time.sleep(1.0)
     with path.open("ab") as file:
         file.write(b'{"hash": "torn')
     stored = path.read_bytes().count(b"\n")

@@ -22,6 +22,8 @@ QUESTION = Entailment("a text", ("yes this", "no that", "maybe"))
 ANSWER = ("entailment", "contradiction", "neutral")
 KEY = "sk-canary/7d2f+e41b"
 DEADLINE = 0.4
+LATE = 20.0
+"""Seconds after the deadline within which a busy machine comes to it. The servers here never end by themselves."""
 
 
 def drip(handler: Handler, status: int, *, headers: bool) -> None:
@@ -41,7 +43,7 @@ def test_one_deadline_holds_for_headers_bodies_and_the_bodies_of_errors(
     server = serve(lambda handler, body, number: drip(handler, status, headers=headers))
     started = time.monotonic()
     assert judge_of(server, timeout_s=DEADLINE, attempts=1).ask([QUESTION, Extraction("b")]) == [None, None]
-    assert DEADLINE <= time.monotonic() - started < DEADLINE + 2
+    assert DEADLINE <= time.monotonic() - started < DEADLINE + LATE
     assert len(server.requests) == 2
 
 
@@ -67,7 +69,7 @@ def test_the_deadline_holds_for_connecting(judge_of: Any) -> None:
         started = time.monotonic()
         judge = judge_of(f"http://127.0.0.1:{port}/v1", timeout_s=DEADLINE, attempts=1)
         assert judge.ask([QUESTION]) == [None]
-        assert DEADLINE <= time.monotonic() - started < DEADLINE + 2
+        assert DEADLINE <= time.monotonic() - started < DEADLINE + LATE
 
 
 def echo(status: int) -> Callable[..., None]:

@@ -14,6 +14,7 @@ from reeltune.planning.hardware import GIB, Devices, parse_devices
 from reeltune.planning.known import KNOWN, known_config
 from reeltune.planning.memory import Setting, memory
 from reeltune.planning.recipe import answer_longest
+from reeltune.planning.setting import trained_weights
 from reeltune.planning.source import plan_recipe, read_plan
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -86,6 +87,17 @@ def test_weights_gradients_and_moments_are_counted_once_each() -> None:
     assert memory(architecture, prompt, replace(SETTING, moment_bytes=2)).moments == 2 * SETTING.trained
 
 
+@pytest.mark.parametrize(
+    ("freeze", "billions"),
+    [("[]", 8.29), ("[vision, projector]", 7.61), ("[vision]", 7.66), ("[vision, language]", 0.045),
+     ("[language]", 0.68), ("[projector, language]", 0.63)],
+)  # fmt: skip
+def test_only_parts_that_train_have_gradients(freeze: str, billions: float) -> None:
+    plan = read_plan(RECIPES / "temporal-rlt" / "dual-reward-7b.yaml", [f"model.freeze={freeze}"])
+    assert plan.recipe is not None
+    assert trained_weights(plan.recipe, plan.architecture) / 1e9 == pytest.approx(billions, rel=0.02)
+
+
 def test_an_adapter_needs_no_reference_and_few_moments() -> None:
     architecture, prompt = seven()
     adapter = lora_weights(architecture, 16)
@@ -125,6 +137,11 @@ def test_time_is_work_over_what_the_devices_do() -> None:
     assert twice.work.flops > 1.5 * one.work.flops
     text = "\n".join(lines(one))
     assert "40% of 312 TFLOPs" in text and "device seconds per group" in text
+    # Little is told as little, and not as nothing.
+    [small] = [
+        line for line in lines(replace(one, work=replace(one.work, flops=1e12, decode_bytes=0))) if "time:" in line
+    ]
+    assert "time: 0.001 device seconds per group, 0.008 s a step, 0.00022 hours for 100 steps" in small
 
 
 @pytest.mark.parametrize("file", sorted(str(path.relative_to(RECIPES)) for path in RECIPES.glob("*/*.yaml")))

@@ -10,6 +10,11 @@ from reeltune.planning.source import read_plan
 FOLDER = Path(__file__).parents[2] / "recipes" / "p-mod"
 
 
+def test_the_files_are_found() -> None:
+    names = {path.name for path in FOLDER.glob("*.yaml")}
+    assert names >= {"llava-1.5-7b.yaml", "llava-1.5-7b-sft.yaml", "qwen2.5-vl-7b.yaml", "toy-grpo.yaml"}
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.glob("*.yaml")))
 def test_each_file_is_read(file: str) -> None:
     if file.endswith(("-sft.yaml", "-grpo.yaml", "-lora.yaml")):

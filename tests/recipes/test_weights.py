@@ -25,14 +25,21 @@ CONTENT = {
 }
 
 
+def test_the_recipes_are_found() -> None:
+    folders = {path.parent.name for path in TRAINED}
+    assert folders >= {"videochat-r1", "temporal-rlt", "videocap-r1", "p-mod"} and len(TRAINED) >= 12
+
+
 @pytest.mark.parametrize("path", TRAINED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_recipe_gives_rewards(path: Path) -> None:
     recipe = load_recipe(path)
-    for mode, name in ((recipe.data.mode, name) for name in TASKS):
-        if mode in get_task(name).modes and name not in recipe.rewards.options:
-            own = recipe.rewards.model_copy(update={"options": {}})
-            [reward] = recipe_rewards(own, [name], mode).values()
-            assert reward.weights == {**get_task(name).default_weights, **recipe.rewards.weights.get(name, {})}
+    mode, options = recipe.data.mode, recipe.rewards.options
+    names = [name for name in TASKS if mode in get_task(name).modes]
+    assert names
+    for name in names:
+        own = recipe.rewards.model_copy(update={"options": {key: options[key] for key in options if key == name}})
+        [reward] = recipe_rewards(own, [name], mode).values()
+        assert reward.weights == {**get_task(name).default_weights, **recipe.rewards.weights.get(name, {})}
 
 
 @pytest.mark.parametrize(("folder", "weight"), [("videochat-r1", 1.0), ("temporal-rlt", 0.5)])

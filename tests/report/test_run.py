@@ -80,10 +80,21 @@ def test_groups_show_rewards_advantages_and_completions(make_run: Make, report: 
 
 @pytest.mark.parametrize("missing", ["rollouts", "timings.jsonl", "environment.json", "config.yaml", "metrics.jsonl"])
 def test_a_page_without_some_file(make_run: Make, missing: str, report: Report) -> None:
+    """What the file told is gone from the page, and the rest stands."""
     run = make_run(steps=4, every=2)
+    whole = report(run).text
     path = run / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     page = report(run)
+    only = {
+        "rollouts": "Step 4",
+        "timings.jsonl": "Time of steps",
+        "environment.json": "Torch",
+        "config.yaml": "The whole recipe",
+        "metrics.jsonl": "Gradient norm",
+    }
+    for file, words in only.items():
+        assert words in whole and (words in page.text) == (file != missing), (file, words)
     if missing == "metrics.jsonl":
         assert "No training step is recorded yet" in page.text and "0 of 4 steps" in page.text
     if missing == "config.yaml":

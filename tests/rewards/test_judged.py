@@ -2,11 +2,11 @@ import pytest
 
 from reeltune.config.recipe import JudgeConfig, parse_recipe
 from reeltune.errors import InputError
-from reeltune.judges.base import Judge, RuleJudge
+from reeltune.judges.base import Cost, Judge, RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Question
-from reeltune.rewards.judging import recipe_judge
+from reeltune.rewards.judging import announce_cost, recipe_judge
 from reeltune.rewards.score import GroupRewards, needs_judge, score_groups
 from reeltune.rewards.weights import Reward, reward_of
 from reeltune.sample import to_sample
@@ -98,3 +98,39 @@ def test_an_endpoint_of_a_run_keeps_its_replies_in_the_run_directory() -> None:
     judge = JudgeConfig(kind="openai", base_url="http://127.0.0.1:9/v1", model="m").model_dump()
     built = recipe_judge(recipe(judge), {"captioning": reward()})
     assert built is not None and str(built.transcript.path) == "runs/x/judge-transcript.jsonl"  # type: ignore[attr-defined]
+
+
+class Priced(Forgetful):
+    """A call and ten tokens a question."""
+
+    def cost(self, questions):  # type: ignore[no-untyped-def]
+        return Cost(calls=len(questions), prompt_tokens=10 * len(questions))
+
+
+@pytest.mark.parametrize(
+    ("change", "calls"),
+    [
+        ({}, 10 * 4 * 8),
+        ({"rl": {"gold_in_group": "unsolved"}}, 10 * 4 * 9),
+        ({"rl": {"skipping": {"max_resampled": 3}}}, 10 * 7 * 8),
+        # AutoDQ finds what the answer states and compares both ways: three questions on each of four evaluations.
+        ({"eval": {"data": "d", "every": 4}}, 10 * 4 * 8 + 4 * 3 * 2),
+        ({"method": "sft", "sft": {"steps": 4}, "eval": {"data": "d", "every": 4}}, 2 * 3 * 2),
+    ],
+)
+def test_the_cost_that_is_confirmed_is_all_that_a_judge_may_be_asked(
+    change: dict[str, object], calls: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = recipe({"budget_tokens": 0})
+    tree = own.model_dump(exclude_unset=True) | {"rl": {"steps": 10, "groups_per_step": 4, "group_size": 8}}
+    for name, values in change.items():
+        tree[name] = {**tree.get(name, {}), **values} if isinstance(values, dict) else values
+    if tree["method"] == "sft":
+        del tree["rl"]
+    held_out = [SAMPLE, SAMPLE.model_copy(update={"id": "b"})]
+    with pytest.raises(InputError, match=rf"may cost {10 * calls} tokens"):
+        announce_cost(
+            parse_recipe(tree, where="test"), Priced(), {"captioning": reward()}, [SAMPLE],
+            held_out if "eval" in change else [],
+        )  # fmt: skip
+    assert f"at most {calls} calls" in capsys.readouterr().err

@@ -54,6 +54,12 @@ def test_a_function_of_ones_own(own: Path) -> None:
     assert reward(hard, "<answer>B</answer>") == (2, {"format": 1, "accuracy": 1, "short": None})
 
 
+@pytest.mark.parametrize("name", ["accuracy", "format", "length"])
+def test_a_function_of_ones_own_cannot_take_the_name_of_a_component(own: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"rewards\.functions\.multiple_choice\.{name}: .*choose another name"):
+        reward_of(TASK, "direct", functions={name: f"{own}:short"})
+
+
 def test_a_function_of_a_module(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(own.parent))
     assert load_reward_function("own_rewards:short")(SAMPLE, TASK.parse(SAMPLE, "B"), "B") == 1

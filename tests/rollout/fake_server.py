@@ -113,7 +113,7 @@ class FakeServer:
             return (503 if path == "/health" else 500), {"error": "EngineDeadError"}
         if path == "/v1/chat/completions":
             return self._chat(call)
-        if path == "/collective_rpc" and call["method"] == "reload_weights":
+        if path == "/collective_rpc" and call["method"] == "reeltune_load":
             self._load(Path(call["kwargs"]["weights_path"]))
         elif path == "/collective_rpc":
             sums = bit_sums(self.policy.named_weights())

@@ -66,6 +66,13 @@ def lives(process: Process) -> bool:
     return Server(process.serving.url, Requests(2**20), timeout_s=1.0).lives()
 
 
+def test_a_port_that_is_taken_is_not_taken_for_the_server(make: Callable[[], Process]) -> None:
+    process = make()
+    with socket.create_server(("127.0.0.1", process.serving.port)), pytest.raises(InputError, match="is taken"):
+        Fleet([process]).start(5.0)
+    assert process.running is None
+
+
 def test_a_fleet_starts_is_tended_and_ends(make: Callable[[], Process], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     fleet = Fleet([make(), make()])
@@ -74,7 +81,7 @@ def test_a_fleet_starts_is_tended_and_ends(make: Callable[[], Process], monkeypa
     assert all(lives(each) for each in fleet.processes) and first.running
     said = first.log.read_text()
     assert "--logprobs-mode processed_logprobs" in said and "--enable-mm-embeds" in said
-    assert "--worker-extension-cls reeltune_vllm.WeightSum" in said and said.count("--max-num-seqs 8") == 1
+    assert "--worker-extension-cls reeltune_vllm.Worker" in said and said.count("--max-num-seqs 8") == 1
     # What torchrun tells our processes is not for the server.
     assert "rank: None" in said
     os.kill(first.running.pid, signal.SIGKILL)

@@ -175,10 +175,11 @@ def test_an_answer_by_other_weights_is_thrown_away(stubs: Any) -> None:
 def test_a_slow_answer_goes_to_another_server(stubs: Any) -> None:
     first, second = stubs(2)
     pool = pool_of([first, second], timeout_s=0.4)
-    first.slow_s = 5.0
+    first.slow_s = 10.0
     began = time.monotonic()
     assert pool.ask(jobs(2)) == [0, 1]
-    assert pool.counts["slow answers"] >= 1 and time.monotonic() - began < 3.0
+    # Whoever waited for the slow answer was here for as long; less is the other server's, however busy the machine.
+    assert pool.counts["slow answers"] >= 1 and time.monotonic() - began < first.slow_s
 
 
 def test_only_the_poisonous_request_is_given_up(stubs: Any) -> None:
@@ -242,7 +243,7 @@ def test_a_publishing_that_hangs_is_named_with_its_phase(stubs: Any) -> None:
     first.hang = "/pause"
     began = time.monotonic()
     pool = pool_of([first, second], timeout_s=0.3)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 30.0, "the first one hangs until the test ends"
     assert pool.members[0].why.endswith("publishing, pause: no whole answer within 0.3 s") and pool.members[1].ready
     assert pool.ask(jobs(2)) == [0, 1] and first.asked == []
 

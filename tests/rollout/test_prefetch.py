@@ -15,6 +15,7 @@ from reeltune.rollout.prefetch import Prefetch
 from reeltune.rollout.reader import InputReader
 from reeltune.sample import Sample, to_sample
 from reeltune.tasks import sample_types
+from reeltune.video.contained import index_video
 from reeltune.video.encode import write_video
 
 
@@ -79,3 +80,33 @@ def test_it_runs_beside_and_is_bounded(tmp_path: Path) -> None:
     assert ahead.take(samples[5]) == ["5"]
     ahead.close()
     assert len(loaded) < 5 + 6
+
+
+def decoders() -> set[str]:
+    """The child processes of this one that decode."""
+    tasks = Path("/proc/self/task").iterdir()
+    children = {child for task in tasks for child in (task / "children").read_text().split()}
+    return {child for child in children if b"reeltune.video.worker" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+def test_decoders_end_when_it_is_closed(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", np.zeros((4, 32, 32, 3), np.uint8), 10)
+    before = decoders()
+    both = threading.Barrier(2)
+
+    def load(sample: Sample) -> Any:
+        both.wait(timeout=30)
+        assert sample.video_path is not None
+        return index_video(sample.video_path)
+
+    ahead = Prefetch(load, workers=2)
+    samples = [ask(tmp_path, "a.mp4") for _ in range(2)]
+    ahead.want(samples)
+    for sample in samples:
+        ahead.take(sample)
+    assert len(decoders() - before) == 2, "a worker decodes in a process of its own"
+    ahead.close()
+    end = time.monotonic() + 10
+    while left := decoders() - before:
+        assert time.monotonic() < end, f"processes {left} outlive the run that started them"
+        time.sleep(0.05)

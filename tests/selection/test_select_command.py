@@ -128,7 +128,7 @@ def test_shards_of_other_settings_do_not_merge(bench: Any, capsys: Any) -> None:
 
 def test_choosing_again_asks_nothing(bench: Any, monkeypatch: Any) -> None:
     assert bench.select(*WIDE) == 0
-    monkeypatch.setattr("reeltune.selection.sampling.build_answerer", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("reeltune.selection.drawing.build_answerer", lambda *_: pytest.fail("a model was loaded"))
     again = (*WIDE, "--size", "2", "--from", bench.folder / "out" / "stats.jsonl")
     assert bench.select(*again, output="two", recipe=False) == 0
     assert bench.select(*again, output="three") == 0

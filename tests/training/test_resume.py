@@ -64,7 +64,11 @@ def test_what_leaves_the_numbers_alone_may_change_and_is_told(workshop: Any) -> 
     recipe_file(workshop, run)
     assert require_same_run(run, load_recipe(workshop.recipe)) == []
     changed = require_same_run(run, load_recipe(workshop.recipe, ["rl.steps=9", "eval.every=0", "checkpoint.keep=5"]))
-    assert sorted(changed) == ["checkpoint.keep: 2, now 5", "eval.every: 3, now 0", "rl.steps: 6, now 9"]
+    steps = "rl.steps: 6, now 9; with optim.schedule=linear the learning rates of the further steps change too"
+    assert sorted(changed) == ["checkpoint.keep: 2, now 5", "eval.every: 3, now 0", steps]
+    assert require_same_run(run, load_recipe(workshop.recipe, ["judge.timeout_s=9"]))
+    with pytest.raises(InputError, match=r"judge\.temperature: 0\.0, now 0\.5"):
+        require_same_run(run, load_recipe(workshop.recipe, ["judge.temperature=0.5"]))
     (run / "config.yaml").write_text("[")
     with pytest.raises(InputError, match="was damaged"):
         require_same_run(run, load_recipe(workshop.recipe))

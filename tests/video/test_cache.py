@@ -149,15 +149,21 @@ def _writer(directory: Path, rounds: int, max_bytes: int = 10**9) -> "subprocess
 
 
 def test_a_kill_leaves_no_broken_entry(tmp_path: Path) -> None:
-    for delay in (0.0, 0.003, 0.01, 0.03, 0.07):
+    for delay in (None, 0.0, 0.003, 0.01, 0.03, 0.07):
         process = _writer(tmp_path, 10**6)
-        time.sleep(delay)
+        # Killed at once, then so long after an entry was seen: on a busy machine no entry may come for a while.
+        while delay is not None and not list(tmp_path.glob("[!.]*.clip")):
+            time.sleep(0.001)
+        time.sleep(delay or 0.0)
         process.send_signal(signal.SIGKILL)
         process.wait()
         reader = FrameCache(tmp_path, 10**9)
-        for path in tmp_path.glob("[!.]*.clip"):
+        entries = list(tmp_path.glob("[!.]*.clip"))
+        assert entries or delay is None
+        for path in entries:
             clip = reader.get(path.stem)
             assert clip is not None and clip.frames.min() == clip.frames.max() == 7
+            path.unlink()
         assert reader.corrupt == 0
 
 
@@ -179,3 +185,23 @@ def test_two_processes_on_the_same_keys(tmp_path: Path, max_bytes: int) -> None:
         assert writer.returncode == 0 and output == "0\n"
     assert not list(tmp_path.glob(".*"))
     assert len(list(tmp_path.iterdir())) == (3 if max_bytes == 10**9 else 2)
+
+
+def test_the_folder_is_made_with_the_first_entry(tmp_path: Path) -> None:
+    cache = FrameCache(tmp_path / "cache", 10**7)
+    assert cache.get("0" * 32) is None and not cache.directory.exists()
+    cache.put("0" * 32, _clip(1))
+    assert cache.get("0" * 32) is not None
+
+
+def test_a_cache_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Someone else's files: touching them is refused, whoever runs the tests."""
+    FrameCache(tmp_path, 10**7).put("0" * 32, _clip(1))
+
+    def refused(path: Path, *_: object) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr("os.utime", refused)
+    cache = FrameCache(tmp_path, 10**7)
+    found = cache.get("0" * 32)
+    assert found is not None and _equal(found, _clip(1)) and (cache.hits, cache.misses) == (1, 0)

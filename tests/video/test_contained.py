@@ -55,7 +55,7 @@ def test_a_decoder_that_crashes_or_hangs_is_an_error_of_that_video(tmp_path: Pat
     started = time.monotonic()
     with pytest.raises(VideoError, match=r"numbered\.mp4: reading did not end within 0\.5 s"):
         hanging.index(numbered_video, 0.5)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30, "the child sleeps for 60 s"
     assert hanging._child is None
 
 

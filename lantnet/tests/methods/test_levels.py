@@ -136,19 +136,19 @@ def test_four_decibels_are_found_at_five_looks(share: float) -> None:
     pair = nasty_pair(192, 192, Nasty(share=share, strengths=(-4.0,), looks=5, water=0, blob=9, seed=7))
     _, strengths = strengths_of(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after))
     levels = levels_of(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after))
-    target, _ = member_labels(strengths, levels, None, 0.2)
+    target, _ = member_labels(strengths, levels, "together", 0.2)
     found = (target > 0) & evidence(strengths, levels)
     assert found[pair.truth].mean() > 0.7
     assert found[~pair.truth].mean() < 0.03
 
 
 def test_labels_leave_the_margin_uncertain() -> None:
-    levels = Levels((1.0, 2.0), None, 0.3, 0.3)
+    levels = Levels((1.0, 2.0, 4.0), 1.0, None, 0.3, 0.3)
     for value, target, weight in [(0.0, 0, 1), (0.79, 0, 1), (0.81, 0, 0), (1.19, 1, 0), (1.21, 1, 1)]:
         image = np.full((30, 30), value, np.float32)
-        strengths = Strengths(np.stack([image, 2 * image]), image, np.ones(image.shape, bool))
-        for number in (0, 1, None):
-            found = member_labels(strengths, levels, number, 0.2)
+        strengths = Strengths(np.stack([image, 2 * image, 4 * image]), image, np.ones(image.shape, bool))
+        for seen in ("gaussian", "denoised twice", "together"):
+            found = member_labels(strengths, levels, seen, 0.2)
             assert [float(part.mean()) for part in found] == [target, weight]
 
 
@@ -157,7 +157,19 @@ def test_what_exceeds_the_threshold_without_evidence_is_uncertain() -> None:
     image[5:10, 5:10] = 1.5
     image[30, 30] = 1.5
     strengths = Strengths(image[None], np.zeros_like(image), np.ones(image.shape, bool))
-    target, weight = member_labels(strengths, Levels((0.5,), None, 1.0, 1.0), None, 0.2)
+    levels = Levels((0.5,), 0.5, None, 1.0, 1.0)
+    target, weight = member_labels(strengths, levels, "together", 0.2)
     assert target[7, 7] == weight[7, 7] == 1
     assert target[30, 30] == 1 and weight[30, 30] == 0
-    assert not evidence(strengths, Levels((0.5,), None, 1.0, 1.0))[30, 30]
+    assert not evidence(strengths, levels)[30, 30]
+
+
+def test_the_low_labeling_goes_by_the_lower_of_two_thresholds() -> None:
+    """Small areas far apart pull Otsu's threshold below the one half-way across their border."""
+    before, after, _ = amplitudes(Recipe("fields", 0.1, 4, 2))
+    _, strengths = strengths_of(before, after)
+    levels = levels_of(before, after)
+    assert levels.thresholds is not None and levels.low < levels.thresholds[0]
+    low, middle = (member_labels(strengths, levels, seen, 0.2)[0] for seen in ("gaussian, low", "gaussian"))
+    assert (low == (strengths.smoothed[0] > np.float32(levels.low))).all()
+    assert low.sum() > middle.sum()

@@ -37,6 +37,7 @@ def test_a_large_shift_is_told_in_pixels_and_direction(shift: tuple[float, float
     (remark,) = found.remarks()
     assert f"{abs(found.shift[0]):.1f} pixels {'down' if shift[0] > 0 else 'up'}" in remark
     assert f"{abs(found.shift[1]):.1f} pixels {'right' if shift[1] > 0 else 'left'}" in remark
+    assert "--align measured" in remark
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Ask a model about a video and print its answer; a span in it is drawn on the video's time line, a box is "
-        "named. A checkpoint is asked as it was trained, with its frames, limits and mode."
+        "Ask a model about a video or an image and print its answer; a span in it is drawn on the video's time line, a "
+        "box is named. A checkpoint is asked as it was trained, with its frames, limits and mode."
     )
     parser.add_argument("model", help="a Hugging Face directory or hub name, an adapter's folder, or toyworld:base")
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, help="a video, or an image")
     parser.add_argument("question")
     parser.add_argument("--task", metavar="NAME", help="put the question as this task does: temporal_grounding, ...")
     parser.add_argument(
@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.errors import InputError
+
+    # Before torch is imported and a model loaded.
+    if not args.video.is_file():
+        raise InputError(f"{args.video}: there is no such file; give the path of a video or an image")
     import tempfile
 
     from reeltune.api import load, recipe
@@ -38,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     question = args.question if args.task is None else put(args.task, args.video, args.question, own.data.mode)
     with load(own) as model:
         answer = model.ask(args.video, question, max_new_tokens=own.eval.max_new_tokens)
-        duration = model.reader.ask(question, args.video).clip.duration
-    found = Asked(args.video, question, answer, duration)
+        [shown] = model.reader.ask(question, args.video).media
+    found = Asked(args.video, question, answer, shown.duration)
     print(answer)
     if picture := drawn(found):
         print(picture)

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from reeltune.data.formats import get_benchmark
     from reeltune.data.import_ import import_annotations
+    from reeltune.progress import counted
 
     if args.format == "auto":
         args.format = _recognized(args.annotations[0])
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     benchmark = get_benchmark(args.format)
     tasks = Counter(str(row["task"]) for row in found.rows)
     kinds = ", ".join(f"{count} {task}" for task, count in tasks.items())
-    print(f"{args.output}: {kinds} samples of {found.videos} videos")
+    noun = "sample" if len(found.rows) == 1 else "samples"
+    print(f"{args.output}: {kinds} {noun} of {counted(found.videos, 'video')}")
     for text, count in found.counts.items():
         print(f"  {count} {text}")
     for reason in found.refused[:SHOWN]:

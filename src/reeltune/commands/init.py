@@ -94,7 +94,9 @@ def _given(words: list[str]) -> dict[str, str]:
 
 
 def _say_guess(table: Path, rows: int, mapped: "Mapped", unused: list[str]) -> None:
-    print(f"{table}: {rows} rows, read as {mapped.task}")
+    from reeltune.progress import counted
+
+    print(f"{table}: {counted(rows, 'row')}, read as {mapped.task}")
     for name, column in mapped.columns.items():
         print(f"  {name:<10} {column if isinstance(column, str) else ' and '.join(column)}")
     for note in mapped.notes:
@@ -106,6 +108,7 @@ def _say_guess(table: Path, rows: int, mapped: "Mapped", unused: list[str]) -> N
 def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) -> None:
     from reeltune.data.recipe_text import recipe_text
     from reeltune.files import write_jsonl, write_text
+    from reeltune.progress import counted
     from reeltune.report.first_look import first_look_page, rows_shown
     from reeltune.tasks import load_samples
 
@@ -121,8 +124,8 @@ def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) 
     write_text(out / "recipe.yaml", recipe_text(out, samples, len(found.held_out), model=args.model, command=command))
     shown = rows_shown(samples)
     summary = [
-        ("to train on", f"{len(found.train)} samples"),
-        ("held out", f"{len(found.held_out)} samples"),
+        ("to train on", counted(len(found.train), "sample")),
+        ("held out", counted(len(found.held_out), "sample")),
         ("videos", found.videos),
         ("videos that the table does not name", found.unused_videos),
         ("set aside", len(found.aside)),
@@ -140,9 +143,10 @@ def _words(args: argparse.Namespace) -> list[str]:
 
 
 def _say_result(out: Path, found: "Started", shown: "list[Sample]") -> None:
+    from reeltune.progress import counted
     from reeltune.tasks import get_task
 
-    print("ten rows:" if len(shown) == SHOWN else f"{len(shown)} rows:")
+    print("ten rows:" if len(shown) == SHOWN else f"{counted(len(shown), 'row')}:")
     for sample in shown:
         task = get_task(sample.task)
         print(f"  {sample.id}  {Path(sample.media_name).name}  {_cut(task.prompt(sample, 'direct'))}")
@@ -150,11 +154,12 @@ def _say_result(out: Path, found: "Started", shown: "list[Sample]") -> None:
     for text, count in found.counts.items():
         print(f"  {count} {text}")
     print(
-        f"{len(found.train)} samples to train on, {len(found.held_out)} held out, of {found.videos} videos; "
-        f"{found.unused_videos} more videos are in the folder"
+        f"{counted(len(found.train), 'sample')} to train on, {len(found.held_out)} held out, "
+        f"of {counted(found.videos, 'video')}; in the folder beside them: {counted(found.unused_videos, 'video')}"
     )
     if found.aside:
-        print(f"{len(found.aside)} rows set aside, the first: row {found.aside[0]['row']}: {found.aside[0]['reason']}")
+        first = found.aside[0]
+        print(f"{counted(len(found.aside), 'row')} set aside, the first: row {first['row']}: {first['reason']}")
         print(f"  all of them: {out / 'set_aside.jsonl'}")
     print(f"look: {out / 'index.html'}\ntrain: reeltune train {out / 'recipe.yaml'}", flush=True)
     if not found.held_out:

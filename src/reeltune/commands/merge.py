@@ -19,15 +19,19 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.config.answering import recipe_file
     from reeltune.errors import InputError
     from reeltune.files import whole_folder
-    from reeltune.models.adapter import merge
-    from reeltune.models.adapter_folder import open_folder, put_in_place
-    from reeltune.models.loading import is_adapter, open_config
-    from reeltune.models.policy import load_policy
 
-    if not is_adapter(args.adapter):
+    # Before peft and torch are imported, which takes seconds.
+    if not (args.adapter / "adapter_config.json").is_file():
         raise InputError(f"{args.adapter} is no adapter's folder: there is no adapter_config.json in it")
+    if (args.adapter / "config.json").is_file():
+        raise InputError(f"{args.adapter} is a whole model (it has a config.json): there is nothing to merge")
     if args.output.exists():
         raise InputError(f"-o {args.output} exists already; give a folder that is not there yet")
+    from reeltune.models.adapter import merge
+    from reeltune.models.adapter_folder import open_folder, put_in_place
+    from reeltune.models.loading import open_config
+    from reeltune.models.policy import load_policy
+
     folder = open_folder(args.adapter, args.base)
     dtype = getattr(open_config(folder.base), "dtype", None)
     options = {} if dtype is None else {"dtype": dtype}

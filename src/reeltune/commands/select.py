@@ -10,6 +10,7 @@ from reeltune.errors import InputError
 
 if TYPE_CHECKING:
     from reeltune.config.recipe import Recipe
+    from reeltune.selection.drawing import AtEndpoint
     from reeltune.selection.rules import Options
     from reeltune.selection.stats import SampleStats
 
@@ -30,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-mismatch", action="store_true", help="use statistics of another model, sampling or samples"
     )
+    parser.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="ask http://HOST:PORT/v1, OpenAI-compatible, where model.path is the served name",
+    )
+    parser.add_argument(
+        "--send", choices=("file", "frames"), default="file", help="with --endpoint: the video's file, or its frames"
+    )
+    parser.add_argument("--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable with the key")
     rule = parser.add_argument_group("what is kept")
     rule.add_argument("--min-std", type=float, default=0.1, help="least std of a continuous score (default: 0.1)")
     rule.add_argument("--min-level", type=float, default=0.3, help="least --level of a continuous score (default: 0.3)")
@@ -69,7 +79,7 @@ def _run_together(args: argparse.Namespace) -> int:
     options, world = _options(args), processes.join()
     folders = [args.output / "shards" / f"{number + 1}-of-{world.size}" for number in range(world.size)]
     with locked(args.output, name="-o") if world.is_main else nullcontext():
-        sample_stats(_recipe(args), folders[world.rank], Shard(world.rank + 1, world.size), world)
+        sample_stats(_recipe(args), folders[world.rank], Shard(world.rank + 1, world.size), world, _endpoint(args))
         world.wait()
         code = _choose(args.output, merge(folders, args.output), options, args.output) if world.is_main else 0
     processes.leave()
@@ -91,7 +101,8 @@ def _run(args: argparse.Namespace) -> int:
         from reeltune.selection.sampling import Shard, parse_shard, sample_stats
 
         recipe = _recipe(args)
-        stats = sample_stats(recipe, args.output, parse_shard(args.shard) if args.shard else Shard())
+        shard = parse_shard(args.shard) if args.shard else Shard()
+        stats = sample_stats(recipe, args.output, shard, endpoint=_endpoint(args))
         if args.shard:
             print(f"{args.output}: {len(stats)} samples; put the shards together with reeltune select --merge")
             return 0
@@ -124,10 +135,18 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--from and --merge: give one of them; merge first, then choose from the merged stats.jsonl")
     if args.shard and (args.stats or args.merge):
         raise InputError("--shard asks the model; it goes with a recipe alone")
+    if args.endpoint and (args.stats or args.merge):
+        raise InputError("--endpoint is asked about samples; --from and --merge ask nobody")
     if args.recipe is None and not (args.stats or args.merge):
         raise InputError("give a recipe, --merge DIR... or --from STATS")
     if args.merge and args.recipe:
         raise InputError(f"--merge takes no recipe; the shards know theirs (got {str(args.recipe)!r})")
+
+
+def _endpoint(args: argparse.Namespace) -> "AtEndpoint | None":
+    from reeltune.selection.drawing import AtEndpoint
+
+    return AtEndpoint(args.endpoint, args.send, args.endpoint_key_env) if args.endpoint else None
 
 
 def _options(args: argparse.Namespace) -> "Options":

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     # SIGTERM as Ctrl-C: the server must not outlive this command.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process(serving, log, plugin)
+    process.require_free()
     process.start()
     try:
         process.wait(args.ready)

@@ -1,10 +1,13 @@
 """On-policy distillation: whose answers' probabilities a student learns from its own completions."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from reeltune.config.section import Section
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
 
 
 class DistillConfig(Section):
@@ -14,7 +17,7 @@ class DistillConfig(Section):
     group_size: int = Field(1, ge=1, description="G, completions per prompt: one is enough, nothing is compared.")
 
 
-def distill_problem(recipe: Any) -> str | None:
+def distill_problem(recipe: "Recipe") -> str | None:
     """What of a recipe does not go together with its method; None: it fits."""
     if recipe.method != "distill":
         return "distill: this section belongs to method: distill; set it, or drop distill" if recipe.distill else None

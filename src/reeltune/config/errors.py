@@ -19,11 +19,14 @@ def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
         return f"{path}={problem['input']!r}: there is no such key any more; write {REMOVED[path]}"
     if problem["type"] == "extra_forbidden":
         known = _keys(schema, problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         hint = (
             f"nearest valid key: {'.'.join([*map(str, problem['loc'][:-1]), near[0]])}" if near else f"valid: {known}"
         )
         return f"{path}={problem['input']!r}: unknown key; {hint}"
+    if problem["type"] == "model_type":
+        known = _keys(schema, problem["loc"])
+        return f"{path}={problem['input']!r}: a section with keys of its own is needed, such as {path}.{known[0]}=..."
     if problem["type"] == "missing":
         return f"{path}: required, but not given"
     rule = str(problem["msg"]).removeprefix("Value error, ")

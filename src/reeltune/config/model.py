@@ -1,11 +1,14 @@
 """The model of a recipe and what of it trains: its parts by name, or a LoRA adapter in their place."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.config.section import Section
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
 
 Part = Literal["vision", "projector", "language"]
 TrainedPart = Literal["vision", "projector", "language", "adapter", "routers"]
@@ -64,9 +67,9 @@ class AdapterConfig(Section):
     quantize: Literal["none", "nf4"] = Field("none", description="nf4: the frozen base in 4 bits (QLoRA).")
 
 
-def training_problem(recipe: Any) -> str | None:
+def training_problem(recipe: "Recipe") -> str | None:
     """What of a recipe does not go together: its adapter, or having none, with the rest. None: it fits."""
-    adapter: AdapterConfig | None = recipe.adapter
+    adapter = recipe.adapter
     if recipe.parallel.shard != "none" and recipe.optim.moments != "full":
         return f"optim.moments={recipe.optim.moments} goes with whole weights; sharded ones have parallel.offload"
     if recipe.parallel.shard != "none" and adapter and adapter.quantize != "none":

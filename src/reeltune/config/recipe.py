@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
@@ -24,6 +24,12 @@ class Source(Section):
     weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
     first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
     last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
+
+    @model_validator(mode="after")
+    def _is_drawn(self) -> "Source":
+        if self.last_step is not None and self.last_step < self.first_step:
+            raise ValueError(f"first_step={self.first_step} is after last_step={self.last_step}: it is never drawn")
+        return self
 
 
 def _sources(value: Any) -> Any:
@@ -56,6 +62,14 @@ class VideoConfig(Section):
     timeout_s: float = Field(300.0, gt=0, description="Longest reading or decoding of one video; longer: unusable.")
     max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
 
+    @model_validator(mode="after")
+    def _least_is_not_above_most(self) -> "VideoConfig":
+        for what in ("frames", "frame_pixels"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least > most:
+                raise ValueError(f"video.min_{what}={least} is more than video.max_{what}={most}")
+        return self
+
 
 class RewardConfig(Section):
     weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the task's own.")
@@ -71,9 +85,16 @@ class RewardConfig(Section):
     )
     iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it counts as none.")
     generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss scores too.")
-    length_bounds: tuple[int, int] | None = Field(
+    length_bounds: tuple[Annotated[int, Field(ge=0)], int] | None = Field(
         None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
     )
+
+    @field_validator("length_bounds")
+    @classmethod
+    def _hold_a_length(cls, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+        if bounds and bounds[0] > bounds[1]:
+            raise ValueError(f"no text has from {bounds[0]} to {bounds[1]} characters; give the lower bound first")
+        return bounds
 
 
 class JudgeConfig(Section):
@@ -113,7 +134,10 @@ class WatchConfig(Section):
 
     every: int = Field(10, ge=1, description="Steps that a warning looks back on.")
     stop_after: int = Field(
-        50, ge=0, description="Steps in a row in which every answer is unreadable or cut off; 0: never stop."
+        50,
+        ge=0,
+        description="Steps in a row that teach nothing (each answer unreadable or cut off, or no group with signal) "
+        "after which a run stops; 0: never.",
     )
     max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")
     max_grad_norm: float = Field(1e3, gt=0, description="A gradient norm above it is called out.")
@@ -133,7 +157,7 @@ class OptimConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     final_lr_share: float = Field(0.0, ge=0, le=1, description="lr at the last step as a share of lr.")
     weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     eps: float = Field(1e-8, gt=0)
     max_grad_norm: float = Field(1.0, gt=0)
     moments: Literal["full", "8bit", "host"] = Field(
@@ -172,7 +196,9 @@ class SelectConfig(Section):
 
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
-    edition: Literal[1, 2] = Field(1, description="Which world; 2 has every task, and no shipped base yet.")
+    edition: Literal[1, 2] = Field(
+        1, description="Which world; toyworld:base knows 1 alone, recipes/toy/base-2.yaml trains one for 2."
+    )
     train_videos: int = Field(400, ge=1)
     held_out_videos: int = Field(256, ge=1)
     seed: int = 0
@@ -213,6 +239,12 @@ class Recipe(Section):
             if problem:
                 raise ValueError(problem)
         return self
+
+    @property
+    def rounding(self) -> Literal["float32", "bf16"]:
+        """The coarsest numbers that log-probs come from: what rollout and learner may differ by goes by them."""
+        coarse = "bfloat16" in (self.model.dtype, self.parallel.param_dtype) or self.optim.precision == "bf16"
+        return "bf16" if coarse else "float32"
 
     @property
     def samples_completions(self) -> bool:

@@ -1,10 +1,13 @@
 """Who samples completions: the section `rollout` of a recipe, and what of `rl` an engine of servers cannot do."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
 from reeltune.config.section import Section
+
+if TYPE_CHECKING:
+    from reeltune.config.recipe import Recipe
 
 VLLM = "vllm"
 
@@ -58,7 +61,7 @@ class RolloutConfig(Section):
         return found
 
 
-def rollout_problem(recipe: Any) -> str | None:
+def rollout_problem(recipe: "Recipe") -> str | None:
     """What of the section does not fit the rest of the recipe, in words."""
     rollout = recipe.rollout
     for problem in (_staleness(recipe), _servers(rollout)):
@@ -76,7 +79,7 @@ def rollout_problem(recipe: Any) -> str | None:
     return None
 
 
-def log_probs_problem(recipe: Any) -> str | None:
+def log_probs_problem(recipe: "Recipe") -> str | None:
     """What nobody may train on: log-probs of another distribution than the learner's. In words."""
     rl = recipe.rl
     if recipe.rollout.engine == VLLM and recipe.samples_completions and (rl.top_p < 1 or rl.top_k > 0):
@@ -87,7 +90,7 @@ def log_probs_problem(recipe: Any) -> str | None:
     return None
 
 
-def _servers(rollout: Any) -> str | None:
+def _servers(rollout: RolloutConfig) -> str | None:
     given = bool(rollout.servers) + (rollout.launch is not None)
     if rollout.engine == VLLM and given != 1:
         return "rollout.engine=vllm needs rollout.servers or rollout.launch, and one of them alone"
@@ -99,7 +102,7 @@ def _servers(rollout: Any) -> str | None:
     return None
 
 
-def _staleness(recipe: Any) -> str | None:
+def _staleness(recipe: "Recipe") -> str | None:
     if recipe.rl.correction != "none" and recipe.method != "grpo":
         return f"rl.correction={recipe.rl.correction} is for method grpo; with {recipe.method} it must be none"
     if recipe.rollout.max_staleness == 0:
@@ -116,7 +119,7 @@ def _staleness(recipe: Any) -> str | None:
     return None
 
 
-def _adapter(recipe: Any) -> str | None:
+def _adapter(recipe: "Recipe") -> str | None:
     if recipe.adapter is None:
         return "rollout.publish=lora publishes an adapter, and the recipe has none: add adapter, or take disk"
     if "projector" not in recipe.model.freeze or recipe.model.mixture_of_depths:

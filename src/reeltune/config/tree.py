@@ -83,6 +83,8 @@ def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def read_yaml(path: Path, *, what: str = "recipe") -> Any:
     """The content of a YAML file in UTF-8. InputError when it is missing, unreadable, too large or broken."""
+    if path.suffix == ".jsonl" and path.is_file():
+        raise InputError(f"{what} {path}: JSON lines are samples (data.train={path}), no YAML file of settings")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -12,8 +12,7 @@ from typing import Any
 from reeltune.data.cells import Mapped, option_number, options_of, to_row
 from reeltune.data.repair import repair
 from reeltune.data.tables import Row
-from reeltune.errors import InputError
-from reeltune.registry import nearest
+from reeltune.errors import InputError, nearest
 from reeltune.sample import to_sample
 from reeltune.tasks import TASKS, get_task, sample_types
 from reeltune.tasks.choices import LETTERS

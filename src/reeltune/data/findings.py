@@ -10,7 +10,7 @@ import numpy as np
 
 from reeltune.data.formats import import_command
 from reeltune.errors import InputError, SampleError, VideoError
-from reeltune.progress import track
+from reeltune.progress import counted, track
 from reeltune.sample import Medium, Sample, missing_videos
 from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
@@ -39,7 +39,7 @@ class Report:
     warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def text(self) -> str:
-        lines = [f"{self.path}: {self.rows} rows, {len(self.samples)} keep the contract"]
+        lines = [f"{self.path}: {counted(self.rows, 'row')}, {len(self.samples)} within the contract"]
         for name, group in (("error", self.errors), ("warning", self.warnings)):
             for kind, places in group.items():
                 lines.append(f"{name}: {kind}: {len(places)}")

@@ -1,17 +1,19 @@
 """A public annotation file becomes samples.jsonl. Nothing is dropped without a count."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reeltune.data.formats import Annotations, Benchmark, Row, get_benchmark
+from reeltune.data.repair import PastDuration, repair
 from reeltune.errors import InputError
+from reeltune.files import write_jsonl
 from reeltune.media import IMAGE_SUFFIXES, with_paths
-
-if TYPE_CHECKING:
-    from reeltune.data.formats import Annotations, Benchmark, Row
-    from reeltune.data.repair import PastDuration
+from reeltune.sample import to_sample
+from reeltune.tasks import sample_types
 
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
 ENDINGS = (*VIDEO_ENDINGS, *IMAGE_SUFFIXES)
@@ -35,15 +37,12 @@ def import_annotations(
     *,
     videos: Path,
     output: Path,
-    past_duration: "PastDuration" = "keep",
+    past_duration: PastDuration = "keep",
 ) -> Imported:
     """Read annotations of format `name` and write samples to `output`, video paths relative to its folder.
 
     Videos may be absent: they are counted. Raises InputError for files of another form, and when no row is left.
     """
-    from reeltune.data.formats import Annotations, get_benchmark
-    from reeltune.files import write_jsonl
-
     benchmark = get_benchmark(name)
     finder = VideoFinder(videos)
     annotations = Annotations(files, finder.find)
@@ -73,7 +72,7 @@ def import_annotations(
     return Imported(rows, annotations.counts, refused, len(seen), len(missing))
 
 
-def _entries(benchmark: "Benchmark", annotations: "Annotations", name: str) -> "Iterator[Row]":
+def _entries(benchmark: Benchmark, annotations: Annotations, name: str) -> Iterator[Row]:
     """What the reader yields. A file of another form fails deep inside it; the user learns which file it was."""
     try:
         yield from benchmark.read(annotations)
@@ -86,12 +85,9 @@ def _entries(benchmark: "Benchmark", annotations: "Annotations", name: str) -> "
 
 
 def _usable(
-    raw: dict[str, Any], counts: Counter[str], refused: list[str], past_duration: "PastDuration"
+    raw: dict[str, Any], counts: Counter[str], refused: list[str], past_duration: PastDuration
 ) -> dict[str, Any] | None:
     """The row, fixed and checked against the contract; None when it is unusable, which is counted."""
-    from reeltune.data.repair import repair
-    from reeltune.sample import to_sample
-    from reeltune.tasks import TASKS
 
     def note(text: str) -> None:
         counts[text] += 1
@@ -101,7 +97,7 @@ def _usable(
     if row is None:
         return None
     try:
-        to_sample(row, {name: task.sample_type for name, task in TASKS.items()})
+        to_sample(row, sample_types())
     except InputError as error:
         counts["entries that break the contract: dropped"] += 1
         refused.append(str(error).partition(", id ")[2])
@@ -159,11 +155,9 @@ class VideoFinder:
 
     def relative(self, name: str, start: Path) -> str:
         """The path to write: of the file that was found, else where it would be expected."""
-        import os
-
         path = self.find(name)
         if path is None:
-            known = name.lower().endswith(ENDINGS)
+            known = name.lower().endswith((*ENDINGS, "/"))  # a folder of frames is named with its slash
             path = self.folder / (name if known else f"{name}.mp4")
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reeltune.data.findings import counts_by
+from reeltune.progress import counted
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
 
@@ -18,7 +19,7 @@ def overview_text(samples: Sequence[Sample]) -> str:
     lines = []
     for task, own in _by_task(samples).items():
         videos = len({sample.files for sample in own if sample.files})
-        lines.append(f"{task}: {len(own)} samples of {videos} videos")
+        lines.append(f"{task}: {counted(len(own), 'sample')} of {counted(videos, 'video')}")
         for title, bars in _distributions(own).items():
             lines.append(f"  {title}")
             highest = max(bars.values()) or 1

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from reeltune.progress import counted
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
 
@@ -26,7 +27,8 @@ def recipe_text(directory: Path, samples: Sequence[Sample], held_out: int, *, mo
     tokens = 24 if toy else 512
     lines = [
         f"# {command}",
-        f"# {len(samples)} samples of {task.name}. Look at index.html first; `reeltune plan` tells the memory.",
+        f"# {counted(len(samples), 'sample')} of {task.name}. Look at index.html first; "
+        "`reeltune plan` tells the memory.",
     ]
     if toy:
         lines.append(

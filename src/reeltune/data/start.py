@@ -22,6 +22,7 @@ from reeltune.errors import InputError, VideoError
 from reeltune.progress import Progress
 from reeltune.sample import Sample, to_sample
 from reeltune.tasks import get_task, sample_types
+from reeltune.video.contained import decode_frames, index_video, own_decoder
 from reeltune.video.index import VideoIndex
 
 QUICK_FRAMES = 4
@@ -66,7 +67,8 @@ class Videos:
     def look(self, paths: Iterable[Path]) -> None:
         """Index the files and decode some frames of each, several at a time."""
         todo = [path for path in dict.fromkeys(paths) if path not in self._looks]
-        with ThreadPoolExecutor(os.cpu_count()) as pool, Progress(len(todo), "videos", unit="video") as progress:
+        pool = ThreadPoolExecutor(os.cpu_count(), initializer=own_decoder)
+        with pool, Progress(len(todo), "videos", unit="video") as progress:
             for path, found in zip(todo, pool.map(_look, todo), strict=True):
                 self._looks[path] = found
                 progress.update()
@@ -81,9 +83,6 @@ class Videos:
 
 
 def _look(path: Path) -> VideoIndex | str:
-    from reeltune.video.contained import index_video
-    from reeltune.video.decode import decode_frames
-
     try:
         index = index_video(path)
         last = len(index.times) - 1
@@ -111,7 +110,7 @@ def start(
     aside: list[Row] = []
     found: list[tuple[int, Row, Path]] = []
     for number, row in given:
-        path, reason = _found(videos, str(row["video"]))
+        path, reason = _found(videos, str(row.get("video") or ""))
         if path is None:
             aside.append(_aside(number, row, reason))
         else:
@@ -148,7 +147,7 @@ def _aside(number: int, row: Row, reason: str) -> Row:
 def _found(videos: Videos, name: str) -> tuple[Path | None, str]:
     name = name.rpartition("v=")[2].partition("&")[0] if "watch?v=" in name else name
     if not name:
-        return None, "the row names no video"
+        return None, "the row names no video that its sample shows whole; `reeltune data import` takes other media"
     try:
         path = videos.path(name)
     except InputError as error:  # several files of this name: which one is meant cannot be known

@@ -25,8 +25,7 @@ from reeltune.config.parallel import ParallelConfig
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
 from reeltune.models.policy import Policy
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+from reeltune.models.types import DTYPES
 
 
 def check_parallel(config: ParallelConfig, world: World) -> None:

@@ -88,10 +88,12 @@ def read_scored(path: Path) -> Scored:
     file = path / FILE if path.is_dir() else path
     found: Scored = {}
     for line, row in read_rows(file):
-        if not isinstance(row.get("id"), str) or not isinstance(row.get("task"), str) or "video" not in row:
+        text = isinstance(row.get("id"), str) and isinstance(row.get("task"), str) and isinstance(row.get("video"), str)
+        # Samples have the first three too; `answers` is what score writes of each one's completions.
+        if not text or not isinstance(row.get("answers"), list):
             raise InputError(
-                f"{file}, line {line}: no scores of a sample (id, task, video, metrics); give a folder of `reeltune "
-                "eval` or what `reeltune score --per-sample` wrote"
+                f"{file}, line {line}: no scores of a sample (id, task, video, metrics, answers); give a folder of "
+                "`reeltune eval` or what `reeltune score --per-sample` wrote"
             )
         found[row["id"]] = row
     return found

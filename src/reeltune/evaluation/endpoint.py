@@ -20,14 +20,15 @@ import numpy as np
 from reeltune.config.recipe import Recipe, VideoConfig
 from reeltune.errors import InputError, NoServers, SampleError, VideoError
 from reeltune.evaluation.runner import Answer
-from reeltune.judges.endpoint import Endpoint, Names, Unanswered
+from reeltune.judges.endpoint import Endpoint, Names, Reply, Unanswered
 from reeltune.judges.transcript import ModelSettings
-from reeltune.rollout.media import pixel_budget
-from reeltune.sample import Sample
+from reeltune.rollout.engine import derive_seed
+from reeltune.rollout.media import KEYS, pixel_budget
+from reeltune.sample import Medium, Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.clip import Clip
+from reeltune.video.clip import Clip, require_recorded, video_hash
 from reeltune.video.load import load_clip
 from reeltune.video.sampling import FrameSampling
 
@@ -35,7 +36,31 @@ Sent = Literal["file", "frames"]
 FACTOR = 28
 """Frame sides are multiples of it, as for most of the models that are compared with."""
 LARGEST_FILE = 64 * 2**20
+OWN = ("start", "end", *KEYS)
+"""What of a medium an endpoint cannot be told."""
 NAMES = Names("the endpoint", "--endpoint", "the model", "--endpoint-key-env", "rollout.timeout_s")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How answers are drawn: `count` of each sample, one greedy one by default."""
+
+    count: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_new_tokens: int | None = None
+    """None: eval.max_new_tokens."""
+
+    def words(self, seed: int) -> dict[str, Any]:
+        """What a request says beside model, messages, temperature and length; nothing for a greedy one."""
+        if self.temperature == 0:
+            return {}
+        cuts = ({"top_p": self.top_p} if self.top_p < 1 else {}) | ({"top_k": self.top_k} if self.top_k else {})
+        return {"seed": seed, **cuts}
+
+
+GREEDY = Drawing()
 
 
 @dataclass
@@ -50,39 +75,61 @@ class Served:
     sends: Sent = "file"
     concurrency: int = 16
     put: Callable[[Sample], str] | None = None
+    drawing: Drawing = GREEDY
+    seed: int = 0
 
     def answers(self, samples: Sequence[Sample]) -> list[Answer | SampleError]:
         """One answer a sample, in order; SampleError in its place where the video cannot be used, or the endpoint gave
         no answer after all tries. NoServers where nothing listens there."""
+        found = self.draw(samples)
+        return [each if isinstance(each, SampleError) else Answer(each[0].text, each[0].truncated) for each in found]
+
+    def draw(self, samples: Sequence[Sample]) -> list[list[Reply] | SampleError]:
+        """As many replies a sample as `drawing` says, in order; else as `answers`."""
         with ThreadPoolExecutor(self.concurrency) as threads:
             return list(threads.map(self._one, samples))
 
-    def _one(self, sample: Sample) -> Answer | SampleError:
+    def _one(self, sample: Sample) -> list[Reply] | SampleError:
         try:
             messages = self.messages(sample)
         except SampleError as error:
             return error
         try:
-            reply = self.endpoint.complete(messages, on_retry=lambda: None)
+            return [self._reply(sample, messages, number) for number in range(self.drawing.count)]
         except Unanswered as error:
             if error.refused:
                 raise NoServers(f"--endpoint: {error}") from None
             return SampleError(f"id {sample.id!r}: the endpoint gave no answer: {error}")
-        return Answer(reply.text, reply.truncated)
+
+    def _reply(self, sample: Sample, messages: list[dict[str, Any]], number: int) -> Reply:
+        # Vendors take seeds of 31 bits.
+        seed = derive_seed(self.seed, "endpoint", sample.id, number) % 2**31
+        return self.endpoint.complete(messages, on_retry=lambda: None, words=self.drawing.words(seed))
 
     def messages(self, sample: Sample) -> list[dict[str, Any]]:
-        """SampleError for a video that cannot be used."""
+        """The conversation as our own models are asked it: system message, turns, question. SampleError for a video
+        that cannot be used, and for media that an endpoint is not sent."""
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        content = [*self._video(sample), {"type": "text", "text": text}]
-        found: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        return [{"role": "system", "content": self.system}, *found] if self.system else found
+        if (path := sample.video_path) is not None and (recorded := sample.meta.get("video_digest")) is not None:
+            require_recorded(path, recorded, video_hash(path))
+        system = sample.system or self.system
+        found: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+        said = [(turn.role, turn.text, turn.media) for turn in sample.turns] + [("user", text, sample.own_media)]
+        for role, words, media in said:
+            shown = [part for medium in media for part in self._shown(sample, medium)]
+            found.append({"role": role, "content": [*shown, {"type": "text", "text": words}] if shown else words})
+        return found
 
-    def _video(self, sample: Sample) -> list[dict[str, Any]]:
-        path = sample.video_path
-        if path is None or len(sample.all_media) != 1 or sample.all_media[0].start or sample.all_media[0].end:
-            raise SampleError(f"id {sample.id!r}: an endpoint is sent one whole video; this shows {sample.media_name}")
+    def _shown(self, sample: Sample, medium: Medium) -> list[dict[str, Any]]:
+        own = [key for key in OWN if getattr(medium, key) is not None]
+        if medium.kind == "frames" or own:
+            told = f"with {', '.join(own)} of its own" if own else "a list of frames"
+            raise SampleError(f"id {sample.id!r}: an endpoint is sent whole videos and images; {medium} is {told}")
+        [path] = medium.files(sample.folder)
+        if medium.kind == "image":
+            return [{"type": "image_url", "image_url": {"url": _file_url(path, "image")}}]
         if self.sends == "file":
-            return [{"type": "video_url", "video_url": {"url": _file_url(path)}}]
+            return [{"type": "video_url", "video_url": {"url": _file_url(path, "video")}}]
         sampling = FrameSampling(
             fps=self.video.fps,
             min_frames=self.video.min_frames,
@@ -115,7 +162,7 @@ def jpeg(frame: np.ndarray) -> bytes:
     return b"".join(bytes(packet) for packet in [*codec.encode(picture), *codec.encode(None)])
 
 
-def _file_url(path: Path) -> str:
+def _file_url(path: Path, kind: Literal["video", "image"]) -> str:
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -126,7 +173,9 @@ def _file_url(path: Path) -> str:
         data = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
-    return f"data:video/{path.suffix.lstrip('.').lower() or 'mp4'};base64,{data}"
+    known = {"jpg": "jpeg", "tif": "tiff", "": "mp4"}
+    suffix = path.suffix.lstrip(".").lower()
+    return f"data:{kind}/{known.get(suffix, suffix)};base64,{data}"
 
 
 def served(
@@ -137,16 +186,27 @@ def served(
     sends: Sent = "file",
     key_env: str | None = None,
     put: Callable[[Sample], str] | None = None,
+    drawing: Drawing = GREEDY,
 ) -> Served:
-    """What asks the model `model` at `url`, greedily, with the recipe's video, system prompt and longest answer.
+    """What asks the model `model` at `url`, with the recipe's video, system prompt and seed.
 
     InputError for an address or a key that is none.
     """
     key = os.environ.get(key_env) if key_env else None
     if key_env and key is None:
         raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
-    settings = ModelSettings(model, 0.0, recipe.eval.max_new_tokens)
+    settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
     cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
     frames = FrameCache(cache, int(recipe.video.cache_gib * 2**30))
-    return Served(endpoint, recipe.video, frames, recipe.data.mode, recipe.data.system, sends, put=put)
+    return Served(
+        endpoint,
+        recipe.video,
+        frames,
+        recipe.data.mode,
+        recipe.data.system,
+        sends,
+        put=put,
+        drawing=drawing,
+        seed=recipe.seed,
+    )

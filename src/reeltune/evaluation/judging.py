@@ -4,16 +4,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from reeltune.errors import InputError
+from pydantic import ValidationError
+
+from reeltune.config.recipe import JudgeConfig
+from reeltune.config.tree import parse_yaml
+from reeltune.errors import InputError, nearest
+from reeltune.judges import Judge, build_judge
+from reeltune.judges.base import Cost
 from reeltune.progress import Progress
-
-if TYPE_CHECKING:
-    from reeltune.config.recipe import JudgeConfig
-    from reeltune.judges import Judge
-    from reeltune.judges.base import Cost
-    from reeltune.sample import Sample
+from reeltune.sample import Sample
+from reeltune.tasks import get_task
+from reeltune.tasks.judged import Draws
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,9 @@ class Judged:
 
 
 def judge_samples(
-    samples: "Sequence[Sample]",
+    samples: Sequence[Sample],
     predictions: Mapping[str, Sequence[str]],
-    judge: "Judge",
+    judge: Judge,
     *,
     budget: int,
     yes: bool = False,
@@ -40,10 +43,6 @@ def judge_samples(
 
     The judge is asked once the cost is known and, above `budget` tokens, confirmed. `resamples` give the intervals.
     """
-    from reeltune.judges.base import Cost
-    from reeltune.tasks import get_task
-    from reeltune.tasks.judged import Draws
-
     groups = judged_samples(samples)
     texts = {name: [predictions.get(sample.id, ()) for sample in own] for name, own in groups.items()}
     cost = sum((get_task(name).judged_cost(own, texts[name], judge) for name, own in groups.items()), Cost())
@@ -60,10 +59,8 @@ def judge_samples(
     return Judged(metrics, per_sample, judge.record(), judged_table(metrics, judge))
 
 
-def judged_samples(samples: "Sequence[Sample]") -> "dict[str, list[Sample]]":
+def judged_samples(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """Task -> its samples, of the tasks that declare what a judge gives."""
-    from reeltune.tasks import get_task
-
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         if get_task(sample.task).judged:
@@ -72,11 +69,9 @@ def judged_samples(samples: "Sequence[Sample]") -> "dict[str, list[Sample]]":
 
 
 def judge_answers(
-    samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], config: "JudgeConfig", directory: Path
+    samples: Sequence[Sample], predictions: Mapping[str, Sequence[str]], config: JudgeConfig, directory: Path
 ) -> Judged | None:
     """The judged metrics of a recipe's judge; None without one, or without judged tasks. Replies go to `directory`."""
-    from reeltune.judges import build_judge
-
     if config.kind == "openai" and config.transcript is None:
         config = config.model_copy(update={"transcript": str(directory / "judge-transcript.jsonl")})
     judge = build_judge(config) if judged_samples(samples) else None
@@ -85,7 +80,7 @@ def judge_answers(
     return judge_samples(samples, predictions, judge, budget=config.budget_tokens, resamples=1000)
 
 
-def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
+def confirm(cost: Cost, label: str, *, budget: int, yes: bool) -> None:
     """Print the cost; above the budget ask, or refuse where nobody can answer."""
     if not cost.calls:
         return
@@ -101,14 +96,8 @@ def confirm(cost: "Cost", label: str, *, budget: int, yes: bool) -> None:
         raise InputError(f"{rule}; nothing was sent")
 
 
-def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path) -> "JudgeConfig":
+def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path) -> JudgeConfig:
     """The judge section from `key=value` settings; an endpoint's replies are always kept on disk."""
-    from pydantic import ValidationError
-
-    from reeltune.config.recipe import JudgeConfig
-    from reeltune.config.tree import parse_yaml
-    from reeltune.sample import nearest
-
     values: dict[str, Any] = {"kind": kind}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -128,10 +117,8 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
         raise InputError(f"--judge {kind}: {told}; give it as --judge-set KEY=VALUE") from None
 
 
-def judged_table(metrics: Mapping[str, Mapping[str, float]], judge: "Judge") -> str:
+def judged_table(metrics: Mapping[str, Mapping[str, float]], judge: Judge) -> str:
     """One block a metric, named as its task calls it; the name says who judged with which prompts."""
-    from reeltune.tasks import get_task
-
     note = judge.proxy_note if judge.proxy else f"judge: {judge.label}"
     blocks = []
     for task, values in metrics.items():

@@ -91,14 +91,15 @@ def _agree(task: Any, sample: Sample, value: Any, other: Any) -> bool:
 
 
 def run_rollouts(run: Path) -> dict[str, list[str]]:
-    """All completions of a GRPO run, by id. InputError for a folder without rollouts."""
+    """All sampled completions of a GRPO run, by id, gold ones left out. InputError for a folder without rollouts."""
     files = sorted((run / "rollouts").glob("step-*.jsonl"))
     if not files:
         raise InputError(f"{run}: no run with rollouts: it has no rollouts/step-*.jsonl")
     found: dict[str, list[str]] = {}
     for file in files:
         for _, row in read_rows(file):
-            found.setdefault(str(row["id"]), []).extend(row["texts"])
+            texts = row["texts"][:-1] if row.get("gold") else row["texts"]
+            found.setdefault(str(row["id"]), []).extend(texts)
     return found
 
 

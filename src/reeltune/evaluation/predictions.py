@@ -4,8 +4,8 @@ completions of it."""
 from collections.abc import Iterable
 from pathlib import Path
 
-from reeltune.errors import InputError
-from reeltune.sample import read_rows, shown
+from reeltune.errors import InputError, shown
+from reeltune.sample import read_rows
 
 
 def read_predictions(path: Path | str) -> dict[str, list[str]]:
@@ -19,9 +19,10 @@ def read_predictions(path: Path | str) -> dict[str, list[str]]:
         name, text = row.get("id"), row.get("text")
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name  # as in samples
         if not isinstance(name, str) or not isinstance(text, str):
-            field, value = ("id", name) if not isinstance(name, str) else ("text", text)
+            field = "text" if isinstance(name, str) else "id"
+            wrong = f"{shown(row[field])} is no text" if field in row else f"missing; the line has {', '.join(row)}"
             raise InputError(
-                f"{path}, line {line}, id {shown(name)}, field {field!r}: {shown(value)} is no text; "
+                f"{path}, line {line}, id {shown(name)}, field {field!r}: {wrong}; "
                 'a prediction is {"id": "...", "text": "..."}'
             )
         found.setdefault(name, []).append(text)

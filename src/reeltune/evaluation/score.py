@@ -1,16 +1,21 @@
 """Metrics of stored predictions. No model, no video, no GPU."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    from reeltune.sample import Sample
-    from reeltune.tasks.base import Parsed, Task
+from reeltune.evaluation.label_noise import run_rollouts
+from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
+from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
+from reeltune.sample import Sample
+from reeltune.statistics import bootstrap_interval
+from reeltune.tasks import get_task, load_samples, load_usable
+from reeltune.tasks.base import Parsed, Task
+from reeltune.video.quarantine import require_share
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,6 @@ def score(
     `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
     them. Raises InputError for files that cannot be read.
     """
-    from reeltune.evaluation.label_noise import run_rollouts
-    from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
-    from reeltune.evaluation.predictions import compare_ids, read_predictions, read_truncated
-    from reeltune.tasks import load_samples, load_usable
-    from reeltune.video.quarantine import require_share
-
     loaded = load_usable(samples_path)
     reasons = {fault.id: fault.reason for fault in loaded.faults}
     require_share(reasons, len(loaded.samples) + len(reasons), max_broken_share)
@@ -75,10 +74,10 @@ def score(
 
 
 def score_answers(
-    samples: "Sequence[Sample]",
+    samples: Sequence[Sample],
     predictions: Mapping[str, Sequence[str]],
     *,
-    fit_on: "Sequence[Sample] | None" = None,
+    fit_on: Sequence[Sample] | None = None,
     resamples: int = 1000,
     seed: int = 0,
     keep_samples: bool = False,
@@ -86,8 +85,6 @@ def score_answers(
     truncated: Mapping[str, float] | None = None,
 ) -> Scores:
     """`score` on what is in memory: completions by id, and the share of them that a token limit cut off."""
-    from reeltune.tasks import get_task
-
     metrics: dict[str, dict[str, float]] = {}
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(sample.task for sample in samples):
@@ -105,13 +102,9 @@ def score_answers(
 
 
 def _score_task(
-    task: "Task[Any, Any]", samples: "Sequence[Sample]", predictions: Mapping[str, Sequence[str]], keep: bool
-) -> "tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], list[dict[str, Any]]]":
+    task: Task[Any, Any], samples: Sequence[Sample], predictions: Mapping[str, Sequence[str]], keep: bool
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], list[dict[str, Any]]]:
     """(metric -> per-sample scores [N], NaN where it does not apply; per-sample unparsed share [N]; rows to keep)."""
-    import numpy as np
-
-    from reeltune.tasks.base import Parsed
-
     missing: list[Parsed[Any]] = [Parsed(None, "missing")]
     columns: dict[str, NDArray[np.float64]] = {}
     unparsed = np.zeros(len(samples))
@@ -135,25 +128,19 @@ def _score_task(
     return columns, unparsed, rows
 
 
-def _shown(parsed: "Sequence[Parsed[Any]]") -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
+def _shown(parsed: Sequence[Parsed[Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(answer).items() if value is not None} for answer in parsed]
 
 
 def _summary(
-    task: "Task[Any, Any]",
-    samples: "Sequence[Sample]",
-    columns: "Mapping[str, NDArray[np.float64]]",
-    unparsed: "NDArray[np.float64]",
+    task: Task[Any, Any],
+    samples: Sequence[Sample],
+    columns: Mapping[str, NDArray[np.float64]],
+    unparsed: NDArray[np.float64],
     resamples: int,
     seed: int,
 ) -> dict[str, float]:
     """Means, intervals, and means by type and over types."""
-    import numpy as np
-
-    from reeltune.statistics import bootstrap_interval
-
     found = {name: 100.0 * float(np.nanmean(column)) for name, column in columns.items()}
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}

@@ -12,8 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from reeltune.config.section import Section
 from reeltune.config.shipped import papers
 from reeltune.config.tree import read_yaml
-from reeltune.errors import InputError
-from reeltune.sample import nearest
+from reeltune.errors import InputError, nearest
 
 BASE = "base"
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reeltune.explorer.lines import whole_lines_from
+from reeltune.explorer.lines import digest_before, whole_lines_from
 from reeltune.explorer.query import Term, Where, column, condition
 from reeltune.explorer.rows import GROUP, TEXT, Indexed, row_maker
 from reeltune.explorer.sources import RowFile, Source
 from reeltune.sample import Sample
 
-VERSION = 5
+VERSION = 6
 TABLES = ("groups", "answers")
 LIMIT = 500
 """Rows given out at once."""
@@ -74,7 +74,7 @@ class Index:
         )
         db.execute(f"CREATE TABLE groups (key INTEGER PRIMARY KEY, offset INTEGER, size INTEGER, {columns}, question)")
         db.execute(f"CREATE TABLE answers (key INTEGER PRIMARY KEY, grp INTEGER, number REAL, {columns}, text TEXT)")
-        db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INT, mtime INT, read INT, lines INT)")
+        db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INT, mtime INT, read INT, lines INT, tail TEXT)")
         db.execute("CREATE TABLE used (tbl TEXT, name TEXT, PRIMARY KEY (tbl, name))")
         db.execute("CREATE INDEX by_sample ON groups (sample)")
         db.execute("CREATE INDEX by_place ON groups (file, line)")
@@ -87,7 +87,7 @@ class Index:
     def refresh(self, source: Source, find: Find) -> bool:
         """Take in what is new, changed or gone. `find` gives the sample of a row. True when anything was."""
         with self._writing, contextlib.closing(_connect(self.path)) as db:
-            known = {row[0]: row[1:] for row in db.execute("SELECT name, size, mtime, read, lines FROM files")}
+            known = {row[0]: row[1:] for row in db.execute("SELECT name, size, mtime, read, lines, tail FROM files")}
             there: set[str] = set()
             changed, read = False, 0
             for file in source.files():
@@ -118,8 +118,9 @@ class Index:
     ) -> int:
         """The number of lines taken in."""
         read, line, before = 0, 0, 0
-        if known and known[0] < stat.st_size and file.step is None and file.part != "sample":
-            read, line = known[2], known[3]  # what is appended to: predictions and statistics
+        grows = file.step is None and file.part != "sample"  # what is appended to: predictions and statistics
+        if known and grows and known[0] < stat.st_size and digest_before(file.path, known[2]) == known[4]:
+            read, line = known[2], known[3]
             before = line
         else:
             self._forget(db, name)
@@ -138,8 +139,8 @@ class Index:
                 self._tell(db)
                 batch = []
         self._insert(db, file, name, batch)
-        row = (name, stat.st_size, stat.st_mtime_ns, read, line)
-        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
+        row = (name, stat.st_size, stat.st_mtime_ns, read, line, digest_before(file.path, read))
+        db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
         return line - before
 
     def _insert(

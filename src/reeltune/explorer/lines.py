@@ -1,9 +1,12 @@
 """Lines of files that grow, by the place where they stand: read on from there, and read one again."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+TAIL = 4096
 
 
 def whole_lines_from(path: Path, offset: int, line: int) -> Iterator[tuple[int, int, bytes]]:
@@ -25,3 +28,10 @@ def read_line(path: Path, offset: int, size: int) -> dict[str, Any]:
         file.seek(offset)
         row: dict[str, Any] = json.loads(file.read(size))
     return row
+
+
+def digest_before(path: Path, end: int) -> str:
+    """Of the last TAIL bytes before `end`: by them a file that grew is known to begin as it did."""
+    with path.open("rb") as file:
+        file.seek(max(0, end - TAIL))
+        return hashlib.sha256(file.read(min(end, TAIL))).hexdigest()

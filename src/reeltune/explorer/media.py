@@ -17,6 +17,7 @@ import numpy as np
 from reeltune.files import write_whole
 from reeltune.media import Medium
 from reeltune.video.contained import decode_frames, index_video
+from reeltune.video.index import stated_start
 from reeltune.video.resize import resize_frame
 
 GIB = 2**30
@@ -152,7 +153,7 @@ class MediaCache:
 
 
 def _container(path: Path) -> tuple[str, float]:
-    """("mp4" or "webm" where browsers play it, else ""; seconds by which everything in it starts late)."""
+    """("mp4" or "webm" where browsers play it, else ""; seconds by which everything in it starts late there)."""
     with av.open(f"file:{path}") as container:
         stream = container.streams.video[0]
         names = container.format.name.split(",")
@@ -161,8 +162,9 @@ def _container(path: Path) -> tuple[str, float]:
             PLAYED.get(kind, ())
         )
         turned = stream.codec_context.pix_fmt not in PIXELS
-        offset = max(0, container.start_time or 0) / av.time_base
-        return (kind if plays and not turned else ""), offset
+        if not plays or turned:
+            return "", 0.0
+        return kind, stated_start(container, stream)
 
 
 def _evenly(values: list[float], most: int) -> list[float]:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reeltune.errors import InputError
-from reeltune.sample import nearest
+from reeltune.errors import InputError, nearest
 
 OPERATORS = ("<=", ">=", "!=", "<", ">", "=", ":")
 TERM = re.compile(

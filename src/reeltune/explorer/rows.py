@@ -10,6 +10,7 @@ from typing import Any
 from reeltune.explorer.sources import RowFile
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
+from reeltune.tasks.base import FULL
 
 Row = Mapping[str, Any]
 Values = dict[str, Any]
@@ -24,7 +25,6 @@ GROUP = ("line", "step", "answers", "reward", "best", "std", "advantage", "iou",
 OVERLAPS = ("iou", "miou", "overlap", "mean_overlap")
 EXACT = ("accuracy", "correct")
 HALF = 0.5
-FULL = 0.99
 NAME = re.compile(r"[A-Za-z_][\w@./]{0,60}")
 
 
@@ -86,7 +86,7 @@ def _rollout(row: Row, sample: Sample | None) -> Indexed:
     group = {
         **_about(row, sample),
         **_means(answers),
-        "best": max(rewards),
+        "best": max(sampled),
         "std": _spread(sampled),
         "advantage": max(abs(value) for value in advantages),
         "replaced": bool(row.get("replaced")),

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest
 from reeltune.explorer.media import MediaCache
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.sources import open_sources
-from reeltune.sample import nearest
 
 LIVE_EVERY, EVERY = 1.0, 5.0
 """Seconds between two looks at the files: of what trains, and of what does not."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from reeltune.files import write_whole
 from reeltune.video.decode import orient
+from reeltune.video.index import stated_start
 
 HEIGHT = 720
 CLOCK = 90_000
@@ -33,7 +34,7 @@ def _write(source: Path, temporary: Path, start: float, end: float | None) -> No
     ):
         stream = inside.streams.video[0]
         stream.thread_type = "AUTO"
-        zero = (inside.start_time or 0) / av.time_base
+        zero = stated_start(inside, stream)
         length = (inside.duration or 0) / av.time_base
         until = end if end is not None else length
         if start > 0:

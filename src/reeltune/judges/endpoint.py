@@ -135,9 +135,11 @@ class Endpoint:
         *,
         on_retry: Callable[[], None],
         stop: threading.Event | None = None,
+        words: Mapping[str, Any] | None = None,
     ) -> Reply:
         """The reply to a prompt. Raises Unanswered after the last attempt, InputError for what retries cannot fix.
 
+        `words`: what the request says beside messages and settings, such as a seed.
         `stop` ends the pauses early: the request under way is finished, none follows.
         """
         stop = stop or threading.Event()
@@ -150,7 +152,7 @@ class Endpoint:
             reraise=True,
         )
         try:
-            return retrying(self._once, messages)
+            return retrying(self._once, messages, words or {})
         except _Retry as error:
             tried = retrying.statistics["attempt_number"]
             raise Unanswered(f"{error} ({tried} attempts)", refused=error.refused) from None
@@ -160,7 +162,7 @@ class Endpoint:
         asked = error.after if isinstance(error, _Retry) else None
         return min(LONGEST_PAUSE, max(float(self._growing(state)), asked or 0.0))
 
-    def _once(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
+    def _once(self, messages: Sequence[Mapping[str, Any]], words: Mapping[str, Any]) -> Reply:
         settings = self.settings
         body = {
             "model": settings.model,
@@ -168,6 +170,7 @@ class Endpoint:
             "temperature": settings.temperature,
             "max_tokens": settings.max_tokens,
             "stream": False,
+            **words,
         }
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self._key:

@@ -10,6 +10,7 @@ from reeltune.errors import InputError
 from reeltune.judges.base import A, RuleJudge
 from reeltune.judges.events import sentences
 from reeltune.judges.questions import Entailment, Extraction, Question
+from reeltune.judges.words.compare import containment
 
 THRESHOLD = 0.75
 """The share of a statement's words that a text must have to count as entailing it (our choice)."""
@@ -21,8 +22,6 @@ class LexicalJudge(RuleJudge):
     proxy_note: ClassVar[str] = "word overlap, not a judgment"
 
     def answer(self, question: Question[A]) -> A:
-        from reeltune.judges.words.compare import containment
-
         if isinstance(question, Entailment):
             shares = [containment(question.text, statement) for statement in question.statements]
             return cast(A, tuple("entailment" if share >= THRESHOLD else "neutral" for share in shares))

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, get_args
 
+from reeltune.errors import shown
+
 A_co = TypeVar("A_co", covariant=True)
 Label = Literal["entailment", "neutral", "contradiction"]
 Kind = Literal["events", "objects"]
@@ -64,7 +66,7 @@ class Entailment(Question[tuple[Label, ...]]):
         value = literal(reply)
         rows = value.get("labels", value.get(self.kind)) if isinstance(value, dict) else value
         if not isinstance(rows, list):
-            raise BadReply(f"expected a list of labels, got {_short(value)}")
+            raise BadReply(f"expected a list of labels, got {shown(value)}")
         labels = tuple(_label(row) for row in rows)
         if len(labels) != len(self.statements):
             raise BadReply(f"expected {len(self.statements)} labels, got {len(labels)}")
@@ -92,7 +94,7 @@ class Extraction(Question[tuple[str, ...]]):
         if isinstance(value, dict):
             value = next((value[key] for key in self._KEYS[self.kind] if key in value), value)
         if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value):
-            raise BadReply(f"expected a list of sentences, got {_short(value)}")
+            raise BadReply(f"expected a list of sentences, got {shown(value)}")
         return tuple(each.strip() for each in value)
 
 
@@ -140,7 +142,7 @@ class Grading(Question[Rating]):
         word = said.strip().lower() if isinstance(said, str) else None
         number = score if isinstance(score, int | float) and not isinstance(score, bool) else None
         if word not in ("yes", "no") or number is None or not 0 <= number <= 5:
-            raise BadReply(f'expected {{"pred": "yes"|"no", "score": 0..5}}, got {_short(value)}')
+            raise BadReply(f'expected {{"pred": "yes"|"no", "score": 0..5}}, got {shown(value)}')
         return Rating(word == "yes", float(number))
 
 
@@ -159,7 +161,7 @@ def literal(reply: str) -> Any:
         # NaN, half a surrogate pair and integers of thousands of digits can be parsed, but not written down.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        raise BadReply(f"expected JSON, got {_short(text)}") from None
+        raise BadReply(f"expected JSON, got {shown(text)}") from None
     return value
 
 
@@ -175,14 +177,9 @@ def _label(row: Any) -> Label:
         row = row.get("label", row.get("relationship"))
     word = row.strip().lower() if isinstance(row, str) else row
     if word not in LABELS:
-        raise BadReply(f"expected one of {', '.join(LABELS)}, got {_short(row)}")
+        raise BadReply(f"expected one of {', '.join(LABELS)}, got {shown(row)}")
     return cast(Label, word)
 
 
 def _numbered(statements: tuple[str, ...]) -> str:
     return "\n".join(f"{number}. {statement}" for number, statement in enumerate(statements, start=1))
-
-
-def _short(value: object, limit: int = 120) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from reeltune.config.model import AdapterConfig
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest
 from reeltune.models.mixture_of_depths.install import is_routed
 from reeltune.models.model import Policy
 from reeltune.models.weights import INITIAL, TRAINED, merged
-from reeltune.registry import nearest
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reeltune.errors import InputError
-from reeltune.models._transformers import versions
+from reeltune.models._transformers import after_forward, versions
 from reeltune.models.model import Policy
 from reeltune.models.shared_prefix.decoding import Decoder
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
@@ -44,7 +44,7 @@ def routers(policy: Policy) -> list[nn.Module]:
 def watched(policy: Policy) -> Iterator[Routed]:
     """Note what the routers say until the end of the block; recomputed layers after it are not noted again."""
     found = Routed()
-    hooks = [router.register_forward_hook(found.note) for router in routers(policy)]
+    hooks = [after_forward(router, found.note) for router in routers(policy)]
     try:
         yield found
     finally:

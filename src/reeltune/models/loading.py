@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,21 +99,15 @@ def require_bitsandbytes(setting: str) -> Any:
         ) from None
 
 
-TOWERS = (
-    "model.visual", "model.vision_tower", "model.vision_model", "model.multi_modal_projector", "model.connector",
-)  # fmt: skip
-"""Where the families' towers and projectors stand."""
-
-
-def nf4(dtype: torch.dtype) -> Any:
-    """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), the head and tower not."""
+def nf4(dtype: torch.dtype, whole: Sequence[str]) -> Any:
+    """How transformers is told to load linear layers in 4 bits (QLoRA, arXiv 2305.14314), those of `whole` not."""
     require_bitsandbytes("adapter.quantize=nf4")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["lm_head", *TOWERS],
+        llm_int8_skip_modules=list(whole),
     )
 
 
@@ -155,13 +150,18 @@ def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options
     return model
 
 
+def skeleton(config: Any, **options: Any) -> Any:
+    """The model that `config` names, without any memory for weights: its modules and their names."""
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(config, **options)
+
+
 def without_weights(config: Any, **options: Any) -> nn.Module:
     """The model that `config` names, its weights allocated and never written: they come from another process.
 
     Memory that is never written is never taken on Linux.
     """
-    with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config, **options)
+    model = skeleton(config, **options)
     empty: nn.Module = model.to_empty(device="cpu").eval()
     model.tie_weights()
     return empty

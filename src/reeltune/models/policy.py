@@ -10,6 +10,7 @@ from reeltune.errors import InputError
 from reeltune.hub import local_model
 from reeltune.models._transformers import enable_checkpointing
 from reeltune.models.families import make_family
+from reeltune.models.families.base import Family
 from reeltune.models.loading import (
     check_attention,
     check_directory,
@@ -18,6 +19,7 @@ from reeltune.models.loading import (
     open_config,
     open_tokenizer,
     refuse_not_finite,
+    skeleton,
 )
 from reeltune.models.mixture_of_depths.checkpoint import open_routed, routed_without_weights
 from reeltune.models.model import Policy
@@ -62,7 +64,7 @@ def load_policy(
     check_weight_files(path)
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if quantize:
-        options["quantization_config"] = nf4(dtype)
+        options["quantization_config"] = nf4(dtype, whole_parts(config, adapter))
     if empty:
         model = routed_without_weights(path, config, mixture_of_depths, **options)
     else:
@@ -77,3 +79,10 @@ def load_policy(
     if self_check and not empty:
         check_against_stock(policy)
     return policy
+
+
+def whole_parts(config: Any, family: Family) -> list[str]:
+    """The names of what stays whole under 4 bits: the head, and all that turns pixels into vision tokens."""
+    model = skeleton(config)
+    names = {id(module): name for name, module in model.named_modules()}
+    return [names[id(module)] for module in (family.head(model), *family.vision_modules(model))]

@@ -13,6 +13,9 @@ from torch import Tensor
 from reeltune.errors import InputError
 from reeltune.video.clip import Clip
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By the names that recipes call them."""
+
 
 @dataclass(frozen=True)
 class Message:

@@ -176,11 +176,20 @@ def lines(found: Answer) -> list[str]:
     if found.work.sent_bytes:
         text.append(f"sent by each device in a step: {found.work.sent_bytes / GIB:.2f} GiB")
     text.append(
-        f"time: {found.seconds_per_group:.1f} device seconds per group, {found.step_seconds:.0f} s a step, "
-        f"{found.hours:.1f} hours for {found.steps} steps ({UTILISATION:.0%} of {devices.device.tflops:g} TFLOPs and "
-        f"{BANDWIDTH_SHARE:.0%} of the bandwidth assumed; every answer whole; videos not decoded)"
+        f"time: {_digits(found.seconds_per_group)} device seconds per group, {_digits(found.step_seconds)} s a step, "
+        f"{_digits(found.hours)} hours for {found.steps} steps ({UTILISATION:.0%} of {devices.device.tflops:g} TFLOPs "
+        f"and {BANDWIDTH_SHARE:.0%} of the bandwidth assumed; every answer whole; videos not decoded)"
     )
     return text
+
+
+def _digits(value: float) -> str:
+    """Two digits of a number below ten, whole ones above: an estimate says no more, and never nothing.
+
+    >>> _digits(0.00271), _digits(3.14), _digits(1234.5)
+    ('0.0027', '3.1', '1234')
+    """
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def verdict(found: Answer) -> str:

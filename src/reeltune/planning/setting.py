@@ -1,5 +1,6 @@
 """A recipe's settings as the plain numbers that a plan counts with."""
 
+from reeltune.config.model import Part
 from reeltune.config.recipe import Recipe
 from reeltune.planning.activations import Precision
 from reeltune.planning.architecture import Architecture
@@ -56,8 +57,11 @@ def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> 
 
 def trained_weights(recipe: Recipe, architecture: Architecture) -> int:
     """Weights that have a gradient."""
-    tower, freeze = architecture.vision, recipe.model.freeze_vision
-    if not tower or not freeze:
-        return architecture.weights
-    frozen = tower.weights - (tower.projector_weights if freeze == "tower" else 0)
-    return architecture.weights - frozen
+    tower = architecture.vision
+    projector = tower.projector_weights if tower else 0
+    weights: dict[Part, int] = {
+        "vision": tower.weights - projector if tower else 0,
+        "projector": projector,
+        "language": architecture.decoder.weights,
+    }
+    return sum(count for part, count in weights.items() if part not in recipe.model.freeze)

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from reeltune.errors import InputError
-from reeltune.registry import Registry, nearest
+from reeltune.errors import InputError, nearest
+from reeltune.registry import Registry
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.choices import LETTERS

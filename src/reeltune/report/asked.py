@@ -1,4 +1,6 @@
-"""One answer about one video, drawn: spans on its time line, boxes over its picture. In a terminal, and as a page."""
+"""One answer about one video or image, drawn: spans on its time line, boxes over its picture. In a terminal, and as a
+page.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +8,7 @@ from pathlib import Path
 from reeltune.answers.boxes import Box, read_boxes
 from reeltune.answers.final_answer import answer_text
 from reeltune.answers.spans import Span, read_spans
+from reeltune.report.media import image_tag
 from reeltune.report.page import completion_html, page, text, video_tag
 from reeltune.report.timeline import SpanRow, timeline
 from reeltune.tasks.spans import span_text
@@ -16,9 +19,9 @@ WIDTH = 48
 
 @dataclass(frozen=True)
 class Asked:
-    """A question put to a video of `duration` seconds, and what a model wrote."""
+    """A question put to a video of `duration` seconds, or to an image (0), and what a model wrote."""
 
-    video: Path
+    shown: Path
     question: str
     answer: str
     duration: float
@@ -52,16 +55,17 @@ def drawn(asked: Asked) -> str:
 
 
 def asked_page(asked: Asked) -> str:
-    """The video, playing, with the answer drawn over and under it."""
+    """The video, playing, or the image, with the answer drawn over and under it."""
     over = _box(asked.box) if asked.box else ""
     under = timeline(asked.duration, [SpanRow("answer", asked.spans, "grpo")]) if asked.spans else ""
-    screen = f'<div class="screen overlaid">{video_tag(asked.video)}{over}</div>'
+    picture = video_tag(asked.shown) if asked.duration else image_tag(asked.shown)
+    screen = f'<div class="screen overlaid">{picture}{over}</div>'
     body = (
-        f'<header><p class="kicker">{text(asked.video.name)}</p><h1>{text(asked.question, 300)}</h1></header>'
+        f'<header><p class="kicker">{text(asked.shown.name)}</p><h1>{text(asked.question, 300)}</h1></header>'
         f'<article class="card"><div class="watch asked">{screen}'
         f"<div>{completion_html(asked.answer)}{under}</div></div></article>"
     )
-    return page(f"{asked.video.name}: {asked.question[:60]}", body, script="cursor.js")
+    return page(f"{asked.shown.name}: {asked.question[:60]}", body, script="cursor.js")
 
 
 def _box(box: Box) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reeltune.progress import counted
 from reeltune.report.media import media_tags
 from reeltune.report.page import facts, page, section, table, text
 from reeltune.sample import Sample
@@ -27,11 +28,11 @@ def first_look_page(
     parts = [f"<h1>{text(title)}</h1>", facts(summary)]
     rows = [[text(name), text(_shown(column))] for name, column in columns.items()]
     parts.append(section("Columns", table(["field", "column"], rows), lead="Another one: --column FIELD=COLUMN."))
-    parts.append(section(f"{len(samples)} rows", *(_row(sample, mode) for sample in samples)))
+    parts.append(section(counted(len(samples), "row"), *(_row(sample, mode) for sample in samples)))
     if aside:
         names = ["row", "id", "video", "reason"]
         cells = [[text(each[name], 400) for name in names] for each in aside[:100]]
-        lead = f"{len(aside)} rows; all of them are in set_aside.jsonl."
+        lead = f"{counted(len(aside), 'row')}; all of them are in set_aside.jsonl."
         parts.append(section("Set aside", table(names, cells), lead=lead))
     return page(title, "\n".join(parts))
 

@@ -20,13 +20,14 @@ def media_tags(sample: Sample, *, max_bytes: int = 8_000_000) -> str:
             part = "" if medium.start is None and medium.end is None else _note(f"the sample shows {medium}")
             tags.append(video_tag(first, max_bytes=max_bytes) + part)
         elif medium.kind == "image":
-            tags.append(_image_tag(first, max_bytes))
+            tags.append(image_tag(first, max_bytes=max_bytes))
         else:
             tags.append(_note(f"frames: {medium}"))
     return "".join(tags) or _note("text alone")
 
 
-def _image_tag(path: Path, max_bytes: int) -> str:
+def image_tag(path: Path, *, max_bytes: int = 8_000_000) -> str:
+    """The image inside the page, or a line that says why it is not."""
     kind = IMAGE_TYPES.get(path.suffix.lower())
     if kind is None or not path.is_file() or path.stat().st_size > max_bytes:
         return _note(f"an image that is gone, too large or of a kind that browsers do not show: {path}")

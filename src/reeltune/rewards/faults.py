@@ -6,9 +6,8 @@ import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, shown
 from reeltune.files import append_lines
-from reeltune.sample import shown
 
 PRINTED = 3
 """Faults that are printed as they happen; all are counted, and kept in the file."""

@@ -11,15 +11,15 @@ The form is found out before a model is loaded. Numbers may be NumPy's or torch'
 import asyncio
 import contextlib
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reeltune.errors import InputError
-from reeltune.registry import load_object, nearest
-from reeltune.sample import Sample, shown
+from reeltune.errors import InputError, nearest, shown
+from reeltune.event_loop import event_loop
+from reeltune.registry import load_object
+from reeltune.sample import Sample
 from reeltune.tasks.base import Parsed
 
 Form = Literal["completion", "group", "trl"]
@@ -147,7 +147,7 @@ def run_calls(calls: Sequence[Call], *, concurrency: int) -> list[list[float | N
     pool = ThreadPoolExecutor(min(concurrency, max(len(calls), 1)), thread_name_prefix="reward")
     try:
         futures: list[Future[Any]] = [
-            asyncio.run_coroutine_threadsafe(_awaited(call, limit), _event_loop())
+            asyncio.run_coroutine_threadsafe(_awaited(call, limit), event_loop())
             if _is_async(call.function.function)
             else pool.submit(lambda call=call: _settled(call.start()))  # type: ignore[misc]
             for call in calls
@@ -170,7 +170,7 @@ def _finished(call: Call, result: Callable[[], Any]) -> list[float | None] | Exc
 def _settled(value: Any) -> Any:
     """A plain function may still return an awaitable, as functools.partial of an async one does."""
     if inspect.iscoroutine(value):
-        return asyncio.run_coroutine_threadsafe(value, _event_loop()).result()
+        return asyncio.run_coroutine_threadsafe(value, event_loop()).result()
     return value
 
 
@@ -181,15 +181,3 @@ async def _awaited(call: Call, limit: asyncio.Semaphore) -> Any:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def _event_loop() -> asyncio.AbstractEventLoop:
-    """One loop in a thread of its own: clients that a user's functions open in it stay usable from step to step."""
-    global _loop
-    if _loop is None:
-        _loop = asyncio.new_event_loop()
-        threading.Thread(target=_loop.run_forever, name="reward-loop", daemon=True).start()
-    return _loop

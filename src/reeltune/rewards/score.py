@@ -13,13 +13,13 @@ from torch import Tensor
 
 from reeltune.config.errors import explain
 from reeltune.config.recipe import RewardConfig
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest
 from reeltune.judges.base import Judge
 from reeltune.judges.rounds import ask_together
 from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.functions import Call, run_calls
 from reeltune.rewards.weights import Reward, proxy_name, reward_of, weighted_sum
-from reeltune.sample import Sample, nearest
+from reeltune.sample import Sample
 from reeltune.tasks import TASKS, get_task
 from reeltune.tasks.base import Components, Mode, RewardOptions, Task
 

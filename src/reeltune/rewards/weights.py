@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reeltune.errors import InputError
+from reeltune.errors import InputError, nearest, shown
 from reeltune.judges.base import Judge
 from reeltune.rewards.functions import RewardFunction, load_reward_function
-from reeltune.sample import Sample, nearest, shown
+from reeltune.sample import Sample
 from reeltune.tasks.base import Components, Mode, RewardOptions, Task
 
 
@@ -65,13 +65,21 @@ def reward_of(
     """The reward of a task: its default weights, then `weights` over them, and `functions`, name -> "module:function"
     or "file.py:function", with weight 1 unless `weights` names them.
 
-    InputError for a mode or component that the task does not have, and for a function of no known form.
+    InputError for a mode or component that the task does not have, and for a function of no known form or of a
+    component's name.
     """
     if mode not in task.modes:
         raise InputError(f"task {task.name} has no mode {mode!r}; its modes: {', '.join(task.modes)}")
     columns = task.sample_type.model_fields
+    components = {*task.default_weights, *task.further, *task.judged, "format", "length"}
+    for name in functions or {}:
+        if name in components:
+            raise InputError(
+                f"rewards.functions.{task.name}.{name}: the task has a reward of this name, which yours would replace; "
+                "choose another name"
+            )
     own = {name: load_reward_function(spec, columns) for name, spec in (functions or {}).items()}
-    known = {*task.default_weights, *task.further, *task.judged, "format", "length", *own}
+    known = {*components, *own}
     for name in weights or {}:
         if name not in known:
             raise InputError(

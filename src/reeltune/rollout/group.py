@@ -49,6 +49,11 @@ class Group(PromptGroup):
         return [float(value) for value in self.rewards.total[self.rewards.valid]]
 
     @property
+    def is_weighed(self) -> bool:
+        """Whether it has come to `weigh`: one that was replaced by another has not."""
+        return hasattr(self, "advantage")
+
+    @property
     def teaches(self) -> bool:
         """Whether any token carries loss."""
         return bool((self.weights > 0).any())

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -49,9 +50,10 @@ class Serving:
         words += ["--tensor-parallel-size", str(self.tensor), "--generation-config", "vllm"]
         # Log-probs of the tempered distribution that was sampled from; features in place of pixels; our own rendering.
         words += ["--logprobs-mode", "processed_logprobs", "--enable-mm-embeds", "--trust-request-chat-template"]
-        words += ["--trust-request-mm-kwargs"]
+        # Frames are normalized by the video processor's own numbers; the tower's kernel takes the image processor's.
+        words += ["--trust-request-mm-kwargs", "--no-mm-device-do-normalize"]
         words += ["--limit-mm-per-prompt", '{"video": 1, "image": 0}']
-        words += ["--worker-extension-cls", f"{PLUGIN}.WeightSum"]
+        words += ["--worker-extension-cls", f"{PLUGIN}.Worker"]
         if self.lora_rank:
             words += ["--enable-lora", "--max-lora-rank", str(max(8, self.lora_rank)), "--max-loras", "1"]
         if self.max_model_len:
@@ -103,6 +105,17 @@ class Process:
     gpus: Sequence[int] = ()
     restarts: int = 0
     running: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+
+    def require_free(self) -> None:
+        """InputError where somebody listens at its port already: what answers there would be taken for it."""
+        try:
+            socket.create_connection(("127.0.0.1", self.serving.port), timeout=1.0).close()
+        except OSError:
+            return
+        raise InputError(
+            f"port {self.serving.port} is taken: something listens at {self.serving.url}, perhaps a server of an "
+            "earlier run; end it, or give another port (rollout.launch.port, reeltune serve --port)"
+        )
 
     def start(self) -> None:
         make_folder(self.log.parent)
@@ -169,6 +182,8 @@ class Fleet:
     processes: Sequence[Process]
 
     def start(self, timeout_s: float) -> None:
+        for each in self.processes:
+            each.require_free()
         for each in self.processes:
             each.start()
         for each in self.processes:

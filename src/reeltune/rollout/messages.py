@@ -24,10 +24,10 @@ from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions, Prompt
 from reeltune.rollout.engine import Request, Rollout, SamplingParams
+from reeltune.rollout.launch import NAME
 from reeltune.rollout.vllm_plugin import POSITIONS
 from reeltune.video.cache import FrameCache
 
-NAME = "reeltune"
 TEMPLATE = "{{ reeltune_prompt }}"
 BANNED = -100.0
 """Added to a logit: e^-100 is no probability that float32 tells from 0."""
@@ -44,12 +44,6 @@ def require_served(family: Family, media: str) -> None:
         raise InputError(
             f"rollout.engine=vllm serves the Qwen families (Qwen2-VL to Qwen3.6); {type(family).__name__} takes frames "
             f"as images, which rollout.media={media} does not carry: use rollout.engine=hf"
-        )
-    if media == "frames" and not isinstance(family, Qwen3VL):
-        # Measured, with vLLM 0.32 on a CPU: the tower's features differ, and positions cannot travel with frames.
-        raise InputError(
-            f"rollout.media=frames is served for Qwen3-VL to Qwen3.6: with {type(family).__name__} servers compute "
-            "other log-probs from the same frames; take rollout.media=embeds"
         )
 
 
@@ -127,8 +121,11 @@ class Messages:
         path = Path(self.frames.directory) / f"{key}{self.frames.suffix}"
         if not path.exists():
             self.frames.put(key, prompt.clip)
-        names = base64.b64encode(json.dumps({"frames": str(path.absolute())}).encode()).decode()
-        return {"type": "video_url", "video_url": {"url": f"data:video/reeltune;base64,{names}"}}
+        told = {"frames": str(path.absolute())}
+        if not isinstance(self.policy.family, Qwen3VL):
+            told[POSITIONS] = _packed(prompt.position_ids)
+        data = base64.b64encode(json.dumps(told).encode()).decode()
+        return {"type": "video_url", "video_url": {"url": f"data:video/reeltune;base64,{data}"}}
 
     def rollout(self, request: Request, answer: dict[str, Any], group_size: int, version: int) -> Rollout:
         """KeyError, TypeError, ValueError or IndexError for an answer that is none; PromptDiffers."""

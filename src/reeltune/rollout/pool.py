@@ -237,7 +237,8 @@ class Pool:
             self._changed.notify_all()
 
     def _count(self, name: str, value: float = 1.0) -> None:
-        self.counts[name] = self.counts.get(name, 0.0) + value
+        with self._changed:
+            self.counts[name] = self.counts.get(name, 0.0) + value
 
     def _why(self) -> str:
         lines = "".join(f"\n  {member.why}" for member in self.members if not member.ready)

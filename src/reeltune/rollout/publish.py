@@ -131,7 +131,7 @@ class Publisher:
 
 
 def bit_sums(weights: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
-    """dtype -> the sum of all weights' bits in it, read as integers, modulo 2^64: see `vllm_plugin.WeightSum`."""
+    """dtype -> the sum of all weights' bits in it, read as integers, modulo 2^64: see `vllm_plugin.Worker`."""
     totals = dict.fromkeys(DTYPES, 0)
     for _, tensor in weights:
         for name, (dtype, bits) in DTYPES.items():

@@ -82,7 +82,7 @@ class Server:
 
     def load_model(self, folder: str) -> None:
         """Read all weights anew; no cache of the old ones stays."""
-        call = {"method": "reload_weights", "kwargs": {"weights_path": folder}, "timeout": self.timeout_s}
+        call = {"method": "reeltune_load", "kwargs": {"weights_path": folder}, "timeout": self.timeout_s}
         self._post("/collective_rpc", call, "publishing, load")
         self.forget()
 

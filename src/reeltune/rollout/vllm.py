@@ -22,8 +22,8 @@ from reeltune.http import Requests
 from reeltune.models.policy import Policy
 from reeltune.rollout import probe
 from reeltune.rollout.engine import Request, Rollout, SamplingParams, Unanswered, Weights
-from reeltune.rollout.launch import Fleet, Process, Serving, require_python, write_plugin
-from reeltune.rollout.messages import NAME, Messages, require_served
+from reeltune.rollout.launch import NAME, Fleet, Process, Serving, require_python, write_plugin
+from reeltune.rollout.messages import Messages, require_served
 from reeltune.rollout.pool import GivenUp, Job, Pool
 from reeltune.rollout.publish import WAYS, Publisher
 from reeltune.rollout.reader import autocast
@@ -31,7 +31,6 @@ from reeltune.rollout.server import ADAPTER, LARGEST_ANSWER, Down, Refused, Serv
 from reeltune.video.cache import FrameCache
 
 TESTED = "0.32"
-FREE_PORT_HINT = "give other addresses in rollout.servers, or another rollout.launch.port"
 
 
 class VLLMEngine:
@@ -67,6 +66,7 @@ class VLLMEngine:
         )
         self.version = 0
         self.probed = False
+        self.said: set[str] = set()
 
     # Starting
 
@@ -110,9 +110,9 @@ class VLLMEngine:
         self.world.wait()
         if not self.world.is_main:
             self.pool.renew(self.publisher.name)
-        for note in sorted(self.publisher.notes):
+        for note in sorted(self.publisher.notes - self.said):
             print(f"reeltune: WARNING: {note}", file=sys.stderr)
-        self.publisher.notes.clear()
+        self.said |= self.publisher.notes
         if not self.probed:
             self._probe()
             self.probed = True
@@ -120,8 +120,7 @@ class VLLMEngine:
     def _probe(self) -> None:
         """Every process asks every server: prompt and log-probs of a made video must be the learner's."""
         precision = self.recipe.optim.precision
-        rounded = "bf16" if precision == "bf16" or self.recipe.model.dtype == "bfloat16" else "float32"
-        tolerance = self.recipe.rl.parity_tolerance or probe.TOLERANCE[rounded]
+        tolerance = self.recipe.rl.parity_tolerance or probe.TOLERANCE[self.recipe.rounding]
         problem = ""
         with gathered(self.policy), autocast(self.policy.device, precision):
             case = probe.video_case(self.policy, "video", probe.noise_clip(self.policy))

@@ -1,13 +1,16 @@
 """What a vLLM server of ours can do beyond a plain one. It runs in vLLM's environment, which has no Reeltune: nothing
 of it is imported here. `reeltune serve` puts this file in vLLM's way, as a plugin and as a worker extension.
 
-- `WeightSum`: one number for the weights that a worker holds, to be compared with the learner's.
-- exact positions: features sent as embeddings may bring the prompt's M-RoPE positions along. vLLM 0.32 computes those
-  of Qwen2-VL and Qwen2.5-VL from one number of seconds per patch, which it drops where features are sent.
+- `Worker`: new weights, all of them, and one number for those that a worker holds, to be compared with the learner's.
+- exact positions: features and frames may bring the prompt's M-RoPE positions along. vLLM 0.32 computes those of
+  Qwen2-VL and Qwen2.5-VL from one number of seconds per patch, which it drops where features are sent, and which a clip
+  of a variable frame rate does not have.
 - the loader `reeltune`: a video given as {"frames": FILE} is read from our frame cache on a disk that both see.
 """
 
+import base64
 import hashlib
+import io
 import json
 import os
 import threading
@@ -20,10 +23,27 @@ POSITIONS = "reeltune_positions"
 OWNER_S = 1.0
 
 
-class WeightSum:
+class Worker:
     """vLLM's worker takes on these methods; `/collective_rpc` calls them."""
 
     model_runner: Any
+    reload_weights: Any
+
+    def reeltune_load(self, weights_path: str) -> None:
+        """All weights anew from a folder.
+
+        On a CPU vLLM 0.32 keeps a packed copy of an output layer that is tied to the embedding, and renews only the
+        embedding: without the second half the head stays the old one, which the log-probs tell by 1e-4 a step.
+        """
+        from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
+        from vllm.platforms import current_platform
+
+        self.reload_weights(weights_path=weights_path)
+        if not current_platform.is_cpu():
+            return
+        for layer in self.model_runner.get_model().modules():
+            if hasattr(layer, "cpu_linear") and layer.weight.numel():
+                dispatch_cpu_unquantized_gemm(layer, remove_weight=False)
 
     def reeltune_weight_sum(self) -> dict[str, Any]:
         """The sum of all parameters' bits, read as integers, modulo 2^64.
@@ -78,8 +98,22 @@ def _take_positions() -> None:
         return fields
 
     qwen2_vl._create_qwen2vl_field_factory = factory
+    qwen2_vl.Qwen2VLMultiModalProcessor._get_hf_mm_inputs = _positions_apart
     for model in (qwen2_vl.Qwen2VLForConditionalGeneration, Qwen2_5_VLForConditionalGeneration):
         model.get_mrope_input_positions = _with_ours(model.get_mrope_input_positions)
+
+
+def _positions_apart(self: Any, mm_items: Any, hf_kwargs: Any) -> Any:
+    """What goes to transformers' processor, which knows nothing of positions: they pass it by."""
+    from vllm.multimodal.processing import BaseMultiModalProcessor
+
+    found = BaseMultiModalProcessor._get_hf_mm_inputs(self, mm_items, hf_kwargs)
+    videos = found.hf_data.get("videos") or []
+    if any(isinstance(video, tuple) and POSITIONS in video[1] for video in videos):
+        found.passthrough_data[POSITIONS] = [about[POSITIONS] for _, about in videos]
+        plain = [{name: about[name] for name in about if name != POSITIONS} for _, about in videos]
+        found.hf_data["videos"] = [(frames, about) for (frames, _), about in zip(videos, plain, strict=True)]
+    return found
 
 
 def _with_ours(plain: Any) -> Any:
@@ -101,7 +135,13 @@ def _register_loader() -> None:
     class Frames(VideoLoader):  # type: ignore[misc, unused-ignore]
         @classmethod
         def load_bytes(cls, data: bytes, **kwargs: Any) -> Any:
-            return read_frames(Path(json.loads(data)["frames"]))
+            import torch
+
+            told = json.loads(data)
+            frames, about = read_frames(Path(told["frames"]))
+            if POSITIONS in told:
+                about[POSITIONS] = torch.load(io.BytesIO(base64.b64decode(told[POSITIONS])), weights_only=True)
+            return frames, about
 
     VIDEO_LOADER_REGISTRY.register("reeltune")(Frames)
 

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reeltune.errors import InputError
-from reeltune.sample import nearest
+from reeltune.errors import InputError, nearest
 from reeltune.selection.stats import SampleStats, discrete_tasks
 
 Kind = Literal[

@@ -5,32 +5,27 @@ a sample depends on the seed and its id alone: shards, batches and kills do not 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from reeltune.build import build_answerer, load_tasks, model_directory
+from reeltune.build import load_tasks, model_directory
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import load_sources
 from reeltune.distributed.world import ALONE, World
-from reeltune.errors import InputError, SampleError
+from reeltune.errors import InputError, SampleError, nearest
 from reeltune.judges import Judge
 from reeltune.media import rebase
-from reeltune.models.types import Prompt
 from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
 from reeltune.rewards.faults import RewardFaults
-from reeltune.rewards.judging import announce_cost, recipe_judge
+from reeltune.rewards.judging import completions_cost, recipe_judge, require_budget
 from reeltune.rewards.score import recipe_rewards, score_groups
 from reeltune.rewards.weights import Reward
-from reeltune.rollout.engine import Request, Rollout, RolloutEngine, answers, derive_seed
-from reeltune.rollout.reader import InputReader, autocast
-from reeltune.sample import Fault, Sample, nearest
+from reeltune.sample import Fault, Sample
 from reeltune.selection import identity as identities
-from reeltune.selection.identity import Identity, sampling_params
+from reeltune.selection.drawing import AtEndpoint, Draw, Drawn, drawing
+from reeltune.selection.identity import Identity
 from reeltune.selection.stats import FILE, SampleStats, StatsFile, make_stats, read_stats
 from reeltune.tasks import get_task
 from reeltune.video.quarantine import Quarantine
@@ -75,15 +70,16 @@ def load_pool(recipe: Recipe) -> tuple[list[Sample], list[Fault]]:
     return pool, loaded.lines
 
 
-def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
-    """Whose answers a run of this recipe gives. Reads the model's files, but does not load it."""
-    model = model_directory(recipe)
+def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard, endpoint: AtEndpoint | None = None) -> Identity:
+    """Whose answers a run of this recipe gives. Reads the model's files, but does not load it; of a served model its
+    name alone is known."""
+    model = digest(f"{recipe.model.path}, served, sent {endpoint.sends}") if endpoint else _files(recipe)
     rewards = _rewards(recipe, pool)
     weights = {name: dict(reward.weights) for name, reward in rewards.items()}
     settings = identities.sampling_settings(recipe, weights)
     start, stop = shard.bounds(len(pool))
     return Identity(
-        model=model_digest(model),
+        model=model,
         sampling=digest(settings),
         pool=pool_digest(pool),
         pool_size=len(pool),
@@ -94,18 +90,27 @@ def identify(recipe: Recipe, pool: Sequence[Sample], shard: Shard) -> Identity:
     )
 
 
+def _files(recipe: Recipe) -> str:
+    return model_digest(model_directory(recipe))
+
+
 def sample_stats(
-    recipe: Recipe, directory: Path, shard: Shard | None = None, world: World = ALONE
+    recipe: Recipe,
+    directory: Path,
+    shard: Shard | None = None,
+    world: World = ALONE,
+    endpoint: AtEndpoint | None = None,
 ) -> list[SampleStats]:
     """Ask about one shard and return its statistics; what is on disk from an earlier call is not asked again.
 
-    `world`: processes that ask about shards of their own, together: they share servers.
+    `world`: processes that ask about shards of their own, together: they share servers. `endpoint`: whom else to ask
+    than the recipe's engine.
 
     Writes DIRECTORY/stats.jsonl, identity.json and, where videos cannot be used, quarantine.jsonl. Raises
     InputError when the directory holds statistics of something else.
     """
     pool, lines = load_pool(recipe)
-    identity = identify(recipe, pool, shard or Shard())
+    identity = identify(recipe, pool, shard or Shard(), endpoint)
     identities.claim(directory, identity)
     quarantine = Quarantine(directory / "quarantine.jsonl", recipe.video.max_broken_share)
     if identity.start == 0:  # the lines are in no shard's part of the pool: the first shard names them
@@ -114,50 +119,55 @@ def sample_stats(
     ids = [sample.id for sample in pool]
     todo = file.missing(ids, identity.start, identity.stop, recipe.select.batch_size)
     if any(world.gather([bool(todo)])):  # servers are published to by all processes together
-        _ask(recipe, pool, identity, file, todo, world)
+        _ask(recipe, pool, identity, file, todo, world, endpoint)
     return read_stats(file.path)
 
 
 def _ask(
-    recipe: Recipe, pool: Sequence[Sample], identity: Identity, file: StatsFile, todo: Sequence[range], world: World
+    recipe: Recipe,
+    pool: Sequence[Sample],
+    identity: Identity,
+    file: StatsFile,
+    todo: Sequence[range],
+    world: World,
+    endpoint: AtEndpoint | None,
 ) -> None:
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
     faults = RewardFaults(recipe.rewards.max_fault_share, file.path.parent / "reward-faults.jsonl")
-    answerer = build_answerer(recipe)
-    policy, reader, engine = answerer.policy, answerer.reader, answerer.engine
+    total = identity.stop - identity.start
 
-    def ask(batch: range) -> Iterator[SampleStats]:
-        readable = list(_prompts(reader, pool, batch, file, identity.stop - identity.start))
-        given = _roll_out(recipe, reader, engine, [(pool[index], prompt) for index, prompt in readable])
-        for (index, _), each in zip(readable, given, strict=True):
-            if isinstance(each, str):  # the engine gave it up
-                file.quarantine.set_aside(pool[index], SampleError(each))
-                file.quarantine.check(identity.stop - identity.start)
-        readable = [pair for pair, each in zip(readable, given, strict=True) if not isinstance(each, str)]
-        rollouts = [each for each in given if not isinstance(each, str)]
-        samples = [pool[index] for index, _ in readable]
-        scored = score_groups(rewards, samples, [rollout.texts for rollout in rollouts], judge, faults)
-        for (index, _), sample, rollout, group in zip(readable, samples, rollouts, scored, strict=True):
+    def answered(draw: Draw, batch: range) -> Iterator[tuple[int, Drawn]]:
+        """What could be asked about; the others go to the quarantine, a limited share of the shard."""
+        for index, each in zip(batch, draw([pool[index] for index in batch]), strict=True):
+            if isinstance(each, SampleError):
+                file.quarantine.set_aside(pool[index], each)
+                file.quarantine.check(total)
+            else:
+                yield index, each
+
+    def ask(draw: Draw, batch: range) -> Iterator[SampleStats]:
+        found = list(answered(draw, batch))
+        samples = [pool[index] for index, _ in found]
+        scored = score_groups(rewards, samples, [drawn.texts for _, drawn in found], judge, faults)
+        for (index, drawn), sample, group in zip(found, samples, scored, strict=True):
             yield make_stats(
                 [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
                 group.components,
                 rewards[sample.task].judged_by(judge).weights,
-                rollout.texts,
-                **_describe(recipe, sample, rollout, file.path.parent),
+                drawn.texts,
+                **_describe(recipe, sample, drawn, file.path.parent),
                 index=index,
                 model=identity.model,
                 sampling=identity.sampling,
             )
 
-    total = identity.stop - identity.start
     progress = Progress(total, "select", unit="sample", initial=total - sum(map(len, todo)))
-    with closing(engine), progress, autocast(policy.device, recipe.optim.precision), torch.no_grad():
+    with drawing(recipe, endpoint, world.wait) as draw, progress:
         for batch in todo:
-            file.append(list(ask(batch)))
+            file.append(list(ask(draw, batch)))
             progress.update(len(batch))
-        world.wait()  # the main process's engine ends servers that the others may still ask
 
 
 def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
@@ -165,48 +175,25 @@ def _rewards(recipe: Recipe, pool: Sequence[Sample]) -> dict[str, Reward]:
 
 
 def _announce(recipe: Recipe, judge: Judge | None, rewards: Mapping[str, Reward], samples: Sequence[Sample]) -> None:
-    """What the judge may cost, as training says it: one step of all samples that it judges."""
-    judged = sum(bool(rewards[sample.task].judged) for sample in samples)
-    size = {"steps": 1, "groups_per_step": judged, "group_size": recipe.select.repeats}
-    announce_cost(recipe.model_copy(update={"rl": recipe.rl.model_copy(update=size)}), judge, rewards, list(samples))
+    """What the judge may cost, as training says it."""
+    if judge is None:
+        return
+    judged = [sample for sample in samples if rewards[sample.task].judged]
+    count = len(judged) * recipe.select.repeats
+    cost = completions_cost(judge, rewards, judged, words=recipe.rl.max_new_tokens, count=count)
+    what = f"{recipe.select.repeats} completions of {len(judged)} samples"
+    require_budget(judge, cost, recipe.judge.budget_tokens, what=what, less="select from fewer samples")
 
 
-def _prompts(
-    reader: InputReader, pool: Sequence[Sample], batch: range, file: StatsFile, size: int
-) -> Iterator[tuple[int, Prompt]]:
-    """The samples whose video can be used; the others go to the quarantine, a limited share of the shard's `size`."""
-    for index in batch:
-        sample = pool[index]
-        try:
-            yield index, reader.prompt(sample)
-        except SampleError as error:
-            file.quarantine.set_aside(sample, error)
-            file.quarantine.check(size)
-
-
-def _roll_out(
-    recipe: Recipe, reader: InputReader, engine: RolloutEngine, batch: Sequence[tuple[Sample, Prompt]]
-) -> list[Rollout | str]:
-    if not batch:
-        return []
-    features = reader.encode([prompt for _, prompt in batch])
-    requests = [
-        Request(prompt, video, derive_seed(recipe.seed, "select", sample.id))
-        for (sample, prompt), video in zip(batch, features, strict=True)
-    ]
-    params = replace(sampling_params(recipe), banned=tuple(reader.policy.banned.tolist()))
-    return answers(engine, requests, recipe.select.repeats, params)
-
-
-def _describe(recipe: Recipe, sample: Sample, rollout: Rollout, folder: Path) -> dict[str, Any]:
+def _describe(recipe: Recipe, sample: Sample, drawn: Drawn, folder: Path) -> dict[str, Any]:
     task = get_task(sample.task)
     return {
         "id": sample.id,
         "task": sample.task,
         "source": sample.source,
-        "unparsed": sum(task.read(sample, text).value is None for text in rollout.texts),
-        "truncated": int(rollout.truncated.sum()),
-        "lengths": rollout.completions.lengths,
+        "unparsed": sum(task.read(sample, text).value is None for text in drawn.texts),
+        "truncated": drawn.truncated,
+        "lengths": drawn.lengths,
         "prompt": digest(task.prompt(sample, recipe.data.mode)),
         "sample": rebase(sample.model_dump(mode="json", exclude_unset=True), sample.folder, folder),
     }

@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from reeltune.errors import InputError
 from reeltune.files import append_lines, whole_lines, write_text
 from reeltune.sample import read_rows
+from reeltune.tasks.base import FULL
 from reeltune.video.quarantine import Quarantine
 
-FULL = 0.99
-"""A score this high is a pass, as in `tasks.base`: gold answers are written with two decimals."""
 NOT_CONTENT = ("format", "length")
 FILE = "stats.jsonl"
 

@@ -19,7 +19,7 @@ from reeltune.planning.answer import lines, verdict
 from reeltune.planning.hardware import Device, Devices, card_like
 from reeltune.planning.recipe import answer_longest
 from reeltune.planning.source import plan_recipe
-from reeltune.progress import clock, quiet
+from reeltune.progress import clock, counted, quiet
 from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.journal import read_jsonl
 from reeltune.training.watch import Watch
@@ -44,7 +44,7 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Se
     if is_adapter(model_directory(recipe)):
         goes_on = "training goes on with it" if recipe.adapter else "merged into its base, all of which may train"
         _say(f"model.path is an adapter: {goes_on}")
-    _say(f"data: {len(samples)} samples of {', '.join(tasks)}; {len(data.held_out)} to evaluate on")
+    _say(f"data: {counted(len(samples), 'sample')} of {', '.join(tasks)}; {len(data.held_out)} to evaluate on")
     for name, pool in (("data.train", data.train), ("eval.data", data.evaluated)):
         if pool.faults:
             _say(f"{name}: {len(pool.faults)} set aside, the first: {pool.faults[0].reason}")

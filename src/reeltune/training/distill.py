@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ from reeltune.models.policy import Policy
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader
 from reeltune.training.grpo import Clip, clipped_surrogate, k3
-from reeltune.training.learner import Learner
+from reeltune.training.learner import Learner, Objective
 from reeltune.training.step import GRPO, StepResult
 
 
@@ -99,7 +98,7 @@ class Distill(GRPO):
             # For the journal and the pages: how much likelier the teacher finds a token, on average.
             group.advantage = gap.sum(1) / group.completions.mask.sum(1).clamp(min=1)
 
-    def objective(self, step: int, *, first: bool) -> Any:
+    def objective(self, step: int, *, first: bool) -> Objective:
         clip = Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -26,6 +26,8 @@ def add_gold(
     rewards: Mapping[str, Reward],
     judge: Judge | None = None,
     faults: RewardFaults | None = None,
+    *,
+    idle: Group | None = None,
 ) -> None:
     """Replace the last completion of each group by its gold one; of `unsolved` groups only those in which no
     completion earns as much.
@@ -39,7 +41,7 @@ def add_gold(
         if bool(gold.valid[0]) and (which == "always" or best < float(gold.total[0])):
             _replace_last(group, text, learner.policy.tokenize_answer(text), gold)
     # All processes, whether their groups took one or not: weights in parts are gathered together.
-    for group, values in zip(groups, learner.log_probs(groups), strict=True):
+    for group, values in zip(groups, learner.log_probs(groups, idle=idle), strict=True):
         if group.gold:
             group.log_probs[-1] = values[-1].float().cpu() * group.completions.mask[-1]
 

@@ -157,33 +157,42 @@ class Learner:
         return compute
 
     @torch.no_grad()
-    def log_probs(self, groups: Sequence[Group], policy: Policy | None = None) -> list[Tensor]:
-        """[G, C] of each group, without gradient, each prompt computed afresh; of this policy or of another."""
+    def log_probs(
+        self, groups: Sequence[Group], policy: Policy | None = None, *, idle: Group | None = None
+    ) -> list[Tensor]:
+        """[G, C] of each group, without gradient, each prompt computed afresh; of this policy or of another.
+
+        Weights in parts are gathered by all processes together: one with fewer passes than others repeats one, of
+        `idle` where it may have no group itself.
+        """
         policy = policy or self.policy
         found: list[Tensor] = [torch.empty(0)] * len(groups)
         passes = pack(groups, self.budget)
-        # Weights in parts are gathered by all processes together: one with fewer passes repeats its last.
         missing = max(self.world.gather([len(passes)])) - len(passes) if self.sharded else 0
-        for indices in [*passes, *passes[-1:] * missing]:
+        for indices in passes:
             log_probs = policy(self._pass([without_state(groups[index]) for index in indices]))
             for index, values in zip(indices, log_probs, strict=True):
                 found[index] = values
+        if missing:
+            repeated = groups[passes[-1][0]] if passes else idle
+            assert repeated is not None, "a process without groups needs an idle one"
+            for _ in range(missing):
+                policy(self._pass([without_state(repeated)]))
         spread(policy)
         return found
 
     @property
     def parity_tolerance(self) -> float:
         """Between rollout and learner, of a token's log-prob."""
-        rounded = "bf16" if self.recipe.parallel.param_dtype == "bfloat16" else self.precision
-        return self.recipe.rl.parity_tolerance or TOLERANCE[rounded]
+        return self.recipe.rl.parity_tolerance or TOLERANCE[self.recipe.rounding]
 
-    def check_parity(self, step: int, groups: Sequence[Group]) -> None:
+    def check_parity(self, step: int, groups: Sequence[Group], idle: Group) -> None:
         """InputError unless rollout and learner give the sampled tokens the same log-probs: else they see different
         inputs, and every gradient would be wrong without a word."""
         tolerance = self.parity_tolerance
         gaps = [0.0]
         with autocast(self.world.device, self.precision):
-            found = self.log_probs(groups)
+            found = self.log_probs(groups, idle=idle)
             if routers(self.policy):
                 # Decoding token by token takes the whole weights; all processes gather them together.
                 with gathered(self.policy):

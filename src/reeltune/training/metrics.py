@@ -8,6 +8,8 @@ from reeltune.rollout.group import Group
 from reeltune.tasks import get_task
 from reeltune.training.grpo import has_signal
 
+NAMES = {"clipped": "clip_fraction"}
+
 
 def group_record(group: Group) -> dict[str, Any]:
     """What the metrics need of one group, small enough to be sent between processes."""
@@ -33,14 +35,13 @@ def stored_rollout(group: Group) -> dict[str, Any]:
     `frames`: of each medium the seconds of the frames that the model saw; [] of an image.
     """
     task = get_task(group.sample.task)
-    advantage = group.__dict__.get("advantage")
     return {
         "id": group.sample.id,
         "task": group.sample.task,
         "texts": group.texts,
         "reward": group.rewards.total.tolist(),
         "components": group.rewards.components,
-        "advantage": [0.0] * len(group.texts) if advantage is None else advantage.tolist(),
+        "advantage": group.advantage.tolist() if group.is_weighed else [0.0] * len(group.texts),
         "truncated": group.truncated.tolist(),
         "unparsed": [task.read(group.sample, text).value is None for text in group.texts],
         "tokens": group.completions.lengths,
@@ -55,12 +56,13 @@ def grpo_metrics(
     records: Sequence[Mapping[str, Any]], sums: Mapping[str, float], *, judged: bool, referred: bool
 ) -> dict[str, float]:
     """The metrics of a GRPO step from the records of all processes' groups and the learner's sums."""
-    tokens = max(sums.get("tokens", 0.0), 1.0)
+    # Groups without signal are left out of the pass: with no other group nothing is known of the policy's tokens.
+    tokens = sums.get("tokens", 0.0)
+    seen = ("clipped", "nll", *(["kl"] if referred else [])) if tokens else ()
     lengths = [length for record in records for length in record["lengths"]]
     metrics = {
         "loss": sums.get("loss", 0.0),
-        "clip_fraction": sums.get("clipped", 0.0) / tokens,
-        "nll": sums.get("nll", 0.0) / tokens,
+        **{NAMES.get(name, name): sums.get(name, 0.0) / tokens for name in seen},
         "completion_tokens": fmean(lengths),
         # P + G * C of every group: each prompt once.
         "tokens": float(sum(record["prompt_tokens"] for record in records) + sum(lengths)),
@@ -72,8 +74,6 @@ def grpo_metrics(
     }
     if judged:
         metrics["unjudged"] = sum(record["unjudged"] for record in records) / len(lengths)
-    if referred:
-        metrics["kl"] = sums.get("kl", 0.0) / tokens
     return metrics | _balance(sums) | _reward_metrics(records)
 
 

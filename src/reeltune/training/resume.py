@@ -22,13 +22,16 @@ from reeltune.training.manifest import find_damage, write_manifest
 CONFIG = "config.yaml"
 ABSENT = "(not set)"
 MAY_CHANGE = (
-    "run", "checkpoint", "eval", "select", "watch", "judge", "packing", "rl.steps", "sft.steps", "rl.parity_tolerance",
+    "run", "checkpoint", "eval", "select", "watch", "packing", "rl.steps", "sft.steps", "rl.parity_tolerance",
     "video.cache", "video.cache_gib", "video.feature_cache_gib", "video.feature_disk_gib", "video.max_broken_share",
-    "video.timeout_s", "video.prefetch", "parallel.shard", "parallel.replicate", "parallel.offload",
-    "rewards.concurrency", "rewards.max_fault_share", "toyworld.dir", "rollout.servers", "rollout.launch",
-    "rollout.publish", "rollout.publish_dir", "rollout.timeout_s", "rollout.retries", "rollout.min_servers",
+    "video.timeout_s", "video.prefetch", "parallel.shard", "parallel.replicate", "parallel.offload", "judge.base_url",
+    "judge.api_key_env", "judge.transcript", "judge.concurrency", "judge.timeout_s", "judge.attempts",
+    "judge.backoff_s", "judge.max_failures", "judge.budget_tokens", "rewards.concurrency", "rewards.max_fault_share",
+    "toyworld.dir", "rollout.servers", "rollout.launch", "rollout.publish", "rollout.publish_dir",
+    "rollout.timeout_s", "rollout.retries", "rollout.min_servers",
 )  # fmt: skip
 """Sections and keys that leave the numbers of a step as they are, and the number of steps."""
+STEPS = ("rl.steps", "sft.steps")
 
 
 def require_same_run(run_dir: Path, recipe: Recipe) -> list[str]:
@@ -54,7 +57,12 @@ def differences(run_dir: Path, recipe: Recipe) -> dict[str, str]:
     known, wanted = _leaves(earlier.model_dump(mode="json")), _leaves(recipe.model_dump(mode="json"))
     names = dict.fromkeys([*wanted, *known])
     known, wanted = ({name: tree.get(name, ABSENT) for name in names} for tree in (known, wanted))
-    return {name: f"{name}: {known[name]!r}, now {wanted[name]!r}" for name in names if known[name] != wanted[name]}
+    lines = {name: f"{name}: {known[name]!r}, now {wanted[name]!r}" for name in names if known[name] != wanted[name]}
+    for name in STEPS:
+        if name in lines and recipe.optim.schedule != "constant":
+            schedule = f"optim.schedule={recipe.optim.schedule}"
+            lines[name] += f"; with {schedule} the learning rates of the further steps change too"
+    return lines
 
 
 def _settings(run_dir: Path) -> dict[str, Any] | None:

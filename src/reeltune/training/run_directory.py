@@ -102,11 +102,13 @@ def _require_steps(recipe: Recipe, checkpoint: Path, option: str) -> None:
 def run_identity(recipe: Recipe, samples: Sequence[Sample]) -> dict[str, Any]:
     """Digests of what the recipe names and a run must not change: samples, model, code."""
     functions = [spec for each in recipe.rewards.functions.values() for spec in each.values()]
-    named = [recipe.rl.loss, recipe.model.family or "", recipe.rollout.engine]
+    named = [recipe.rl.loss, recipe.model.family or "", recipe.rollout.engine, recipe.judge.kind]
+    teacher = {"teacher": sampled_digest(Path(recipe.distill.teacher))} if recipe.distill else {}
     return {
         "samples": f"{len(samples)} samples ({pool_digest(samples)})",
         "model": sampled_digest(model_directory(recipe)),
         "code": code_file_digests([*recipe.data.tasks, *functions, *named]),
+        **teacher,
     }
 
 

@@ -182,7 +182,9 @@ class Sampler:
         stored = self.restored.pop(step, [])
         share = self.source.share
         mine = stored[share.start : share.stop]
-        if [each["id"] for each in mine] == [group.sample.id for group in groups]:
+        same = [each["id"] for each in mine] == [group.sample.id for group in groups]
+        # All processes draw anew or none: drawing is done together.
+        if all(self.learner.world.gather([same])):
             tokenizer = self.learner.policy.tokenizer
             for group, each in zip(groups, mine, strict=True):
                 group.fill(_restored(each, tokenizer, self.learner.policy.stop_ids))

@@ -29,7 +29,7 @@ from reeltune.tasks.base import Mode
 from reeltune.training.faults import require_finite
 from reeltune.training.gold import add_gold
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
-from reeltune.training.learner import Learner
+from reeltune.training.learner import Learner, Objective
 from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
 from reeltune.training.off_policy import off_policy, off_policy_metrics
 from reeltune.training.prompts import PromptSource
@@ -90,7 +90,7 @@ class GRPO:
                     replaced.append(groups[place])
                 again = list(fresh.values())
                 self.sampler.sample(step, again, keep_graph=keep)
-                self.reward(again)
+                self.reward(again, idle=groups[0])
                 for place, group in zip(fresh, again, strict=True):
                     groups[place] = group
             # 3. What each token is to learn: advantages [B, G] and its share of the loss [B, G, C].
@@ -105,7 +105,7 @@ class GRPO:
         if not self.checked:
             # What was drawn ahead, before a resume, was drawn by weights that are gone.
             stale = self.sampler.staleness > 0
-            learner.check_parity(step, [each for each in groups if not stale or each.version == step])
+            learner.check_parity(step, [each for each in groups if not stale or each.version == step], groups[0])
             self.checked = True
         # 4. Optimizer steps over all completion tokens, while the completions of a later step are drawn.
         with self.sampler.ahead(step):
@@ -136,15 +136,18 @@ class GRPO:
     def state(self) -> Mapping[str, Any]:
         return self.sampler.state()
 
-    def reward(self, groups: Sequence[Group]) -> None:
-        """Score the groups' completions; the judge and the reward functions see all of them at once."""
+    def reward(self, groups: Sequence[Group], *, idle: Group | None = None) -> None:
+        """Score the groups' completions; the judge and the reward functions see all of them at once.
+
+        `idle`: any group of this process, where it may have none to score and others have.
+        """
         samples, texts = [group.sample for group in groups], [group.texts for group in groups]
         with self.learner.phases("rewards"):
             scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
         for group, rewards in zip(groups, scored, strict=True):
             group.rewards = rewards
         if self.config.gold_in_group != "never":
-            add_gold(groups, self.config.gold_in_group, self.learner, self.rewards, self.judge, self.faults)
+            add_gold(groups, self.config.gold_in_group, self.learner, self.rewards, self.judge, self.faults, idle=idle)
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
@@ -172,7 +175,7 @@ class GRPO:
         for group, own, values in zip(groups, features, found, strict=True):
             group.features, group.reference_log_probs = own, values
 
-    def objective(self, step: int, *, first: bool) -> Any:
+    def objective(self, step: int, *, first: bool) -> Objective:
         loss, clip = LOSSES.get(self.config.loss), Clip(self.config.clip_low, self.config.clip_high)
 
         def objective(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:

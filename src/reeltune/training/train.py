@@ -86,8 +86,7 @@ def train(recipe: Recipe, *, resume: bool = False, fork: Path | None = None, dry
     with locked(run_dir) if world.is_main and not dry_run else nullcontext():
         checked = check(recipe, world, resume=resume, fork=fork)
         if world.is_main:
-            if recipe.samples_completions:
-                announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples)
+            announce_cost(recipe, checked.judge, checked.rewards, checked.data.samples, checked.data.held_out)
             announce.opening(recipe, checked.data, world, checked.start.step, checked.start.notes)
         try:
             finished = dry_run or _run(recipe, checked, world)

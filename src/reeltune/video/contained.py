@@ -42,7 +42,8 @@ class _Dead(Exception):
 
 
 class Decoder:
-    """One child process, started when it is needed and again after it was lost. Safe for threads and forks."""
+    """One child process, started when it is needed and again after it was lost; it ends with this object. Safe for
+    threads and forks."""
 
     def __init__(self, command: Sequence[str] = (sys.executable, "-m", "reeltune.video.worker")) -> None:
         self._command = command
@@ -84,6 +85,9 @@ class Decoder:
         numbers = [int(each) for each in wanted]
         request = {"do": "frames", "path": str(path.absolute()), "part": part, "wanted": numbers}
         return self._job(path, request, timeout_s, frame, take, before=kept.clear)
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._child and self._owner == os.getpid():
@@ -205,9 +209,8 @@ _THREADS = threading.local()
 
 
 def own_decoder() -> None:
-    """Give this thread a child process of its own: several threads then decode at once."""
+    """Give this thread a child process of its own: several threads then decode at once. It ends with the thread."""
     _THREADS.decoder = Decoder()
-    atexit.register(_THREADS.decoder.close)
 
 
 def _decoder() -> Decoder:

@@ -5,6 +5,7 @@ digest is thrown away and counted as a miss, so it is built again. Entries appea
 that write the same key write the same content, and the last one wins.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -24,7 +25,8 @@ class DiskCache:
     `name` says in messages what is cached; `magic` and `suffix` tell its files from others.
     hits, misses: how often an entry was found, and was not. Whoever misses builds, so `misses` counts builds.
     corrupt: how many of the misses were entries that did not match their digest.
-    Safe for several processes. An entry larger than the whole budget is not kept, with a warning.
+    Safe for several processes. The folder is made with its first entry. An entry larger than the whole budget is not
+    kept, with a warning.
     Raises InputError when `max_bytes` is not positive.
     """
 
@@ -40,7 +42,6 @@ class DiskCache:
         self.misses = 0
         self.corrupt = 0
         self._unseen_bytes = 0
-        directory.mkdir(parents=True, exist_ok=True)
         discard_leftovers(directory)
 
     def read(self, key: str) -> bytes | None:
@@ -48,10 +49,13 @@ class DiskCache:
         path = self._path(key)
         try:
             blob = path.read_bytes()
-            os.utime(path)  # the modification time is the time of last use
         except FileNotFoundError:
             self.misses += 1
             return None
+        # The modification time is the time of last use. A cache of someone else's may be read and not touched, and
+        # another process may remove the entry meanwhile: neither is a reason not to use what was read.
+        with contextlib.suppress(OSError):
+            os.utime(path)
         start = len(self.magic) + DIGEST_BYTES
         body = blob[start:]
         if not blob.startswith(self.magic) or _digest(body) != blob[len(self.magic) : start]:

@@ -242,6 +242,11 @@ def file_start(container: Any, first: float) -> float:
     return start if first - start > START_ROUNDING else first
 
 
+def stated_start(container: Any, stream: Any) -> float:
+    """The same where no packet is read: by what the header says of the first frame."""
+    return file_start(container, float((stream.start_time or 0) * stream.time_base))
+
+
 def mean_rate(frames: int, duration: float, declared: float) -> float:
     """Frames per second: the declared rate if the times agree with it within 1 %."""
     fps = frames / duration

@@ -47,8 +47,22 @@ def test_mvbench(tmp_path: Path) -> None:
         ("action_count_1", "B", "action_count"),
         ("state_change_0", "B", "state_change"),
     ]
-    assert samples[1].meta["end"] == 2 and sum(found.counts.values()) == 1
+    assert not found.counts
     assert samples[0].video.endswith("videos/perception/videos/1.mp4"), "where it is expected"
+
+
+def test_mvbench_shows_the_part_that_is_asked_about(tmp_path: Path) -> None:
+    entry = {"video": "1.mp4", "question": "?", "candidates": ["x", "y"], "answer": "y"}
+    dump(tmp_path, [{**entry, "start": 1.5, "end": 20}, entry], "json/action_sequence.json")
+    dump(tmp_path, [{**entry, "video": "s01e02_clip", "start": 3, "end": 9.5}], "json/episodic_reasoning.json")
+    samples, found = imported("mvbench", tmp_path / "json")
+    part, whole, frames = samples
+    assert (part.video, whole.media) == (None, ()) and part.meta == {"type": "action_sequence"} and not found.counts
+    [medium] = part.media
+    assert medium.video.endswith("star/Charades_v1_480/1.mp4") and (medium.start, medium.end) == (1.5, 20)
+    [medium] = frames.media
+    assert medium.frames.endswith("tvqa/frames_fps3_hq/s01e02_clip") and medium.fps == 3
+    assert (medium.start, medium.end) == (3, 9.5)
 
 
 def test_mvbench_knows_the_folder_of_a_name_that_stands_in_two(tmp_path: Path) -> None:

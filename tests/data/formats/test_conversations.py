@@ -100,7 +100,7 @@ def test_the_check_names_the_import_that_reads_each_form(
     assert command[:4] == ["data", "import", "conversations", str(path)]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert f"1 entries in the form of {form}" in out and "1 temporal_grounding samples of 1 videos" in out
+    assert f"1 entries in the form of {form}" in out and "1 temporal_grounding sample of 1 video" in out
     output = tmp_path / "a_samples.jsonl"
     (sample,) = load_samples(output)
     row = sample.model_dump()
@@ -129,7 +129,7 @@ def test_video_r1(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[st
     assert main(["data", "import", "video-r1", str(path), "--videos", str(videos), "-o", str(output)]) == 0
     out = capsys.readouterr().out
     for count in (
-        "3 multiple_choice samples of 1 videos",
+        "3 multiple_choice samples of 1 video",
         "1 problems of type 'numerical', which no task here has: left out",
         "1 problems of type 'free-form', which no task here has: left out",
         "1 problems of type 'regression', which no task here has: left out",

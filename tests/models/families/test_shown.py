@@ -18,8 +18,7 @@ from tests.models.families.test_parity import open_stock, slopes, stock_log_prob
 
 from reeltune.models.families import FAMILIES
 from reeltune.models.features import encode_each
-from reeltune.models.loading import TOWERS
-from reeltune.models.policy import Policy, load_policy
+from reeltune.models.policy import Policy, load_policy, whole_parts
 from reeltune.models.shared_prefix.row import group_log_probs
 from reeltune.models.types import Completions, Group, VideoFeatures
 
@@ -131,10 +130,23 @@ def test_log_probs_and_gradients_are_those_of_one_stock_forward_per_completion(n
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_no_tower_is_loaded_in_four_bits(name: str, policy_of: Any) -> None:
     policy = policy_of(name)
+    head, *parts = whole_parts(policy.config, policy.family)
     tower = {id(each) for module in policy.family.vision_modules(policy.model) for each in module.parameters()}
-    skipped = {name.startswith(TOWERS): id(each) in tower for name, each in policy.model.named_parameters()}
-    assert skipped == {True: True, False: False}
-    assert all(name.startswith(TOWERS) == (id(each) in tower) for name, each in policy.model.named_parameters())
+    named = dict(policy.model.named_parameters(remove_duplicate=False))
+    whole = {name for name in named if name.startswith(tuple(f"{part}." for part in parts))}
+    assert head == "lm_head" and whole == {name for name, each in named.items() if id(each) in tower}
+    assert 0 < len(whole) < len(named)
+
+
+def test_four_bits_spare_what_a_family_of_ones_own_calls_its_tower(policy_of: Any, monkeypatch: Any) -> None:
+    policy = policy_of("llava")
+    layers = type(policy.family).vision_modules
+    monkeypatch.setattr(
+        type(policy.family),
+        "vision_modules",
+        lambda self, model: [*layers(self, model), model.model.language_model.norm],
+    )
+    assert whole_parts(policy.config, policy.family)[-1] == "model.language_model.norm"
 
 
 def replaced(features: VideoFeatures) -> VideoFeatures:

@@ -18,6 +18,7 @@ from lantnet.results.pictures import Rgb, gray, overlay, save_png, sheet, stretc
 from lantnet.results.truth import read_truth
 from lantnet.scene.names import open_source
 from lantnet.scene.rasters import gdal
+from lantnet.scene.scale import Scale
 from lantnet.scene.source import ArraySource, Source
 from lantnet.scene.windows import Window
 from lantnet.types import Mask
@@ -54,7 +55,11 @@ def write_gallery(out: Path, pairs: Path | None, *, recipe: str, seed: int, prog
 def _generated() -> Iterator[Exhibit]:
     for name, recipe in GENERATED.items():
         pair = speckled_pair(256, 256, recipe)
-        yield Exhibit(name, ArraySource(pair.before, "before"), ArraySource(pair.after, "after"), pair.truth)
+        before, after = (
+            ArraySource(image, word, declared=Scale.POWER)
+            for image, word in ((pair.before, "before"), (pair.after, "after"))
+        )
+        yield Exhibit(name, before, after, pair.truth)
 
 
 def _from_folder(folder: Path) -> Iterator[Exhibit]:
@@ -116,11 +121,13 @@ def _page(sections: list[str], recipe: str, seed: int) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>LANTNet gallery</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
+:root {{ color-scheme: light dark; --ink: #191919; --paper: #fff; --line: #ddd; --box: #f5f5f5 }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6e6e6; --paper: #161616; --line: #3a3a3a; --box: #222 }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto; padding: 0 1rem;
-  color: #191919; background: #fff }}
+  color: var(--ink); background: var(--paper); overflow-wrap: anywhere }}
 h1, h2 {{ line-height: 1.2 }} section {{ margin: 2.5rem 0 }}
-img {{ max-width: 100%; height: auto; border: 1px solid #ddd }}
-pre {{ overflow-x: auto; background: #f5f5f5; padding: .75rem; font-size: 13px }}
+img {{ max-width: 100%; height: auto; border: 1px solid var(--line) }}
+pre {{ overflow-x: auto; background: var(--box); padding: .75rem; font-size: 13px }}
 </style></head><body>
 <h1>LANTNet: what changed between two radar images</h1>
 <p>Recipe <b>{html.escape(recipe)}</b>, seed {seed}.

@@ -13,6 +13,7 @@ from lantnet.methods.levels import (
     FEWEST,
     LABEL_HALO,
     Levels,
+    Seen,
     Strengths,
     evidence,
     measure_levels,
@@ -39,22 +40,22 @@ PASSED_OVER = (
 
 @dataclass(frozen=True)
 class LevelLabels:
-    """together: all members learn from the mean of the smoothings (False: each from another smoothing). margin: pixels
+    """learned: what the members of the ensemble learn from, in turn. margin: pixels
     within this share of the threshold are uncertain. weak_share: area of weak change, relative to the strong, from
     which it counts; infinite: never. trust: log-odds of change that a neper above the threshold adds to those of the
     networks. false_alarm: share of pixels that may be called changed by speckle alone."""
 
-    together: bool = True
+    learned: tuple[Seen, ...] = ("gaussian, low", "gaussian")
     margin: float = 0.2
     weak_share: float = 0.3
-    trust: float = 8.0
+    trust: float = 2.0
     false_alarm: float = 1e-3
 
     def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Leveled":
         stage = self if context.false_alarm is None else replace(self, false_alarm=context.false_alarm)
         context.plan.keep(scene, _Denoised(calibration.speckle), DENOISED, halo=STEPS, name="denoising")
-        numbers = [None if self.together else member % (1 + len(DENOISED)) for member in range(members)]
-        return Leveled(calibration, stage._levels(scene, context, calibration), tuple(numbers), self.margin, self.trust)
+        learned = tuple(self.learned[member % len(self.learned)] for member in range(members))
+        return Leveled(calibration, stage._levels(scene, context, calibration), learned, self.margin, self.trust)
 
     def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
         counts = np.zeros((1 + len(DENOISED), BINS), dtype=np.int64)
@@ -77,11 +78,11 @@ class LevelLabels:
 
 @dataclass(frozen=True)
 class Leveled:
-    """The labelings of a scene. numbers: the smoothing that each member learns from; None: their mean."""
+    """The labelings of a scene. learned: that of each member."""
 
     calibration: Calibration
     levels: Levels
-    numbers: tuple[int | None, ...]
+    learned: tuple[Seen, ...]
     margin: float
     trust: float
     halo: int = LABEL_HALO
@@ -109,14 +110,14 @@ class Leveled:
 
     def classes(self, view: View) -> Labels:
         """What the smoothings together are sure of, (H, W): where crops are drawn around."""
-        target, weight = member_labels(strengths(view, self.calibration), self.levels, None, self.margin)
+        target, weight = member_labels(strengths(view, self.calibration), self.levels, "together", self.margin)
         return np.where(weight > 0, np.where(target > 0, CHANGED, UNCHANGED), UNCERTAIN).astype(np.uint8)
 
     def targets(self, view: View) -> Float32:
         """(2 members, H, W): target and weight of each."""
         seen = strengths(view, self.calibration)
-        labels = {n: member_labels(seen, self.levels, n, self.margin) for n in set(self.numbers)}
-        return np.concatenate([np.stack(labels[number]) for number in self.numbers])
+        labels = {name: member_labels(seen, self.levels, name, self.margin) for name in set(self.learned)}
+        return np.concatenate([np.stack(labels[name]) for name in self.learned])
 
     def support(self, view: View) -> Float32:
         """Log-odds of change that the levels add to those of the networks, (H, W)."""

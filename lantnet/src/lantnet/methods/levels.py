@@ -5,7 +5,8 @@ which follows blurred borders, and two of total variation, which keep sharp ones
 
 * In each smoothing the *threshold* is the geometric mean of Otsu's, and of the one that lies half-way between what is
   just inside and just outside of its own contour. The second looks at a band along borders, where both classes are
-  equally many, so it does not depend on the share of change; the first is better for areas a few pixels wide.
+  equally many, so it does not depend on the share of change; the first is better for areas a few pixels wide. The
+  lower of the two in the Gaussian smoothing makes a labeling of its own (`Seen`).
 * *Evidence* is what noise alone shows at the rate of false alarms only: solid spots of the Gaussian smoothing, compact
   areas of a wider one. Without any nothing changed; far from it nothing counts as changed, wherever thresholds lie.
 * *Weak* areas: evidence of the wide smoothing away from strong change, where it covers enough ground.
@@ -16,6 +17,7 @@ Rates and limits of this file are for Gaussian noise; tests hold them on gamma s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -56,6 +58,11 @@ LABEL_HALO = 2 * 4 + REACH + 2 * 2 + NEAR
 """Context of a label: the discs' openings, the strong change nearby, and what evidence speaks for."""
 
 
+Seen = Literal["together", "gaussian", "gaussian, low", "denoised", "denoised twice"]
+"""What a labeling is of: the mean of the smoothings, or one of them; "low": by the lower of its two thresholds."""
+SMOOTHINGS: tuple[Seen, ...] = ("gaussian", "denoised", "denoised twice")
+
+
 @dataclass(frozen=True)
 class Strengths:
     """|R| of a part of a scene, nepers. smoothed: (N, H, W), the Gaussian smoothing, then those of total variation,
@@ -68,11 +75,12 @@ class Strengths:
 
 @dataclass(frozen=True)
 class Levels:
-    """Thresholds on |R|, nepers: one a smoothing, or None where nothing changed. `weak`: that of weak areas in the last
-    smoothing, or None. `floor`, `wide_floor`: of evidence in the Gaussian and in the wide smoothing. `passed_over`: the
-    |R| of weaker areas that do not count."""
+    """Thresholds on |R|, nepers: one a smoothing, or None where nothing changed. `low`: the lower one of the Gaussian
+    smoothing. `weak`: that of weak areas in the last smoothing, or None. `floor`, `wide_floor`: of evidence in the
+    Gaussian and in the wide smoothing. `passed_over`: the |R| of weaker areas that do not count."""
 
     thresholds: tuple[float, ...] | None
+    low: float
     weak: float | None
     floor: float
     wide_floor: float
@@ -111,11 +119,11 @@ def measure_levels(
     blocks: parts of the scene; counts: a histogram of |R| a smoothing over all of it. rate: of false alarms.
     weak_share: area of weak change, as a share of the strong one, from which it counts.
     """
-    thresholds = []
-    for number, count in enumerate(counts):
-        start = otsu(count)
-        thresholds.append(math.sqrt(start * border_threshold([block.smoothed[number] for block in blocks], start)))
-    levels = _with_floors(Levels(tuple(thresholds), None, 0.0, 0.0), blocks, calibration, rate)
+    starts = [otsu(count) for count in counts]
+    borders = [border_threshold([block.smoothed[n] for block in blocks], start) for n, start in enumerate(starts)]
+    thresholds = [math.sqrt(start * border) for start, border in zip(starts, borders, strict=True)]
+    found = Levels(tuple(thresholds), min(starts[0], borders[0]), None, 0.0, 0.0)
+    levels = _with_floors(found, blocks, calibration, rate)
     if levels.thresholds is None:
         return levels
     if thresholds[-1] < LEAST_LEVEL / 2 or not _stands_out(blocks, levels, max(thresholds[0], levels.floor)):
@@ -159,11 +167,15 @@ def _with_floors(levels: Levels, blocks: Sequence[Strengths], calibration: Calib
     return replace(levels, floor=deviations * noise[0], wide_floor=max(WEAK_DEVIATIONS, deviations) * noise[1])
 
 
-def relative(strengths: Strengths, levels: Levels, number: int | None = None) -> Float32:
-    """|R| over its threshold, (H, W): in one smoothing, or their mean."""
+def relative(strengths: Strengths, levels: Levels, seen: Seen = "together") -> Float32:
+    """|R| over its threshold, (H, W)."""
     if levels.thresholds is None:
         raise ValueError("there is no level of change")
-    if number is not None:
+    if seen == "gaussian, low":
+        low: Float32 = strengths.smoothed[0] / np.float32(levels.low)
+        return low
+    if seen != "together":
+        number = SMOOTHINGS.index(seen)
         one: Float32 = strengths.smoothed[number] / np.float32(levels.thresholds[number])
         return one
     total = np.zeros(strengths.wide.shape, dtype=np.float32)
@@ -215,13 +227,13 @@ def evidence(strengths: Strengths, levels: Levels) -> Mask:
     return grown
 
 
-def member_labels(strengths: Strengths, levels: Levels, number: int | None, margin: float) -> tuple[Float32, Float32]:
+def member_labels(strengths: Strengths, levels: Levels, seen: Seen, margin: float) -> tuple[Float32, Float32]:
     """What one member learns: target 0 or 1, and weight 0 where uncertain, 1 elsewhere; both (H, W).
 
-    number: of its smoothing, or None for their mean. Uncertain is what lies within `margin` (a share) of the threshold,
-    what lies above it without evidence and, where there are weak areas, what stands out half as much as they must.
+    Uncertain is what lies within `margin` (a share) of the threshold, what lies above it without evidence and, where
+    there are weak areas, what stands out half as much as they must.
     """
-    share = relative(strengths, levels, number)
+    share = relative(strengths, levels, seen)
     changed = share > 1
     sure = np.abs(share - 1) > margin
     if levels.weak is not None:

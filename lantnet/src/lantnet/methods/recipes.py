@@ -28,6 +28,7 @@ PAPER = Recipe(
         weight_decay=0.0,
         schedule="constant",
         turned=False,
+        settled=False,
         prior=0.0,
         temperature=1.0,
     ),
@@ -43,7 +44,7 @@ DEFAULT = Recipe(
     loss=NoiseTolerantLoss(),
     training=Training(),
 )
-"""Ours: several labelings, a LANTNet on each, their mean."""
+"""Ours: two labelings, two LANTNets on each, the mean of all four."""
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, PAPER)}
 

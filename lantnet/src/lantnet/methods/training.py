@@ -34,13 +34,14 @@ class LossStage(Protocol):
 class Training:
     """unchanged, changed: crops of `side` labeled pixels that are drawn around sure pixels, or all there are.
     steps: batches a member; 0: as many as `epochs` need. schedule: of the learning rate. turned: batches are turned and
-    mirrored at random. prior: how much of the excess of changed pixels in the crops is taken back from the logits.
+    mirrored at random. settled: what batch normalization takes for mean and deviation is that of all crops, not of the
+    last few batches. prior: how much of the excess of changed pixels in the crops is taken back from the logits.
     temperature: what log-odds are divided by, so that the probability is one (docs/lantnet.md, Confidence)."""
 
     unchanged: int = 1024
     changed: int = 1024
     side: int = 13
-    members: int = 3
+    members: int = 4
     steps: int = 110
     epochs: int = 0
     batch: int = 32
@@ -48,8 +49,9 @@ class Training:
     weight_decay: float = 1e-4
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     turned: bool = True
+    settled: bool = True
     prior: float = 0.25
-    temperature: float = 3.0
+    temperature: float = 2.0
 
     def ensemble(
         self, crops: Tensor, channels: int, changed: float, network: NetworkStage, loss: LossStage, context: Context
@@ -91,7 +93,21 @@ class Training:
             optimizer.step()
             schedule.step()
             step_done()
+        if self.settled:
+            _settle(network, crops[:, :-2], self.batch)
         return network
+
+
+def _settle(network: nn.Module, images: Tensor, batch: int) -> None:
+    """Give batch normalization the statistics of all images: those of the last few batches differ from seed to seed,
+    and so does what is decided by them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the plain mean over the batches to come
+    with torch.no_grad():
+        for chosen in torch.randperm(len(images)).split(batch):
+            network(images[chosen])
 
 
 def turned(batch: Tensor, way: int) -> Tensor:

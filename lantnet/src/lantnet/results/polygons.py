@@ -111,8 +111,11 @@ def _area(polygon: Polygon, placed: Georeference | None) -> float | None:
 
 
 def _on_the_ground(polygon: Polygon, placed: Georeference | None) -> Any:
-    rings = polygon.rings if placed is None else [[placed.point(*point) for point in ring] for ring in polygon.rings]
-    return shapely.Polygon(rings[0], rings[1:])
+    if placed is None:
+        return shapely.Polygon(polygon.rings[0], polygon.rings[1:])
+    a, b, c, d, e, f = placed.transform
+    outer, *holes = (np.asarray(ring) @ np.array([[a, d], [b, e]]) + (c, f) for ring in polygon.rings)
+    return shapely.Polygon(outer, holes)
 
 
 def _longitude_latitude(polygon: Polygon, placed: Georeference | None) -> Any:

@@ -10,8 +10,8 @@ from scipy import ndimage
 from lantnet.scene.georeference import Georeference
 from lantnet.scene.names import on_grid_of
 from lantnet.scene.rasters import GdalSource
-from lantnet.scene.registration import phase_shift
-from lantnet.scene.scale import Scale
+from lantnet.scene.registration import clear_shift
+from lantnet.scene.scale import TYPICAL_AMPLITUDE, Scale
 from lantnet.scene.source import Source
 from lantnet.scene.windows import Window
 from lantnet.types import Float32, Mask
@@ -19,8 +19,6 @@ from lantnet.types import Float32, Mask
 Alignment = Literal["grid", "measured"]
 BLOCK, BLOCKS = 256, 16
 """Blocks that the shift is measured on, spread evenly over the scene: pixels a side, and at most how many."""
-CLEAR_PEAK = 6.0
-"""Of the correlation, standard deviations; noise reaches 5."""
 LEAST = 0.1
 """Pixels that a measured shift is worth resampling for."""
 
@@ -68,10 +66,10 @@ def align(before: Source, after: Source, how: Alignment) -> tuple[Source, list[s
         notes.append(f"{after.name} was warped to the grid of {before.name} (bilinear).")
     if how == "grid":
         return moved, notes
-    found = phase_shift(_blocks(before, moved))
-    if found is None or found[2] < CLEAR_PEAK:
+    found, _ = clear_shift(_blocks(before, moved))
+    if found is None:
         return moved, [*notes, "No shift between the dates could be measured; both were compared as they lie."]
-    down, right, _ = found
+    down, right = found
     words = f"{after.name} lies {down:.2f} pixels down and {right:.2f} right of {before.name}, by phase correlation"
     if max(abs(down), abs(right)) < LEAST:
         return moved, [*notes, f"{words}: too little to move it."]
@@ -86,7 +84,7 @@ def _elsewhere(before: Source, after: Source) -> bool:
 
 
 def _blocks(before: Source, after: Source) -> list[tuple[Float32, Float32]]:
-    """Blocks of both images, amplitudes relative to their median, gaps filled with it."""
+    """Blocks of both images, their medians brought to the scene's typical amplitude, gaps filled with it."""
     side = min(BLOCK, before.height, before.width)
     rows, columns = (
         sorted({int(start) for start in np.linspace(0, length - side, min(4, max(length // side, 1)))})
@@ -104,4 +102,4 @@ def _levels(source: Source, window: Window) -> Float32:
         values = np.power(np.float32(10), np.clip(values, -100, 60) / 20)
     values = np.maximum(values, 0)
     middle = float(np.median(values[valid])) or 1.0
-    return (np.where(valid, values, middle) / middle).astype(np.float32)
+    return (np.where(valid, values, middle) * (TYPICAL_AMPLITUDE / middle)).astype(np.float32)

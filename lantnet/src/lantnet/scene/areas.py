@@ -12,7 +12,6 @@ authalic latitude and R the authalic radius (Snyder, Map Projections, 1987, eq. 
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -92,11 +91,12 @@ def densified(ring: Ring, step: float = STEP) -> Float64:
     corners = np.asarray(ring, dtype=np.float64)
     if (corners[0] != corners[-1]).any():
         corners = np.concatenate([corners, corners[:1]])
-    parts = []
-    for start, end in pairwise(corners):
-        pieces = max(math.ceil(float(np.abs(end - start).max()) / step), 1)
-        parts.append(start + (end - start) * np.arange(pieces)[:, None] / pieces)
-    return np.concatenate([*parts, corners[-1:]])
+    edges = np.diff(corners, axis=0)
+    pieces = np.maximum(np.ceil(np.abs(edges).max(axis=1) / step), 1).astype(np.int64)
+    edge = np.repeat(np.arange(len(edges)), pieces)
+    piece = np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    points = corners[edge] + edges[edge] * piece[:, None] / pieces[edge, None]
+    return np.concatenate([points, corners[-1:]])
 
 
 def _ring_area(ring: Ring, placed: Georeference) -> float:

@@ -10,17 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lantnet.scene.registration import phase_shift
+from lantnet.scene.registration import clear_shift
 from lantnet.scene.scene import FILL, Scene, View
 from lantnet.scene.windows import Window
 from lantnet.types import Float32
 
 BLOCK, BLOCKS = 256, 4
 """Pixels a side of a block, and at most so many of them to a side of the scene."""
-CLEAR_PEAK, FAR_PEAK = 8.0, 16.0
-"""Heights of its ground above which a peak is one, within NEAR pixels and further out: somewhere in the block two
-places that have nothing in common reach 12."""
-NEAR = 3.0
 NOTABLE = 0.4
 """Pixels from which a shift draws false change along edges."""
 SMOOTH, APART = 2.0, 8
@@ -61,7 +57,8 @@ class Pairing:
         return [
             f"The second image lies {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and {abs(columns):.1f} "
             f"pixels {'right' if columns > 0 else 'left'} of the first, as far as what they have in common tells. "
-            "Edges then count as change: co-register the two first."
+            "Edges then count as change: co-register the two, or have the second moved by the measured shift "
+            '(--align measured; in Python align="measured") and compare the two maps.'
         ]
 
 
@@ -83,9 +80,8 @@ def sample_blocks(scene: Scene) -> list[View]:
 def examine_pairing(views: Sequence[View]) -> Pairing:
     """views: equally large blocks of a scene."""
     pairs = [(_flat(view.before), _flat(view.after)) for view in views]
-    down, right, peak = phase_shift(((view.before, view.after) for view in views), reach=None) or (0.0, 0.0, 0.0)
-    clear = peak > (CLEAR_PEAK if np.hypot(down, right) <= NEAR else FAR_PEAK)
-    shift = (round(down, 3), round(right, 3)) if clear else None
+    found, peak = clear_shift((view.before, view.after) for view in views)
+    shift = found and (round(found[0], 3), round(found[1], 3))
     first, second = ([ndimage.gaussian_filter(date, SMOOTH) for date in dates] for dates in zip(*pairs, strict=True))
     correlation = _correlation(list(zip(first, second, strict=True)))
     structure = min(_correlation([(date[:, :-APART], date[:, APART:]) for date in dates]) for dates in (first, second))

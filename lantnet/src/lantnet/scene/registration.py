@@ -1,6 +1,6 @@
 """How far one image lies off another: phase correlation, to a fraction of a pixel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,59 @@ from lantnet.types import Float32, Float64
 LOW_PASS = 0.12
 """Cycles a pixel, standard deviation of the weight of frequencies: beyond it there is speckle, which two dates do not
 share (our choice)."""
-REACH = 16
-"""Pixels to every side in which a shift is worth taking out."""
+NEAR, NEAR_PEAK, FAR_PEAK = 3.0, 8.0, 16.0
+"""Pixels, and heights of its ground above which a peak is one, within NEAR and further out: two places that have
+nothing in common reach 6 nearby, 12 somewhere in the block."""
+SMOOTH = 2.0
+"""Pixels of smoothing, against speckle, before two dates are laid upon each other."""
 
 
-def phase_shift(
-    pairs: Iterable[tuple[Float32, Float32]], reach: int | None = REACH
-) -> tuple[float, float, float] | None:
-    """(rows, columns, peak): by how much the second images lie down and right of the first, pixels.
+def clear_shift(pairs: Iterable[tuple[Float32, Float32]]) -> tuple[tuple[float, float] | None, float]:
+    """By how many pixels (rows, columns) the second images lie down and right of the first, or None where no peak of
+    the phase correlation is a clear one; and the peak's height, standard deviations of the surface.
 
     pairs: blocks (H, W) of one size, amplitudes >= 0; their correlations add up, so that blocks without structure do no
-    harm. reach: pixels to every side in which the shift is looked for; None: all of a block. peak: of the correlation
-    over the standard deviation of its surface; below about 6 nothing was found. None where no block has any structure.
+    harm. A clear peak nearby comes first, and one far away counts only where the dates, so shifted, resemble each other
+    more than as they lie: a river that widens matches its own borders far away.
+    """
+    pairs = list(pairs)
+    surface = _surface(pairs)
+    if surface is None:
+        return None, 0.0
+    middle = np.array(surface.shape) // 2
+    near = surface.copy()
+    near[np.hypot(*(axis - m for axis, m in zip(np.indices(surface.shape), middle, strict=True))) > NEAR] = 0
+    place = _highest(near)
+    if near[place] > NEAR_PEAK:
+        return _refined(surface, place), float(near[place])
+    place = _highest(surface)
+    row, column = (int(there - m) for there, m in zip(place, middle, strict=True))
+    clear = surface[place] > FAR_PEAK and _resemblance(pairs, row, column) > _resemblance(pairs, 0, 0)
+    return (_refined(surface, place) if clear else None), float(surface[place])
+
+
+def _resemblance(pairs: Sequence[tuple[Float32, Float32]], down: int, right: int) -> float:
+    """Correlation of the smoothed log-amplitudes, the second images `down` and `right` of the first, pixels."""
+    seen: list[list[Float64]] = [[], []]
+    for pair in pairs:
+        for here, image, sign in zip(seen, pair, (-1, 1), strict=True):
+            levels = ndimage.gaussian_filter(np.log1p(image.astype(np.float64)), SMOOTH)
+            rows, columns = (_part(n, sign * by) for n, by in zip(image.shape, (down, right), strict=True))
+            here.append(levels[rows, columns].ravel())
+    first, second = (np.concatenate(here) - np.concatenate(here).mean() for here in seen)
+    return float((first * second).sum() / max(np.sqrt((first**2).sum() * (second**2).sum()), 1e-300))
+
+
+def _part(length: int, start: int) -> slice:
+    return slice(max(start, 0), length + min(start, 0))
+
+
+def _surface(pairs: Iterable[tuple[Float32, Float32]]) -> Float64 | None:
+    """The phase correlation of all pairs, no shift in its middle, in its standard deviations; None without structure.
+
     Source: Kuglin and Hines 1975; the weight is ours.
     """
-    surface: NDArray[np.float64] | None = None
+    surface: Float64 | None = None
     for before, after in pairs:
         first, second = (_spectrum(image) for image in (before, after))
         cross: NDArray[np.complex128] = first.conj() * second
@@ -37,18 +75,24 @@ def phase_shift(
         surface = correlation if surface is None else surface + correlation
     if surface is None:
         return None
-    centered = np.fft.fftshift(surface)
-    middle = [length // 2 for length in centered.shape]
-    inner = [(length - 1) // 2 - 1 for length in centered.shape]
-    far = inner if reach is None else [min(reach, length) for length in inner]
-    near = centered[middle[0] - far[0] : middle[0] + far[0] + 1, middle[1] - far[1] : middle[1] + far[1] + 1]
-    down, right = (int(place) for place in np.unravel_index(int(near.argmax()), near.shape))
-    row, column = middle[0] - far[0] + down, middle[1] - far[1] + right
-    peak = float((near.max() - centered.mean()) / max(float(centered.std()), 1e-300))
+    centered: Float64 = np.fft.fftshift(surface)
+    scaled: Float64 = (centered - centered.mean()) / max(float(centered.std()), 1e-300)
+    return scaled
+
+
+def _highest(surface: Float64) -> tuple[int, int]:
+    """Of all but the outermost places, whose neighbors are not all known."""
+    row, column = np.unravel_index(int(surface[2:-2, 2:-2].argmax()), [length - 4 for length in surface.shape])
+    return int(row) + 2, int(column) + 2
+
+
+def _refined(surface: Float64, place: tuple[int, int]) -> tuple[float, float]:
+    """The top of a peak, pixels from the middle, to a fraction of one."""
+    row, column = place
+    middle = [length // 2 for length in surface.shape]
     return (
-        row - middle[0] + _vertex(centered[row - 1 : row + 2, column]),
-        column - middle[1] + _vertex(centered[row, column - 1 : column + 2]),
-        peak,
+        row - middle[0] + _vertex(surface[row - 1 : row + 2, column]),
+        column - middle[1] + _vertex(surface[row, column - 1 : column + 2]),
     )
 
 

@@ -20,6 +20,8 @@ SIDE, FEWEST_BLOCKS = 16, 20
 LEAST_SKEW = 1.35
 """Below it the speckle of fractions looks like amplitude's, which texture and many looks do to power's too: on 120
 generated scenes power had .8 to 3.7 and amplitude .5 to 3.1. So it is a reason to ask the user, and none to refuse."""
+CLOSE, FEWEST_CLOSE = 0.1, 20
+"""Decibels to both sides of 0, and pixels within them from which they show how dense the values lie there."""
 LARGEST_POWER = 10.0
 """Calibrated backscatter of land lies below 1."""
 _LOWEST, _HIGHEST, _BINS = -8.0, 8.0, 16000
@@ -34,13 +36,15 @@ class Scale(StrEnum):
 
 @dataclass
 class Look:
-    """What one pass saw of an image's values. `zeros`: exactly 0; `near`: within 1 of 0 but not 0; `at_lowest`: exactly
-    the lowest value; `moments`: (N, 2) second and third of small blocks, of the values over their mean."""
+    """What one pass saw of an image's values. `zeros`: exactly 0; `near`, `close`: within 1 and within
+    CLOSE of 0 but not 0; `at_lowest`: exactly the lowest value; `moments`: (N, 2) second and third of small blocks, of
+    the values over their mean."""
 
     valid: int = 0
     negative: int = 0
     zeros: int = 0
     near: int = 0
+    close: int = 0
     whole: bool = True
     lowest: float = np.inf
     at_lowest: int = 0
@@ -56,7 +60,7 @@ class Look:
         self.join(
             Look(
                 seen.size, int((seen < 0).sum()), int((seen == 0).sum()),
-                int(((np.abs(seen) <= 1) & (seen != 0)).sum()),
+                int(((np.abs(seen) <= 1) & (seen != 0)).sum()), int(((np.abs(seen) <= CLOSE) & (seen != 0)).sum()),
                 bool((seen == np.rint(seen)).all()), float(seen.min()), int((seen == seen.min()).sum()),
                 float(seen.max()), amplitude_histogram(seen), block_moments(values, valid),
             )
@@ -68,6 +72,7 @@ class Look:
         self.negative += other.negative
         self.zeros += other.zeros
         self.near += other.near
+        self.close += other.close
         self.whole = self.whole and other.whole
         if other.lowest <= self.lowest:
             self.at_lowest = other.at_lowest + (self.at_lowest if other.lowest == self.lowest else 0)
@@ -78,8 +83,9 @@ class Look:
 
     @property
     def framed(self) -> bool:
-        """Whether exact zeros of decibels are a frame: more pixels than lie within 1 dB of 0."""
-        return self.zeros > self.near
+        """Whether exact zeros of decibels are a frame: more pixels than lie within 1 dB of 0, or three times as many as
+        lie within CLOSE of it (none do where values are rounded to steps)."""
+        return self.zeros > self.near or self.zeros > 3 * self.close > 3 * FEWEST_CLOSE
 
     @property
     def skew(self) -> float | None:

@@ -2,7 +2,7 @@
 
 The data set's json folder (one file a kind, whose name becomes `meta.type`), or one file of it: a list of
 {video, question, candidates, answer (a candidate's text)}, some with start and end in seconds. Those ask about a
-part of the video: `meta.start` and `meta.end` keep it and the import counts them, as the video must be cut first.
+part of the video, and that part is what their samples show.
 
 32 names of videos stand in two folders of the data set, so that a name alone asks 71 questions of the wrong clip: the
 kind of question says the folder. With another layout, a name that fits several files is refused.
@@ -38,26 +38,33 @@ FOLDERS = {
     "unexpected_action": "FunQA_test/test",
 }
 """Kind of question -> where its videos stand below the data set's video folder."""
+FRAMES_PER_SECOND = {"episodic_reasoning": 3}
+"""Kinds whose videos are folders of frames, as the data set's page says."""
 
 
 def read(annotations: Annotations) -> Iterator[Row]:
     for path in _files(annotations):
         for number, entry in enumerate(read_records(path), start=1):
-            meta = {"type": path.stem} | {key: entry[key] for key in ("start", "end") if key in entry}
-            if "start" in meta or "end" in meta:
-                annotations.counts["questions about a part of their video: cut it to meta.start, meta.end"] += 1
-            name = str(field_of(entry, "video", path, number))
             options = [str(option) for option in field_of(entry, "candidates", path, number)]
             yield {
                 "id": f"{path.stem}_{number - 1}",
                 "task": "multiple_choice",
-                "video": f"{FOLDERS[path.stem]}/{name}" if path.stem in FOLDERS else name,
+                **_shown(entry, path.stem, str(field_of(entry, "video", path, number))),
                 "question": str(field_of(entry, "question", path, number)),
                 "options": options,
                 "target": letter_of(str(field_of(entry, "answer", path, number)), options),
                 "source": "mvbench",
-                "meta": meta,
+                "meta": {"type": path.stem},
             }
+
+
+def _shown(entry: Row, kind: str, name: str) -> Row:
+    """The whole video, or the part that is asked about, of a file or of a folder of frames."""
+    video = f"{FOLDERS[kind]}/{name}" if kind in FOLDERS else name
+    part = {key: entry[key] for key in ("start", "end") if entry.get(key) is not None}
+    if rate := FRAMES_PER_SECOND.get(kind):
+        return {"media": [{"frames": f"{video.rstrip('/')}/", "fps": rate, **part}]}
+    return {"media": [{"video": video, **part}]} if part else {"video": video}
 
 
 def _files(annotations: Annotations) -> list[Path]:

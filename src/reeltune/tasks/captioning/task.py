@@ -10,7 +10,10 @@ from typing import ClassVar
 
 from reeltune.answers.final_answer import answer_text, has_format, wrap
 from reeltune.judges.base import Cost, Judge, Progress
-from reeltune.judges.described import Described, described_cost
+from reeltune.judges.described import Described, described_cost, share
+from reeltune.judges.events import sentences
+from reeltune.judges.lexical import LexicalJudge
+from reeltune.judges.questions import Entailment
 from reeltune.tasks.base import Components, Judgment, Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.captioning.caption_scorer import caption_rewards
 from reeltune.tasks.captioning.judged import judged_cost, judged_scores
@@ -156,11 +159,6 @@ def _lexical_recall(sample: CaptioningSample, value: Description | None) -> floa
     """The share of the events (else of the caption's sentences, else of the answers) whose words the caption has."""
     if value is None:
         return 0.0
-    from reeltune.judges.described import share
-    from reeltune.judges.events import sentences
-    from reeltune.judges.lexical import LexicalJudge
-    from reeltune.judges.questions import Entailment
-
     statements = sample.events if sample.caption else tuple(each.answer for each in sample.questions or ())
     if statements is None:
         statements = tuple(sentences(sample.caption or ""))
