@@ -42,14 +42,15 @@ def model_card(published: Published, run: RunFiles | None, asked: Mapping[str, A
     from huggingface_hub import ModelCard, ModelCardData
 
     results = _eval_results(run, published) if run else []
+    relation = "adapter" if published.adapter else "finetune"
     data = ModelCardData(
         base_model=published.base,
-        base_model_relation="adapter" if published.adapter else "finetune",
+        base_model_relation=relation if published.base else None,
         datasets=list(published.datasets) or None,
         eval_results=results or None,
         license=published.license,
         library_name="peft" if published.adapter else "transformers",
-        model_name=published.name.rpartition("/")[2],
+        model_name=published.name.rpartition("/")[2] if results else None,
         pipeline_tag=TASK,
         tags=["reeltune", "video", *([run.method] if run else [])],
     )
