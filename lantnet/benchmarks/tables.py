@@ -1,6 +1,7 @@
 """Tables of runs, in Markdown; pure functions of the lines that accuracy.py wrote."""
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,9 @@ def base_of(variant: str) -> str:
 
 
 def row(*cells: object) -> str:
-    return "| " + " | ".join(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"
+    """Floats to two digits, "-" for what was not run."""
+    words = [("-" if math.isnan(cell) else f"{cell:.2f}") if isinstance(cell, float) else str(cell) for cell in cells]
+    return "| " + " | ".join(words) + " |"
 
 
 def accuracy(runs: list[Run], pairs: list[str]) -> str:

@@ -153,8 +153,8 @@ def build_on(world: World, recipe: Recipe, path: Path | None = None, *, frozen: 
 
 
 def build_reader(policy: Policy, recipe: Recipe) -> InputReader:
-    cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
-    return InputReader(policy, recipe.video, cache=cache, mode=recipe.data.mode, system=recipe.data.system)
+    cache, data = recipe.frame_cache, recipe.data
+    return InputReader(policy, recipe.video, cache=cache, mode=data.mode, system=data.system)
 
 
 def build_engine(policy: Policy, recipe: Recipe, *, version: int = 0) -> RolloutEngine:

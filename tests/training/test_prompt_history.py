@@ -69,11 +69,11 @@ def test_a_judge_that_does_not_answer_makes_no_prompt_silent() -> None:
 
 def test_no_prompt_is_skipped_for_ever_and_coins_fall_as_often_as_they_should() -> None:
     known = history({"a": 9}, least=0.2)
-    coins = [known.skips("a", step=step, slot=0, attempt=0) for step in range(2000)]
+    coins = [known.skips("a", step=step, place=0, attempt=0) for step in range(2000)]
     assert sum(coins) / len(coins) == pytest.approx(0.8, abs=0.03)
-    assert coins == [known.skips("a", step=step, slot=0, attempt=0) for step in range(2000)]
+    assert coins == [known.skips("a", step=step, place=0, attempt=0) for step in range(2000)]
     other = PromptHistory(known.config, seed=8, traces=known.traces)
-    assert coins != [other.skips("a", step=step, slot=0, attempt=0) for step in range(2000)]
+    assert coins != [other.skips("a", step=step, place=0, attempt=0) for step in range(2000)]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), rewards), max_size=30))
@@ -99,7 +99,7 @@ def test_without_a_history_the_schedule_is_drawn() -> None:
     schedule = draws()
     draw = StepDraw(3, schedule, POOL)
     assert [pick.index for pick in draw.first()] == schedule.step(3)
-    assert draw.again([True] * 8) == []
+    assert draw.replace([True] * 8) == []
 
 
 def test_skipped_prompts_make_room_for_others() -> None:
@@ -128,10 +128,10 @@ def test_skipped_prompts_make_room_for_others() -> None:
 def test_silent_groups_are_replaced_up_to_the_limit() -> None:
     draw = StepDraw(0, draws(), POOL, history({}, max_resampled=3))
     first = draw.first()
-    again = draw.again([True, True, False, False, False, False, False, True])
+    again = draw.replace([True, True, False, False, False, False, False, True])
     assert [pick.place for pick in again] == [0, 1, 7]
     assert not {pick.index for pick in again} & {pick.index for pick in first}
-    assert draw.again([True] * 8) == [] and draw.resampled == 3
+    assert draw.replace([True] * 8) == [] and draw.resampled == 3
     assert draw.metrics(4)["rollouts"] == (8 + 3) * 4
 
 
@@ -139,7 +139,7 @@ def test_the_limit_holds_over_rounds_and_earlier_picks_do_not_return() -> None:
     draw = StepDraw(0, draws(), POOL, history({}, max_resampled=5))
     seen = {pick.index for pick in draw.first()}
     for expected in (2, 2, 1, 0):
-        picks = draw.again([True, False, False, True, False, False, False, False])
+        picks = draw.replace([True, False, False, True, False, False, False, False])
         assert len(picks) == expected and not seen & {pick.index for pick in picks}
         seen |= {pick.index for pick in picks}
 
@@ -149,7 +149,7 @@ def test_where_nothing_else_is_left_the_scheduled_prompt_is_asked() -> None:
     schedule = make_schedule([8], [Source(path="a")], steps=1, per_step=8, seed=0)
     draw = StepDraw(0, schedule, pool, history({sample.id: 20 for sample in pool}, max_resampled=4))
     assert [pick.index for pick in draw.first()] == schedule.step(0)
-    assert draw.skipped == 0 and draw.again([True] * 8) == []
+    assert draw.skipped == 0 and draw.replace([True] * 8) == []
 
 
 def test_substitutes_come_from_the_same_source() -> None:

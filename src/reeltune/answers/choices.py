@@ -57,6 +57,11 @@ def normalized(text: str) -> str:
     return " ".join(text.casefold().split()).strip(" .,;:!?\"'`*()[]{}" + BOXED + UNBOXED)
 
 
+def comparable(text: str) -> str:
+    """`normalized`; marks alone ('?!') stay what they are."""
+    return normalized(text) or text.strip()
+
+
 def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str | None]:
     """(letter, None), or (None, why it cannot be read)."""
     if not block.text:

@@ -29,8 +29,18 @@ class Block:
 
 def request(answer: str, mode: Mode) -> str:
     """The end of a prompt: answer so. `answer` says what stands inside the tags, such as "number"."""
-    thought = "First think it over inside <think> and </think>. Then answer" if mode == "think" else "Answer"
-    return f"{thought} as <answer>{answer}</answer>."
+    return instruct(f"answer as <answer>{answer}</answer>", mode)
+
+
+def instruct(what: str, mode: Mode) -> str:
+    """What to do, as a sentence; in mode `think` after thinking.
+
+    >>> instruct("answer in seconds", "direct")
+    'Answer in seconds.'
+    """
+    if mode == "think":
+        return f"First think it over inside <think> and </think>. Then {what}."
+    return f"{what[0].upper()}{what[1:]}."
 
 
 def wrap(answer: str, mode: Mode, thought: str, **blocks: str) -> str:

@@ -14,7 +14,7 @@ from reeltune.answers.limits import too_long
 from reeltune.answers.plain import plain
 from reeltune.answers.statement import Mention, alone, last_stated
 
-_UNITS = [
+UNITS = (
     "zero",
     "one",
     "two",
@@ -35,11 +35,12 @@ _UNITS = [
     "seventeen",
     "eighteen",
     "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+)
+"""0 to 19 in words."""
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORDS = {
-    **{word: value for value, word in enumerate(_UNITS)},
-    **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
+    **{word: value for value, word in enumerate(UNITS)},
+    **{word: 10 * value for value, word in enumerate(TENS, start=2)},
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _WORD = "(?:" + "|".join([*sorted(_WORDS, key=len, reverse=True), *_SCALES]) + ")"

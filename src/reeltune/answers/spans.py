@@ -183,11 +183,8 @@ def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
             return math.nan, names[0], "in hours, not seconds" if names == ["h"] else "in milliseconds, not seconds"
         if sorted(set(names), key="hms".index) != names:
             return math.nan, names[0], "a time that cannot be read"
-        return (
-            sum(number * {"h": 3600, "m": 60, "s": 1}[name] for (number, _), name in zip(found, names, strict=True)),
-            names[-1],
-            None,
-        )
+        sizes = {"h": 3600, "m": 60, "s": 1}
+        return sum(number * sizes[name] for (number, _), name in zip(found, names, strict=True)), names[-1], None
     value, unit = float(match["plain"]), (match["unit"] or "").strip().casefold()
     if "%" in unit or "per" in unit:
         return value, "%", "in percent, not seconds"
@@ -201,6 +198,7 @@ def _unit(word: str) -> str:
 
 
 def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mention]:
+    """Neighboring times that words or marks join; two that are all of an <answer> (`tagged`) need no word."""
     index = 0
     found = False
     while index + 1 < len(times):
@@ -208,6 +206,7 @@ def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mentio
         gap = text[first.end : second.start] if second.start - first.end <= 120 else "\n\n"
         before, after = text[max(0, first.start - 80) : first.start], text[second.end : second.end + 40]
         form = _form(before, gap, after)
+        # "starts at 5 and lasts 10 s, until 15": the end that is said is worth more than the sum.
         if form == "lasts" and index + 2 < len(times):
             third = times[index + 2]
             if third.start - second.end <= 80 and _END.search(text[second.end : third.start]):
@@ -244,10 +243,12 @@ def _is_count(first: Time, second: Time, after: str) -> bool:
 
 
 def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
+    """Two times and how they are joined (`_form`), as a span in seconds; a problem where that would be a guess."""
     start, end = first.start, second.end
     if form in ("keyed", "lasts", "turned"):  # the key belongs to it
         key = (_END if form == "turned" else _START).search(text, max(0, start - 80), start)
         start = key.start() if key else start
+    # Start and end in one unit: "1 to 2 minutes" says it of both, "1 minute to 90" of one.
     if form == "turned":
         first, second = second, first
     a, b = first.seconds, second.seconds
@@ -260,6 +261,7 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = second.problem
     if form == "lasts":
         b += a
+    # Numbers that look like a span and are none.
     comma_left = re.search(r"[0-9],$", text[max(0, start - 2) : start])
     if form == "range" and (comma_left or re.match(r",[0-9]", text[end : end + 2])):
         problem = "a decimal comma, or a list"
@@ -286,11 +288,8 @@ def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     kept: list[Mention] = []
     for mention in mentions:
         gap = text[kept[-1].end : mention.start] if kept else ""
-        if (
-            kept
-            and re.fullmatch(r"\s{0,3}[a-z]{0,8}\s?[(\[]\s?(?:[a-z.=:~]{1,8}\s){0,3}", gap[:40], re.I)
-            and len(gap) <= 40
-        ):
+        opens = re.fullmatch(r"\s{0,3}[a-z]{0,8}\s?[(\[]\s?(?:[a-z.=:~]{1,8}\s){0,3}", gap[:40], re.I)
+        if kept and opens and len(gap) <= 40:
             clear = [each for each in (kept[-1], mention) if not each.problem]
             if len(clear) == 1:
                 kept[-1] = replace(kept[-1], end=mention.end, value=clear[0].value, problem=None)

@@ -78,6 +78,7 @@ def last_stated(
         return None, "nothing that answers"
     found = _statements(text, mentions, states)
     current: Statement | None = None
+    # 1. Through the text in its order: what was last stated stands in `current`, until it is denied or taken back.
     fresh: list[Statement] = []  # bare ones since the last statement or correction
     denied: set[Hashable] = set()
     taken_back = corrected = replaced = False
@@ -98,6 +99,8 @@ def last_stated(
             fresh.append(event)
         elif event.reverses and current and event.values != current.values:
             replaced = True
+    # 2. Bare mentions ("B") count where nothing is stated, or after a correction ("no, wait: C"), if they agree. Where
+    #    they do not, guessing one would reward a text that names every option.
     fresh = [each for each in fresh if not denied.issuperset(each.values)]
     if fresh and current is None and cues.DOUBTS.search(text):
         return None, "an answer in doubt"
@@ -146,6 +149,8 @@ def _events(text: str, statements: Sequence[Statement]) -> list["Statement | str
 
 
 def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | None) -> list[Statement]:
+    """The mentions, joined ("B and C") where the words between them join them, each with how it stands in its text."""
+    # 1. Which mentions belong together.
     ends = _sentence_ends(text, mentions)
     groups: list[list[Mention]] = []
     alternatives: list[bool] = []
@@ -157,6 +162,8 @@ def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | N
         else:
             groups.append([mention])
             alternatives.append(False)
+    # 2. How each group stands: by the words beside it, within its sentence, up to its neighbors and WINDOW characters,
+    #    so that the time stays linear. A denial beside it ("not C, D") may be about the one before.
     found: list[Statement] = []
     for index, group in enumerate(groups):
         begin, end = group[0].start, group[-1].end

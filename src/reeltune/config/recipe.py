@@ -12,6 +12,7 @@ from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, train
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.rl import RLConfig
 from reeltune.config.rollout import RolloutConfig, rollout_problem
+from reeltune.config.run import RunConfig
 from reeltune.config.section import Section
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -128,6 +129,11 @@ class JudgeConfig(Section):
             raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
         return self
 
+    def kept_at(self, path: Path) -> "JudgeConfig":
+        """The same; the replies of an endpoint go to `path` where no transcript is named, and are never lost."""
+        keeps = self.kind == "openai" and self.transcript is None
+        return self.model_copy(update={"transcript": str(path)}) if keeps else self
+
 
 class WatchConfig(Section):
     """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
@@ -149,6 +155,8 @@ class SFTConfig(Section):
 
 
 class OptimConfig(Section):
+    """AdamW and its schedule."""
+
     lr: float = Field(1e-6, gt=0)
     lr_of: dict[TrainedPart, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Parts with a rate of their own: vision, projector, language, adapter, routers."
@@ -204,13 +212,9 @@ class ToyworldConfig(Section):
     seed: int = 0
 
 
-class RunConfig(Section):
-    dir: str = Field("runs/train", description="The run directory.")
-    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field([])
-    groups_every: int = Field(10, ge=0, description="Steps between groups that trackers get as a table; 0: none.")
-
-
 class Recipe(Section):
+    """All that a run depends on. InputError for every rule that it breaks, at once: `parse_recipe`, `load_recipe`."""
+
     method: Literal["grpo", "sft", "distill"]
     seed: int = 0
     model: ModelConfig
@@ -259,6 +263,11 @@ class Recipe(Section):
     @property
     def steps(self) -> int:
         return self.rl.steps if self.samples_completions else self.sft.steps
+
+    @property
+    def frame_cache(self) -> Path:
+        """Where decoded frames are kept: beside the run, for all runs of a folder, where video.cache does not say."""
+        return Path(self.video.cache) if self.video.cache else Path(self.run.dir).parent / "frame-cache"
 
     @property
     def temperature(self) -> float:

@@ -19,6 +19,8 @@ class SkippingConfig(Section):
 
 
 class RLConfig(Section):
+    """GRPO: what is sampled, how a group's rewards become advantages, and the loss."""
+
     steps: int = Field(100, ge=0)
     groups_per_step: int = Field(8, ge=1, description="Prompts per optimizer step, over all processes.")
     group_size: int = Field(8, ge=2, description="G, completions per prompt.")

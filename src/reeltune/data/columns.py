@@ -15,6 +15,7 @@ from reeltune.data.tables import Row
 from reeltune.errors import InputError, nearest
 from reeltune.sample import to_sample
 from reeltune.tasks import TASKS, get_task, sample_types
+from reeltune.tasks.base import ANSWER_COLUMNS
 from reeltune.tasks.choices import LETTERS
 
 TRIED = 200
@@ -23,8 +24,7 @@ MOST_LABELS = 100
 
 # fmt: off
 _ANSWER = (
-    "answer", "target", "correct_answer", "correct_option", "correct", "ground_truth", "gt", "gold", "solution",
-    "answer_idx", "answer_id", "correct_idx", "correct_index", "answer_index", "label", "response",
+    *ANSWER_COLUMNS, "answer_idx", "answer_id", "correct_idx", "correct_index", "answer_index", "label", "response",
 )
 BY_KIND: Mapping[str, tuple[str, ...]] = {
     "spans": (
@@ -109,7 +109,10 @@ def _column(name: str, usual: Sequence[str], names: Sequence[str], given: Mappin
 def _fields(
     task: str, rows: Sequence[Row], names: Sequence[str], given: Mapping[str, str], index_from: int | None
 ) -> Mapped | None:
-    """The columns of a task's fields; None where one that it needs has none."""
+    """The columns of a task's fields; None where one that it needs has none.
+
+    A column is taken once: what is sure is taken first, so that a vague name ("text") goes to what is left.
+    """
     found: dict[str, str | tuple[str, ...]] = {}
     own = get_task(task)
     if not own.columns:
@@ -123,10 +126,12 @@ def _fields(
             free.remove(column)
         return column
 
+    # 1. What all tasks share, by its usual names.
     notes: list[str] = []
     model = own.sample_type.model_fields
     for name in ("video", "id", *(each for each in ("duration", "tolerance") if each in model)):
         take(name, COMMON[name])
+    # 2. The answers, which decide whether the table can be of this task: spans may be two columns, start and end.
     kinds = own.fields
     for name, kind in kinds.items():
         if kind == "spans":
@@ -137,6 +142,7 @@ def _fields(
                 continue
         if take(name, BY_KIND[kind]) is None:
             return None
+    # 3. What is asked. A field that is a list may be one column an option.
     for name, usual in own.columns.items():
         series = _series(usual, free) if model[name].annotation is not str and name not in given else ()
         if series:
@@ -144,6 +150,7 @@ def _fields(
             free = [each for each in free if each not in series]
         else:
             take(name, usual)
+    # 4. What the rows say and no column's name does: the labels there are, and what option numbers count from.
     labels: tuple[str, ...] = ()
     if "labels" in model and (column := next((found[n] for n, kind in kinds.items() if kind == "label"), None)):
         labels = _labels(rows, str(column))

@@ -33,6 +33,8 @@ class Case:
 
 
 def attention_errors(device: torch.device) -> Iterator[Case]:
+    """Each way of computing a row's attention on `device` against its definition in float64, a case for each precision
+    and layout. A way that cannot run is a case with its failure, not an exception."""
     for dtype, limit in LIMITS.items():
         for layout, (prompts, completions) in LAYOUTS.items():
             row = RowAttention(prompts, completions)

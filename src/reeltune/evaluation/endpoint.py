@@ -197,8 +197,7 @@ def served(
         raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
     settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
-    cache = Path(recipe.video.cache) if recipe.video.cache else Path(recipe.run.dir).parent / "frame-cache"
-    frames = FrameCache(cache, int(recipe.video.cache_gib * 2**30))
+    frames = FrameCache(recipe.frame_cache, int(recipe.video.cache_gib * 2**30))
     return Served(
         endpoint,
         recipe.video,

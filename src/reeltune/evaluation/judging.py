@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from reeltune.config.recipe import JudgeConfig
 from reeltune.config.tree import parse_yaml
 from reeltune.errors import InputError, nearest
-from reeltune.judges import Judge, build_judge
+from reeltune.judges import TRANSCRIPT, Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.progress import Progress
 from reeltune.sample import Sample
@@ -72,9 +72,7 @@ def judge_answers(
     samples: Sequence[Sample], predictions: Mapping[str, Sequence[str]], config: JudgeConfig, directory: Path
 ) -> Judged | None:
     """The judged metrics of a recipe's judge; None without one, or without judged tasks. Replies go to `directory`."""
-    if config.kind == "openai" and config.transcript is None:
-        config = config.model_copy(update={"transcript": str(directory / "judge-transcript.jsonl")})
-    judge = build_judge(config) if judged_samples(samples) else None
+    judge = build_judge(config.kept_at(directory / TRANSCRIPT)) if judged_samples(samples) else None
     if judge is None:
         return None
     return judge_samples(samples, predictions, judge, budget=config.budget_tokens, resamples=1000)
@@ -105,10 +103,8 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
             hint = nearest(key, JudgeConfig.model_fields)
             raise InputError(f"--judge-set must be KEY=VALUE with a key of the judge section; got {setting!r}{hint}")
         values[key] = parse_yaml(value, where=f"--judge-set {setting!r}: its value")
-    if kind == "openai":
-        values.setdefault("transcript", str(default_transcript))
     try:
-        return JudgeConfig.model_validate(values)
+        return JudgeConfig.model_validate(values).kept_at(default_transcript)
     except ValidationError as error:
         told = "; ".join(
             ".".join(["judge", *map(str, each["loc"])]) + f": {each['msg'].removeprefix('Value error, ')}"

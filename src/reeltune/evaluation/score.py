@@ -140,17 +140,22 @@ def _summary(
     resamples: int,
     seed: int,
 ) -> dict[str, float]:
-    """Means, intervals, and means by type and over types."""
+    """Means, intervals, and means by type and over types, in percent.
+
+    `columns`: metric -> [N], NaN where it does not apply; `unparsed` [N]: each sample's share of unreadable answers.
+    """
     found = {name: 100.0 * float(np.nanmean(column)) for name, column in columns.items()}
     found |= {"unparsed": 100.0 * float(unparsed.mean()), "n": float(len(samples))}
     applies = {name: ~np.isnan(column) for name, column in columns.items()}
     found |= {f"{name}.n": float(own.sum()) for name, own in applies.items() if not own.all()}
+    # Whole videos are drawn: questions about one are no independent evidence. One video has no interval.
     videos = [sample.media_name for sample in samples]
     if resamples and columns and len(set(videos)) > 1:
         matrix = np.column_stack(list(columns.values()))
         low, high = bootstrap_interval(matrix, resamples=resamples, seed=seed, clusters=videos)
         for index, name in enumerate(columns):
             found[f"{name}.low"], found[f"{name}.high"] = 100.0 * float(low[index]), 100.0 * float(high[index])
+    # Benchmarks report a mean by type of question, and some the mean of those ("macro"): rare types count as much.
     types = [task.type_of(sample) for sample in samples]
     kinds = sorted({kind for kind in types if kind is not None})
     if len(kinds) > 1:

@@ -14,7 +14,10 @@ from reeltune.registry import Registry
 if TYPE_CHECKING:
     from reeltune.config.recipe import JudgeConfig
 
-__all__ = ["JUDGES", "Judge", "build_judge"]
+__all__ = ["JUDGES", "TRANSCRIPT", "Judge", "build_judge"]
+
+TRANSCRIPT = "judge-transcript.jsonl"
+"""Where the replies of an endpoint are kept, in the folder of a run or an evaluation."""
 
 JUDGES: "Registry[Any]" = Registry(
     "judge",

@@ -21,6 +21,8 @@ FRAGMENTED = 0.05
 
 @dataclass(frozen=True)
 class Answer:
+    """A plan: what `setting` needs on `devices`. Memory in bytes of one device; `work` of a step, over all devices."""
+
     setting: Setting
     devices: Devices
     memory: Memory

@@ -78,7 +78,8 @@ class Memory:
 
 
 def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Memory:
-    """Upper bounds: every video the longest, every completion whole."""
+    """Bytes on one device. Upper bounds: every video the longest, every completion whole."""
+    # 1. Weights as they are kept between the passes: the base's, in 4 bits where quantized, shared out where sharded.
     decoder = architecture.decoder
     whole, shards = architecture.weights, setting.shards
     trained = setting.adapter_weights if setting.rank else setting.trained
@@ -90,14 +91,15 @@ def memory(architecture: Architecture, prompt: PromptCost, setting: Setting) -> 
     here = (base - setting.whole * setting.weight_bytes) / shards * (at_home if shards > 1 else 1)
     weights = int(here + setting.whole * setting.weight_bytes)
     sharded = shards > 1 and setting.samples and not setting.rollout_elsewhere
-    # The passes' own copies of weights: autocast keeps those of weights that train until the step's end.
+    # 2. The passes' own copies of weights. Sharded: two layers are there at a time (the next is sent while one
+    #    computes), and the embedding tables. Else: autocast keeps those of weights that train until the step's end.
     gathered = 0
     if shards > 1:
         tables = decoder.head_weights * (1 if decoder.tied else 2)
         gathered = (2 * decoder.layer_weights + tables) * setting.gathered_bytes
     elif setting.precision == "autocast":
         gathered = 2 * trained
-    # float32, also of an adapter over a bfloat16 base.
+    # 3. Bytes of a weight that trains: float32, also of an adapter over a bfloat16 base.
     value = 4 if setting.rank else setting.weight_bytes
     return Memory(
         weights=weights,
@@ -161,6 +163,8 @@ class Work:
 def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Work:
     """A lower bound of the time's numerators: a tower is computed once for rollout and update where it is frozen."""
     decoder, grpo = architecture.decoder, setting.samples
+    # 1. Forward of one group: the prompt once, then every completion over it and over itself. A multiplication and an
+    #    addition for each weight of the decoder and token: 2.
     completions = setting.group_size * setting.max_new_tokens
     tokens = prompt.text_tokens + prompt.vision_tokens
     token_flops = 2 * (decoder.layers * decoder.layer_weights + decoder.head_weights)
@@ -169,7 +173,7 @@ def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Wo
     answers = completions * token_flops + over_prompt + own * decoder.layers
     language = prompt.run_flops - prompt.vision_flops
     forward = language + answers
-    # Backward twice the forward; frozen weights need no gradient of theirs, half of that.
+    # 2. The update. Backward twice the forward; frozen weights need no gradient of theirs, half of that.
     share = 1.0 if setting.rank else 2.0
     update = forward * (1 + share + (1 if setting.checkpointing else 0)) * setting.updates
     tower = prompt.vision_flops * (
@@ -177,6 +181,8 @@ def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Wo
     )
     rollout = language if grpo and not setting.rollout_elsewhere else 0
     per_group = rollout + update + (forward if setting.reference else 0) + tower
+    # 3. Decoding is bound by memory: each token reads all weights once a batch, and of its group the prompt's cache and
+    #    on average half of the completions'.
     decode = 0
     if grpo:
         fit = setting.rollout_tokens // (tokens + completions)

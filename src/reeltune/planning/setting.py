@@ -19,6 +19,7 @@ def adapter_weights(recipe: Recipe, architecture: Architecture) -> int:
 
 
 def setting_of(recipe: Recipe, architecture: Architecture, devices: Devices) -> Setting:
+    """A recipe in the few numbers that memory and work depend on, as it would run on `devices`."""
     model, grpo = recipe.model, recipe.samples_completions
     adapter, parallel = recipe.adapter, recipe.parallel
     sharded = parallel.shard == "full" and devices.count > 1

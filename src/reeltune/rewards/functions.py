@@ -168,7 +168,7 @@ def _finished(call: Call, result: Callable[[], Any]) -> list[float | None] | Exc
 
 
 def _settled(value: Any) -> Any:
-    """A plain function may still return an awaitable, as functools.partial of an async one does."""
+    """A plain function may still return an awaitable, as a lambda around an async one does."""
     if inspect.iscoroutine(value):
         return asyncio.run_coroutine_threadsafe(value, event_loop()).result()
     return value

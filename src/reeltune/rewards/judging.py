@@ -10,7 +10,7 @@ from reeltune.answers.final_answer import wrap
 from reeltune.config.recipe import Recipe
 from reeltune.errors import InputError
 from reeltune.files import write_json
-from reeltune.judges import JUDGES, Judge, build_judge
+from reeltune.judges import JUDGES, TRANSCRIPT, Judge, build_judge
 from reeltune.judges.base import Cost
 from reeltune.rewards.score import needs_judge
 from reeltune.rewards.weights import Reward
@@ -34,10 +34,7 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
         )
     if not wanted and recipe.eval.data is None:
         return None
-    config = recipe.judge
-    if config.kind == "openai" and config.transcript is None:
-        config = config.model_copy(update={"transcript": str(Path(recipe.run.dir) / "judge-transcript.jsonl")})
-    return build_judge(config)
+    return build_judge(recipe.judge.kept_at(Path(recipe.run.dir) / TRANSCRIPT))
 
 
 def announce_cost(

@@ -99,14 +99,18 @@ class HFEngine:
         group_size: int,
         params: SamplingParams,
     ) -> list[Rollout]:
-        """`last` [B, H]: the hidden states of the prompts' last tokens."""
+        """`last` [B, H]: the hidden states of the prompts' last tokens. Rows: G completions of each group, in order."""
         policy, device = self.policy, self.policy.device
+        # 1. All rows of a group begin at the same hidden state and position; only their random numbers differ. These
+        #    are drawn beforehand, so that what a row gets does not depend on which rows still run beside it.
         hidden = last.repeat_interleave(group_size, dim=0)
         positions = torch.tensor([group.prompt.next_position for group in groups], device=device)
         positions = positions.repeat_interleave(group_size)
         uniforms = _uniforms(seeds, group_size, params.max_new_tokens).to(device)
         stop = torch.tensor(policy.stop_ids, device=device)
 
+        # 2. Of all rows: what is returned. `alive` [rows in the batch]: which of them each row of the batch is;
+        #    `running`: whether it has not ended. They differ because rows leave only now and then (3).
         rows = len(groups) * group_size
         ids = torch.zeros(rows, params.max_new_tokens, dtype=torch.long, device=device)
         log_probs = torch.zeros(rows, params.max_new_tokens, device=device)
@@ -115,6 +119,8 @@ class HFEngine:
         running = torch.ones(rows, dtype=torch.bool, device=device)
         look_every = self.look_every or (1 if device.type == "cpu" else LOOK_EVERY)
         for step in range(params.max_new_tokens):
+            # The log-probs are those of the whole distribution, which training compares with; top-k and top-p act in
+            # `draw` alone.
             logits = policy_logits(policy.head(hidden), banned=policy.banned, temperature=params.temperature)
             distribution = logits.log_softmax(-1)
             tokens = draw(distribution, uniforms[alive, step], params)
@@ -126,7 +132,8 @@ class HFEngine:
             if step + 1 == params.max_new_tokens:
                 break
             if (step + 1) % look_every == 0 and not bool(running.all()):
-                # Finished rows leave the batch, so a long completion does not keep short ones decoding.
+                # 3. Finished rows leave the batch, so a long completion does not keep short ones decoding. On a GPU
+                #    only every `look_every` steps: looking waits for all that is queued there.
                 kept = running.nonzero()[:, 0]
                 if not len(kept):
                     break

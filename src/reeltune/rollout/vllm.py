@@ -189,6 +189,13 @@ class VLLMEngine:
         assert launch is not None
         base = self.policy.source
         bf16 = self.recipe.model.dtype == "bfloat16" or self.recipe.optim.precision == "bf16"
+        hybrid = "linear_attention" in (getattr(self.policy.text_config, "layer_types", None) or ())
+        if hybrid and not bf16 and not torch.cuda.is_available():
+            # Its engine dies of the first request: "CPU GDN attention requires BF16."
+            raise InputError(
+                "rollout.launch: vLLM's CPU kernels of gated delta nets (Qwen3.5, Qwen3.6) take bfloat16 alone; set "
+                "model.dtype=bfloat16 or optim.precision=bf16, or take rollout.engine=hf"
+            )
         return [
             Serving(
                 base,

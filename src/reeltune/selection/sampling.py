@@ -132,6 +132,7 @@ def _ask(
     world: World,
     endpoint: AtEndpoint | None,
 ) -> None:
+    """Ask about the batches of `todo`; each one's statistics are appended whole, so a kill loses one batch at most."""
     rewards = _rewards(recipe, pool)
     judge = recipe_judge(recipe, rewards)
     _announce(recipe, judge, rewards, [pool[index] for batch in todo for index in batch])
@@ -152,6 +153,7 @@ def _ask(
         samples = [pool[index] for index, _ in found]
         scored = score_groups(rewards, samples, [drawn.texts for _, drawn in found], judge, faults)
         for (index, drawn), sample, group in zip(found, samples, scored, strict=True):
+            # A completion without a valid reward (a judge did not answer, a function failed) has no score, not 0.
             yield make_stats(
                 [float(value) if valid else None for value, valid in zip(group.total, group.valid, strict=True)],
                 group.components,

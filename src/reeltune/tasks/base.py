@@ -22,7 +22,10 @@ from reeltune.sample import Sample
 from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores, mean_intervals
 from reeltune.tasks.pictures import texts_picture
 
-__all__ = ["FULL", "Components", "Judgment", "Mode", "Parsed", "RewardOptions", "Task", "request"]
+__all__ = [
+    "ANSWER_COLUMNS", "FULL", "QUESTION_COLUMNS", "Components", "Judgment", "Mode", "Parsed", "RewardOptions", "Task",
+    "request",
+]  # fmt: skip
 
 S = TypeVar("S", bound=Sample)
 A = TypeVar("A")
@@ -30,6 +33,12 @@ Components = dict[str, float | None]
 """Reward component -> value in 0..1; None: it does not apply."""
 
 FieldKind = Literal["spans", "letter", "label", "number", "box", "boxes"]
+
+QUESTION_COLUMNS = ("question", "problem", "prompt", "query", "q", "instruction")
+ANSWER_COLUMNS = (
+    "answer", "target", "correct_answer", "correct_option", "correct", "ground_truth", "gt", "gold", "solution",
+)  # fmt: skip
+"""What columns of a question and of its right answer are usually called, best first, whatever the answer is."""
 
 FULL = 0.99
 """A reward component this high is full: gold answers are written with two decimals (our choice)."""

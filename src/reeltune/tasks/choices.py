@@ -5,23 +5,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reeltune.answers.choices import LETTERS, normalized, read_label, read_letter
-from reeltune.answers.final_answer import Mode
+from reeltune.answers.choices import LETTERS, comparable, normalized, read_label, read_letter
+from reeltune.answers.final_answer import Mode, instruct
 from reeltune.sample import FieldError, Text
 from reeltune.tasks.base import most_common
 
 __all__ = [
-    "LETTERS", "LETTER_REQUEST", "Options", "check_letter", "normalized", "option_baselines", "option_thought",
-    "question_text", "read_label", "read_letter",
+    "LETTERS", "LETTER_REQUEST", "Options", "check_letter", "comparable", "normalized", "option_baselines",
+    "option_thought", "question_text", "read_label", "read_letter",
 ]  # fmt: skip
 
 Options = Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))]
 """Option texts in order, without their letters."""
 
 LETTER_REQUEST: Mapping[Mode, str] = {
-    "direct": "Answer with the letter as <answer>letter</answer>.",
-    "think": "First think it over inside <think> and </think>. "
-    "Then answer with the letter of the right option as <answer>letter</answer>.",
+    "direct": instruct("answer with the letter as <answer>letter</answer>", "direct"),
+    "think": instruct("answer with the letter of the right option as <answer>letter</answer>", "think"),
 }
 
 

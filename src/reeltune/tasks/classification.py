@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import FieldError, Sample, Text
-from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
+from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common, request
 from reeltune.tasks.choices import normalized, read_label
 from reeltune.tasks.pictures import texts_picture
 
@@ -29,6 +29,8 @@ class ClassificationSample(Sample):
 
 
 class Classification(Task[ClassificationSample, str]):
+    """Answer: one of the sample's labels. Reward: 1 where it is the target, else 0."""
+
     name = "classification"
     sample_type = ClassificationSample
     fields: ClassVar = {"target": "label"}
@@ -36,12 +38,7 @@ class Classification(Task[ClassificationSample, str]):
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: ClassificationSample, mode: Mode) -> str:
-        question = f"{sample.question} Choose one: {', '.join(sample.labels)}."
-        if mode == "think":
-            return (
-                f"{question} First think it over inside <think> and </think>. Then answer as <answer>choice</answer>."
-            )
-        return f"{question} Answer as <answer>choice</answer>."
+        return f"{sample.question} Choose one: {', '.join(sample.labels)}. {request('choice', mode)}"
 
     def gold(self, sample: ClassificationSample, mode: Mode) -> str:
         return wrap(sample.target, mode, thought=f"It looks like {sample.target}.")

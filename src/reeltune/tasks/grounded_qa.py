@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, instruct, wrap
 from reeltune.sample import Duration, Sample, Text
-from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
+from reeltune.tasks.base import QUESTION_COLUMNS, Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.choices import (
     Options,
     check_letter,
@@ -20,7 +20,7 @@ from reeltune.tasks.choices import (
     question_text,
     read_letter,
 )
-from reeltune.tasks.multiple_choice import OPTION_COLUMNS, QUESTION_COLUMNS
+from reeltune.tasks.multiple_choice import OPTION_COLUMNS
 from reeltune.tasks.pictures import options_picture, timeline_picture
 from reeltune.tasks.spans import (
     Span,
@@ -62,6 +62,8 @@ class GroundedQASample(Sample):
 
 
 class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
+    """Answer: an option's letter and spans in seconds. Rewards: accuracy (0 or 1), and IoU of the evidence (0..1)."""
+
     name = "grounded_qa"
     sample_type = GroundedQASample
     fields: ClassVar = {"target": "letter", "evidence": "spans"}
@@ -72,13 +74,9 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
 
     def prompt(self, sample: GroundedQASample, mode: Mode) -> str:
         question = question_text(sample.question, sample.options)
+        letter = "the letter of the right option" if mode == "think" else "the letter"
         shape = "<answer>letter</answer><glue>[(start, end), ...]</glue>"
-        if mode == "think":
-            return (
-                f"{question}\nFirst think it over inside <think> and </think>. Then answer with the letter of the "
-                f"right option and the seconds that show it as {shape}."
-            )
-        return f"{question}\nAnswer with the letter and the seconds that show it as {shape}."
+        return f"{question}\n{instruct(f'answer with {letter} and the seconds that show it as {shape}', mode)}"
 
     def gold(self, sample: GroundedQASample, mode: Mode) -> str:
         evidence = "[" + ", ".join(pair_text(span) for span in sample.evidence) + "]"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, instruct, wrap
 from reeltune.sample import Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task, most_common
-from reeltune.tasks.choices import normalized
+from reeltune.tasks.choices import comparable
 from reeltune.tasks.pictures import texts_picture
 
 
@@ -23,12 +23,9 @@ class Instruction(Task[InstructionSample, str]):
     default_weights: ClassVar = {"format": 1.0, "exact": 1.0}
 
     def prompt(self, sample: InstructionSample, mode: Mode) -> str:
-        if mode == "think":
-            return (
-                f"{sample.instruction} First think it over inside <think> and </think>. "
-                "Then write your response as <answer>response</answer>."
-            )
-        return sample.instruction
+        if mode != "think":
+            return sample.instruction
+        return f"{sample.instruction} {instruct('write your response as <answer>response</answer>', mode)}"
 
     def gold(self, sample: InstructionSample, mode: Mode) -> str:
         return wrap(sample.response, mode, thought="Let me look.") if mode == "think" else sample.response
@@ -58,12 +55,7 @@ class Instruction(Task[InstructionSample, str]):
         return texts_picture(sample.response, answers)
 
     def _exact(self, sample: InstructionSample, value: str | None) -> float:
-        return float(value is not None and _comparable(value) == _comparable(sample.response))
-
-
-def _comparable(text: str) -> str:
-    """Marks alone ('?!') stay what they are."""
-    return normalized(text) or text.strip()
+        return float(value is not None and comparable(value) == comparable(sample.response))
 
 
 TASK = Instruction()

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.sample import Sample, Text
-from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
+from reeltune.tasks.base import QUESTION_COLUMNS, Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.choices import (
     LETTER_REQUEST,
     Options,
@@ -19,7 +19,6 @@ from reeltune.tasks.choices import (
 )
 from reeltune.tasks.pictures import options_picture
 
-QUESTION_COLUMNS = ("question", "problem", "prompt", "query", "q", "instruction")
 OPTION_COLUMNS = ("options", "choices", "candidates", "option", "choice", "answers", "candidate", "opt", "a", "")
 """One column of lists, or a column an option: option_a, choice1, a0, A, ..."""
 
@@ -37,6 +36,8 @@ class MultipleChoiceSample(Sample):
 
 
 class MultipleChoice(Task[MultipleChoiceSample, str]):
+    """Answer: an option's letter. Reward: 1 where it is the target's, else 0."""
+
     name = "multiple_choice"
     sample_type = MultipleChoiceSample
     fields: ClassVar = {"target": "letter"}

@@ -11,7 +11,7 @@ from pydantic import Field
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.answers.numbers import read_number
 from reeltune.sample import Sample, Text
-from reeltune.tasks.base import Components, Mode, Parsed, RewardOptions, Task, request
+from reeltune.tasks.base import QUESTION_COLUMNS, Components, Mode, Parsed, RewardOptions, Task, request
 from reeltune.tasks.numbers import NumberField, median, relative_accuracy, within
 from reeltune.tasks.pictures import texts_picture
 
@@ -24,10 +24,12 @@ class NumericSample(Sample):
 
 
 class Numeric(Task[NumericSample, float]):
+    """Answer: a number. Reward: 1 within `tolerance`, else 0; without one the mean relative accuracy, 0..1."""
+
     name = "numeric"
     sample_type = NumericSample
     fields: ClassVar = {"target": "number"}
-    columns: ClassVar = {"question": ("question", "problem", "prompt", "query", "q", "instruction")}
+    columns: ClassVar = {"question": QUESTION_COLUMNS}
     default_weights: ClassVar = {"format": 1.0, "accuracy": 1.0}
 
     def prompt(self, sample: NumericSample, mode: Mode) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, instruct, wrap
 from reeltune.sample import FieldError, Sample, Seconds, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.boxes import Box, BoxField, box_text, boxes_text, overlaps, read_boxes
@@ -41,6 +41,8 @@ class ObjectTrackingSample(Sample):
 
 
 class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
+    """Answer: a box (x0, y0, x1, y1) in 0..1 of width and height for each time. Reward: the mean of their IoUs."""
+
     name = "object_tracking"
     sample_type = ObjectTrackingSample
     fields: ClassVar = {"start_box": "box", "target": "boxes"}
@@ -51,13 +53,9 @@ class ObjectTracking(Task[ObjectTrackingSample, Boxes]):
         question = (
             f'Track "{sample.object}", which starts at {box_text(sample.start_box)}. Where is it at {times} seconds?'
         )
-        request = "as <answer>[[x0, y0, x1, y1], ...]</answer>"
-        if mode == "think":
-            return (
-                f"{question} First think it over inside <think> and </think>. "
-                f"Then answer with one box per time, in fractions of width and height, {request}."
-            )
-        return f"{question} Answer with one box per time {request}."
+        unit = ", in fractions of width and height," if mode == "think" else ""
+        shape = "<answer>[[x0, y0, x1, y1], ...]</answer>"
+        return f"{question} {instruct(f'answer with one box per time{unit} as {shape}', mode)}"
 
     def gold(self, sample: ObjectTrackingSample, mode: Mode) -> str:
         thought = f'I follow "{sample.object}" from its first box.'

@@ -9,8 +9,18 @@ from typing import ClassVar
 from reeltune.answers.final_answer import answer_text, wrap
 from reeltune.judges.questions import Grading
 from reeltune.sample import Sample, Text
-from reeltune.tasks.base import Components, Judgment, Mode, Parsed, RewardOptions, Task, request
-from reeltune.tasks.choices import normalized
+from reeltune.tasks.base import (
+    ANSWER_COLUMNS,
+    QUESTION_COLUMNS,
+    Components,
+    Judgment,
+    Mode,
+    Parsed,
+    RewardOptions,
+    Task,
+    request,
+)
+from reeltune.tasks.choices import comparable
 from reeltune.tasks.pictures import texts_picture
 
 
@@ -21,22 +31,13 @@ class OpenEndedSample(Sample):
 
 
 class OpenEnded(Task[OpenEndedSample, str]):
+    """Answer: text. Reward: 1 where it says what the target says, else 0; None where only a judge could tell."""
+
     name = "open_ended"
     sample_type = OpenEndedSample
     columns: ClassVar = {
-        "question": ("question", "problem", "prompt", "query", "q", "instruction"),
-        "target": (
-            "answer",
-            "target",
-            "response",
-            "reference",
-            "ground_truth",
-            "gt",
-            "gold",
-            "solution",
-            "output",
-            "a",
-        ),
+        "question": QUESTION_COLUMNS,
+        "target": (*ANSWER_COLUMNS, "response", "reference", "output", "a"),
     }
     default_weights: ClassVar = {"format": 1.0, "correct": 1.0}
     judged = ("correct",)
@@ -78,9 +79,7 @@ class OpenEnded(Task[OpenEndedSample, str]):
 
 
 def is_exact(sample: OpenEndedSample, value: str | None) -> bool:
-    if value is None:
-        return False
-    return (normalized(value) or value.strip()) == (normalized(sample.target) or sample.target.strip())
+    return value is not None and comparable(value) == comparable(sample.target)
 
 
 TASK = OpenEnded()

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from reeltune.answers.final_answer import answer_text, wrap
+from reeltune.answers.final_answer import answer_text, instruct, wrap
 from reeltune.sample import Duration, Sample, Text
 from reeltune.tasks.base import Mode, Parsed, RewardOptions, Task
 from reeltune.tasks.pictures import timeline_picture
@@ -45,6 +45,8 @@ class TemporalGroundingSample(Sample):
 
 
 class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
+    """Answer: spans in seconds. Reward: temporal IoU of the union with the truth (VideoChat-R1, arXiv 2504.06958)."""
+
     name = "temporal_grounding"
     sample_type = TemporalGroundingSample
     fields: ClassVar = {"target": "spans"}
@@ -53,13 +55,8 @@ class TemporalGrounding(Task[TemporalGroundingSample, Spans]):
     further = ("giou", "w1")
 
     def prompt(self, sample: TemporalGroundingSample, mode: Mode) -> str:
-        question = f'When does this happen: "{sample.query}"?'
-        if mode == "think":
-            return (
-                f"{question} First think it over inside <think> and </think>. "
-                "Then answer in seconds as <answer>start to end</answer>."
-            )
-        return f"{question} Answer in seconds as <answer>start to end</answer>."
+        how = instruct("answer in seconds as <answer>start to end</answer>", mode)
+        return f'When does this happen: "{sample.query}"? {how}'
 
     def gold(self, sample: TemporalGroundingSample, mode: Mode) -> str:
         spans = ", ".join(span_text(span) for span in sample.target)

@@ -28,6 +28,12 @@ class Trace:
 
 
 class PromptHistory:
+    """What each prompt's groups earned, and whether it is worth asking again (our choice; `rl.skipping`).
+
+    Everything random depends on `seed`, step, place and attempt alone, so a resumed run skips what one that was never
+    stopped skips. Kept in the checkpoint: `state`, `from_state`.
+    """
+
     def __init__(self, config: SkippingConfig, *, seed: int, traces: Mapping[str, Trace] | None = None) -> None:
         self.config = config
         self.seed = seed
@@ -50,9 +56,9 @@ class PromptHistory:
         trace = self.traces.get(sample_id)
         return 0.0 if trace is None else min(1 - self.config.explore**trace.zero_variance, 1 - self.config.least)
 
-    def skips(self, sample_id: str, *, step: int, slot: int, attempt: int) -> bool:
+    def skips(self, sample_id: str, *, step: int, place: int, attempt: int) -> bool:
         """A coin of this probability, the same whenever it is tossed for this draw."""
-        draw = derive_seed(self.seed, "skip", step, slot, attempt) / 2**63
+        draw = derive_seed(self.seed, "skip", step, place, attempt) / 2**63
         return draw < self.skip_probability(sample_id)
 
     def state(self) -> dict[str, Any]:

@@ -47,18 +47,21 @@ class StepDraw:
         self._used = {slot.index for slot in self._slots}
 
     def first(self) -> list[Slot]:
-        """One slot per slot, in order: the scheduled one, or the first substitute that is not skipped."""
+        """A slot for each place, in order: the scheduled sample, or the first substitute that is not skipped."""
         for slot in list(self._slots):
             if self._skips(slot) and (other := self._substitute(slot)):
                 self._slots[slot.place] = other
                 self.skipped += 1
         return list(self._slots)
 
-    def again(self, zero: Sequence[bool]) -> list[Slot]:
-        """New slots for zero slots, as many as `max_resampled` still allows; `zero` [slots] of all processes."""
+    def replace(self, without_signal: Sequence[bool]) -> list[Slot]:
+        """Substitutes for the places whose group gave no signal, as many as `max_resampled` still allows.
+
+        `without_signal` [places]: of all processes, so that each draws the same.
+        """
         limit = self.history.config.max_resampled - self.resampled if self.history else 0
         found: list[Slot] = []
-        for slot in [each for each in self._slots if zero[each.place]]:
+        for slot in [each for each in self._slots if without_signal[each.place]]:
             other = self._substitute(slot) if len(found) < limit else None
             if other:
                 self._slots[slot.place] = other
@@ -80,7 +83,7 @@ class StepDraw:
         if self.history is None:
             return False
         sample_id = self.samples[slot.index].id
-        return self.history.skips(sample_id, step=self.step, slot=slot.place, attempt=slot.attempt)
+        return self.history.skips(sample_id, step=self.step, place=slot.place, attempt=slot.attempt)
 
     def _substitute(self, slot: Slot) -> Slot | None:
         """The next sample that the step has not used and the history lets pass; None: there seems to be none."""
@@ -142,7 +145,7 @@ class PromptSource:
         if self.history is None:
             return None
         min_std = self.history.config.min_std
-        slots = self.draw.again(self.world.gather([is_zero_variance(each.reward_values, min_std) for each in groups]))
+        slots = self.draw.replace(self.world.gather([is_zero_variance(each.reward_values, min_std) for each in groups]))
         if not slots:
             return None
         places = [slot.place - self.share.start for slot in slots if slot.place in self.share]

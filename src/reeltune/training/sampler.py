@@ -50,7 +50,7 @@ class Sampler:
             return groups, keep
         for number in range(step, min(step + self.staleness, self.learner.recipe.steps)):
             if number not in self._ahead:
-                self._ahead[number] = self._again(number)
+                self._ahead[number] = self._drawn_or_restored(number)
         groups = self._ahead.pop(step)
         # The tower may have changed since; its features need a graph in any case.
         if not self.learner.sharded:
@@ -176,7 +176,7 @@ class Sampler:
         """Go on from a checkpoint's `state`, of any number of processes."""
         self.restored = {int(each["step"]): each["groups"] for each in state.get("drawn_ahead", [])}
 
-    def _again(self, step: int) -> list[Group]:
+    def _drawn_or_restored(self, step: int) -> list[Group]:
         """The groups of a step that is not drawn yet: from the checkpoint where it holds them, else drawn now."""
         groups = self._prompts(step)
         stored = self.restored.pop(step, [])

@@ -20,11 +20,12 @@ class Schedule:
     def step(self, step: int) -> list[int]:
         return [int(index) for index in self.draws[step]]
 
-    def substitute(self, step: int, slot: int, attempt: int) -> int:
-        """Another sample of the slot's source, for one that cannot be used, is skipped or gave no signal."""
-        source = int(np.searchsorted(self.ends, self.draws[step, slot], side="right"))
+    def substitute(self, step: int, place: int, attempt: int) -> int:
+        """Another sample of the source that fills this place of the step, for one that cannot be used, is skipped or
+        gave no signal."""
+        source = int(np.searchsorted(self.ends, self.draws[step, place], side="right"))
         start = int(self.ends[source - 1]) if source else 0
-        return int(np.random.default_rng([self.seed, 1, step, slot, attempt]).integers(start, self.ends[source]))
+        return int(np.random.default_rng([self.seed, 1, step, place, attempt]).integers(start, self.ends[source]))
 
 
 def make_schedule(sizes: Sequence[int], sources: Sequence[Source], *, steps: int, per_step: int, seed: int) -> Schedule:

@@ -195,9 +195,12 @@ def _referred(groups: Sequence[Group]) -> bool:
 def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: dict[str, float]) -> None:
     """Fill in `advantage` [G] and `weights` [G, C] of this process's groups, normalized over those of all processes.
 
+    A group from which nothing can be learned gets weights of 0, and its prompt's graph is dropped before the update.
     With advantage_scale=moving the `scales` go on by this step.
     """
     world = learner.world
+    # 1. Advantages, of the rewards of all processes: a task's scale and what is normalized over the step must not
+    #    depend on how the groups are shared out.
     rows = world.gather(
         [(each.sample.task, each.rewards.total.tolist(), each.rewards.valid.tolist()) for each in groups]
     )
@@ -213,8 +216,11 @@ def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: d
         std_floor=config.std_floor,
         scales=scales,
     )
+    # 2. Which tokens carry loss: those of completions that have a reward and, where the recipe says so, an end: a
+    #    cut-off answer does not say what its reward would have been.
     carried = [each.rewards.valid & ~(each.truncated & config.mask_truncated) for each in groups]
     masks = [each.completions.mask & rows[:, None] for each, rows in zip(groups, carried, strict=True)]
+    # 3. What the loss divides by is counted over all processes too: the sum of their gradients is that of one process.
     counts = world.gather([(int(mask.any(1).sum()), int(mask.sum())) for mask in masks])
     totals = StepTotals(
         groups=len(counts),
@@ -222,6 +228,7 @@ def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: d
         tokens=sum(count[1] for count in counts),
         max_new_tokens=config.max_new_tokens,
     )
+    # 4. Each group's share. With a KL term a group without signal still pulls the weights, so it keeps its own.
     loss = LOSSES.get(config.loss)
     first = world.rank * len(groups)
     for group, mask, advantage in zip(groups, masks, advantages[first : first + len(groups)], strict=True):

@@ -1,6 +1,6 @@
 """Makes `synonyms.txt.gz` from the database files of Princeton WordNet 3.0.
 
-    python -m reeltune.judges.words.wordnet_build DICT_FOLDER src/reeltune/words/synonyms.txt.gz
+    python -m reeltune.judges.words.wordnet_build DICT_FOLDER src/reeltune/judges/words/synonyms.txt.gz
 
 WordNet itself is no Python package that a registry serves with its data, so the small part that is used here ships
 with this one, under WordNet's own license (`WORDNET-LICENSE`). A line is one synset: its single words, each with

@@ -17,6 +17,8 @@ LEAST_TILES, MOST_TILES = 1, 12
 
 
 class InternVL(FrameFamily):
+    """A video is frames of `frame_tokens` tokens, each after its number; an image is tiles and then its whole."""
+
     placeholder: ClassVar = "<video>"
     image_placeholder: ClassVar = "<IMG_CONTEXT>"
     vision_tokens: ClassVar = ("<video>", "<img>", "</img>", "<IMG_CONTEXT>")

@@ -11,6 +11,8 @@ from reeltune.video.clip import Clip
 
 
 class Llava(FrameFamily):
+    """A video is frames, each a padded square of `frame_tokens` tokens; images likewise. No time reaches the model."""
+
     content_type: ClassVar = "image"
     placeholder: ClassVar = "<image>"
     image_placeholder: ClassVar = "<image>"

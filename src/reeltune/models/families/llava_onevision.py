@@ -24,6 +24,8 @@ SHRINK_ABOVE = 1.1
 
 
 class LlavaOnevision(FrameFamily):
+    """A video is frames pooled to half their sides and one token at its end; a single image is tiles and its whole."""
+
     placeholder: ClassVar = "<video>"
     image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<image>", "<video>")

@@ -12,6 +12,8 @@ from reeltune.video.clip import Clip
 
 
 class Qwen3VL(PatchFamily):
+    """Patches of two frames at a time, each after its time; `deepstack` [N, H] features enter the first layers too."""
+
     default_mean: ClassVar = (0.5, 0.5, 0.5)
     default_std: ClassVar = (0.5, 0.5, 0.5)
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reeltune.answers.numbers import TENS, UNITS
 from reeltune.models._transformers import SMOLVLM_CHAT_TEMPLATE
 from reeltune.models.families.frames import FrameFamily
 from reeltune.models.families.tiles import cut_to_grid, enlarged_size, whole_tiles
@@ -23,12 +24,10 @@ from reeltune.video.sampling import PixelBudget
 # Sides of the tower in an image's longer side, where no processor file says: the processor's own.
 ENLARGED = 4
 
-UNITS = "zero one two three four five six seven eight nine ten eleven twelve"
-TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-
 
 class SmolVLM(FrameFamily):
+    """A video is square frames of `frame_tokens` tokens, each after its time; an image is tiles and then its whole."""
+
     placeholder: ClassVar = "<video>"
     image_placeholder: ClassVar = "<image>"
     vision_tokens: ClassVar = ("<video>", "<image>", "<fake_token_around_image>", "<global-img>")
@@ -115,9 +114,9 @@ def in_words(number: int) -> str:
     ('eight', 'sixty-four', 'one hundred and ten', 'two thousand, three hundred and forty-five')
     """
     if number < 20:
-        return f"{UNITS} {TEENS}".split()[number]
+        return UNITS[number]
     if number < 100:
-        return TENS.split()[number // 10 - 2] + (f"-{in_words(number % 10)}" if number % 10 else "")
+        return TENS[number // 10 - 2] + (f"-{in_words(number % 10)}" if number % 10 else "")
     if number < 1000:
         return f"{in_words(number // 100)} hundred" + (f" and {in_words(number % 100)}" if number % 100 else "")
     left = number % 1000

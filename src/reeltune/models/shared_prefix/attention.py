@@ -180,16 +180,24 @@ def provider_for(query: Tensor) -> Provider | None:
 
 
 def joined_keys_attention(row: RowAttention, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """The same for any device, on public functions: a completion's keys are joined to a copy of its prompt's."""
+    """The same for any device, on public functions: a completion's keys are joined to a copy of its prompt's.
+
+    [1, Q, H, D] of `query` [1, H, Q, D] and `key`, `value` [1, K, L, D], as in `Provider`. Unlike the flash ways it
+    takes memory for the copies, one of the prompt's keys for each completion.
+    """
     grouped = query.shape[1] != key.shape[1]
     missing = row.missing(query, key)
     pieces = []
+    # 1. Each prompt over itself, unless the row's queries are the completions alone.
     for span in [] if missing else row.prompt_spans:
         queries, keys, values = (each[:, :, span] for each in (query, key, value))
         rows = functional.scaled_dot_product_attention(
             queries, keys, values, is_causal=True, scale=scale, enable_gqa=grouped
         )
         pieces.append(rows)
+    # 2. A prompt's completions as a batch of rows [prompt | completion]: the queries are the last ones of the keys, so
+    #    the causal mask is aligned to the lower right. `span` counts queries, `own` keys: the prompts have no queries
+    #    where they are missing.
     completions = [[length for length in lengths if length] for lengths in row.completions if any(lengths)]
     for (prompt, span), lengths in zip(row.pairs(missing), completions, strict=True):
         padding = Padding(lengths)

@@ -48,6 +48,8 @@ def backward(
     sums: Tensor,
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """See `Provider`. The parts are those of `forward`, each given the merged `output` and `sums`: with them its
+    probabilities are shares of the whole softmax, and the parts' gradients add up to that of one attention."""
     gradient, output = gradient.transpose(1, 2), output.transpose(1, 2)
     # Parts 1 and 2 write, part 3 adds: between them the first two cover every place once.
     to_query, to_key, to_value = (torch.empty_like(each) for each in (query, key, value))
@@ -55,10 +57,12 @@ def backward(
     if missing:  # no query of the prompts: part 1 is left out, and part 3 adds to zeros
         for each in (to_key, to_value):
             each[:, :, : row.prompt_tokens] = 0
+    # 1. Each prompt over itself.
     for span in [] if missing else row.prompt_spans:
         part = (each[:, :, span] for each in (gradient, query, key, value, output, sums))
         found = flash_on_cpu_backward(*part, causal=True, scale=scale)
         to_query[:, :, span], to_key[:, :, span], to_value[:, :, span] = found
+    # 2. Each completion over itself, as a batch of rows.
     if row.padding:
         tokens = (gradient, query, key, value, output, sums)
         own_gradient, *own = (row.padding.split(row.of_completions(each)) for each in tokens)
@@ -67,6 +71,7 @@ def backward(
         found = flash_on_cpu_backward(own_gradient, *own, causal=True, scale=scale)
         for into, each in zip((to_query, to_key, to_value), found, strict=True):
             row.of_completions(into).copy_(row.padding.join(each))
+    # 3. All completions of a prompt over it: a prompt's keys have gradient from itself and from every completion.
     for prompt, span in row.pairs(missing):
         keys = (key[:, :, prompt], value[:, :, prompt])
         rest = (output[:, :, span], sums[:, :, span])

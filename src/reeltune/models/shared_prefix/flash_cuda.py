@@ -74,20 +74,19 @@ def varlen(name: str, forward: VarlenForward, backward: VarlenBackward) -> Provi
         missing = row.missing(query, key)
         part = Segments.of(row, missing, query.device)
         q, k, v = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
-        # Keys and values of the tokens that have a query.
+        # 1. Every prompt and every completion over itself: sequences one after the other, so each is causal by itself.
+        #    Keys and values of the tokens that have a query.
         own = [_after(each, missing) for each in (k, v)]
         output, sums = forward(q, *own, part.own, part.own, causal=True, scale=scale)
+        # 2. All completions of a prompt, as one long sequence, over that prompt: every key is visible, so no mask.
+        #    `first`: where the completions begin among the queries, `end`: where the prompts end among the keys.
         if part.queries and part.keys:
             end, first = row.prompt_tokens, row.prompt_tokens - missing
             prompts = [each.narrow(0, 0, end) for each in (k, v)]
             over_prompt, prompt_sums = forward(
                 _after(q, first), *prompts, part.queries, part.keys, causal=False, scale=scale
             )
-            merged, own_sums = _after(output, first), _after(sums, first, dim=1)
-            total = torch.logaddexp(prompt_sums, own_sums)
-            share = (prompt_sums - total).exp().T.unsqueeze(-1).to(output.dtype)
-            merged += (over_prompt - merged) * share
-            sums = torch.cat([sums.narrow(1, 0, first), total], dim=1)
+            sums = _merge(output, sums, over_prompt, prompt_sums, first)
         return output.unsqueeze(0), sums.unsqueeze(0)
 
     def row_backward(
@@ -104,10 +103,13 @@ def varlen(name: str, forward: VarlenForward, backward: VarlenBackward) -> Provi
         part = Segments.of(row, missing, query.device)
         q, k, v = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
         g, o, s = (each.squeeze(0) for each in (gradient, output, sums))
+        # Each call's backward is given the *merged* output and sums: with them its recomputed probabilities are the
+        # shares of its keys in the whole softmax, and the two gradients add up to that of one attention over all keys.
         own = [_after(each, missing) for each in (k, v)]
         to_q, to_k, to_v = backward(g, q, *own, o, s, part.own, part.own, causal=True, scale=scale)
         if missing:  # the prompts' keys have gradient from the second call alone
             to_k, to_v = (torch.cat([each.new_zeros(missing, *each.shape[1:]), each]) for each in (to_k, to_v))
+        # Part 1 writes; part 2 adds to the completions' queries and the prompts' keys, in place through views.
         if part.queries and part.keys:
             end, first = row.prompt_tokens, row.prompt_tokens - missing
             prompts = [each.narrow(0, 0, end) for each in (k, v)]
@@ -120,6 +122,18 @@ def varlen(name: str, forward: VarlenForward, backward: VarlenBackward) -> Provi
         return to_query, to_key, to_value
 
     return Provider(name, row_forward, row_backward)
+
+
+def _merge(output: Tensor, sums: Tensor, over_prompt: Tensor, prompt_sums: Tensor, first: int) -> Tensor:
+    """Add what the completions, from `first` on, found over their prompts; `output` in place. The sums of both.
+
+    The two softmaxes become the one over both key sets: exp(sum of one - sum of both) is the share of each.
+    """
+    merged, own_sums = _after(output, first), _after(sums, first, dim=1)
+    total = torch.logaddexp(prompt_sums, own_sums)
+    share = (prompt_sums - total).exp().T.unsqueeze(-1).to(output.dtype)
+    merged += (over_prompt - merged) * share
+    return torch.cat([sums.narrow(1, 0, first), total], dim=1)
 
 
 def _after(x: Tensor, start: int, dim: int = 0) -> Tensor:

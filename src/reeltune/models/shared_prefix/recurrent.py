@@ -39,6 +39,11 @@ class Tokens(NamedTuple):
 
 
 class RecurrentLayer(Protocol):
+    """A layer with a state in place of keys (a linear attention): R rows of L tokens, V value heads.
+
+    `advance` must give the same outputs and states in one go as in pieces: completions go on from the prompt's state.
+    """
+
     layer_idx: int
 
     def start(self, tokens: Tokens) -> Recurrent:

@@ -8,7 +8,7 @@ metric is a proxy that says so in its name.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from reeltune.answers.final_answer import answer_text, has_format, wrap
+from reeltune.answers.final_answer import answer_text, has_format, instruct, wrap
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.described import Described, described_cost, share
 from reeltune.judges.events import sentences
@@ -28,6 +28,8 @@ FORM = "name | attribute; attribute | action; action"
 
 
 class Captioning(Task[CaptioningSample, Description]):
+    """Answer: a description. Rewards, 0..1: format, what the thinking names, what the caption states (by a judge)."""
+
     name = "captioning"
     sample_type = CaptioningSample
     columns: ClassVar = {"caption": ("caption", "description", "dense_caption", "summary", "text")}
@@ -46,12 +48,7 @@ class Captioning(Task[CaptioningSample, Description]):
                 f"{sample.instruction} First, inside <think> and </think>, write one line for every subject: {FORM}. "
                 f"Write - for an empty part. Then write the description as <answer>description</answer>."
             )
-        if mode == "think":
-            return (
-                f"{sample.instruction} First think it over inside <think> and </think>. "
-                "Then write the description as <answer>description</answer>."
-            )
-        return f"{sample.instruction} Write the description as <answer>description</answer>."
+        return f"{sample.instruction} {instruct('write the description as <answer>description</answer>', mode)}"
 
     def gold(self, sample: CaptioningSample, mode: Mode) -> str:
         """The reference; without one, what the questions ask for. Without subjects the video itself is the one."""
