@@ -1,4 +1,4 @@
-# make install | demo | test | test-oldest | test-slow | test-vllm | lint | docs | faults | audit
+# make install | demo | test | test-quick | test-oldest | test-slow | test-vllm | lint | docs | faults | audit
 #   LATEST=1           the newest versions that pyproject.toml allows, in place of the tested ones (constraints.txt)
 #   TORCH=REQUIREMENT  another PyTorch: torch, torch==2.14.1, or the path of a wheel
 PYTHON ?= python3
@@ -13,7 +13,7 @@ FAST := -n 2 -m 'not slow'
 NO_PROCESSES := not processes and not killed and not second_run and not disk
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-oldest test-slow test-vllm lint docs faults audit
+.PHONY: install demo test test-quick test-oldest test-slow test-vllm lint docs faults audit
 
 install: $(INSTALLED)
 
@@ -29,6 +29,11 @@ demo: install
 test: install
 	$(BIN)/python -m pytest $(FAST)
 	cd lantnet && ../$(BIN)/python -m pytest $(FAST)
+
+# Two minutes on two cores: what reads, scores, rewards and weighs. No model is trained.
+QUICK := answers config tasks rewards training/test_grpo.py training/test_schedule.py test_files.py test_sample.py
+test-quick: install
+	$(BIN)/python -m pytest $(FAST) $(addprefix tests/,$(QUICK))
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

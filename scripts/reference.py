@@ -12,6 +12,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -19,13 +20,14 @@ from pydantic_core import PydanticUndefined
 import reeltune
 from reeltune.cli import make_parser
 from reeltune.config.recipe import Recipe
+from reeltune.config.shipped import papers
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Written by scripts/reference.py; change the code, not this page. -->\n\n"
 
 
 def main() -> int:
-    pages = {"settings.md": settings(), "commands.md": commands(), "api.md": api()}
+    pages = {"settings.md": settings(), "commands.md": commands(), "api.md": api(), "papers.md": papers_page()}
     stale = [name for name, page in pages.items() if _read(FOLDER / name) != page]
     if "--check" in sys.argv:
         print("\n".join(f"docs/reference/{name} is not what the code says" for name in stale))
@@ -121,6 +123,35 @@ def _default(field: FieldInfo) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+# Papers
+
+
+def papers_page() -> str:
+    found = [
+        f"{MADE}# Each paper's table again\n",
+        "`reeltune reproduce PAPER` says what is missing, then imports, trains, evaluates and prints our column beside "
+        "the published one; a stage whose outcome stands is not run again. **None was run at full size here**: the "
+        "figures below are the papers'. `--small` runs the claims in toyworld, a simulation; what came out is in "
+        "[evidence](../toyworld.md) and the README.\n",
+    ]
+    for name, path in papers().items():
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        whole, small = spec["whole"], spec["small"]
+        columns = list(dict.fromkeys(key for row in spec["published"].values() for key in row))
+        found += [f"## {spec['paper']}\n", f"{spec['claims'].strip()}\n", "Published:\n"]
+        found += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+        for row, values in spec["published"].items():
+            found.append(f"| {row} | {' | '.join(str(values.get(each, '')) for each in columns)} |")
+        found += ["", f"```bash\nreeltune reproduce {name}            # the paper's hardware: {whole['hardware']}"]
+        found += [f"reeltune reproduce {name} --small    # minutes to hours on a CPU\n```\n", "It needs:\n"]
+        found += [f"- `{place}`: {what}" for place, what in whole["needs"].items()]
+        trains = [word for each in whole["stages"] for word in each["run"][1:2] if each["run"][0] == "train"]
+        found += ["", f"Recipe: {', '.join(f'`{each}`' for each in trains)}. In small these claims are judged:\n"]
+        found += [f"- {claim['says']}" for claim in small["claims"]]
+        found += ["", "Not in small:\n", *[f"- {each}" for each in small["missing"]], ""]
+    return "\n".join(found)
 
 
 # Commands

@@ -3,14 +3,19 @@
 Steps and videos are cut down so that a page takes seconds; nothing else is changed.
 """
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+
+from reeltune.cli import _parse
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -63,3 +68,38 @@ def test_the_examples_of_a_page_work(page: Path, tmp_path: Path) -> None:
             timeout=300,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+
+
+OTHER = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+"""Blocks that no test runs: they need a real model, cards, a server, the network, or files that only a user has."""
+UNFILLED = re.compile(r"\.\.\.|[|\[]")
+
+
+def other_blocks() -> list[tuple[str, str, str]]:
+    pages = [*PAGES, ROOT / "docs" / "reference" / "papers.md", ROOT / "CONTRIBUTING.md"]
+    return [(page.name, *found) for page in pages for found in OTHER.findall(page.read_text(encoding="utf-8"))]
+
+
+def commands_of(script: str) -> list[list[str]]:
+    lines = [re.split(r" [>|&]|;|\)", line)[0] for line in script.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines if re.match(r"\S*\s*reeltune |.* -m reeltune ", line)]
+    return [each[each.index("reeltune") + 1 :] for each in words if "reeltune" in each]
+
+
+def test_what_is_not_run_is_read() -> None:
+    """Commands by the parser itself, Python by its compiler, YAML and JSON by their readers."""
+    parsed = 0
+    for page, language, text in other_blocks():
+        where = f"{page}: {text}"
+        if language == "python":
+            compile(text, page, "exec")
+        elif language == "yaml":
+            assert yaml.safe_load(text) is not None, where
+        elif language == "json":
+            assert [json.loads(line) for line in text.splitlines()] if "\n{" in text else json.loads(text), where
+        elif language == "bash":
+            for words in commands_of(text):
+                if not any(UNFILLED.search(word) and "=" not in word for word in words):
+                    _parse(words)
+                    parsed += 1
+    assert parsed > 20

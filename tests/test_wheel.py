@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-OPTIONAL = {"tensorboard", "trackio", "peft", "flash_attn", "pyarrow", "vllm"}
+OPTIONAL = {"tensorboard", "wandb", "mlflow", "trackio", "pandas", "peft", "flash_attn", "pyarrow", "vllm"}
 """Imported only where a setting asks for them; a message names the package that is missing."""
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src", "recipes")
 

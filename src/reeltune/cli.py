@@ -17,8 +17,10 @@ from reeltune import __version__
 from reeltune.commands import (
     ask,
     compare,
+    completion,
     config,
     data_check,
+    data_export,
     data_import,
     demo,
     doctor,
@@ -26,6 +28,7 @@ from reeltune.commands import (
     init,
     merge,
     plan,
+    push,
     recipes,
     report,
     reproduce,
@@ -222,14 +225,18 @@ def make_parser() -> argparse.ArgumentParser:
     _add(commands, "select", select, "ask the model several times, keep the informative samples")
     _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
     _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
+    _add(commands, "push", push, "a trained model and its card on the Hugging Face Hub")
     _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
     _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
     _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
     _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")
+    _add(commands, "completion", completion, "what makes bash, zsh or fish complete commands and options")
+    parser.set_defaults(parser=parser)
     data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
     _add(data, "import", data_import, "public annotation formats -> samples.jsonl")
+    _add(data, "export", data_export, "samples.jsonl -> the forms of TRL, ms-swift, LLaMA-Factory, verl, datasets")
     _add(data, "check", data_check, "contract, videos, duplicates, leaks, balance; --fix writes a fixed file")
     return parser
 

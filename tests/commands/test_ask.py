@@ -10,11 +10,28 @@ from PIL import Image
 from tests.warm import reeltune
 
 from reeltune.cli import main
+from reeltune.commands.ask import put
 from reeltune.config.answering import FILE
 from reeltune.report.asked import Asked, asked_page, drawn
+from reeltune.tasks import load_task_file
 from reeltune.video.encode import write_video
 
 SMALL = ("video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8")
+
+BROKEN = """
+from reeltune.tasks.instruction import Instruction
+
+
+class Broken(Instruction):
+    name = "broken"
+    columns = {"instruction": ("instruction",)}
+
+    def prompt(self, sample, mode):
+        return sample.instruction.speak()
+
+
+TASK = Broken()
+"""
 
 
 @pytest.fixture
@@ -60,6 +77,13 @@ def test_bad_input(tiny_models: Any, video: Path, capsys: pytest.CaptureFixture[
     ]:
         assert main(["ask", *words, *SMALL]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_fault_of_a_task_is_not_taken_for_a_missing_field(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    load_task_file(str(tmp_path / "broken.py"))
+    with pytest.raises(AttributeError, match="no attribute 'speak'"):
+        put("broken", video, "q", "direct")
 
 
 def test_nothing_is_loaded_for_a_video_that_is_not_there(

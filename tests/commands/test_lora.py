@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from tests import warm
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from reeltune.cli import main
+from reeltune.errors import InputError
+from reeltune.models.adapter_folder import open_folder
 
 ADAPTER = "adapter={rank: 4}"
 
@@ -140,3 +143,15 @@ def test_bad_settings_are_one_message(
     assert message in capsys.readouterr().err
     assert not list((workshop.folder / "run").glob("**/*.safetensors"))
     assert not (workshop.folder / "run" / "metrics.jsonl").exists()
+
+
+def test_a_checkpoint_of_an_adapter_knows_its_base_and_how_it_is_asked(workshop: Any, tmp_path: Path) -> None:
+    train(workshop, "run", ADAPTER, "rl.steps=1")
+    trained = adapter_of(workshop, "run", 1)
+    assert set(json.loads((trained / "reeltune.json").read_text())) == {"data", "video", "eval"}
+    assert open_folder(trained).base == workshop.model
+    other = shutil.copytree(workshop.model, tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, other / "model.safetensors")
+    with pytest.raises(InputError, match="an adapter of another base"):
+        open_folder(trained, other)

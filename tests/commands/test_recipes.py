@@ -45,5 +45,10 @@ def test_config_prints_a_recipe_that_reads_back_as_the_same(tmp_path: Path, caps
     (tmp_path / "resolved.yaml").write_text(capsys.readouterr().out)
     resolved = load_recipe(tmp_path / "resolved.yaml")
     assert resolved == load_recipe(recipe, ["rl.steps=7", "model.mixture_of_depths={}"]) and resolved.rl.steps == 7
+    text = (tmp_path / "resolved.yaml").read_text()
+    assert "\n  steps: 7\n" in text and "\nseed: 0  # default\n" in text and "\nselect:  # default\n" in text
+    assert main(["config", str(recipe), 'data.system="a: b\\n# c"', "--given"]) == 0
+    given = yaml.safe_load(capsys.readouterr().out)
+    assert given["data"]["system"] == "a: b\n# c" and "select" not in given and "seed" not in given
     assert main(["config", str(recipe), "rl.step=7"]) == 2
     assert "nearest valid key: rl.steps" in capsys.readouterr().err

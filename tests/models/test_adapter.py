@@ -260,7 +260,7 @@ def test_an_adapter_of_another_base_is_refused(tiny_models: Any, tmp_path: Path)
         open_folder(tmp_path / "adapter", tiny_models("qwen2_5_vl"))
     with pytest.raises(InputError, match=r"model\.base="):
         open_folder(tmp_path / "adapter", tmp_path / "nowhere")
-    (tmp_path / "adapter" / "reeltune.json").unlink()
+    (tmp_path / "adapter" / "adapter_base.json").unlink()
     other = load_policy(tiny_models("qwen3_vl"))
     install(other, AdapterConfig(rank=2))
     with pytest.raises(InputError, match="another base or rank"):

@@ -74,7 +74,7 @@ def test_tasks_import_no_torch_and_are_quick() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 0.3
+    assert float(done.stdout) < 0.6
 
 
 def test_the_table_has_every_task_of_the_package() -> None:

@@ -118,24 +118,6 @@ def test_nan_is_never_written(tmp_path: Path) -> None:
         Journal(tmp_path, resume_step=None).metrics(1, {"loss": float("nan")})
 
 
-def test_tensorboard_gets_the_metrics(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    journal = Journal(tmp_path, resume_step=None, trackers=["tensorboard"])
-    journal.metrics(3, {"loss": 0.25, "kl": None})
-    journal.close()
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    [scalar] = events.Scalars("loss")
-    assert (scalar.step, scalar.value) == (3, 0.25)
-
-
-def test_a_missing_tracker_is_named(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setitem(sys.modules, "trackio", None)
-    with pytest.raises(InputError, match=r"run.trackers: trackio is not installed"):
-        Journal(tmp_path, resume_step=None, trackers=["trackio"])
-
-
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_learning_rates(schedule: Any) -> None:
     config = OptimConfig(lr=2.0, warmup_steps=4, schedule=schedule, final_lr_share=0.5)

@@ -64,13 +64,20 @@ def put(task_name: str, video: Path, question: str, mode: str) -> str:
     from reeltune.tasks import get_task
 
     task = get_task(task_name)
+    needs_more = InputError(
+        f"--task {task_name}: its prompt needs more than a question ({', '.join(task.sample_type.model_fields)}); "
+        "write a samples.jsonl and use `reeltune eval`, or put the whole prompt as QUESTION without --task"
+    )
+    if len(task.columns) != 1:
+        raise needs_more
+    # Only what is asked is known here: no truth, no duration.
+    [field] = task.columns
+    known = {"id": "asked", "task": task_name, "video": str(video), field: question}
+    sample = task.sample_type.model_construct(**known)
     try:
-        [field] = task.columns
-        # Only what is asked is known here: no truth, no duration.
-        sample = task.sample_type.model_construct(id="asked", task=task_name, video=str(video), **{field: question})
         return task.prompt(sample, cast(Mode, mode))
-    except (ValueError, AttributeError):
-        raise InputError(
-            f"--task {task_name}: its prompt needs more than a question ({', '.join(task.sample_type.model_fields)}); "
-            "write a samples.jsonl and use `reeltune eval`, or put the whole prompt as QUESTION without --task"
-        ) from None
+    except AttributeError as error:
+        # A field that was left out above, not a fault of the task's own.
+        if error.obj is sample and error.name in task.sample_type.model_fields:
+            raise needs_more from None
+        raise

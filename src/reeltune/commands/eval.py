@@ -151,7 +151,8 @@ def _recipe(args: argparse.Namespace, path: str) -> "tuple[Recipe, Protocol | No
 
     def with_settings(settings: list[str]) -> "Recipe":
         fixed = [f"model.path={args.model}", f"data.train={path}", f"run.dir={args.output}"]
-        tree = load_tree(asked_by(args.recipe, args.model), [*fixed, *settings, *args.overrides])
+        told = args.recipe if args.endpoint else asked_by(args.recipe, args.model)
+        tree = load_tree(told, [*fixed, *settings, *args.overrides])
         tree.setdefault("method", "sft")
         return parse_recipe(tree, where=str(args.recipe or "reeltune eval"))
 

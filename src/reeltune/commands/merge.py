@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.config.answering import recipe_file
     from reeltune.errors import InputError
     from reeltune.files import whole_folder
 
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     policy = load_policy(folder.base, mixture_of_depths=routed, family=args.family, self_check=False, **options)
     put_in_place(policy, folder)
     merge(policy)
+    if own := recipe_file(None, args.adapter):
+        policy.side_files[own.name] = own.read_bytes()  # how it was trained to be asked
     with whole_folder(args.output) as directory:
         policy.save(directory)
     print(args.output)

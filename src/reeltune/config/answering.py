@@ -30,4 +30,5 @@ def remembered(recipe: Recipe) -> bytes:
 def recipe_file(given: Path | None, model: Path) -> Path | None:
     """The recipe that a model is asked by: the one given, else what its own folder remembers; None: neither."""
     own = model / FILE
-    return given or (own if own.is_file() else None)
+    # Adapters once kept something else under this name.
+    return given or (own if own.is_file() and b'"base_weights"' not in own.read_bytes() else None)

@@ -12,6 +12,7 @@ from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, train
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.rl import RLConfig
 from reeltune.config.rollout import RolloutConfig, rollout_problem
+from reeltune.config.run import RunConfig
 from reeltune.config.section import Section
 from reeltune.config.tree import load_tree
 from reeltune.errors import InputError
@@ -209,11 +210,6 @@ class ToyworldConfig(Section):
     train_videos: int = Field(400, ge=1)
     held_out_videos: int = Field(256, ge=1)
     seed: int = 0
-
-
-class RunConfig(Section):
-    dir: str = Field("runs/train", description="The run directory.")
-    trackers: list[Literal["tensorboard", "trackio"]] = Field([])
 
 
 class Recipe(Section):

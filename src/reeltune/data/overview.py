@@ -114,8 +114,8 @@ def _coverage(spans: Sequence[Sequence[tuple[float, float]]]) -> Bars:
     bins = [0.0] * BINS
     for own in spans:
         for index in range(BINS):
-            centre = (index + 0.5) / BINS
-            bins[index] += any(start <= centre <= end for start, end in own)
+            center = (index + 0.5) / BINS
+            bins[index] += any(start <= center <= end for start, end in own)
     return {f"{10 * i} to {10 * i + 10}": 100 * count / len(spans) for i, count in enumerate(bins)}
 
 

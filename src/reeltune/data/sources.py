@@ -115,7 +115,9 @@ def _split_and_name(spec: str) -> tuple[str, str]:
 
 def asked_by(given: Path | None, model: str) -> Path | None:
     """The recipe that a model is asked by: the one given, else what the model's own folder remembers; None: neither."""
-    return recipe_file(given, BASE if model == "toyworld:base" else Path(model))
+    if given:
+        return given
+    return recipe_file(None, BASE if model == "toyworld:base" else local_model(model, weights=False))
 
 
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:

@@ -1,8 +1,8 @@
 """An adapter as a folder in peft's own format, which `PeftModel.from_pretrained` opens over its base model.
 
 `adapter_config.json` is peft's: `base_model_name_or_path` is the base model's directory. `adapter_model.safetensors`
-holds what trained: the low-rank matrices, and the modules that trained whole. `reeltune.json` holds a digest of the
-base's weights, and how the base is routed (p-MoD).
+holds what trained: the low-rank matrices, and the modules that trained whole. `adapter_base.json` holds a digest of the
+base's weights, and how the base is routed (p-MoD); it once was `reeltune.json`, which now tells how to ask the model.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
 from reeltune.models.adapter import PEFT_PREFIX, adapter_settings, adapter_tensors, inject
-from reeltune.models.loading import check_directory
+from reeltune.models.loading import base_directory, check_directory
 from reeltune.models.mixture_of_depths.install import CONFIG_KEY
 from reeltune.models.model import Policy
 from reeltune.models.weights import TRAINED, whole
@@ -27,7 +27,7 @@ from reeltune.models.weights import TRAINED, whole
 if TYPE_CHECKING:
     from peft import LoraConfig
 
-WEIGHTS, OURS = "adapter_model.safetensors", "reeltune.json"
+WEIGHTS, OURS, ONCE = "adapter_model.safetensors", "adapter_base.json", "reeltune.json"
 SAMPLE = 2**16
 
 
@@ -56,7 +56,8 @@ def open_folder(path: Path, base: Path | None = None) -> AdapterFolder:
 
     try:
         settings = PeftConfig.from_pretrained(str(path))
-        ours = json.loads((path / OURS).read_text(encoding="utf-8")) if (path / OURS).is_file() else {}
+        own = next((path / name for name in (OURS, ONCE) if (path / name).is_file()), None)
+        ours = json.loads(own.read_text(encoding="utf-8")) if own else {}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: the adapter's settings cannot be read ({error}); copy the folder again") from error
     if not isinstance(settings, LoraConfig):
@@ -65,7 +66,7 @@ def open_folder(path: Path, base: Path | None = None) -> AdapterFolder:
         raise InputError(f"{path}: a variant of LoRA (DoRA, biases that train) that is not served; merge it with peft")
     if not (path / WEIGHTS).is_file():
         raise InputError(f"{path}: there is no {WEIGHTS} in it; copy the folder again")
-    base = base or Path(settings.base_model_name_or_path or "")
+    base = base or base_directory(path)
     if not (base / "config.json").is_file():
         raise InputError(
             f"{path}: its base model must stand at {str(base)!r}, and there is none; say where it stands with "

@@ -15,6 +15,7 @@ from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from reeltune.errors import InputError
+from reeltune.hub import is_hub_name, local_model
 
 INDEX = "model.safetensors.index.json"
 ADAPTER_SETTINGS = "adapter_config.json"
@@ -26,12 +27,13 @@ def is_adapter(path: Path) -> bool:
 
 
 def base_directory(path: Path) -> Path:
-    """Where the configuration and the tokenizer of a model stand: an adapter's are its base's."""
+    """Where the configuration and the tokenizer of a model stand: an adapter's are its base's, by path or hub name."""
     if not is_adapter(path):
         return path
     try:
         settings = json.loads((path / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
-        return Path(settings["base_model_name_or_path"])
+        name, revision = settings["base_model_name_or_path"], settings.get("revision")
+        return local_model(f"{name}@{revision}" if revision and is_hub_name(name) else name)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path / ADAPTER_SETTINGS}: it names no base model ({error}); copy the folder again"

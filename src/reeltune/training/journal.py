@@ -4,16 +4,15 @@
 was never stopped; wall-clock times stand apart in `timings.jsonl`.
 """
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
 from reeltune.files import append_lines, discard_leftovers, whole_lines, write_jsonl, write_text
+from reeltune.training.trackers import Tracker, table_of
 
 # Files to which every process appends what it meets.
 SHARED = ("quarantine.jsonl", "quarantine-eval.jsonl", "reward-faults.jsonl")
@@ -22,8 +21,17 @@ SHARED = ("quarantine.jsonl", "quarantine-eval.jsonl", "reward-faults.jsonl")
 class Journal:
     """Appends to a run directory; on resume first forgets every line after the checkpoint's step, all at step 0."""
 
-    def __init__(self, run: Path, *, resume_step: int | None, trackers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        run: Path,
+        *,
+        resume_step: int | None,
+        trackers: Sequence[Tracker] = (),
+        groups_every: int = 0,
+        videos: Mapping[str, Path] | None = None,
+    ) -> None:
         self.run = run
+        self.trackers, self.groups_every, self.videos = trackers, groups_every, videos or {}
         run.mkdir(parents=True, exist_ok=True)
         discard_leftovers(run)
         for name in ("metrics.jsonl", "timings.jsonl", "watch.jsonl"):
@@ -32,7 +40,6 @@ class Journal:
             step = re.fullmatch(r"step-(\d+)\.jsonl", path.name)
             if step and (resume_step is None or int(step[1]) > resume_step):
                 path.unlink()
-        self.trackers = [_tracker(name, run) for name in trackers]
 
     def metrics(self, step: int, values: Mapping[str, float | int | None]) -> None:
         """One line; keys are sorted, NaN is an error."""
@@ -55,6 +62,10 @@ class Journal:
 
     def rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         write_jsonl(self.run / "rollouts" / f"step-{step:06d}.jsonl", rows)
+        if self.trackers and self.groups_every and step % self.groups_every == 0:
+            columns, cells = table_of(rows, self.videos)
+            for tracker in self.trackers:
+                tracker.groups(step, columns, cells)
 
     def answers(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """What an evaluation was answered, as `reeltune score` reads it."""
@@ -63,51 +74,6 @@ class Journal:
     def close(self) -> None:
         for tracker in self.trackers:
             tracker.close()
-
-
-class TensorBoardTracker:
-    def __init__(self, run: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(run / "tensorboard")
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-class TrackioTracker:
-    def __init__(self, run: Path) -> None:
-        import trackio  # type: ignore[import-not-found, unused-ignore]
-
-        self.trackio = trackio
-        trackio.init(project="reeltune", name=run.name)
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        self.trackio.log(dict(values), step=step)
-
-    def close(self) -> None:
-        self.trackio.finish()
-
-
-TRACKERS: dict[str, Any] = {"tensorboard": TensorBoardTracker, "trackio": TrackioTracker}
-
-
-def check_trackers(names: Sequence[str]) -> None:
-    """InputError for a tracker whose package is not installed."""
-    for name in names:
-        if importlib.util.find_spec(name) is None or (name in sys.modules and sys.modules[name] is None):
-            raise InputError(f"run.trackers: {name} is not installed; pip install {name}")
-
-
-def _tracker(name: str, run: Path) -> Any:
-    try:
-        return TRACKERS[name](run)
-    except ImportError as error:
-        raise InputError(f"run.trackers: {name} is not installed ({error}); pip install {name}") from error
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

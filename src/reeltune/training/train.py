@@ -40,7 +40,7 @@ from reeltune.training import announce
 from reeltune.training.checkpoint import checkpoint_state, load_optimizer, resumable_weights
 from reeltune.training.distill import Distill, build_teacher, require_teacher
 from reeltune.training.grpo import LOSSES
-from reeltune.training.journal import Journal, check_trackers, read_jsonl
+from reeltune.training.journal import Journal, read_jsonl
 from reeltune.training.learner import Learner
 from reeltune.training.loop import Loop
 from reeltune.training.optimizer import make_optimizer
@@ -57,6 +57,7 @@ from reeltune.training.run_directory import (
 from reeltune.training.scales import restored_scales
 from reeltune.training.schedule import make_schedule
 from reeltune.training.step import GRPO, SFT, Method
+from reeltune.training.trackers import check_trackers, open_trackers, shown_videos
 from reeltune.training.watch import Watch
 from reeltune.video.quarantine import Quarantine
 
@@ -144,7 +145,7 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
             open_run(recipe, world, start, checked.data, policy)
         world.wait()
         source = _source(recipe, checked, policy, world)
-        journal = Journal(run_dir, resume_step=start.step, trackers=recipe.run.trackers) if world.is_main else None
+        journal = _journal(recipe, checked) if world.is_main else None
         try:
             held_out = checked.data.evaluated
             loop = Loop(
@@ -173,6 +174,13 @@ def _run(recipe: Recipe, checked: Checked, world: World) -> bool:
                 journal.close()
     finally:
         engine.close()
+
+
+def _journal(recipe: Recipe, checked: Checked) -> Journal:
+    run_dir, start, config = Path(recipe.run.dir), checked.start, recipe.run
+    trackers = open_trackers(config.trackers, run_dir, recipe.model_dump(mode="json"), resumed=start.resume)
+    videos = shown_videos(checked.data.samples) if trackers and config.groups_every else {}
+    return Journal(run_dir, resume_step=start.step, trackers=trackers, groups_every=config.groups_every, videos=videos)
 
 
 def _source(recipe: Recipe, checked: Checked, policy: Policy, world: World) -> PromptSource:
