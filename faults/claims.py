@@ -32,12 +32,13 @@ class Claim:
 CLAIMS = (
     Claim(
         "a file's content is synced before its name", "files.py",
-        "        if sync:\n            _sync(temporary)\n", "", "tests/test_files.py",
+        "            if sync:\n                _sync(temporary)\n", "", "tests/test_files.py",
     ),
     Claim(
         "a half-written file never has the name", "files.py",
-        "    temporary = partial_folder(path)\n    handle = _claim(temporary)",
-        "    temporary = path\n    handle = _claim(temporary)", "tests/test_files.py",
+        "    temporary = partial_folder(path)\n    with _named(path, temporary):\n        handle = _claim(temporary)",
+        "    temporary = path\n    with _named(path, temporary):\n        handle = _claim(temporary)",
+        "tests/test_files.py",
     ),
     Claim(
         "a torn line is cut off before the next", "files.py", "        size = _cut_torn_line(file)",

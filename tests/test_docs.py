@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```bash run\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SMALL = "toyworld.train_videos=8 toyworld.held_out_videos=8"
 
 
-RUN = {"data", "mixture-of-depths", "plan", "selection", "toyworld", "train", "tutorial"}
+RUN = {"data", "memory-and-speed", "mixture-of-depths", "plan", "selection", "toyworld", "train", "tutorial"}
 """Pages whose `bash run` blocks are run here; what other pages show as `bash` needs a GPU, servers or large files."""
 
 

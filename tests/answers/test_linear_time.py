@@ -6,7 +6,7 @@ for noise in each; quadratic work would take sixteen times.
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -74,12 +74,21 @@ LENGTHS = [20_000, pytest.param(100_000, marks=pytest.mark.slow)]
 
 def seconds(read: Callable[[str], object], unit: str, length: int) -> float:
     text = (unit * (length // len(unit) + 1))[:length]
-    gc.collect()  # what other tests left is not this reader's time
     start = time.process_time()
     read(text)
     return time.process_time() - start
 
 
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """What other tests left to be collected is not this reader's time."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("name", READERS)
 def test_twice_the_length_takes_at_most_twice_the_time(name: str, length: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,17 @@ def test_it_runs_beside_and_is_bounded(tmp_path: Path) -> None:
 
 def decoders() -> set[str]:
     """The child processes of this one that decode."""
-    tasks = Path("/proc/self/task").iterdir()
-    children = {child for task in tasks for child in (task / "children").read_text().split()}
-    return {child for child in children if b"reeltune.video.worker" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended since
+            found |= {child for child in (task / "children").read_text().split() if _decodes(child)}
+    return found
+
+
+def _decodes(process: str) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return b"reeltune.video.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 def test_decoders_end_when_it_is_closed(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def test_nan_log_probs_of_the_learner_fail_the_parity_check(workshop: Any, capsy
     """`max` with NaN gives the other number: a check built on it would pass."""
     honest = Learner.log_probs
 
-    def broken(self: Learner, *arguments: Any) -> Any:
-        return [values * float("nan") for values in honest(self, *arguments)]
+    def broken(self: Learner, *arguments: Any, **named: Any) -> Any:
+        return [values * float("nan") for values in honest(self, *arguments, **named)]
 
     monkeypatch.setattr(Learner, "log_probs", broken)
     assert run(workshop, "run", "rl.steps=1") == 2

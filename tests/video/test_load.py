@@ -94,7 +94,7 @@ def test_errors_name_the_file(tmp_path: Path, numbered: Numbered) -> None:
         with pytest.raises(VideoError, match=message) as caught:
             load_clip(tmp_path / name, FrameSampling(), VIDEOCHAT_R1, 28, FrameCache(tmp_path / "cache", 10**8))
         assert str(tmp_path / name) in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason=f"{VIDEOS} is not there")
