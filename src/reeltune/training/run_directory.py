@@ -146,6 +146,7 @@ def open_run(recipe: Recipe, world: World, start: Start, data: Data, policy: Pol
         "device": str(world.device),
         "threads": torch.get_num_threads(),
         **{name: metadata.version(name) for name in PACKAGES},
+        "torch": str(torch.__version__),  # with its build, which the distribution's own version may leave out
     }
     write_json(run_dir / "environment.json", facts)
 
