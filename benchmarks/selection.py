@@ -4,9 +4,9 @@
     python benchmarks/selection.py --seeds 1 --steps 40     a first look
     python benchmarks/selection.py --model DIR        another model than the shipped one
 
-Most of the pool is too easy or impossible: `easy`, colours of a lone shape, which the model knows; `wrong key`, the
+Most of the pool is too easy or impossible: `easy`, colors of a lone shape, which the model knows; `wrong key`, the
 same with another letter as the truth; `wrong unit`, a few spans whose annotation is a share of the duration but stands
-there as seconds, a defect of published annotations. `teaches`: a minority of ordinary questions about time.
+there as seconds, a defect of published annotations. `informative`: a minority of ordinary questions about time.
 What is selected is decided by `reeltune select` alone; it does not know these names.
 
 Every run is kept in --dir: after a kill the same command goes on.
@@ -238,7 +238,7 @@ def picture(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> str:
 
     charts = "".join(
         line_chart(
-            [Series(arm, curve(arm, by, value), colour, marks=True) for arm, colour in ARMS.items()],
+            [Series(arm, curve(arm, by, value), color, marks=True) for arm, color in ARMS.items()],
             title=f"held-out {name} by {axis}",
             note="%, mean over seeds",
             x_label=axis,

@@ -9,7 +9,7 @@ from reeltune.media import rebase
 from reeltune.toyworld.generate import generate
 from reeltune.training.journal import read_jsonl
 
-SHARES = {"teaches": 0.12, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.08}
+SHARES = {"informative": 0.12, "easy": 0.45, "wrong key": 0.35, "wrong unit": 0.08}
 Row = dict[str, Any]
 
 
@@ -20,7 +20,7 @@ def make_pool(folder: Path, seed: int, size: int) -> Path:
         return path
     rows: list[Row] = []
     for number, (part, share) in enumerate(SHARES.items()):
-        grounding = part in ("teaches", "wrong unit")
+        grounding = part in ("informative", "wrong unit")
         file = generate(
             folder / "videos" / part.replace(" ", "-"),
             videos=round(share * size),
@@ -47,7 +47,7 @@ def spoilt(part: str, row: Row) -> Row:
 
 
 def make_held_out(folder: Path) -> Path:
-    """Questions about time, and multiple choice of colours: the same for every seed and arm."""
+    """Questions about time, and multiple choice of colors: the same for every seed and arm."""
     path = folder / "held-out.jsonl"
     if path.exists():
         return path

@@ -158,7 +158,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_the_command(folder: Path) -> None:
     source = write(folder / "s.jsonl", GOOD, GOOD | {"id": "b", "target": [[1, 0]]})
-    done = run(source, "--picture", folder / "p.svg")
+    done = run(source, "--plot", folder / "p.svg")
     assert done.returncode == 1, done.stderr
     assert "line 2, id 'b'" in done.stdout and "temporal_grounding: 1 sample" in done.stdout
     assert (folder / "p.svg").read_text().startswith("<svg")

@@ -96,4 +96,4 @@ def test_missing_sources_and_unknown_models_are_refused(tmp_path: Path, capsys: 
     assert "does not exist" in capsys.readouterr().err
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     assert main(["plan", str(tmp_path)]) == 2
-    assert "cannot plan model type 'bert'" in capsys.readouterr().err
+    assert "cannot plan a config of model type 'bert' without the key" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_ctrl_c_leaves_a_resumable_run(workshop: Any) -> None:
 
 @pytest.mark.parametrize("method", ["grpo", "sft"])
 def test_two_processes_give_the_losses_of_one(workshop: Any, method: str) -> None:
-    common = [f"method={method}", "model.freeze_vision=false"]
+    common = [f"method={method}", "model.freeze=[]"]
     workshop.train("one", *common)
     workshop.train("two", *common, processes=2)
     one, two = workshop.metrics("one"), workshop.metrics("two")

@@ -37,8 +37,8 @@ class Vowels(Instruction):
     default_weights = {"vowels": 1.0}
 
     def rewards(self, sample, text, mode, options=None):
-        teaches = sample.id in ("clip-1", "clip-2", "clip-5", "clip-6")
-        return {"vowels": teaches * sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)}
+        informative = sample.id in ("clip-1", "clip-2", "clip-5", "clip-6")
+        return {"vowels": informative * sum(text.count(letter) for letter in "aeiou") / (len(text) + 1)}
 
 
 TASK = Vowels()

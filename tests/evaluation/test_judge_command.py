@@ -106,7 +106,7 @@ def test_an_endpoint_and_its_replay(files: Path) -> None:
         assert f"AutoDQ (judge: m, own prompts {record['prompts_hash']})" in done.stdout
         done = score(files, *openai)
         assert len(server.requests) == calls and result(files)["judge"]["calls"] == 0
-        assert "at most" not in done.stderr  # nothing is left to pay
+        assert "at most" not in done.stderr  # nothing is left to ask
         assert result(files)["captioning"] == first["captioning"]
     replay = ["--judge", "recorded", "--judge-set", "transcript=predictions.jsonl.judge.jsonl"]
     done = score(files, *replay)

@@ -1,4 +1,4 @@
-"""Span rewards that pay a near miss: against slow, plain references, and against answers that look at nothing."""
+"""Span rewards of near misses: against slow, plain references, and against answers that look at nothing."""
 
 import math
 import random

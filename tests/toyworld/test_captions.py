@@ -6,7 +6,7 @@ def a_scene() -> Scene:
     place = (0.5, 0.5)
     return Scene(
         things=(
-            Thing("red", "circle", "recolours", 0.2, ((0.0, 5.0),), place, place, recolour=(2.0, "blue")),
+            Thing("red", "circle", "recolors", 0.2, ((0.0, 5.0),), place, place, recolor=(2.0, "blue")),
             Thing("green", "cross", "moves", 0.2, ((1.0, 6.0),), (0.2, 0.2), (0.8, 0.3), moving=(3.0, 5.0)),
             Thing("white", "square", "returns", 0.2, ((0.0, 1.0), (4.0, 6.0)), place, place),
         ),

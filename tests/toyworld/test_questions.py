@@ -22,7 +22,7 @@ def asked(kind: str, count: int = 60, seed: int = 0) -> list[tuple[Scene, dict[s
 
 
 def names_at(scene: Scene, time: float) -> set[str]:
-    return {f"{t.colour_at(time)} {t.shape}" for t in scene.things if t.visible_at(time)}
+    return {f"{t.color_at(time)} {t.shape}" for t in scene.things if t.visible_at(time)}
 
 
 def spans_of(scene: Scene, name: str) -> list[list[float]]:
@@ -56,7 +56,7 @@ def test_visible_spans_are_those_of_the_named_shape() -> None:
         assert sample["duration"] == scene.duration
 
 
-def test_colour_spans_are_those_of_the_named_colour() -> None:
+def test_color_spans_are_those_of_the_named_color() -> None:
     for scene, sample in asked("temporal_grounding/colour"):
         found = re.fullmatch(r"the (\w+) is (\w+)", sample["query"])
         assert found is not None
@@ -69,7 +69,7 @@ def test_motion_spans_hold_all_change_of_place() -> None:
         found = re.fullmatch(r"the (.+) moves", sample["query"])
         assert found is not None
         (thing,) = [t for t in scene.things if t.name == found[1]]
-        moves = spans_where(scene, lambda s, t=thing: t.centre_at(s) != t.centre_at(s + 1))
+        moves = spans_where(scene, lambda s, t=thing: t.center_at(s) != t.center_at(s + 1))
         assert sample["target"] == moves
 
 
@@ -78,8 +78,8 @@ def test_the_right_option_is_the_only_true_one(kind: str) -> None:
     for scene, sample in asked(kind):
         ever = set().union(*(names_at(scene, float(time)) for time in scene.times))
         shape = re.fullmatch(r"Which shape is (\w+)\?", sample["question"])
-        colour = re.fullmatch(r"What colour is the (\w+)\?", sample["question"])
-        names = [f"{shape[1]} {o}" if shape else f"{o} {colour[1]}" for o in sample["options"]]  # type: ignore[index]
+        color = re.fullmatch(r"What colour is the (\w+)\?", sample["question"])
+        names = [f"{shape[1]} {o}" if shape else f"{o} {color[1]}" for o in sample["options"]]  # type: ignore[index]
         assert [letter for letter, name in zip("ABCDEF", names, strict=False) if name in ever] == [sample["target"]]
 
 

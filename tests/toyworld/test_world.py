@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reeltune.toyworld.world import COLOURS, SHAPES, Scene, Thing, WorldSettings, draw_scene, is_held_out, render
+from reeltune.toyworld.world import COLORS, SHAPES, Scene, Thing, WorldSettings, draw_scene, is_held_out, render
 
 
 def scenes(count: int, *, seed: int = 0, objects: int = 3) -> list[Scene]:
@@ -15,7 +15,7 @@ def scene_of(*things: Thing) -> Scene:
 
 def thing(**changes: object) -> Thing:
     plain = {
-        "colour": "red",
+        "color": "red",
         "shape": "square",
         "role": "appears",
         "size": 0.25,
@@ -26,8 +26,8 @@ def thing(**changes: object) -> Thing:
     return Thing(**{**plain, **changes})  # type: ignore[arg-type]
 
 
-def pixels_of(frame: np.ndarray, colour: str) -> np.ndarray:
-    return np.argwhere((frame == COLOURS[colour]).all(-1))
+def pixels_of(frame: np.ndarray, color: str) -> np.ndarray:
+    return np.argwhere((frame == COLORS[color]).all(-1))
 
 
 def test_equal_seeds_give_equal_scenes_and_pixels() -> None:
@@ -60,10 +60,10 @@ def test_the_box_is_tight_around_the_pixels_of_every_shape(shape: str) -> None:
     assert np.abs(np.array([left, top, right, bottom]) - [x0, y0, x1, y1]).max() <= 1.5
 
 
-def test_motion_goes_evenly_and_colour_changes_at_its_second() -> None:
+def test_motion_goes_evenly_and_color_changes_at_its_second() -> None:
     mover = thing(visible=((0.0, 4.0),), stop=(0.75, 0.5), moving=(1.0, 3.0))
-    assert [mover.centre_at(time)[0] for time in (0.0, 1.0, 2.0, 3.0, 3.5)] == [0.25, 0.25, 0.5, 0.75, 0.75]
-    changer = thing(visible=((0.0, 4.0),), recolour=(2.0, "blue"))
+    assert [mover.center_at(time)[0] for time in (0.0, 1.0, 2.0, 3.0, 3.5)] == [0.25, 0.25, 0.5, 0.75, 0.75]
+    changer = thing(visible=((0.0, 4.0),), recolor=(2.0, "blue"))
     frames = render(scene_of(changer))
     assert len(pixels_of(frames[3], "red")) and not len(pixels_of(frames[3], "blue"))
     assert len(pixels_of(frames[4], "blue")) and not len(pixels_of(frames[4], "red"))
@@ -75,8 +75,8 @@ def test_drawn_scenes_keep_the_rules_of_the_world() -> None:
     for scene in scenes(200):
         assert settings.shortest <= scene.duration <= settings.longest
         assert len(scene.times) == scene.duration * scene.fps
-        colours = [t.colour for t in scene.things] + [t.recolour[1] for t in scene.things if t.recolour]
-        assert len(set(colours)) == len(colours)
+        colors = [t.color for t in scene.things] + [t.recolor[1] for t in scene.things if t.recolor]
+        assert len(set(colors)) == len(colors)
         assert len({t.shape for t in scene.things}) == len(scene.things)
         for drawn in scene.things:
             roles.add(drawn.role)
@@ -86,9 +86,9 @@ def test_drawn_scenes_keep_the_rules_of_the_world() -> None:
                 assert all(-1e-9 <= edge <= 1 + 1e-9 for edge in drawn.box_at(float(time)))
             if drawn.moving:
                 assert drawn.visible[0][0] <= drawn.moving[0] < drawn.moving[1] <= drawn.visible[0][1]
-            if drawn.recolour:
-                assert drawn.visible[0][0] < drawn.recolour[0] < drawn.visible[0][1]
-    assert roles == {"appears", "moves", "recolours", "returns"}
+            if drawn.recolor:
+                assert drawn.visible[0][0] < drawn.recolor[0] < drawn.visible[0][1]
+    assert roles == {"appears", "moves", "recolors", "returns"}
 
 
 def test_every_visible_shape_shows_all_its_pixels() -> None:
@@ -98,8 +98,8 @@ def test_every_visible_shape_shows_all_its_pixels() -> None:
         for time, frame in zip(scene.times, render(scene), strict=True):
             for drawn in scene.things:
                 alone = Scene((drawn,), scene.duration, scene.fps, scene.side, scene.background, "clean", 0)
-                wanted = pixels_of(render(alone)[round(time * scene.fps)], drawn.colour_at(time))
-                assert len(pixels_of(frame, drawn.colour_at(time))) == len(wanted)
+                wanted = pixels_of(render(alone)[round(time * scene.fps)], drawn.color_at(time))
+                assert len(pixels_of(frame, drawn.color_at(time))) == len(wanted)
 
 
 def test_noise_changes_pixels_but_not_the_script() -> None:

@@ -68,7 +68,7 @@ def test_an_engine_whose_log_probs_do_not_fit_is_told(
 
     monkeypatch.setattr(HFEngine, "generate", changed)
     assert run(workshop, "run", "rl.steps=1") == 2
-    assert re.search(f"sample 'clip-.*{says}.*mend the engine", capsys.readouterr().err)
+    assert re.search(f"sample 'clip-.*{says}.*fix the engine", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("metrics", [{"a": float("nan")}, {"a": "high"}, {"a": [1.0]}, {3: 1.0}, {"": 1.0}])

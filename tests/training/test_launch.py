@@ -18,6 +18,8 @@ from reeltune.models.policy import Policy
 from reeltune.rewards.score import recipe_rewards
 from reeltune.training.loop import Loop
 
+FROZEN = {True: "[vision,projector]", False: "[]"}
+
 
 @pytest.fixture
 def unchecked(monkeypatch: Any) -> None:
@@ -161,7 +163,7 @@ def test_each_video_is_encoded_once_per_step(workshop: Any, unchecked: None, mon
 
     monkeypatch.setattr(Policy, "encode", encode)
     monkeypatch.setattr(Loop, "_step", step)
-    assert run(workshop, "run", f"model.freeze_vision={str(frozen).lower()}") == 0
+    assert run(workshop, "run", f"model.freeze={FROZEN[frozen]}") == 0
     assert all(len(hashes) == len(set(hashes)) for hashes in steps)
     if frozen:
         every = [key for hashes in steps for key in hashes]
@@ -191,7 +193,7 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
 
     monkeypatch.setattr(Policy, "hidden", hidden)
     monkeypatch.setattr(Policy, "chat", prompt)
-    settings = ["rl.steps=1", f"model.freeze_vision={str(frozen).lower()}", f"optim.precision={precision}"]
+    settings = ["rl.steps=1", f"model.freeze={FROZEN[frozen]}", f"optim.precision={precision}"]
     assert run(workshop, "kept", *settings) == 0
     rows = [length for length in lengths if length > 1]
     # The first step's check of the log-probs goes its own way: prompts and completions in one row.
@@ -227,7 +229,7 @@ def test_the_second_epoch_decodes_nothing(workshop: Any, monkeypatch: Any) -> No
     [
         ["rl.kl=0.04", "rl.loss=grpo"],
         ["rl.updates_per_rollout=3", "rl.loss=gspo"],
-        ["rl.updates_per_rollout=2", "model.freeze_vision=false", "rl.kl=0.1"],
+        ["rl.updates_per_rollout=2", "model.freeze=[]", "rl.kl=0.1"],
         ["rl.loss=dr_grpo", "rl.advantage_scale=none", "rl.mask_truncated=true"],
         ["model.gradient_checkpointing=true", "packing.train_tokens=100"],
         ["optim.precision=bf16", "rl.loss=bnpo", "rl.advantage_scale=batch"],
@@ -292,7 +294,7 @@ def test_a_reward_function_of_the_users_own(workshop: Any, capsys: Any) -> None:
 def test_a_trained_tower_and_groups_of_one_video_in_passes_of_their_own(workshop: Any) -> None:
     """Two samples of the same video share its features, in two passes."""
     edit_samples(workshop, lambda rows: [row | {"video": f"{number // 2}.mp4"} for number, row in enumerate(rows)])
-    settings = ["rl.steps=2", "model.freeze_vision=false", "rl.updates_per_rollout=2", "rl.groups_per_step=8"]
+    settings = ["rl.steps=2", "model.freeze=[]", "rl.updates_per_rollout=2", "rl.groups_per_step=8"]
     assert run(workshop, "one", *settings) == 0
     assert run(workshop, "eight", *settings, "packing.train_tokens=1") == 0
     for one, eight in zip(workshop.metrics("one"), workshop.metrics("eight"), strict=True):

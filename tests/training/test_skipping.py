@@ -79,7 +79,7 @@ def test_replacements_fit_the_passes_of_the_others(workshop: Any, tokens: int) -
 
 def test_two_processes_skip_and_replace_what_one_does(workshop: Any) -> None:
     # A tower that trains: a process whose groups all have a signal has nothing new to encode.
-    settings = (SKIPPING, "eval.every=0", "model.freeze_vision=false")
+    settings = (SKIPPING, "eval.every=0", "model.freeze=[]")
     assert main(workshop.command("one", *settings)[3:]) == 0
     workshop.train("two", *settings, processes=2)
     one, two = workshop.metrics("one"), workshop.metrics("two")

@@ -46,9 +46,9 @@ def _weights(source: int, target: int) -> np.ndarray:
     stretch = max(scale, 1.0)
     weights = np.zeros((target, source))
     for place in range(target):
-        centre = (place + 0.5) * scale
+        center = (place + 0.5) * scale
         for other in range(source):
-            weights[place, other] = _cubic((other + 0.5 - centre) / stretch)
+            weights[place, other] = _cubic((other + 0.5 - center) / stretch)
     return weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides", nargs="*", metavar="section.key=value", help="with --model: settings, as in a recipe"
     )
     parser.add_argument("--against", type=Path, metavar="SAMPLES", help="name what stands in this file too: leaks")
-    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers")
+    # `--picture` is its earlier name.
+    parser.add_argument("--plot", "--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers")
     parser.add_argument(
         "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
     )
@@ -62,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
         say("videos were not opened for this; --decode looks for damage, late starts and variable frame rates")
     if report.samples:
         say(overview_text(report.samples))
-    if args.picture and report.samples:
-        write_text(args.picture, overview_svg(report.samples))
-        say(f"picture: {args.picture}")
+    if args.plot and report.samples:
+        write_text(args.plot, overview_svg(report.samples))
+        say(f"plot: {args.plot}")
     if args.fix:
         fixed = fix_samples(args.samples, args.fix, decode=args.decode)
         say(fixed.text(args.fix))

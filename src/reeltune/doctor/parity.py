@@ -6,7 +6,6 @@ import torch
 
 from reeltune.doctor.checks import Finding
 from reeltune.http import Requests
-from reeltune.models.families.qwen3_vl import Qwen3VL
 from reeltune.models.policy import Policy
 from reeltune.rollout import probe
 from reeltune.rollout.messages import Messages, require_served
@@ -57,7 +56,7 @@ def _rows(server: Server, messages: Messages, policy: Policy, case: probe.Case, 
     assert seen.gap is not None
     same = seen.gap <= tolerance
     if video:
-        in_text = isinstance(policy.family, Qwen3VL)
+        in_text = policy.family.served_times == "text"
         yield Finding(f"{name}: time stamps", True if in_text else same, "in the text" if in_text else "in positions")
         advice = "vLLM counts positions in another way for this clip: rollout.media=embeds sends ours along"
         yield Finding(f"{name}: positions", same, "by the log-probs", "" if same else advice)

@@ -32,9 +32,7 @@ def run_whole(found: Reproduction, *, call: Callable[[list[str]], int] | None = 
             continue
         print(f"reeltune {' '.join(stage.run)}", flush=True)
         if (call or _reeltune)(stage.run):
-            raise InputError(
-                f"this stage failed: reeltune {' '.join(stage.run)}; mend it, and the same command goes on"
-            )
+            raise InputError(f"this stage failed: reeltune {' '.join(stage.run)}; fix it, and the same command goes on")
         if not Path(stage.makes).exists():
             raise InputError(f"this stage made no {stage.makes}: reeltune {' '.join(stage.run)}")
 

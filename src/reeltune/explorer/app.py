@@ -35,7 +35,7 @@ def make_app(session: Session, *, hosts: tuple[str, ...] = LOOPBACK, token: str 
     """The ASGI application. `hosts` empty: any name, and then `token` is asked for."""
 
     def answer(make: Callable[[Mapping[str, str]], Any]) -> Callable[[Request], Any]:
-        """JSON of what `make` gives for an address' parameters; what the reader can mend is a message."""
+        """JSON of what `make` gives for an address' parameters; what the reader can fix is a message."""
 
         async def respond(request: Request) -> Response:
             try:

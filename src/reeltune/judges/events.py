@@ -65,8 +65,8 @@ def fact_of(sentence: str) -> Fact | None:
     match = _EVENT.fullmatch(" ".join(sentence.lower().rstrip(". ").split()))
     if not match:
         return ("", "opening", "") if _OPENING.fullmatch(sentence.lower().strip()) else None
-    subject, plain, moves, way, turns, colour = cast(tuple[Any, ...], match.groups())
-    return subject, plain or moves or turns, way or colour or ""
+    subject, plain, moves, way, turns, color = cast(tuple[Any, ...], match.groups())
+    return subject, plain or moves or turns, way or color or ""
 
 
 def _label(fact: Fact | None, left: "Counter[Fact]") -> Label:

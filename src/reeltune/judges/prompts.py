@@ -67,7 +67,7 @@ Text:
 >>>
 
 Rules: at most 10, the most important ones; each is one statement that begins with "There is" or "There are" and gives
-at most one attribute (a colour, a number, a material, a place); nothing that the text does not say.
+at most one attribute (a color, a number, a material, a place); nothing that the text does not say.
 
 Reply with JSON only: {{"objects": ["...", ...]}}; an empty list if the text names nothing.""",
     "entailment-events": _ENTAILMENT,

@@ -1,6 +1,5 @@
 """The sizes of a video language model that decide its cost: written in a plan file, or read from a config.json."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,20 +111,25 @@ class Architecture(Sizes):
 
 
 def read_architecture(config: Mapping[str, Any], where: str, *, tokens_per_image: int = 256) -> Architecture:
-    """From a config.json's content. `tokens_per_image` is for towers that take any size.
+    """From a config.json's content, by the form of its sections: no model type is known here, a family of one's own is
+    read as any other. `tokens_per_image` is for towers that take any size.
 
-    Raises InputError for a model type whose sizes are not known.
+    Raises InputError for a config of another form.
     """
-    kind = config.get("model_type")
-    if kind not in TOWERS:
-        raise InputError(f"{where}: cannot plan model type {kind!r}; known are {sorted(TOWERS)}")
     text = config.get("text_config") or config
-    vision = config["vision_config"]
     try:
+        vision = config["vision_config"]
         decoder = _decoder(text, config)
-        return Architecture(decoder=decoder, vision=TOWERS[kind](vision, decoder.hidden, tokens_per_image))
+        if "spatial_merge_size" in vision:
+            tower = _any_size(vision, decoder.hidden, tokens_per_image)
+        else:
+            tower = _square(vision, config, decoder.hidden)
+        return Architecture(decoder=decoder, vision=tower)
     except KeyError as error:
-        raise InputError(f"{where}: a {kind} config needs the key {error}") from None
+        raise InputError(
+            f"{where}: cannot plan a config of model type {config.get('model_type')!r} without the key {error}; its "
+            "sizes can be written in a plan file instead (docs/plan.md)"
+        ) from None
 
 
 def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
@@ -140,7 +144,7 @@ def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
         head_dim=text.get("head_dim") or text["hidden_size"] // heads,
         vocabulary=text["vocab_size"],
         tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
-        qk_norm=str(config.get("model_type", "")).startswith("qwen3"),
+        qk_norm=any(str(each.get("model_type", "")).startswith("qwen3") for each in (config, text)),
         experts=experts,
         experts_per_token=text["num_experts_per_tok"] if experts else 0,
         shared_expert=(text.get("shared_expert_intermediate_size") or 0) if experts else 0,
@@ -167,88 +171,53 @@ def _recurrence(text: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clip(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
-    return _square(vision, hidden, merge=1, class_tokens=1)
+def _any_size(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
+    """The Qwen families' tower: patches and their grid, merged behind the last layer."""
+    # Qwen2-VL calls its width `embed_dim`; `hidden_size` is the language model's there.
+    width = vision.get("embed_dim") or vision["hidden_size"]
+    merged = width * vision["spatial_merge_size"] ** 2
+    windows: dict[str, Any] = {}
+    if "fullatt_block_indexes" in vision:
+        window = (vision["window_size"] // vision["patch_size"]) ** 2
+        windows = {"window": window, "full_layers": len(vision["fullatt_block_indexes"]), "gated_mlp": True}
+    # A projector of the same size behind each deepstack layer.
+    projectors = 1 + len(vision.get("deepstack_visual_indexes") or ())
+    return Tower(
+        layers=vision["depth"],
+        hidden=width,
+        intermediate=int(width * vision["mlp_ratio"] if "mlp_ratio" in vision else vision["intermediate_size"]),
+        patch_values=vision.get("in_channels", 3) * vision["temporal_patch_size"] * vision["patch_size"] ** 2,
+        patches_per_token=vision["spatial_merge_size"] ** 2,
+        tokens_per_image=tokens_per_image,
+        projector=((merged, merged), (merged, hidden)) * projectors,
+        **windows,
+    )
 
 
-def _internvl(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
-    """Pixels are shuffled 2 to 1 in both directions (`downsample_ratio` 0.5)."""
-    return _square(vision, hidden, merge=4, class_tokens=1, pixels_into_channels=True)
-
-
-def _smolvlm(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
-    """Pixels are shuffled 4 to 1 in both directions (`scale_factor` 4 of the published models), one linear map."""
-    tower = _square(vision, hidden, merge=16, class_tokens=0)
-    return tower.model_copy(update={"projector": ((16 * tower.hidden, hidden),)})
-
-
-def _onevision(vision: Mapping[str, Any], hidden: int, _: int) -> Tower:
-    """A frame's tokens are projected, then pooled to half its sides."""
-    tower = _square(vision, hidden, merge=1, class_tokens=0)
-    pooled = (-(-math.isqrt(tower.tokens_per_image) // 2)) ** 2
-    # Whole patches per token: 27 x 27 patches become 14 x 14 tokens, which is 3.7 to one, counted as 4.
-    return tower.model_copy(update={"tokens_per_image": pooled, "patches_per_token": 4})
-
-
-def _square(
-    vision: Mapping[str, Any], hidden: int, *, merge: int, class_tokens: int, pixels_into_channels: bool = False
-) -> Tower:
-    """A tower over square images of one size, whose patches come `merge` to a token."""
+def _square(vision: Mapping[str, Any], config: Mapping[str, Any], hidden: int) -> Tower:
+    """A tower over square images of one size."""
     width = vision["hidden_size"]
     side, patch = (each if isinstance(each, int) else each[0] for each in (vision["image_size"], vision["patch_size"]))
-    inside = width * merge if pixels_into_channels else width
+    across = side // patch
+    # 1. Patches to a token: shuffled into channels (`downsample_ratio` of InternVL, `scale_factor` of SmolVLM), pooled
+    #    by a stride (LLaVA-NeXT-Video) or, where the config has an aspect rule (LLaVA-OneVision), by 2, or one.
+    shuffle = config.get("scale_factor") or round(1 / config.get("downsample_ratio", 1))
+    pool = config.get("spatial_pool_stride") or (2 if "vision_aspect_ratio" in config else 1)
+    # 2. What pools rounds up (27 x 27 patches become 14 x 14 tokens, which is 3.7 to one, counted as 4).
+    tokens = (across // shuffle) ** 2 if pool == 1 else (-(-across // pool)) ** 2
+    # 3. One linear map behind SmolVLM's, two behind the others'.
+    first = (width * shuffle**2, hidden)
     return Tower(
         layers=vision["num_hidden_layers"],
         hidden=width,
         intermediate=vision["intermediate_size"],
         patch_values=3 * patch**2,
-        patches_per_token=merge,
-        tokens_per_image=(side // patch) ** 2 // merge,
-        class_tokens=class_tokens,
-        projector=((inside, hidden), (hidden, hidden)),
+        patches_per_token=(shuffle * pool) ** 2,
+        tokens_per_image=tokens,
+        class_tokens=1 if vision.get("model_type", CLIP) in WITH_CLASS_TOKEN else 0,
+        projector=(first,) if "scale_factor" in config else (first, (hidden, hidden)),
     )
 
 
-def _qwen2(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
-    return _qwen(vision, hidden, tokens_per_image, vision["embed_dim"], vision["embed_dim"] * vision["mlp_ratio"])
-
-
-def _qwen2_5(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
-    tower = _qwen(vision, hidden, tokens_per_image, vision["hidden_size"], vision["intermediate_size"])
-    window = (vision["window_size"] // vision["patch_size"]) ** 2
-    windows = {"window": window, "full_layers": len(vision["fullatt_block_indexes"]), "gated_mlp": True}
-    return tower.model_copy(update=windows)
-
-
-def _qwen3(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
-    tower = _qwen(vision, hidden, tokens_per_image, vision["hidden_size"], vision["intermediate_size"])
-    # One projector of the same size behind each deepstack layer; Qwen3.5 has none.
-    layers = 1 + len(vision.get("deepstack_visual_indexes") or ())
-    return tower.model_copy(update={"projector": tower.projector * layers})
-
-
-def _qwen(vision: Mapping[str, Any], hidden: int, tokens_per_image: int, width: int, intermediate: int) -> Tower:
-    merged = width * vision["spatial_merge_size"] ** 2
-    return Tower(
-        layers=vision["depth"],
-        hidden=width,
-        intermediate=int(intermediate),
-        patch_values=vision.get("in_channels", 3) * vision["temporal_patch_size"] * vision["patch_size"] ** 2,
-        patches_per_token=vision["spatial_merge_size"] ** 2,
-        tokens_per_image=tokens_per_image,
-        projector=((merged, merged), (merged, hidden)),
-    )
-
-
-TOWERS = {
-    "llava": _clip,
-    "llava_onevision": _onevision,
-    "internvl": _internvl,
-    "smolvlm": _smolvlm,
-    "qwen2_vl": _qwen2,
-    "qwen2_5_vl": _qwen2_5,
-    "qwen3_vl": _qwen3,
-    "qwen3_vl_moe": _qwen3,
-    "qwen3_5": _qwen3,
-    "qwen3_5_moe": _qwen3,
-}
+CLIP = "clip_vision_model"
+WITH_CLASS_TOKEN = frozenset({CLIP, "internvl_vision"})

@@ -31,8 +31,10 @@ def _text(
     }  # fmt: skip
 
 
-def _model(kind: str, text: dict[str, Any], vision: dict[str, Any], *, tied: bool = False) -> dict[str, Any]:
-    return {"model_type": kind, "text_config": text, "vision_config": vision, "tie_word_embeddings": tied}
+def _model(
+    kind: str, text: dict[str, Any], vision: dict[str, Any], *, tied: bool = False, **others: Any
+) -> dict[str, Any]:
+    return {"model_type": kind, "text_config": text, "vision_config": vision, "tie_word_embeddings": tied, **others}
 
 
 KNOWN: dict[str, dict[str, Any]] = {
@@ -52,7 +54,15 @@ KNOWN: dict[str, dict[str, Any]] = {
     "SmolVLM2-256M": _model(
         "smolvlm",
         _text(576, 30, 1536, 9, 3, 49280, head_dim=64),
-        {"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "patch_size": 16, "image_size": 512},
+        {
+            "model_type": "smolvlm_vision",
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "intermediate_size": 3072,
+            "patch_size": 16,
+            "image_size": 512,
+        },
+        scale_factor=4,
     ),
     "llava-1.5-7b": _model(
         "llava",

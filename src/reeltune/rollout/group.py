@@ -54,7 +54,7 @@ class Group(PromptGroup):
         return hasattr(self, "advantage")
 
     @property
-    def teaches(self) -> bool:
+    def informative(self) -> bool:
         """Whether any token carries loss."""
         return bool((self.weights > 0).any())
 
@@ -75,7 +75,7 @@ class Group(PromptGroup):
                 told = "none" if found is None else f"shape {tuple(found)}"
                 raise InputError(
                     f"the rollout engine gave completions of shape {shape} (G, C) for sample {self.sample.id!r}, and "
-                    f"{name} of {told}, not {wanted}: mend the engine (rollout/engine.py says what it returns)"
+                    f"{name} of {told}, not {wanted}: fix the engine (rollout/engine.py says what it returns)"
                 )
         self.completions, self.state = rollout.completions, rollout.state
         self.texts, self.log_probs, self.truncated = rollout.texts, rollout.log_probs, rollout.truncated

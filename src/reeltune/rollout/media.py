@@ -100,7 +100,7 @@ class MediaReader:
         if self.family.image_placeholder is None:
             raise SampleError(f"{path}: {type(self.family).__name__} takes no images; take another model")
         try:
-            pieces = self.family.picture(picture, pixels, alone=alone)
+            pieces = self.family.image_frames(picture, pixels, alone=alone)
         except InputError as error:
             raise SampleError(f"{path}: {error}") from error
         height, width = picture.shape[:2]

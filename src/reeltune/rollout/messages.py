@@ -18,8 +18,6 @@ from torch import Tensor
 from reeltune.errors import InputError
 from reeltune.models.chat import Rendered, prompt_ids
 from reeltune.models.families.base import Family
-from reeltune.models.families.patches import PatchFamily
-from reeltune.models.families.qwen3_vl import Qwen3VL
 from reeltune.models.features import clip_key
 from reeltune.models.policy import Policy
 from reeltune.models.types import Completions, Prompt
@@ -40,10 +38,10 @@ class PromptDiffers(InputError):
 
 def require_served(family: Family, media: str) -> None:
     """InputError for a family whose videos we cannot send."""
-    if not isinstance(family, PatchFamily):
+    if family.served_times is None:
         raise InputError(
-            f"rollout.engine=vllm serves the Qwen families (Qwen2-VL to Qwen3.6); {type(family).__name__} takes frames "
-            f"as images, which rollout.media={media} does not carry: use rollout.engine=hf"
+            f"rollout.engine=vllm serves families that declare `served_times` (Qwen2-VL to Qwen3.6); "
+            f"{type(family).__name__} does not, so rollout.media={media} cannot carry its videos: use rollout.engine=hf"
         )
 
 
@@ -105,15 +103,11 @@ class Messages:
             return [self._frames(prompt)]
         features = request.features
         tokens = torch.cat([features.tokens, *features.deepstack], dim=1)
-        fields: dict[str, Any] = {
-            "video_embeds": _packed(tokens),
-            "video_grid_thw": _packed(torch.tensor(family.grid(prompt.clip))),
-        }
-        if isinstance(family, Qwen3VL):
-            fields["timestamps"] = family.patch_times(prompt.clip)
-        else:
-            fields[POSITIONS] = _packed(prompt.position_ids)
-        return [{"type": "video_embeds", "video_embeds": fields}]
+        fields = {"video_embeds": tokens, **family.served_fields(prompt.clip)}
+        if family.served_times == "positions":
+            fields[POSITIONS] = prompt.position_ids
+        packed = {name: _packed(value) if isinstance(value, Tensor) else value for name, value in fields.items()}
+        return [{"type": "video_embeds", "video_embeds": packed}]
 
     def _frames(self, prompt: Prompt) -> dict[str, Any]:
         assert self.frames is not None
@@ -122,7 +116,7 @@ class Messages:
         if not path.exists():
             self.frames.put(key, prompt.clip)
         told = {"frames": str(path.absolute())}
-        if not isinstance(self.policy.family, Qwen3VL):
+        if self.policy.family.served_times == "positions":
             told[POSITIONS] = _packed(prompt.position_ids)
         data = base64.b64encode(json.dumps(told).encode()).decode()
         return {"type": "video_url", "video_url": {"url": f"data:video/reeltune;base64,{data}"}}

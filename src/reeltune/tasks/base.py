@@ -219,7 +219,7 @@ class Task(ABC, Generic[S, A]):
         """All components of one completion that need no judge, unweighted; None: does not apply."""
         options = options or RewardOptions()
         parsed = self.read(sample, text)
-        # The shape alone would pay for an answer that says nothing, such as <answer>[]</answer>.
+        # The shape alone would reward an answer that says nothing, such as <answer>[]</answer>.
         shape = self.format_reward(sample, text, mode) if parsed.reason is None else 0.0
         found: Components = {"format": shape}
         found.update(self.content_rewards(sample, parsed.value, options))

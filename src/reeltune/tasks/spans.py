@@ -165,7 +165,7 @@ def wasserstein(predicted: Sequence[Span], truth: Sequence[Span]) -> float:
 def near_miss_rewards(
     names: Iterable[str], predicted: Sequence[Span], truth: Sequence[Span], duration: float | None
 ) -> dict[str, float | None]:
-    """Rewards that pay a near miss more than a far one, each 1 for the truth alone and 0 without a prediction.
+    """Rewards higher for a near miss than for a far one, each 1 for the truth alone and 0 without a prediction.
 
     giou: (generalized IoU + 1) / 2 times the shorter total length by the longer one. w1: 1 - W1 / W1 of the whole
     video, at least 0. Both scalings are our choice: they keep "the whole video" from earning half of every question.

@@ -26,12 +26,12 @@ def _events(thing: Thing, duration: float) -> list[tuple[float, str]]:
         if start > 0:
             events.append((start, f"{name} {'returns' if number else 'appears'}."))
         if end < duration:
-            now = f"{thing.colour_at(end)} {thing.shape}"
+            now = f"{thing.color_at(end)} {thing.shape}"
             events.append((end, f"The {now} vanishes."))
     if thing.moving:
         events.append((thing.moving[0], f"{name} moves {_direction(thing)}."))
-    if thing.recolour:
-        events.append((thing.recolour[0], f"{name} turns {thing.recolour[1]}."))
+    if thing.recolor:
+        events.append((thing.recolor[0], f"{name} turns {thing.recolor[1]}."))
     return events
 
 
@@ -47,7 +47,7 @@ def subjects_of(scene: Scene) -> list[dict[str, Any]]:
     return [
         {
             "name": thing.name,
-            "attributes": [thing.colour, thing.shape],
+            "attributes": [thing.color, thing.shape],
             "actions": [_action(text, thing) for _, text in sorted(_events(thing, scene.duration))],
         }
         for thing in sorted(scene.things, key=lambda thing: thing.name)

@@ -11,13 +11,13 @@ import numpy as np
 
 from reeltune.tasks.captioning import TASK as CAPTIONING
 from reeltune.toyworld.captions import caption_of, events_of, subjects_of
-from reeltune.toyworld.world import COLOURS, QUALITIES, SHAPES, Scene, Span, Thing
+from reeltune.toyworld.world import COLORS, QUALITIES, SHAPES, Scene, Span, Thing
 
 Fields = dict[str, Any]
 Ask = Callable[[Scene, np.random.Generator], Fields | None]
 
 OPTIONS = 4
-STEADY = ("stays", "appears", "moves", "returns")  # of one colour all the time
+STEADY = ("stays", "appears", "moves", "returns")  # of one color all the time
 TRACKED_BOXES = 8  # VideoChat-R1 tracks eight boxes per clip
 
 
@@ -59,18 +59,18 @@ def when_moving(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return grounding(scene, f"the {thing.name} moves", thing.moving)
 
 
-def when_coloured(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = one_of(of_role(scene, "recolours"), rng)
-    if thing is None or thing.recolour is None:
+def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    thing = one_of(of_role(scene, "recolors"), rng)
+    if thing is None or thing.recolor is None:
         return None
-    change, new = thing.recolour
+    change, new = thing.recolor
     (start, end), *_ = thing.visible
-    colour, span = [(thing.colour, (start, change)), (new, (change, end))][int(rng.integers(2))]
-    return grounding(scene, f"the {thing.shape} is {colour}", span)
+    color, span = [(thing.color, (start, change)), (new, (change, end))][int(rng.integers(2))]
+    return grounding(scene, f"the {thing.shape} is {color}", span)
 
 
 # Questions with options: the question, the right text, all texts in order, and the spans that prove it. Shapes,
-# colours and actions keep one order, so that a model of four layers can learn their letters.
+# colors and actions keep one order, so that a model of four layers can learn their letters.
 
 Choice = tuple[str, str, list[str], list[Span]]
 
@@ -79,14 +79,14 @@ def _which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
-    return f"Which shape is {thing.colour}?", thing.shape, list(SHAPES), list(thing.visible)
+    return f"Which shape is {thing.color}?", thing.shape, list(SHAPES), list(thing.visible)
 
 
-def _which_colour(scene: Scene, rng: np.random.Generator) -> Choice | None:
+def _which_color(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
-    return f"What colour is the {thing.shape}?", thing.colour, list(COLOURS), list(thing.visible)
+    return f"What colour is the {thing.shape}?", thing.color, list(COLORS), list(thing.visible)
 
 
 def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -95,7 +95,7 @@ def _who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = one_of(seen, rng)
     if thing is None:
         return None
-    absent = [other.name for other in scene.things if not other.visible_at(time) and other.role != "recolours"]
+    absent = [other.name for other in scene.things if not other.visible_at(time) and other.role != "recolors"]
     wrong = absent + [name for name in _strangers(scene, rng) if name not in absent]
     # The shapes of the scene come first: a stranger alone would be too easy to rule out.
     spans = [span for span in thing.visible if span[0] <= time < span[1]]
@@ -108,7 +108,7 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
         "stays": "it stays still",
         "appears": "it stays still",
         "moves": "it moves",
-        "recolours": "it changes colour",
+        "recolors": "it changes colour",
         "returns": "it vanishes and returns",
     }
     thing = one_of(scene.things, rng)
@@ -120,10 +120,8 @@ def _what_happens(scene: Scene, rng: np.random.Generator) -> Choice | None:
 
 def _strangers(scene: Scene, rng: np.random.Generator) -> list[str]:
     """Names of shapes that the scene never shows, in random order."""
-    shown = {
-        f"{colour} {thing.shape}" for thing in scene.things for colour in (thing.colour, *(thing.recolour or ())[1:])
-    }
-    names = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+    shown = {f"{color} {thing.shape}" for thing in scene.things for color in (thing.color, *(thing.recolor or ())[1:])}
+    names = [f"{color} {shape}" for color in COLORS for shape in SHAPES]
     return [str(name) for name in rng.permutation([name for name in names if name not in shown])]
 
 
@@ -154,7 +152,7 @@ def _grounded(build: Callable[[Scene, np.random.Generator], Choice | None]) -> A
 
 
 def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    """Boxes at up to eight frames of the longest stretch in which a shape of one colour is visible."""
+    """Boxes at up to eight frames of the longest stretch in which a shape of one color is visible."""
     thing = one_of(of_role(scene, *STEADY), rng)
     if thing is None:
         return None
@@ -209,12 +207,12 @@ def motion(scene: Scene, rng: np.random.Generator) -> Fields | None:
     }
 
 
-def colour_log(scene: Scene, rng: np.random.Generator) -> Fields | None:
+def color_log(scene: Scene, rng: np.random.Generator) -> Fields | None:
     thing = one_of(scene.things, rng)
     if thing is None:
         return None
     seen = [
-        f"{second} {thing.colour_at(second) if thing.visible_at(second) else 'none'}"
+        f"{second} {thing.color_at(second) if thing.visible_at(second) else 'none'}"
         for second in range(int(scene.duration))
     ]
     return {
@@ -227,7 +225,7 @@ def roll_call(scene: Scene, rng: np.random.Generator) -> Fields | None:
     """Who is seen in each second, by name."""
     lines = []
     for second in range(int(scene.duration)):
-        names = sorted(f"{t.colour_at(second)} {t.shape}" for t in scene.things if t.visible_at(second))
+        names = sorted(f"{t.color_at(second)} {t.shape}" for t in scene.things if t.visible_at(second))
         lines.append(f"{second} {', '.join(names) or 'nothing'}")
     return {"instruction": "For each second list the visible objects.", "response": "; ".join(lines)}
 
@@ -275,24 +273,24 @@ def _in_a_word(build: Callable[[Scene, np.random.Generator], Choice | None]) -> 
 KINDS: dict[str, Ask] = {
     "temporal_grounding/visible": when_visible,
     "temporal_grounding/moves": when_moving,
-    "temporal_grounding/colour": when_coloured,
+    "temporal_grounding/colour": when_colored,
     "multiple_choice/shape": _multiple_choice(_which_shape),
-    "multiple_choice/colour": _multiple_choice(_which_colour),
+    "multiple_choice/colour": _multiple_choice(_which_color),
     "multiple_choice/time": _multiple_choice(_who_at),
     "multiple_choice/action": _multiple_choice(_what_happens),
     "grounded_qa/shape": _grounded(_which_shape),
-    "grounded_qa/colour": _grounded(_which_colour),
+    "grounded_qa/colour": _grounded(_which_color),
     "grounded_qa/action": _grounded(_what_happens),
     "object_tracking/track": track,
     "classification/quality": judge_quality,
     f"{CAPTIONING.name}/caption": caption,
     "instruction/presence": presence,
     "instruction/motion": motion,
-    "instruction/colour_log": colour_log,
+    "instruction/colour_log": color_log,
     "instruction/roll_call": roll_call,
     "instruction/inventory": inventory,
     "instruction/seconds": seconds_of,
     "instruction/spans": span_log,
     "instruction/shape": _in_a_word(_which_shape),
-    "instruction/colour": _in_a_word(_which_colour),
+    "instruction/colour": _in_a_word(_which_color),
 }

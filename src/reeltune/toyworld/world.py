@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes that appear, move, change colour and vanish, and their pictures.
+"""Scenes of colored shapes that appear, move, change color and vanish, and their pictures.
 
 Everything is a pure function of a numpy generator. Events begin and end on whole seconds, positions are
 fractions of the frame, and what a scene says about itself (who is visible when, where, doing what) is exact,
@@ -20,7 +20,7 @@ Span = tuple[float, float]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+COLORS: dict[str, tuple[int, int, int]] = {
     "red": (225, 45, 45),
     "green": (40, 190, 70),
     "blue": (60, 90, 240),
@@ -44,10 +44,10 @@ class WorldSettings:
     longest: int = 10
     size: Span = (0.30, 0.34)
     noisy_share: float = 0.2
-    # How often a shape only appears, moves, changes colour, or comes back after it has vanished. One that stays
+    # How often a shape only appears, moves, changes color, or comes back after it has vanished. One that stays
     # all the time asks nothing about time: the first lesson of the small model.
     roles: dict[str, float] = field(
-        default_factory=lambda: {"appears": 0.6, "moves": 0.2, "recolours": 0.1, "returns": 0.1}
+        default_factory=lambda: {"appears": 0.6, "moves": 0.2, "recolors": 0.1, "returns": 0.1}
     )
 
 
@@ -55,7 +55,7 @@ class WorldSettings:
 class Thing:
     """One shape. `visible` holds sorted, disjoint spans in seconds; an event at an end is already over."""
 
-    colour: str
+    color: str
     shape: str
     role: str
     size: float
@@ -63,22 +63,22 @@ class Thing:
     start: Point
     stop: Point
     moving: Span | None = None
-    recolour: tuple[float, str] | None = None
+    recolor: tuple[float, str] | None = None
     grid: float = 0.0
     """Its upper left corner stands on multiples of this share of the frame; 0: anywhere."""
 
     @property
     def name(self) -> str:
         """Colour (before any change) and shape: unique in a scene."""
-        return f"{self.colour} {self.shape}"
+        return f"{self.color} {self.shape}"
 
     def visible_at(self, time: float) -> bool:
         return any(start <= time < end for start, end in self.visible)
 
-    def colour_at(self, time: float) -> str:
-        return self.recolour[1] if self.recolour and time >= self.recolour[0] else self.colour
+    def color_at(self, time: float) -> str:
+        return self.recolor[1] if self.recolor and time >= self.recolor[0] else self.color
 
-    def centre_at(self, time: float) -> Point:
+    def center_at(self, time: float) -> Point:
         """Centre as fractions of the frame; it goes evenly from `start` to `stop` during `moving`."""
         if self.moving is None:
             return self.start
@@ -88,12 +88,12 @@ class Thing:
         x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
         return (x, y) if self.grid == 0 else (self._snapped(x), self._snapped(y))
 
-    def _snapped(self, centre: float) -> float:
-        return round((centre - self.size / 2) / self.grid) * self.grid + self.size / 2
+    def _snapped(self, center: float) -> float:
+        return round((center - self.size / 2) / self.grid) * self.grid + self.size / 2
 
     def box_at(self, time: float) -> Box:
         """[x0, y0, x1, y1] as fractions of width and height."""
-        x, y = self.centre_at(time)
+        x, y = self.center_at(time)
         half = self.size / 2
         return x - half, y - half, x + half, y + half
 
@@ -117,7 +117,7 @@ class Scene:
 
     def script(self) -> str:
         """What happens when, without places and looks: two scenes with one script ask the same questions."""
-        plots = sorted((t.name, t.visible, t.moving, t.recolour) for t in self.things)
+        plots = sorted((t.name, t.visible, t.moving, t.recolor) for t in self.things)
         return json.dumps([self.duration, plots])
 
     def to_json(self) -> dict[str, Any]:
@@ -134,22 +134,22 @@ def is_held_out(scene: Scene) -> bool:
 
 
 def draw_scene(rng: np.random.Generator, objects: int, settings: WorldSettings | None = None) -> Scene:
-    """A scene of `objects` shapes, all of different colour and of different shape.
+    """A scene of `objects` shapes, all of different color and of different shape.
 
-    Raises ValueError for no object, or for more than half the colours: each may need a second one to change to.
+    Raises ValueError for no object, or for more than half the colors: each may need a second one to change to.
     """
     settings = settings or WorldSettings()
-    most = min(len(SHAPES), len(COLOURS) // 2)
+    most = min(len(SHAPES), len(COLORS) // 2)
     if not 1 <= objects <= most:
         raise ValueError(f"a scene holds 1 to {most} objects, got {objects}")
     while True:
         duration = int(rng.integers(settings.shortest, settings.longest + 1))
-        colours = [str(colour) for colour in rng.permutation(list(COLOURS))]
+        colors = [str(color) for color in rng.permutation(list(COLORS))]
         shapes = [str(shape) for shape in rng.permutation(SHAPES)[:objects]]
-        spare = colours[objects:]
+        spare = colors[objects:]
         things = tuple(
-            _draw_thing(rng, colour, shape, spare, duration, settings)
-            for colour, shape in zip(colours, shapes, strict=False)
+            _draw_thing(rng, color, shape, spare, duration, settings)
+            for color, shape in zip(colors, shapes, strict=False)
         )
         scene = shown(rng, things, duration, settings)
         if not overlaps(things, duration, settings.fps):
@@ -157,7 +157,7 @@ def draw_scene(rng: np.random.Generator, objects: int, settings: WorldSettings |
 
 
 def draw_parade(rng: np.random.Generator, settings: WorldSettings | None = None) -> Scene:
-    """A scene that shows another shape each second, now and then none: as many labelled pictures as seconds.
+    """A scene that shows another shape each second, now and then none: as many labeled pictures as seconds.
 
     Unlike in `draw_scene`, a name may come twice.
     """
@@ -168,15 +168,15 @@ def draw_parade(rng: np.random.Generator, settings: WorldSettings | None = None)
         if rng.random() < 0.9:
             size = float(rng.uniform(*settings.size))
             place = _draw_place(rng, size)
-            colour, shape = str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))
+            color, shape = str(rng.choice(list(COLORS))), str(rng.choice(SHAPES))
             span = (float(second), float(second + 1))
-            things.append(Thing(colour, shape, "appears", size, (span,), place, place))
+            things.append(Thing(color, shape, "appears", size, (span,), place, place))
     return shown(rng, tuple(things), duration, settings)
 
 
 def _draw_thing(
     rng: np.random.Generator,
-    colour: str,
+    color: str,
     shape: str,
     spare: list[str],
     duration: int,
@@ -186,7 +186,7 @@ def _draw_thing(
     role = str(rng.choice(names, p=[settings.roles[name] for name in names]))
     size = float(rng.uniform(*settings.size))
     start = _draw_place(rng, size)
-    stop, moving, recolour = start, None, None
+    stop, moving, recolor = start, None, None
     visible: tuple[Span, ...]
     if role == "returns":
         visible = _two_spans(rng, duration)
@@ -201,10 +201,10 @@ def _draw_thing(
         moving = _span(rng, first, last, shortest=2, longest=3)
         while np.hypot(stop[0] - start[0], stop[1] - start[1]) < 0.3:
             stop = _draw_place(rng, size)
-    if role == "recolours":
-        # Colours still in the bag: a shape never takes the colour of another one.
-        recolour = (float(rng.integers(first + 1, last)), spare.pop())
-    return Thing(colour, shape, role, size, visible, start, stop, moving, recolour)
+    if role == "recolors":
+        # Colors still in the bag: a shape never takes the color of another one.
+        recolor = (float(rng.integers(first + 1, last)), spare.pop())
+    return Thing(color, shape, role, size, visible, start, stop, moving, recolor)
 
 
 def shown(rng: np.random.Generator, things: tuple[Thing, ...], duration: int, settings: WorldSettings) -> Scene:
@@ -255,9 +255,9 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     for frame, time in zip(frames, scene.times, strict=True):
         for thing in scene.things:
             if thing.visible_at(time):
-                x, y = thing.centre_at(time)
+                x, y = thing.center_at(time)
                 mask = _mask(thing.shape, grid[None, :] - x, grid[:, None] - y, thing.size / 2)
-                frame[mask] = (COLOURS | UNSEEN)[thing.colour_at(time)]
+                frame[mask] = (COLORS | UNSEEN)[thing.color_at(time)]
     if scene.quality == "noisy":
         noise = np.random.default_rng(scene.noise_seed).normal(0.0, 22.0, frames.shape)
         frames += noise.astype(np.int16)

@@ -93,7 +93,7 @@ class Learner:
         Groups without weight teach nothing and are left out. Every process makes equally many passes, the last one
         synchronized: a process with fewer repeats one with weight 0.
         """
-        active = [group for group in groups if group.teaches]
+        active = [group for group in groups if group.informative]
         passes = pack(active, self.budget)
         rounds = max(self.world.gather([len(passes)]))
         balancing = load_balancing_coefficient(self.policy)

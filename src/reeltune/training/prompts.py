@@ -1,4 +1,4 @@
-"""Where a step's prompts come from: the schedule, without what cannot be read or never teaches, and again on demand.
+"""Where a step's prompts come from: the schedule, less what is unreadable or never informative, and again on demand.
 
 Which samples a step asks about is the same on every process: it depends on the schedule and on the history of the
 prompts, which all of them know, never on what one process can or cannot read.

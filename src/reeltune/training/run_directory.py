@@ -60,7 +60,7 @@ class Start:
 
 def find_start(recipe: Recipe, *, resume: bool, fork: Path | None) -> Start:
     """Nothing is written. InputError for a directory that holds a run already, a checkpoint that is damaged, settings
-    that are not the run's; without --resume nothing is overwritten silently.
+    that are not the run's; without --resume nothing is overwritten without a word.
     """
     run_dir = Path(recipe.run.dir)
     if resume and fork:

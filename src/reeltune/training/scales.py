@@ -23,9 +23,9 @@ def updated_scales(
     seen for the first time has this step's.
     """
     found = dict(scales)
-    teaches = has_signal(rewards, valid)
+    informative = has_signal(rewards, valid)
     for task in dict.fromkeys(tasks):
-        rows = [index for index, own in enumerate(tasks) if own == task and teaches[index]]
+        rows = [index for index, own in enumerate(tasks) if own == task and informative[index]]
         if not rows:
             continue
         std = float(torch.stack([rewards[index][valid[index]].double().var() for index in rows]).mean().sqrt())

@@ -232,9 +232,9 @@ def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: d
     loss = LOSSES.get(config.loss)
     first = world.rank * len(groups)
     for group, mask, advantage in zip(groups, masks, advantages[first : first + len(groups)], strict=True):
-        teaches = config.kl > 0 or bool((advantage != 0).any())
-        group.advantage, group.weights = advantage, loss.weights(mask, totals) * teaches
-        if not group.teaches:
+        informative = config.kl > 0 or bool((advantage != 0).any())
+        group.advantage, group.weights = advantage, loss.weights(mask, totals) * informative
+        if not group.informative:
             group.state = None
 
 

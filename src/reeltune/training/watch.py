@@ -1,4 +1,4 @@
-"""What a run must say of itself: nothing can be read, everything is cut off, no group teaches, the policy collapses.
+"""What a run must say of itself: nothing is readable, all is cut off, no group is informative, the policy collapses.
 
 A pure function of the metrics, so that a resumed run says the same as one that was never stopped.
 """
@@ -43,7 +43,7 @@ class Watch:
                 self._best_reward = max(self._best_reward, reward)
         new = [text for name, text in found.items() if name not in self._given]
         self._given = set(found)
-        self._dead = self._dead + 1 if self._teaches_nothing(metrics) else 0
+        self._dead = self._dead + 1 if self._is_uninformative(metrics) else 0
         if self.config.stop_after and self._dead >= self.config.stop_after:
             told = "; ".join(self.standing().values())
             raise InputError(
@@ -52,7 +52,7 @@ class Watch:
             )
         return new
 
-    def _teaches_nothing(self, metrics: Mapping[str, float]) -> bool:
+    def _is_uninformative(self, metrics: Mapping[str, float]) -> bool:
         # With a KL term the weights move on without any reward.
         flat = metrics.get("groups_without_signal", 0.0) >= self.groups and "kl" not in metrics
         return flat or metrics["unparsed"] >= 1.0 or metrics["truncated"] >= 1.0
@@ -74,7 +74,7 @@ class Watch:
         if mean["unparsed"] >= MOSTLY:
             found["unparsed"] = (
                 f"{mean['unparsed']:.0%} of the answers cannot be read: look at the rollouts; does the prompt ask for "
-                "the form that the task reads (data.mode), and does the model know it (a short SFT teaches it)?"
+                "the form that the task reads (data.mode), and does the model know it (a short SFT shows it how)?"
             )
         if mean.get("groups_without_signal", 0.0) >= self.groups:
             found["signal"] = (

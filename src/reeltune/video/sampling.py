@@ -117,7 +117,7 @@ def frames_by_time(times: np.ndarray, duration: float, sampling: FrameSampling) 
     """Indices of the frames nearest to first + k / fps seconds, k = 0, 1, ... while within the video. Our choice.
 
     `times` [N] are the frames' seconds, `duration` those from the first frame to the end of the last. The number of
-    frames is filled up to a multiple of `frame_multiple`, by a time past the end, whose nearest frame is the last.
+    frames is padded to a multiple of `frame_multiple`, by a time past the end, whose nearest frame is the last.
     Where the bounds, or the N frames there are, allow fewer or ask for more, T of them lie `duration / T` apart.
     Rising; between two frames that lie far apart one may stand several times. Of two as near, the earlier.
     """

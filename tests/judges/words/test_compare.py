@@ -46,7 +46,7 @@ def test_lemmas(text: str, expected: tuple[str, ...]) -> None:
         ("", "", 0.0),
     ],
 )
-def test_likeness(first: str, second: str, expected: float) -> None:
+def test_similarity(first: str, second: str, expected: float) -> None:
     assert similarity(first, second) == pytest.approx(expected)
     assert similarity(second, first) == pytest.approx(expected)
 
@@ -65,7 +65,7 @@ def test_containment_counts_every_word_once() -> None:
 
 
 @given(st.text(), st.text())
-def test_likeness_is_symmetric_and_bounded(first: str, second: str) -> None:
+def test_similarity_is_symmetric_and_bounded(first: str, second: str) -> None:
     assert 0.0 <= similarity(first, second) <= 1.0
     assert similarity(first, second) == similarity(second, first)
 

@@ -61,7 +61,7 @@ def conversation(policy: Policy, case: str) -> Conversation:
         for each in turn:
             if isinstance(each, tuple):
                 image = next(left_images)
-                pieces = policy.family.picture(image, policy.family.frame_size or PIXELS, alone=len(images) == 1)
+                pieces = policy.family.image_frames(image, policy.family.frame_size or PIXELS, alone=len(images) == 1)
                 clips.append(Clip(pieces, np.zeros(len(pieces)), 0.0, f"image {each}", each))
             else:
                 frames = next(left_videos)

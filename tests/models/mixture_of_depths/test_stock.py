@@ -105,7 +105,7 @@ def test_eight_cached_steps_and_the_cache_lengths_of_every_layer(plain: Any, fam
     for row, (whole, kept) in enumerate(replay(plain, model, batch, result.sequences[:, width:])):
         steps = torch.stack([step[row] for step in result.logits])
         assert float((steps - whole[-10:-1]).abs().max()) < TOLERANCE
-        if row == 0:  # the widest row is not filled up; the last token was never fed back
+        if row == 0:  # the widest row is not padded; the last token was never fed back
             assert [layer.keys.shape[-2] for layer in getattr(result, CACHE).layers] == [len(k) - 1 for k in kept]
             text = len(kept[0]) - 32
             assert [len(k) for k in kept] == [text + n for n in (32, 32, 20, 11, 4, 4)]

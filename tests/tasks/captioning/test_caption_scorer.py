@@ -46,7 +46,7 @@ def test_coverage_by_the_exact_judge() -> None:
 
 
 def test_padding_is_free_under_recall_and_costs_under_f1() -> None:
-    guesses = " ".join(f"The {colour} cross appears." for colour in ("red", "green", "blue"))
+    guesses = " ".join(f"The {color} cross appears." for color in ("red", "green", "blue"))
     padded, plain = f"{EVENTS[0]} {EVENTS[1]} {guesses}", f"{EVENTS[0]} {EVENTS[1]}"
     assert rewards([padded, plain], measure="recall") == pytest.approx([2 / 3, 2 / 3])
     recall, precision = 2 / 3, 2 / 5

@@ -33,7 +33,7 @@ def asked(kind: str, count: int = 40, settings: Settings | None = None) -> list[
 
 
 def seen(scene: Scene, time: float) -> list[str]:
-    return sorted(f"{t.colour_at(time)} {t.shape}" for t in scene.things if t.visible_at(time))
+    return sorted(f"{t.color_at(time)} {t.shape}" for t in scene.things if t.visible_at(time))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -66,7 +66,7 @@ def test_options_hold_one_right_text_by_the_scene() -> None:
         assert right == [sample["options"]["ABCD".index(sample["target"])]]
     for scene, sample in asked("multiple_choice/color", 100):
         shape = re.findall(r"the (\w+)\?", sample["question"])[0]
-        colors = {t.colour for t in scene.things if t.shape == shape}
+        colors = {t.color for t in scene.things if t.shape == shape}
         assert colors == {sample["options"]["ABCD".index(sample["target"])]}
     for scene, sample in asked("multiple_choice/shape", 100):
         color = re.findall(r"is (\w+)\?", sample["question"])[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reeltune.toyworld.second.world import GRID, WORLDS, Settings, draw, draw_parade
-from reeltune.toyworld.world import COLOURS, UNSEEN, Scene, is_held_out, render
+from reeltune.toyworld.world import COLORS, UNSEEN, Scene, is_held_out, render
 
 
 def scenes(settings: Settings, count: int = 60) -> list[Scene]:
@@ -20,8 +20,8 @@ def test_scenes_keep_their_worlds_bounds_and_names_are_unique(split: str) -> Non
     for scene in scenes(settings, 30):
         assert settings.shortest <= scene.duration <= settings.longest
         assert settings.objects[0] <= len(scene.things) <= settings.objects[1]
-        names = [(t.colour, t.shape) for t in scene.things]
-        names += [(t.recolour[1], t.shape) for t in scene.things if t.recolour]
+        names = [(t.color, t.shape) for t in scene.things]
+        names += [(t.recolor[1], t.shape) for t in scene.things if t.recolor]
         assert len(set(names)) == len(names)
         assert {color for color, _ in names} <= set(settings.colors)
 
@@ -30,7 +30,7 @@ def test_the_harder_splits_are_harder() -> None:
     easy = WORLDS["held_out"]
     assert WORLDS["held_out_long"].shortest > easy.longest
     assert WORLDS["held_out_many"].objects[0] > easy.objects[1]
-    assert set(WORLDS["held_out_colors"].colors) == set(UNSEEN) and not set(UNSEEN) & set(COLOURS)
+    assert set(WORLDS["held_out_colors"].colors) == set(UNSEEN) and not set(UNSEEN) & set(COLORS)
 
 
 def test_boxes_stand_on_the_grid_and_hold_the_pixels() -> None:
@@ -54,7 +54,7 @@ def test_some_shapes_share_a_color_or_a_form_and_none_does_where_that_is_ruled_o
     def alike(settings: Settings) -> float:
         found = [scene for scene in scenes(settings, 100) if len(scene.things) > 1]
         pairs = [(a, b) for scene in found for a in scene.things for b in scene.things if a is not b]
-        return float(np.mean([a.colour == b.colour or a.shape == b.shape for a, b in pairs]))
+        return float(np.mean([a.color == b.color or a.shape == b.shape for a, b in pairs]))
 
     assert alike(Settings(near_miss=1.0)) > alike(Settings(near_miss=0.0)) + 0.15
 

@@ -23,7 +23,7 @@ SERVED_KINDS = frozenset({"full_attention", "linear_attention"})
 class Family(ABC):
     """Turns clips and images into what the tower takes, the text that stands for them, and the prompt's positions.
 
-    An image is a `Clip` too (`is_image`), of the pieces that `picture` cuts it into.
+    An image is a `Clip` too (`is_image`), of the pieces that `image_frames` cuts it into.
 
     A new family derives from `PatchFamily` (patches and a grid) or `FrameFamily` (frames as images) and says what is
     different. The pixel statistics come from the model directory's processor files where they exist, else from the
@@ -42,6 +42,9 @@ class Family(ABC):
     chat_template: ClassVar[str | None] = None
     # Tokens that stand for video, by name: never sampled, never in an answer.
     vision_tokens: ClassVar[tuple[str, ...]]
+    # How a vLLM server learns when a video's patches are: from the prompt's text, or from positions sent along. None:
+    # it is not asked about this family's videos.
+    served_times: ClassVar[Literal["text", "positions"] | None] = None
     # Which tokens of a prompt see which. Only "causal" is served today.
     visibility: ClassVar[Literal["causal", "two-way vision"]] = "causal"
     default_mean: ClassVar[tuple[float, float, float]]
@@ -123,6 +126,10 @@ class Family(ABC):
     def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
         """What the stock model takes beside `input_ids` [R, L] and positions, for R rows over the same media."""
 
+    def served_fields(self, clip: Clip) -> dict[str, Any]:
+        """What vLLM's processor of this model takes beside a video's features, by vLLM's names."""
+        return {}
+
     def text_of(self, clip: Clip) -> str:
         """The text that replaces the placeholder which the chat template wrote for it."""
         return self.image_text(clip) if clip.is_image else self.video_text(clip)
@@ -135,7 +142,7 @@ class Family(ABC):
         """The text that replaces an image's `image_placeholder`."""
         raise NotImplementedError(f"{type(self).__name__} takes no images")
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """An image uint8 [H, W, 3] as the tower sees it, uint8 [T, h, w, 3]; `alone`: no other image in its prompt."""
         raise NotImplementedError(f"{type(self).__name__} takes no images")
 

@@ -21,7 +21,7 @@ class FrameFamily(Family):
     """`frame_tokens` placeholders per frame; each frame is resized to the tower's side when it is read, and once.
 
     A derived class gives `frame_tokens`, `video_text` and what stands elsewhere than in LLaVA. With an
-    `image_placeholder` it takes images: `picture` cuts them into pieces of the tower's side, `image_text` says so.
+    `image_placeholder` it takes images: `image_frames` cuts them into pieces of the tower's side, `image_text` says so.
     """
 
     default_mean: ClassVar = CLIP_MEAN
@@ -80,7 +80,7 @@ class FrameFamily(Family):
         frames = torch.cat([self.patches(clip, ids.device) for clip in media])
         return {"pixel_values": frames.repeat(len(ids), 1, 1, 1)}
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """One piece, as a frame."""
         assert self.frame_size is not None
         return self.frame_size.resize(image)[None]

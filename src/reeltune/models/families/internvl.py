@@ -36,7 +36,7 @@ class InternVL(FrameFamily):
     def image_text(self, clip: Clip) -> str:
         return f"<img>{'<IMG_CONTEXT>' * (self.frame_tokens * len(clip.frames))}</img>"
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """As InternVLProcessor cuts images, whatever `crop_to_patches` its image processor's file has."""
         least = int(self.image_settings.get("min_patches") or LEAST_TILES)
         most = int(self.image_settings.get("max_patches") or MOST_TILES)

@@ -78,7 +78,7 @@ class LlavaOnevision(FrameFamily):
     def image_text(self, clip: Clip) -> str:
         return self.image_placeholder * self._image_tokens(clip)
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         if not alone:
             fill = tuple(int(value * 255) for value in self.mean)
             return resize_frame(pad_to_square(image, fill), self.side, self.side)[None]

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from reeltune.video.sampling import PixelBudget, resized_size
 class PatchFamily(Family):
     """The Qwen families' layout: `model.visual` with its merger, video placeholders, M-RoPE."""
 
+    served_times: ClassVar[Literal["text", "positions"] | None] = "positions"
     placeholder: ClassVar = "<|video_pad|>"
     image_placeholder: ClassVar = "<|image_pad|>"
     vision_tokens: ClassVar = (
@@ -66,7 +67,7 @@ class PatchFamily(Family):
             for index, tokens in enumerate(output.pooler_output)
         ]
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """One frame within the budget; the tower's time patch holds it twice."""
         assert isinstance(pixels, PixelBudget)
         return resize_frame(image, *resized_size(1, image.shape[0], image.shape[1], pixels, self.factor))[None]
@@ -85,6 +86,9 @@ class PatchFamily(Family):
                 found[name] = torch.cat([self.patches(clip, ids.device) for clip in own]).repeat(len(ids), 1)
                 found[grid_name] = torch.tensor([self.grid(clip) for clip in own] * len(ids), device=ids.device)
         return found
+
+    def served_fields(self, clip: Clip) -> dict[str, Any]:
+        return {"video_grid_thw": torch.tensor(self.grid(clip))}
 
     def time_positions(self, clip: Clip) -> list[int]:
         """Where each time patch stands in time, counted from the first."""

@@ -14,6 +14,7 @@ from reeltune.video.clip import Clip
 class Qwen3VL(PatchFamily):
     """Patches of two frames at a time, each after its time; `deepstack` [N, H] features enter the first layers too."""
 
+    served_times: ClassVar = "text"
     default_mean: ClassVar = (0.5, 0.5, 0.5)
     default_std: ClassVar = (0.5, 0.5, 0.5)
 
@@ -36,6 +37,9 @@ class Qwen3VL(PatchFamily):
             times = np.concatenate([times, np.repeat(times[-1:], missing)])
         pairs = times.reshape(-1, self.temporal_patch)
         return [(float(first) + float(last)) / 2 for first, last in zip(pairs[:, 0], pairs[:, -1], strict=True)]
+
+    def served_fields(self, clip: Clip) -> dict[str, Any]:
+        return super().served_fields(clip) | {"timestamps": self.patch_times(clip)}
 
     def time_positions(self, clip: Clip) -> list[int]:
         """Each time patch is a grid of one moment between texts: time is in the text, not in the positions."""

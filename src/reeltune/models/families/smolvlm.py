@@ -85,7 +85,7 @@ class SmolVLM(FrameFamily):
         )
         return "".join(lines) + "\n" + self._whole
 
-    def picture(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
+    def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """Tiles and the whole as transformers' processor makes them, by the sizes in its file."""
         image = resize_lanczos(image, *enlarged_size(image.shape[0], image.shape[1], self._longest))
         if not self.image_settings.get("do_image_splitting", True):

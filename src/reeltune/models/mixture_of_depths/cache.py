@@ -13,7 +13,7 @@ class RoutedCacheLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values of the tokens that one routed layer kept.
 
     Rows keep different numbers of tokens, so a row's fill-up stands in the cache with it: `real` [rows, length] is
-    false there, None while nothing is filled up. It follows the keys through every change of the batch.
+    false there, None while nothing is padded. It follows the keys through every change of the batch.
     """
 
     real: Tensor | None = None

@@ -96,7 +96,7 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
         if type(layer).__name__ not in ROUTED_CLASSES and not isinstance(layer, RoutedLayer):
             raise InputError(
                 f"p-MoD cannot route decoder layer {index} of class {type(layer).__name__}: the routed layer repeats "
-                f"the block of {sorted(ROUTED_CLASSES)}, and another block would be changed silently"
+                f"the block of {sorted(ROUTED_CLASSES)}, and another block would be changed without a word"
             )
     return layers
 

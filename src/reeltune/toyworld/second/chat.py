@@ -21,7 +21,7 @@ def _each_second(scene: Scene, say: Callable[[float], str]) -> str:
 
 def _asked(scene: Scene, rng: np.random.Generator, stranger_share: float = 0.1) -> tuple[str, Thing | None]:
     """A shape of the scene, and now and then one that never comes."""
-    steady = [thing for thing in scene.things if thing.recolour is None]
+    steady = [thing for thing in scene.things if thing.recolor is None]
     if not steady or rng.random() < stranger_share:
         return q.strangers(scene, rng)[0], None
     thing = steady[int(rng.integers(len(steady)))]
@@ -53,7 +53,7 @@ def chart(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
     def line(time: float) -> str:
         seen = sorted((t for t in scene.things if t.visible_at(time)), key=lambda t: t.name)
-        return " and ".join(f"{t.colour_at(time)} {t.shape} {box_text(t.box_at(time))}" for t in seen) or "nothing"
+        return " and ".join(f"{t.color_at(time)} {t.shape} {box_text(t.box_at(time))}" for t in seen) or "nothing"
 
     return {"instruction": "For each second list the objects with their boxes.", "response": _each_second(scene, line)}
 

@@ -18,15 +18,15 @@ from reeltune.toyworld.questions import (
     of_role,
     one_of,
 )
-from reeltune.toyworld.second.world import COLORS, names_of
-from reeltune.toyworld.world import QUALITIES, SHAPES, Scene, Thing
+from reeltune.toyworld.second.world import names_of
+from reeltune.toyworld.world import COLORS, QUALITIES, SHAPES, Scene, Thing
 
 OPTIONS = 4
 ACTIONS = {
     "stays": "it stays still",
     "appears": "it stays still",
     "moves": "it moves",
-    "recolours": "it changes color",
+    "recolors": "it changes color",
     "returns": "it vanishes and returns",
 }
 NUMBERS = ("none", "one", "two", "three", "four", "five")
@@ -34,7 +34,7 @@ NUMBERS = ("none", "one", "two", "three", "four", "five")
 
 def _steady(scene: Scene) -> list[Thing]:
     """Things of one color all the time."""
-    return [thing for thing in scene.things if thing.recolour is None]
+    return [thing for thing in scene.things if thing.recolor is None]
 
 
 def _all_colors(scene: Scene) -> list[str]:
@@ -49,12 +49,12 @@ def _shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 
 def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = one_of(of_role(scene, "recolours"), rng)
-    if thing is None or thing.recolour is None:
+    thing = one_of(of_role(scene, "recolors"), rng)
+    if thing is None or thing.recolor is None:
         return None
-    change, new = thing.recolour
+    change, new = thing.recolor
     (start, end), *_ = thing.visible
-    color, span = [(thing.colour, (start, change)), (new, (change, end))][int(rng.integers(2))]
+    color, span = [(thing.color, (start, change)), (new, (change, end))][int(rng.integers(2))]
     return grounding(scene, f"the {color} {thing.shape} is visible", span)
 
 
@@ -63,11 +63,11 @@ def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
 
 def which_shape(scene: Scene, rng: np.random.Generator) -> Choice | None:
     colors = _all_colors(scene)
-    thing = one_of([thing for thing in _steady(scene) if colors.count(thing.colour) == 1], rng)
+    thing = one_of([thing for thing in _steady(scene) if colors.count(thing.color) == 1], rng)
     if thing is None:
         return None
     shown = [other.shape for other in scene.things if other.shape != thing.shape]
-    return f"Which shape is {thing.colour}?", thing.shape, _wrong(shown, SHAPES, thing.shape, rng), list(thing.visible)
+    return f"Which shape is {thing.color}?", thing.shape, _wrong(shown, SHAPES, thing.shape, rng), list(thing.visible)
 
 
 def which_color(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -75,10 +75,10 @@ def which_color(scene: Scene, rng: np.random.Generator) -> Choice | None:
     thing = one_of([thing for thing in _steady(scene) if shapes.count(thing.shape) == 1], rng)
     if thing is None:
         return None
-    shown = [color for color in _all_colors(scene) if color != thing.colour]
-    known = dict.fromkeys([*COLORS, thing.colour])
+    shown = [color for color in _all_colors(scene) if color != thing.color]
+    known = dict.fromkeys([*COLORS, thing.color])
     question = f"What color is the {thing.shape}?"
-    return question, thing.colour, _wrong(shown, tuple(known), thing.colour, rng), list(thing.visible)
+    return question, thing.color, _wrong(shown, tuple(known), thing.color, rng), list(thing.visible)
 
 
 def who_at(scene: Scene, rng: np.random.Generator) -> Choice | None:
@@ -120,7 +120,7 @@ def strangers(scene: Scene, rng: np.random.Generator, near: Thing | None = None)
     shown = set().union(*(names_of(thing) for thing in scene.things))
     names = _shuffled([f"{color} {shape}" for color in COLORS for shape in SHAPES], rng)
     names = [name for name in names if name not in shown]
-    words = {near.colour, near.shape} if near else set()
+    words = {near.color, near.shape} if near else set()
     return sorted(names, key=lambda name: not words & set(name.split()))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reeltune.toyworld.world import (
-    COLOURS,
+    COLORS,
     SHAPES,
     UNSEEN,
     Point,
@@ -23,7 +23,6 @@ from reeltune.toyworld.world import (
 
 GRID = 0.05
 SIZE = 0.3
-COLORS = tuple(COLOURS)
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Settings:
     longest: int = 8
     objects: tuple[int, int] = (1, 3)
     near_miss: float = 0.3
-    colors: tuple[str, ...] = COLORS
+    colors: tuple[str, ...] = tuple(COLORS)
     noisy_share: float = 0.2
     roles: tuple[tuple[str, float], ...] = (
-        ("appears", 0.35), ("moves", 0.4), ("recolours", 0.1), ("returns", 0.1), ("stays", 0.05),
+        ("appears", 0.35), ("moves", 0.4), ("recolors", 0.1), ("returns", 0.1), ("stays", 0.05),
     )  # fmt: skip
 
     def role(self, rng: np.random.Generator) -> str:
@@ -86,14 +85,14 @@ def draw_parade(rng: np.random.Generator, settings: Settings) -> Scene:
 
 def names_of(thing: Thing) -> set[str]:
     """What it is called, before and after it changes its color."""
-    return {thing.name, f"{thing.recolour[1]} {thing.shape}"} if thing.recolour else {thing.name}
+    return {thing.name, f"{thing.recolor[1]} {thing.shape}"} if thing.recolor else {thing.name}
 
 
 def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, settings: Settings) -> Thing:
     color, shape = str(rng.choice(settings.colors)), str(rng.choice(SHAPES))
     if others and rng.random() < settings.near_miss:
         other = others[int(rng.integers(len(others)))]
-        color, shape = (other.colour, shape) if rng.random() < 0.5 else (color, other.shape)
+        color, shape = (other.color, shape) if rng.random() < 0.5 else (color, other.shape)
     role = settings.role(rng)
     if role == "returns" and duration < 3:
         role = "stays"
@@ -105,14 +104,14 @@ def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, se
         visible = ((float(cuts[0]), float(cuts[1])), (float(cuts[2]), float(cuts[3])))
     elif role == "appears":
         visible = (_span(rng, 0, duration, 1, 4),)
-    elif role in ("moves", "recolours") and duration > 4:
+    elif role in ("moves", "recolors") and duration > 4:
         visible = (_span(rng, 0, duration, 4, duration),)
     first, last = int(visible[0][0]), int(visible[0][1])
     if role == "moves":
         moving = _span(rng, first, last, 2, 3)
         while np.hypot(stop[0] - start[0], stop[1] - start[1]) < 0.3:
             stop = _place(rng)
-    if role == "recolours":
+    if role == "recolors":
         others_colors = [name for name in settings.colors if name != color]
         recolor = (float(rng.integers(first + 1, last)), str(rng.choice(others_colors)))
     return Thing(color, shape, role, SIZE, visible, start, stop, moving, recolor, grid=GRID)
