@@ -20,3 +20,13 @@ def test_the_judge_is_asked_once_a_step(workshop: Any) -> None:
     assert "eval/vowels/judged.liked" in rows[-1] and rows[-1]["eval/vowels/judged.unanswered"] == 0
     (record,) = json.loads((workshop.folder / "evaluated" / "judge.json").read_text())
     assert record["questions"] == 64
+
+
+def test_gold_completions_are_judged_in_the_same_round(workshop: Any) -> None:
+    (workshop.folder / "vowels.py").write_text(JUDGED_TASK.format(name="vowels"))
+    (workshop.folder / "judge.py").write_text(JUDGE)
+    notes = workshop.folder / "notes"
+    own = (f"judge.kind={workshop.folder / 'judge.py'}:Noting", f"judge.options={{notes: {notes}}}")
+    workshop.train("run", *own, "rl.gold_in_group=always", "rl.steps=2", "checkpoint.every=0", "eval.every=0")
+    assert notes.read_text().split() == ["20", "20"], "16 sampled completions and 4 gold ones a step"
+    assert [row["groups_with_gold"] for row in workshop.metrics("run")] == [4, 4]

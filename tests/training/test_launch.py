@@ -18,8 +18,6 @@ from reeltune.models.policy import Policy
 from reeltune.rewards.score import recipe_rewards
 from reeltune.training.loop import Loop
 
-FROZEN = {True: "[vision,projector]", False: "[]"}
-
 
 @pytest.fixture
 def unchecked(monkeypatch: Any) -> None:
@@ -163,7 +161,7 @@ def test_each_video_is_encoded_once_per_step(workshop: Any, unchecked: None, mon
 
     monkeypatch.setattr(Policy, "encode", encode)
     monkeypatch.setattr(Loop, "_step", step)
-    assert run(workshop, "run", f"model.freeze={FROZEN[frozen]}") == 0
+    assert run(workshop, "run", f"model.freeze={['vision', 'projector'] * frozen}") == 0
     assert all(len(hashes) == len(set(hashes)) for hashes in steps)
     if frozen:
         every = [key for hashes in steps for key in hashes]
@@ -193,7 +191,7 @@ def test_the_update_goes_on_from_the_rollouts_prompts(
 
     monkeypatch.setattr(Policy, "hidden", hidden)
     monkeypatch.setattr(Policy, "chat", prompt)
-    settings = ["rl.steps=1", f"model.freeze={FROZEN[frozen]}", f"optim.precision={precision}"]
+    settings = ["rl.steps=1", f"model.freeze={['vision', 'projector'] * frozen}", f"optim.precision={precision}"]
     assert run(workshop, "kept", *settings) == 0
     rows = [length for length in lengths if length > 1]
     # The first step's check of the log-probs goes its own way: prompts and completions in one row.

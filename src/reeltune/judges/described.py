@@ -55,6 +55,8 @@ def described(pairs: Sequence[Described], *, precision: bool = True) -> Judgment
     Texts are lower-cased first, as AutoDQ does. `precision=False` asks for recall alone: one question a pair.
     """
     predictions, references = [pair.prediction.lower() for pair in pairs], [pair.reference.lower() for pair in pairs]
+    # 1. First round: the statements of every text whose statements nobody wrote down. References that bring theirs are
+    #    not asked about, predictions always are, except for recall alone, which needs none.
     unstated = [index for index, pair in enumerate(pairs) if pair.statements is None]
     questions = [Extraction(references[index], pairs[index].kind) for index in unstated]
     if precision:
@@ -64,13 +66,15 @@ def described(pairs: Sequence[Described], *, precision: bool = True) -> Judgment
     for index, stated in zip(unstated, found, strict=False):
         statements[index] = stated
     claims: list[tuple[str, ...] | None] = found[len(unstated) :] if precision else [None] * len(pairs)
+    # 2. Second round: which of one text's statements the other entails. Recall asks the prediction about the
+    #    reference's statements, precision the other way round; both sides of all pairs are one list of questions.
     sides = [
         *zip(predictions, statements, [pair.kind for pair in pairs], strict=True),
         *zip(references, claims, [pair.kind for pair in pairs], strict=True),
     ]
     entailments = [Entailment(text, asked, kind) for text, asked, kind in sides if asked]
     answers = iter((yield entailments) if entailments else [])
-    # No statement at all needs no judge; unknown ones cannot be asked about.
+    # 3. Answers go back to their sides: no statement at all needs no judge, unknown ones cannot be asked about.
     labels: list[tuple[Label, ...] | None] = [
         next(answers) if asked else (None if asked is None else ()) for _, asked, _ in sides
     ]

@@ -95,12 +95,15 @@ def score_groups(
     """
     own = [rewards[sample.task].judged_by(judge) for sample in samples]
     faults = RewardFaults() if faults is None else faults
+    # 1. What rules can tell, completion by completion. None: it leaves its group.
     rows: Rows = [
         [reward.task.rewards(sample, text, reward.mode, reward.options) for text in group]
         for reward, sample, group in zip(own, samples, texts, strict=True)
     ]
+    # 2. What a judge tells, one round of questions for all groups, then what the user's functions tell, concurrently.
     _add_judged(rows, rewards, samples, texts, judge)
     _add_functions(rows, own, samples, texts, faults)
+    # 3. One total per completion: components by their weights.
     return [_group(reward, sample, group) for reward, sample, group in zip(own, samples, rows, strict=True)]
 
 
@@ -148,6 +151,7 @@ def _add_functions(
     faults: RewardFaults,
 ) -> None:
     """Every function of every group runs, also for completions that the judge left out: batches stay whole."""
+    # 1. The calls: one per completion, or one per group for functions that take a batch, and where each belongs.
     calls: list[Call] = []
     places: list[tuple[int, slice]] = []
     for index, (reward, sample, group) in enumerate(zip(own, samples, texts, strict=True)):
@@ -163,6 +167,7 @@ def _add_functions(
                 places.append((index, part))
     if not calls:
         return
+    # 2. All together. One that raised is counted and, where it has a weight, takes its completion out of the group.
     results = run_calls(calls, concurrency=min(reward.concurrency for reward in own))
     faults.calls += len(calls)
     for call, (index, part), found in zip(calls, places, results, strict=True):

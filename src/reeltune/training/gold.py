@@ -10,32 +10,32 @@ from typing import Literal
 
 import torch
 
-from reeltune.judges.base import Judge
 from reeltune.models.types import Completions
-from reeltune.rewards.faults import RewardFaults
-from reeltune.rewards.score import GroupRewards, score_groups
+from reeltune.rewards.score import GroupRewards
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.group import Group
 from reeltune.training.learner import Learner
 
 
+def gold_texts(groups: Sequence[Group], rewards: Mapping[str, Reward]) -> list[str]:
+    return [rewards[each.sample.task].task.gold(each.sample, rewards[each.sample.task].mode) for each in groups]
+
+
 def add_gold(
     groups: Sequence[Group],
+    texts: Sequence[str],
+    scored: Sequence[GroupRewards],
     which: Literal["unsolved", "always"],
     learner: Learner,
-    rewards: Mapping[str, Reward],
-    judge: Judge | None = None,
-    faults: RewardFaults | None = None,
     *,
     idle: Group | None = None,
 ) -> None:
-    """Replace the last completion of each group by its gold one; of `unsolved` groups only those in which no
-    completion earns as much.
+    """Replace the last completion of each group by its gold one, `texts`, rewarded as `scored` says; of `unsolved`
+    groups only those in which no completion earns as much.
 
-    A gold completion that has no reward (a judge that did not answer) is left out.
+    A gold completion that has no reward (a judge that did not answer) is left out. `idle`: any group of this process,
+    which may have none.
     """
-    texts = [rewards[each.sample.task].task.gold(each.sample, rewards[each.sample.task].mode) for each in groups]
-    scored = score_groups(rewards, [each.sample for each in groups], [[text] for text in texts], judge, faults)
     for group, text, gold in zip(groups, texts, scored, strict=True):
         best = max(group.reward_values, default=float("-inf"))
         if bool(gold.valid[0]) and (which == "always" or best < float(gold.total[0])):

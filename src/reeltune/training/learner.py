@@ -90,9 +90,10 @@ class Learner:
     def _accumulate(self, step: int, groups: Sequence[Group], objective: Objective) -> dict[str, float]:
         """Add the gradient of the step's loss.
 
-        Groups without weight teach nothing and are left out. Every process makes equally many passes, the last one
+        Groups without weight change nothing and are left out. Every process makes equally many passes, the last one
         synchronized: a process with fewer repeats one with weight 0.
         """
+        # 1. Passes that fit the memory budget; all processes make as many as the one with the most.
         active = [group for group in groups if group.informative]
         passes = pack(active, self.budget)
         rounds = max(self.world.gather([len(passes)]))
@@ -102,6 +103,7 @@ class Learner:
         # A sharded tower that trains runs within the pass: every process then comes by its blocks equally often.
         encode = self.sharded and not self.policy.vision_frozen
         for number in range(rounds):
+            # 2. One pass over its groups' rows: only the last one averages gradients over processes.
             real = number < len(passes)
             members = [active[index] for index in passes[number]] if real else [without_state(groups[0])]
             last = number + 1 == rounds
@@ -110,7 +112,8 @@ class Learner:
                     log_probs = [each.float() for each in self.module(self._pass(members, encode=encode))]
                 for group, values in zip(members, log_probs, strict=True):
                     require_finite({"the learner's log-probs": values}, step=step, sample=group.sample.id)
-                # A repeated pass has weight 0: it only takes part in the averaging.
+                # 3. Each group's share of the step's loss. A repeated pass has weight 0: it only takes part in the
+                #    averaging.
                 losses = [
                     objective(group, values) if real else (values.sum(), {})
                     for group, values in zip(members, log_probs, strict=True)
@@ -121,15 +124,15 @@ class Learner:
                     share = load_balancing_loss(routed) * len(members) / everywhere
                     loss = loss + balancing * share
                     losses[0][1]["load_balancing"] = float(share.detach())
-                # Gradients are averaged over processes; the loss is a sum over all of them.
+                # 4. Gradients are averaged over processes; the loss is a sum over all of them.
                 factor = float(self.world.size if real else 0)
                 # Groups of one video share its features, whose graph a later pass may need again.
                 (loss * factor).backward(retain_graph=not last and not self.sharded)
             if real:
                 for index, (_, each) in zip(passes[number], losses, strict=True):
                     sums[index] = each
+        # 5. The sums of all processes, added up in the order of the groups, so that they do not depend on the packing.
         total: dict[str, float] = {}
-        # Added up in the order of the groups, so that the sum does not depend on how they were packed.
         for each in self.world.gather(sums):
             for name, value in each.items():
                 total[name] = total.get(name, 0.0) + value

@@ -1,4 +1,4 @@
-"""One step of training, on one screen: GRPO, and SFT as the same step with the gold answer as its rollout.
+"""One step of training, on one screen: GRPO. `sft.py` is the same step with the gold answer as its rollout.
 
 The arithmetic stands in `grpo.py` as pure functions, the passes and the optimizer in `learner.py`.
 Shape letters: B groups, G completions per group, C completion tokens.
@@ -17,20 +17,17 @@ from reeltune.judges.base import Judge
 from reeltune.models.adapter import as_initial
 from reeltune.models.features import encode_each
 from reeltune.models.policy import Policy
-from reeltune.models.types import Completions
 from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import autocast
-from reeltune.tasks import get_task
-from reeltune.tasks.base import Mode
 from reeltune.training.faults import require_finite
-from reeltune.training.gold import add_gold
+from reeltune.training.gold import add_gold, gold_texts
 from reeltune.training.grpo import LOSSES, Clip, Loss, StepTotals, policy_loss, step_advantages
 from reeltune.training.learner import Learner, Objective
-from reeltune.training.metrics import group_record, grpo_metrics, sft_metrics, stored_rollout
+from reeltune.training.metrics import group_record, grpo_metrics, stored_rollout
 from reeltune.training.off_policy import off_policy, off_policy_metrics
 from reeltune.training.prompts import PromptSource
 from reeltune.training.sampler import Sampler
@@ -75,63 +72,29 @@ class GRPO:
         self.off_policy = off_policy(self.learner, self.config, self.engine)
 
     def __call__(self, step: int) -> StepResult:
-        learner, world = self.learner, self.learner.world
-        faults = len(self.faults) if self.faults is not None else 0
-        with autocast(world.device, learner.precision):
+        learner, faults = self.learner, self._faults
+        with autocast(learner.world.device, learner.precision):
             # 1. Each prompt once, G completions of it, and what they are rewarded.
-            groups, keep = self.sampler.take(step)
+            groups, keep_graph = self.sampler.take(step)
             self.reward(groups)
-            # 2. Other prompts in place of groups whose rewards say nothing, where the recipe asks for it.
-            replaced: list[Group] = []
-            while (fresh := self._resample(groups)) is not None:
-                for place in fresh:
-                    # Their graphs must not outlive them: only what they were rewarded is still needed.
-                    groups[place].state, groups[place].features = None, groups[place].features.detach()
-                    replaced.append(groups[place])
-                again = list(fresh.values())
-                self.sampler.sample(step, again, keep_graph=keep)
-                self.reward(again, idle=groups[0])
-                for place, group in zip(fresh, again, strict=True):
-                    groups[place] = group
+            # 2. Other prompts in place of zero-variance groups, where the recipe asks for it.
+            replaced = self.resample(step, groups, keep_graph=keep_graph)
             # 3. What each token is to learn: advantages [B, G] and its share of the loss [B, G, C].
             self.signal(groups)
-        for group in groups:
-            tensors = {
-                "rewards": group.rewards.total,
-                "advantages": group.advantage,
-                "reference log-probs": group.reference_log_probs,
-            }
-            require_finite(tensors, step=step, sample=group.sample.id)
-        if not self.checked:
-            # What was drawn ahead, before a resume, was drawn by weights that are gone.
-            stale = self.sampler.staleness > 0
-            learner.check_parity(step, [each for each in groups if not stale or each.version == step], groups[0])
-            self.checked = True
+        self.check(step, groups)
         # 4. Optimizer steps over all completion tokens, while the completions of a later step are drawn.
         with self.sampler.ahead(step):
             for update in range(self.config.updates_per_rollout):
                 if update and not learner.sharded:
-                    with autocast(world.device, learner.precision):
+                    with autocast(learner.world.device, learner.precision):
                         self.source.renew_features(groups)
                 with learner.phases("update"):
                     sums = learner.update(step, groups, self.objective(step, first=update == 0))
+        # 5. The new weights go to the engine, what was seen to the source of prompts.
         with learner.phases("publishing weights"):
             self.engine.sync(learner.policy.named_weights, step + 1)
         self.source.observe([*groups, *replaced])
-        records = world.gather([group_record(each) for each in groups])
-        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=_referred(groups))
-        metrics |= scale_metrics(self.scales)
-        if self.off_policy:
-            versions = world.gather([each.version for each in groups])
-            metrics |= off_policy_metrics(sums, [step - version for version in versions])
-        if self.config.gold_in_group != "never":
-            metrics["groups_with_gold"] = float(sum(record["gold"] for record in records))
-        stored = [stored_rollout(each) for each in groups]
-        stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
-        if self.faults is not None:
-            # Of this step alone, so that a resumed run writes what one that was never stopped does.
-            metrics["reward_faults"] = float(sum(world.gather([len(self.faults) - faults])))
-        return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
+        return self._result(step, groups, replaced, sums, faults=self._faults - faults)
 
     def state(self) -> Mapping[str, Any]:
         return self.sampler.state()
@@ -142,12 +105,41 @@ class GRPO:
         `idle`: any group of this process, where it may have none to score and others have.
         """
         samples, texts = [group.sample for group in groups], [group.texts for group in groups]
+        which = self.config.gold_in_group
+        golds = [] if which == "never" else gold_texts(groups, self.rewards)
         with self.learner.phases("rewards"):
-            scored = score_groups(self.rewards, samples, texts, judge=self.judge, faults=self.faults)
-        for group, rewards in zip(groups, scored, strict=True):
+            # Gold completions are groups of one beside the others: one question to the judge for all.
+            scored = score_groups(
+                self.rewards,
+                samples + samples[: len(golds)],
+                [*texts, *([gold] for gold in golds)],
+                judge=self.judge,
+                faults=self.faults,
+            )
+        for group, rewards in zip(groups, scored[: len(groups)], strict=True):
             group.rewards = rewards
-        if self.config.gold_in_group != "never":
-            add_gold(groups, self.config.gold_in_group, self.learner, self.rewards, self.judge, self.faults, idle=idle)
+        if which != "never":
+            add_gold(groups, golds, scored[len(groups) :], which, self.learner, idle=idle)
+
+    def resample(self, step: int, groups: list[Group], *, keep_graph: bool) -> list[Group]:
+        """Put fresh groups in the places that the source gives other prompts, until it gives no more; returns what
+        they replaced."""
+        replaced: list[Group] = []
+        while (fresh := self._fresh(groups)) is not None:
+            for place in fresh:
+                # Their graphs must not outlive them: only what they were rewarded is still needed.
+                groups[place].state, groups[place].features = None, groups[place].features.detach()
+                replaced.append(groups[place])
+            again = list(fresh.values())
+            self.sampler.sample(step, again, keep_graph=keep_graph)
+            self.reward(again, idle=groups[0])
+            for place, group in zip(fresh, again, strict=True):
+                groups[place] = group
+        return replaced
+
+    def _fresh(self, groups: Sequence[Group]) -> dict[int, Group] | None:
+        with self.learner.phases("videos and prompts"), self.learner.reading():
+            return self.source.resample(groups)
 
     def signal(self, groups: Sequence[Group]) -> None:
         """Compare each group's rewards; with a reference, the initial model's log-probs too."""
@@ -156,9 +148,21 @@ class GRPO:
             with self.learner.phases("reference"):
                 self._refer(groups)
 
-    def _resample(self, groups: Sequence[Group]) -> dict[int, Group] | None:
-        with self.learner.phases("videos and prompts"), self.learner.reading():
-            return self.source.resample(groups)
+    def check(self, step: int, groups: Sequence[Group]) -> None:
+        """InputError for a number that is none and, once a run, where rollout and learner see different inputs."""
+        for group in groups:
+            tensors = {
+                "rewards": group.rewards.total,
+                "advantages": group.advantage,
+                "reference log-probs": group.reference_log_probs,
+            }
+            require_finite(tensors, step=step, sample=group.sample.id)
+        if not self.checked:
+            # What was drawn ahead, before a resume, was drawn by weights that are gone.
+            stale = self.sampler.staleness > 0
+            same = [each for each in groups if not stale or each.version == step]
+            self.learner.check_parity(step, same, groups[0])
+            self.checked = True
 
     def _refer(self, groups: Sequence[Group]) -> None:
         """The initial model's log-probs; with its own tower where ours trains."""
@@ -187,9 +191,29 @@ class GRPO:
 
         return objective
 
+    @property
+    def _faults(self) -> int:
+        return len(self.faults) if self.faults is not None else 0
 
-def _referred(groups: Sequence[Group]) -> bool:
-    return any(group.reference_log_probs is not None for group in groups)
+    def _result(
+        self, step: int, groups: list[Group], replaced: list[Group], sums: Mapping[str, float], *, faults: int
+    ) -> StepResult:
+        """`faults`: of this step alone, so that a resumed run writes what one that was never stopped does."""
+        world = self.learner.world
+        records = world.gather([group_record(each) for each in groups])
+        referred = any(group.reference_log_probs is not None for group in groups)
+        metrics = grpo_metrics(records, sums, judged=self.judge is not None, referred=referred)
+        metrics |= scale_metrics(self.scales)
+        if self.off_policy:
+            versions = world.gather([each.version for each in groups])
+            metrics |= off_policy_metrics(sums, [step - version for version in versions])
+        if self.config.gold_in_group != "never":
+            metrics["groups_with_gold"] = float(sum(record["gold"] for record in records))
+        if self.faults is not None:
+            metrics["reward_faults"] = float(sum(world.gather([faults])))
+        stored = [stored_rollout(each) for each in groups]
+        stored += [stored_rollout(each) | {"replaced": True} for each in replaced]
+        return StepResult(metrics | self.source.metrics(self.config.group_size), stored)
 
 
 def weigh(groups: Sequence[Group], config: RLConfig, learner: Learner, scales: dict[str, float]) -> None:
@@ -264,37 +288,3 @@ def group_loss(
         "tokens": float(carried.sum()),
         **group.mismatch,
     }
-
-
-@dataclass
-class SFT:
-    """Cross-entropy of the gold answer's tokens, end token included; the mean over all tokens of the step."""
-
-    source: PromptSource
-    learner: Learner
-    mode: Mode
-
-    def __call__(self, step: int) -> StepResult:
-        policy, world, phases = self.learner.policy, self.learner.world, self.learner.phases
-        with phases("videos and prompts"), autocast(world.device, self.learner.precision), self.learner.reading():
-            groups = self.source.next(step)
-        for group in groups:
-            gold = get_task(group.sample.task).gold(group.sample, self.mode)
-            group.completions = Completions.from_lists([policy.tokenize_answer(gold)])
-        counts = world.gather([(each.sample.task, int(each.completions.mask.sum())) for each in groups])
-        tokens = sum(count for _, count in counts)
-        for group in groups:
-            group.weights = group.completions.mask.float() / tokens
-        with phases("update"):
-            sums = self.learner.update(step, groups, cross_entropy)
-        prompts = sum(world.gather([len(each.prompt) for each in groups]))
-        metrics = sft_metrics([count for _, count in counts], sums) | {"tokens": float(prompts + tokens)}
-        return StepResult(metrics | self.source.metrics(1))
-
-    def state(self) -> Mapping[str, Any]:
-        return {}
-
-
-def cross_entropy(group: Group, log_probs: Tensor) -> tuple[Tensor, dict[str, float]]:
-    loss = -(log_probs * group.weights.to(log_probs.device)).sum()
-    return loss, {"loss": float(loss.detach())}

@@ -56,7 +56,8 @@ from reeltune.training.run_directory import (
 )
 from reeltune.training.scales import restored_scales
 from reeltune.training.schedule import make_schedule
-from reeltune.training.step import GRPO, SFT, Method
+from reeltune.training.sft import SFT
+from reeltune.training.step import GRPO, Method
 from reeltune.training.trackers import check_trackers, open_trackers, shown_videos
 from reeltune.training.watch import Watch
 from reeltune.video.quarantine import Quarantine

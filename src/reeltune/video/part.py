@@ -40,16 +40,20 @@ def index_part(path: Path, start: float, end: float | None) -> VideoIndex:
     Raises VideoError as `index_video` does for what it reads, and for a part in which no frame is shown.
     """
     with open_video(path) as (container, stream):
+        # 1. Packets from the keyframe before the part on; their times count from the file's time 0.
         base, origin = float(stream.time_base), _origin(path, container, stream)
         packets, seek, digest = _read(path, container, stream, start, end, origin)
         last = max((each.pts + each.duration for each in packets if each.pts is not None), default=0) * base - origin
         _refuse_truncated(path, container, stream, last, end)
+        # 2. The frames shown within it: the others are decoded on the way and dropped.
         shown = _shown(packets, base, origin, start, end)
         if not len(shown):
             raise VideoError(
                 f"{path}: no frame is shown from {start:g} s to {'its end' if end is None else f'{end:g} s'}; the file "
                 f"ends at {max(last, 0.0):.2f} s or before. Correct `start` and `end` of the sample's media."
             )
+        # 3. In the order in which they are shown, with times from the part's start; the last one lasts as its packet
+        #    says, or as frames usually do, and not past the part's end.
         ticks = np.array([packets[number].pts for number in shown], np.int64)
         order = np.argsort(ticks, kind="stable")
         times = ticks[order] * base - origin - start
