@@ -2,49 +2,26 @@
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from tests.chat_endpoint import ChatEndpoint
 
 from reeltune.cli import main
 from reeltune.evaluation.endpoint import jpeg
 from reeltune.video.encode import write_video
 
 
-class Endpoint:
+class Endpoint(ChatEndpoint):
+    """Says one thing, whatever it is asked."""
+
     def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
         self.says, self.ended = "<answer>1.0 to 2.0</answer>", "stop"
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                endpoint.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                endpoint.keys.append(self.headers.get("Authorization"))
-                choice = {"message": {"content": endpoint.says}, "finish_reason": endpoint.ended}
-                data = json.dumps({"choices": [choice]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
+        super().__init__(lambda body: (self.says, self.ended))
 
 
 @pytest.fixture

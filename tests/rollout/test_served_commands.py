@@ -3,13 +3,12 @@
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.chat_endpoint import ChatEndpoint
 from tests.rollout.fake_server import FakeServer
 from tests.workshop import torchrun
 
@@ -84,43 +83,19 @@ def test_processes_of_torchrun_select_over_the_same_servers(vowels: Any, servers
     assert [{key: row[key] for key in own[0]} for row in found] == own
 
 
-class Chat:
-    """An OpenAI-compatible endpoint whose answer is its request's seed in vowels."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        chat = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                chat.bodies.append(body)
-                text = "a" * (body["seed"] % 5) + "bcd"
-                choice = {"message": {"content": text}, "finish_reason": "length" if "aaa" in text else "stop"}
-                usage = {"prompt_tokens": 9, "completion_tokens": len(text)}
-                data = json.dumps({"choices": [choice], "usage": usage}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+def vowels_of_seed(body: dict[str, Any]) -> tuple[str, str]:
+    text = "a" * (body["seed"] % 5) + "bcd"
+    return text, "length" if "aaa" in text else "stop"
 
 
 @pytest.fixture
-def chat() -> Iterator[Chat]:
-    found = Chat()
+def chat() -> Iterator[ChatEndpoint]:
+    found = ChatEndpoint(vowels_of_seed)
     yield found
-    found.http.shutdown()
-    found.http.server_close()
+    found.close()
 
 
-def test_a_selection_asks_any_endpoint(vowels: Any, chat: Chat) -> None:
+def test_a_selection_asks_any_endpoint(vowels: Any, chat: ChatEndpoint) -> None:
     """K requests a sample, with the recipe's sampling, a seed each; no weights are opened, and a rerun asks nothing."""
     words = ["--endpoint", chat.url, "--send", "frames", "model.path=their/model", "rl.temperature=0.7", "rl.top_p=0.9"]
     found = select(vowels, "out", *words)
@@ -135,7 +110,7 @@ def test_a_selection_asks_any_endpoint(vowels: Any, chat: Chat) -> None:
     assert main(["select", str(vowels.recipe), "-o", str(vowels.folder / "out"), "select.repeats=3"]) == 2
 
 
-def _texts(chat: Chat, row: dict[str, Any]) -> list[str]:
+def _texts(chat: ChatEndpoint, row: dict[str, Any]) -> list[str]:
     from reeltune.rollout.engine import derive_seed
 
     seeds = [derive_seed(0, "endpoint", row["id"], number) % 2**31 for number in range(3)]

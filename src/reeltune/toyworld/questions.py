@@ -59,14 +59,20 @@ def when_moving(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return grounding(scene, f"the {thing.name} moves", thing.moving)
 
 
-def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
+def while_colored(scene: Scene, rng: np.random.Generator) -> tuple[Thing, str, Span] | None:
+    """A shape that changes color, one of its two colors, and the span in which it has it; None: no shape changes."""
     thing = one_of(of_role(scene, "recolors"), rng)
     if thing is None or thing.recolor is None:
         return None
     change, new = thing.recolor
     (start, end), *_ = thing.visible
     color, span = [(thing.color, (start, change)), (new, (change, end))][int(rng.integers(2))]
-    return grounding(scene, f"the {thing.shape} is {color}", span)
+    return thing, color, span
+
+
+def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    found = while_colored(scene, rng)
+    return found and grounding(scene, f"the {found[0].shape} is {found[1]}", found[2])
 
 
 # Questions with options: the question, the right text, all texts in order, and the spans that prove it. Shapes,
@@ -158,15 +164,13 @@ def track(scene: Scene, rng: np.random.Generator) -> Fields | None:
         return None
     start, end = max(thing.visible, key=lambda span: span[1] - span[0])
     seen = [float(time) for time in scene.times if start <= time < end]
-    picks = np.linspace(0, len(seen) - 1, min(TRACKED_BOXES, len(seen))).round().astype(int)
-    times = [seen[int(pick)] for pick in picks]
+    times = [seen[int(pick)] for pick in np.linspace(0, len(seen) - 1, min(TRACKED_BOXES, len(seen))).round()]
     boxes = [[round(edge, 4) for edge in thing.box_at(time)] for time in times]
     return {"object": f"the {thing.name}", "start_box": boxes[0], "times": times, "target": boxes}
 
 
 def judge_quality(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    question = "How good is the picture of this video?"
-    return {"question": question, "labels": list(QUALITIES), "target": scene.quality}
+    return {"question": "How good is the picture of this video?", "labels": list(QUALITIES), "target": scene.quality}
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> Fields | None:
@@ -260,7 +264,7 @@ def inventory(scene: Scene, rng: np.random.Generator) -> Fields | None:
     return {"instruction": "Name all objects in the video.", "response": ", ".join(names)}
 
 
-def _in_a_word(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
+def in_a_word(build: Callable[[Scene, np.random.Generator], Choice | None]) -> Ask:
     """A question with options, asked without them."""
 
     def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
@@ -291,6 +295,6 @@ KINDS: dict[str, Ask] = {
     "instruction/inventory": inventory,
     "instruction/seconds": seconds_of,
     "instruction/spans": span_log,
-    "instruction/shape": _in_a_word(_which_shape),
-    "instruction/colour": _in_a_word(_which_color),
+    "instruction/shape": in_a_word(_which_shape),
+    "instruction/colour": in_a_word(_which_color),
 }

@@ -1,39 +1,14 @@
 """Each reader on a small file of its form, written here; the real files are in test_real_annotations.py."""
 
-import csv
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.data.formats.annotations import dump, imported, table
 
 from reeltune.data.formats import formats, get_benchmark
 from reeltune.data.formats.got10k import even_indices
-from reeltune.data.import_ import Imported, import_annotations
 from reeltune.errors import InputError
 from reeltune.tasks import load_samples
-
-
-def imported(name: str, *files: Path) -> tuple[list[Any], Imported]:
-    output = files[0].parent / "out/samples.jsonl"
-    found = import_annotations(name, files, videos=files[0].parent / "videos", output=output)
-    return list(load_samples(output)), found
-
-
-def dump(folder: Path, value: object, name: str = "annotations.json") -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return path
-
-
-def table(folder: Path, rows: list[dict[str, object]], name: str) -> Path:
-    path = folder / name
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.mark.parametrize("name", formats())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.models.groups import SIDE, make_groups
 from torch import Tensor
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
@@ -20,30 +21,17 @@ from reeltune.models.mixture_of_depths.install import is_routed, routers
 from reeltune.models.mixture_of_depths.schedule import layer_ratios
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
-from reeltune.models.types import Completions, Group
+from reeltune.models.types import Group
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
 
 PAPER = MixtureOfDepthsConfig()
-SIDE = {"qwen2_vl": 56, "qwen2_5_vl": 56, "qwen3_vl": 64, "llava": 56}
 
 
 def routed_policy(directory: Path, plain: Any, **options: Any) -> Policy:
     policy = load_policy(directory, mixture_of_depths=PAPER, **options)
     plain.randomise(policy.model)
     return policy
-
-
-def make_groups(policy: Policy, clip_of: Any, family: str, lengths: list[list[int]]) -> list[Group]:
-    generator = torch.Generator().manual_seed(7)
-    groups = []
-    for index, rows in enumerate(lengths):
-        clip = clip_of(4 + 2 * index, SIDE[family], seed=index, width=SIDE[family] * (1 + index % 2))
-        prompt = policy.prompt("When does it happen?" * (index + 1), clip)
-        words = [torch.randint(20, 300, (length,), generator=generator).tolist() for length in rows]
-        [features] = policy.encode([clip])
-        groups.append(Group(prompt, features, Completions.from_lists(words)))
-    return groups
 
 
 def one_forward_each(policy: Policy, group: Group, temperature: float) -> list[Tensor]:

@@ -5,28 +5,15 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.groups import make_groups
 from torch import Tensor
 
 from reeltune.models._transformers import disable_checkpointing
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, group_tokens, pack, prefill
-from reeltune.models.types import Completions, Group
+from reeltune.models.types import Group
 
 FAMILIES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
-SIDE = {"qwen2_vl": 56, "qwen2_5_vl": 56, "qwen3_vl": 64}
-
-
-def make_groups(policy: Policy, clip_of: Any, family: str, *, lengths: list[list[int]]) -> list[Group]:
-    """Groups of different videos, prompts and completion lengths."""
-    generator = torch.Generator().manual_seed(7)
-    groups = []
-    for index, rows in enumerate(lengths):
-        clip = clip_of(4 + 2 * index, SIDE[family], seed=index, width=SIDE[family] * (1 + index % 2))
-        prompt = policy.prompt("When does it happen?" * (index + 1), clip)
-        words = [torch.randint(20, 300, (length,), generator=generator).tolist() for length in rows]
-        [features] = policy.encode([clip])
-        groups.append(Group(prompt, features, Completions.from_lists(words)))
-    return groups
 
 
 def reference_log_probs(policy: Policy, group: Group, temperature: float) -> list[Tensor]:

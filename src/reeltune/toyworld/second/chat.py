@@ -9,7 +9,7 @@ import numpy as np
 
 from reeltune.tasks.boxes import box_text
 from reeltune.tasks.captioning import TASK as CAPTIONING
-from reeltune.toyworld.questions import Ask, Fields, caption, inventory, roll_call, when_moving, when_visible
+from reeltune.toyworld.questions import Ask, Fields, caption, in_a_word, inventory, roll_call, when_moving, when_visible
 from reeltune.toyworld.second import questions as q
 from reeltune.toyworld.world import Scene, Thing
 
@@ -76,14 +76,6 @@ def head_count(scene: Scene, rng: np.random.Generator) -> Fields | None:
     }
 
 
-def _in_a_word(build: q.Build) -> Ask:
-    def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
-        choice = build(scene, rng)
-        return choice and {"instruction": f"{choice[0]} Answer in a word.", "response": choice[1]}
-
-    return question
-
-
 KINDS: dict[str, Ask] = {
     "temporal_grounding/visible": when_visible,
     "temporal_grounding/moves": when_moving,
@@ -112,6 +104,6 @@ KINDS: dict[str, Ask] = {
     "instruction/head_count": head_count,
     "instruction/roll_call": roll_call,
     "instruction/inventory": inventory,
-    "instruction/shape": _in_a_word(q.which_shape),
-    "instruction/color": _in_a_word(q.which_color),
+    "instruction/shape": in_a_word(q.which_shape),
+    "instruction/color": in_a_word(q.which_color),
 }

@@ -17,6 +17,7 @@ from reeltune.toyworld.questions import (
     grounding,
     of_role,
     one_of,
+    while_colored,
 )
 from reeltune.toyworld.second.world import names_of
 from reeltune.toyworld.world import COLORS, QUALITIES, SHAPES, Scene, Thing
@@ -49,13 +50,8 @@ def _shuffled(items: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 
 def when_colored(scene: Scene, rng: np.random.Generator) -> Fields | None:
-    thing = one_of(of_role(scene, "recolors"), rng)
-    if thing is None or thing.recolor is None:
-        return None
-    change, new = thing.recolor
-    (start, end), *_ = thing.visible
-    color, span = [(thing.color, (start, change)), (new, (change, end))][int(rng.integers(2))]
-    return grounding(scene, f"the {color} {thing.shape} is visible", span)
+    found = while_colored(scene, rng)
+    return found and grounding(scene, f"the {found[1]} {found[0].shape} is visible", found[2])
 
 
 # Choices: the question, the right text, the wrong ones with the nearest misses first, and the spans that prove it.
