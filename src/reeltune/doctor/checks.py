@@ -15,7 +15,7 @@ import torch
 
 from reeltune.distributed.world import COMMAND
 from reeltune.doctor.attention import attention_errors
-from reeltune.doctor.model import parity
+from reeltune.doctor.two_layers import parity
 from reeltune.models._transformers import TESTED
 
 PACKAGES = ("torch", "transformers", "safetensors", "numpy", "av", "peft")

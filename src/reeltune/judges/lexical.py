@@ -10,7 +10,7 @@ from reeltune.errors import InputError
 from reeltune.judges.base import A, RuleJudge
 from reeltune.judges.events import sentences
 from reeltune.judges.questions import Entailment, Extraction, Question
-from reeltune.judges.words.compare import containment
+from reeltune.judges.words.similarity import containment
 
 THRESHOLD = 0.75
 """The share of a statement's words that a text must have to count as entailing it (our choice)."""

@@ -18,7 +18,7 @@ from reeltune.errors import InputError
 from reeltune.tasks import get_task
 from reeltune.tasks.captioning import TASK as CAPTIONING
 from reeltune.toyworld.generate import Asked, plan_samples, write_samples
-from reeltune.toyworld.model import build_model
+from reeltune.toyworld.new_model import build_model
 from reeltune.toyworld.questions import KINDS, Ask
 from reeltune.toyworld.world import Scene, WorldSettings, draw_parade, draw_scene
 

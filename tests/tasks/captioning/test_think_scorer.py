@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reeltune.judges.words.compare import similarity
+from reeltune.judges.words.similarity import similarity
 from reeltune.tasks.captioning.options import ThinkOptions
 from reeltune.tasks.captioning.structure import Subject
 from reeltune.tasks.captioning.think_scorer import align, think_score

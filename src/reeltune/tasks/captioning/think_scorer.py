@@ -53,7 +53,7 @@ def think_score(
 
 
 def _worth(said: str, meant: str) -> float:
-    from reeltune.judges.words.compare import hedged
+    from reeltune.judges.words.similarity import hedged
 
     return hedged(said, meant)
 
@@ -71,7 +71,7 @@ def jaccard(matched: float, predicted: float, reference: float) -> float:
 
 def align(predicted: Sequence[Subject], reference: Sequence[Subject], options: ThinkOptions | None = None) -> Alignment:
     """The best one-to-one alignment of subjects, and the items matched within it."""
-    from reeltune.judges.words.compare import names_alike, similarity
+    from reeltune.judges.words.similarity import names_alike, similarity
 
     options = options or ThinkOptions()
 
@@ -103,7 +103,7 @@ def _matched_items(one: Subject, other: Subject, options: ThinkOptions) -> tuple
 
 def _match(items: Sequence[str], others: Sequence[str], options: ThinkOptions) -> list[Pair]:
     """As many one-to-one matches as possible, the most similar ones among equals."""
-    from reeltune.judges.words.compare import similarity
+    from reeltune.judges.words.similarity import similarity
 
     def weight(row: int, column: int) -> float:
         alike = similarity(items[row], others[column], senses=options.senses)

@@ -13,7 +13,7 @@ import numpy as np
 
 from reeltune.tasks import get_task
 from reeltune.toyworld.generate import Split, label_of, plan_samples, write_samples
-from reeltune.toyworld.model import ModelSize, build_model
+from reeltune.toyworld.new_model import ModelSize, build_model
 from reeltune.toyworld.questions import Ask
 from reeltune.toyworld.second.chat import KINDS
 from reeltune.toyworld.second.world import WORLDS, Settings, draw, draw_parade

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from reeltune.errors import InputError
-from reeltune.toyworld.model import ModelSize, build_model, waves
+from reeltune.toyworld.new_model import ModelSize, build_model, waves
 from reeltune.toyworld.tokenizer import train_tokenizer
 
 TEXTS = ["For each second say whether the red circle is visible.", "<answer>2.0 to 5.0</answer> <0.2 seconds>"] * 5
@@ -79,7 +79,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("reeltune.toyworld.model.write_processor_files", fail)
+    monkeypatch.setattr("reeltune.toyworld.new_model.write_processor_files", fail)
     with pytest.raises(OSError, match="disk full"):
         build_model(tmp_path / "small", TEXTS)
     assert not list(tmp_path.iterdir())

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reeltune.judges.words.compare import containment, lemmas, similarity
 from reeltune.judges.words.contrasts import roles_swapped
+from reeltune.judges.words.similarity import containment, lemmas, similarity
 from reeltune.judges.words.wordnet import are_synonyms
 
 
