@@ -58,6 +58,7 @@ QUICK = ("full", "lora")
 slow = pytest.mark.slow
 EMBEDDING = "model.language_model.embed_tokens.weight::exp_avg"
 SHARD = "parallel.shard=full"
+MEANWHILE = "checkpoint.asynchronous=true"
 
 
 class Runs:
@@ -89,13 +90,14 @@ def begin(folder: Path) -> Runs:
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: Any) -> Runs:
-    """Two cases in one process and in two parts, and one that goes on in two parts where one process stopped."""
+    """Two cases in one process and in two parts, and one that goes on in two parts where one process stopped. The parts
+    write each checkpoint while the next step changes weights and moments."""
     found = begin(tmp_path_factory.mktemp("few"))
     for case in QUICK:
         assert main(found.arguments(f"{case}-1", *CASES[case])) == 0
     going_on = stopped_copy(found, "full", 1, 2)
-    parts = [(found.arguments(f"{case}-2-sharded", SHARD, *CASES[case]), 0) for case in QUICK]
-    found.launch(2, [*parts, (going_on, 0)])
+    parts = [(found.arguments(f"{case}-2-sharded", SHARD, MEANWHILE, *CASES[case]), 0) for case in QUICK]
+    found.launch(2, [*parts, ([*going_on, MEANWHILE], 0)])
     return found
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reeltune.config.model import AdapterConfig
 from reeltune.config.recipe import OptimConfig
+from reeltune.models.adapter import install
 from reeltune.models.policy import Policy, load_policy
 from reeltune.training import checkpoint as module
 from reeltune.training.checkpoint import Behind, list_checkpoints, newest_whole, save_checkpoint
@@ -28,6 +30,42 @@ def step(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
     for parameter in policy.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_asynchronous_writing_holds_what_stood_when_it_began(
+    tiny_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapted: bool
+) -> None:
+    """Training goes on in place, before a byte is written; the file holds the step's own weights and moments."""
+    policy = load_policy(tiny_models("qwen3_vl"), self_check=False)
+    if adapted:
+        install(policy, AdapterConfig(rank=2))
+    optimizer = make_optimizer(policy, OptimConfig(lr=1e-2))
+    step(policy, optimizer)
+    gate, written = threading.Event(), threading.Event()
+    save = module.save_file
+
+    def late(*args: Any, **kwargs: Any) -> None:
+        assert gate.wait(30)
+        save(*args, **kwargs)
+        written.set()
+
+    monkeypatch.setattr(module, "save_file", late)
+    wanted = {name: value.clone() for name, value in policy.model.state_dict().items()}
+    behind = Behind()
+    save_checkpoint(tmp_path, 1, policy, optimizer, keep=1, behind=behind, asynchronous=True)
+    step(policy, optimizer)
+    changed = [name for name, value in policy.model.state_dict().items() if not torch.equal(value, wanted[name])]
+    assert changed and not written.is_set() and list_checkpoints(tmp_path) == []
+    gate.set()
+    behind.wait()
+    file = "adapter/adapter_model.safetensors" if adapted else "model/model.safetensors"
+    saved = load_file(tmp_path / "step-000001" / file)
+    held = {name.removeprefix("base_model.model."): value for name, value in saved.items()}
+    plain = {name.replace(".default.", "."): value for name, value in wanted.items()}
+    assert held and all(torch.equal(value, plain[name]) for name, value in held.items())
+    moments = load_file(tmp_path / "step-000001" / "optimizer.safetensors")
+    assert {float(value) for name, value in moments.items() if name.endswith("::step")} == {1.0}
 
 
 @pytest.fixture

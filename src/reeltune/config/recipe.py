@@ -185,6 +185,9 @@ class CheckpointConfig(Section):
     export: Literal["adapter", "merged"] = Field(
         "adapter", description="With an adapter: merged also writes model/, the base with the adapter in it."
     )
+    asynchronous: bool | None = Field(
+        None, description="Write a copy of weights and moments while steps go on. None: where a GPU trains."
+    )
 
 
 class EvalConfig(Section):

@@ -59,6 +59,11 @@ class World:
         if self.size > 1:
             distributed.barrier()
 
+    def apart(self) -> "distributed.ProcessGroup | None":
+        """The same processes, for messages between host memories that must not meet those of training, such as a
+        checkpoint's that is written meanwhile; None for one process. Every process calls it."""
+        return distributed.new_group(backend="gloo") if self.size > 1 else None
+
     @contextmanager
     def main_first(self) -> Iterator[None]:
         """The main process goes through the block before the others, which then find what it made."""

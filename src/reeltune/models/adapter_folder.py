@@ -122,16 +122,23 @@ def require_settings(folder: AdapterFolder, policy: Policy) -> None:
 
 def save_adapter(policy: Policy, directory: Path, *, write: bool = True) -> None:
     """Write the adapter's folder. With sharded weights every process calls it, and one of them writes."""
-    tensors = {name: whole(each).cpu().contiguous() for name, each in adapter_tensors(policy).items()}
-    if not write:
-        return
+    tensors = collect_adapter(policy)
+    if write:
+        write_adapter(policy, directory, tensors)
+
+
+def collect_adapter(policy: Policy, *, apart: bool = False) -> dict[str, torch.Tensor]:
+    """What trained, on the host, whole; `apart`: from the model's own memory."""
+    return {name: whole(each).to("cpu", copy=apart).contiguous() for name, each in adapter_tensors(policy).items()}
+
+
+def write_adapter(policy: Policy, directory: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """`save_adapter`, with what `collect_adapter` gave; also in a thread of its own, while the adapter trains."""
     directory.mkdir(parents=True, exist_ok=True)
-    settings = adapter_settings(policy)
+    settings = copy(adapter_settings(policy))
     settings.base_model_name_or_path = str(policy.source.resolve())
-    was = settings.inference_mode
     settings.inference_mode = True
     settings.save_pretrained(str(directory))
-    settings.inference_mode = was
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     ours = {"base_weights": weights_digest(policy.source), CONFIG_KEY: getattr(policy.config, CONFIG_KEY, None)}
     (directory / OURS).write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -215,20 +216,28 @@ class Policy(nn.Module):
 
         With sharded weights every process calls it, and one of them writes.
         """
+        weights = self.collect(keep=write)
+        if write:
+            self.write(directory, weights)
+
+    def collect(self, *, keep: bool = True, apart: bool = False) -> dict[str, Tensor]:
+        """All weights by their plain names, on the host, one gathered after the other; {} without `keep`.
+
+        `apart`: from the model's own memory, so that they stay what they are while it trains.
+        """
         weights = {}
         for name, tensor in plain_weights(self.model):
-            if write:
-                weights[name] = tensor.cpu()
-        if not write:
-            return
-        settings = self.model.generation_config
+            if keep:
+                weights[name] = tensor.to("cpu", copy=apart)
+        return weights
+
+    def write(self, directory: Path, weights: dict[str, Tensor]) -> None:
+        """`save`, with the weights that `collect` gave; also in a thread of its own, while the model trains."""
+        model = copy(self.model)
         if "generation_config.json" in self.side_files:
             # Its own file is written below, as it was: releases before 5.24 refuse to write some that they read.
-            self.model.generation_config = type(settings)()
-        try:
-            self.model.save_pretrained(directory, state_dict=weights)
-        finally:
-            self.model.generation_config = settings
+            model.generation_config = type(model.generation_config)()
+        model.save_pretrained(directory, state_dict=weights)
         self.save_processor(directory)
 
     def save_processor(self, directory: Path) -> None:

@@ -1,7 +1,8 @@
 """Checkpoints are whole or absent: written under a temporary name, synced, renamed; and say what they consist of.
 
-A step waits until the bytes are handed to the system: no second copy of them is held in memory. Their digests, the way
-to the disk and the rename may go on behind the next steps (`Behind`).
+Their digests, the way to the disk and the rename may go on behind the next steps (`Behind`). With
+`checkpoint.asynchronous` all writing does: a step waits until weights and moments are copied to the host's memory.
+Without it, it waits until the bytes are handed to the system, and no second copy of them is held.
 
 checkpoints/step-000100/
   manifest.json           step, run, and a digest of every file: see manifest.py
@@ -24,7 +25,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -34,7 +35,7 @@ from reeltune.distributed.world import ALONE, World
 from reeltune.errors import InputError
 from reeltune.files import partial_folder, remove_folder, sync_folder, whole_folder
 from reeltune.models.adapter import has_adapter
-from reeltune.models.adapter_folder import save_adapter
+from reeltune.models.adapter_folder import collect_adapter, write_adapter
 from reeltune.models.policy import Policy
 from reeltune.training.manifest import find_damage, write_manifest
 
@@ -54,12 +55,13 @@ def save_checkpoint(
     merged: bool = False,
     world: World = ALONE,
     behind: "Behind | None" = None,
+    asynchronous: bool = False,
 ) -> Path:
     """Write checkpoint `step` and remove all but the newest `keep`. Every process of the run calls it.
 
     `state`: what else the run must remember; `run`: the digest of the run that it is one of. `merged`: of a model with
     an adapter, also the base with it merged in. `behind`: digests, the way to the disk and the removal of older ones go
-    on in a thread of its own; until then the older ones are the newest.
+    on in a thread of its own, `asynchronous` the writing too; until then the older ones are the newest.
     """
     if behind:
         behind.wait()
@@ -68,8 +70,13 @@ def save_checkpoint(
         folder = stack.enter_context(whole_folder(target)) if world.is_main else partial_folder(target)
         # Sharded weights are gathered by all, and the moments written by all, into the folder that one of them made.
         world.wait()
+        write: Callable[[], None] = _nothing
         if world.is_main or is_sharded(policy):
-            _write(folder, policy, optimizer, merged=merged, main=world.is_main)
+            write = _collect(
+                folder, policy, optimizer, merged=merged, main=world.is_main, apart=asynchronous, behind=behind
+            )
+        if not asynchronous:
+            write()
         world.wait()
         if world.is_main:
             (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
@@ -77,11 +84,15 @@ def save_checkpoint(
 
     def finish() -> None:
         with written:
-            write_manifest(folder, step=step, run=run)
-        for old in list_checkpoints(root)[:-keep]:
+            if asynchronous:
+                write()
+            if world.is_main:
+                # Sharded moments are whole: their writer waits for all processes.
+                write_manifest(folder, step=step, run=run)
+        for old in list_checkpoints(root)[:-keep] if world.is_main else ():
             remove_folder(old)
 
-    if world.is_main:
+    if world.is_main or (asynchronous and is_sharded(policy)):
         behind.start(finish) if behind else finish()
     if not behind:
         world.wait()
@@ -91,10 +102,12 @@ def save_checkpoint(
 class Behind:
     """Finishes one checkpoint at a time while the run goes on. What fails there is raised by the next `wait`.
 
-    A process that ends, unless it is killed, ends after it: what was begun is whole.
+    A process that ends, unless it is killed, ends after it: what was begun is whole. `group`: the processes, for
+    messages that must not meet those of the training that goes on (`World.apart`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: "distributed.ProcessGroup | None" = None) -> None:
+        self.group = group
         self._pool = ThreadPoolExecutor(1, "checkpoint")
         self._last: Future[None] | None = None
 
@@ -109,20 +122,42 @@ class Behind:
             last.result()
 
 
-def _write(folder: Path, policy: Policy, optimizer: torch.optim.Optimizer, *, merged: bool, main: bool) -> None:
-    """Weights and moments; `main`: whether this process writes what is written once."""
-    if has_adapter(policy):
-        save_adapter(policy, folder / ADAPTER, write=main)
-        if main:
+def _nothing() -> None:
+    pass
+
+
+def _collect(
+    folder: Path,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    *,
+    merged: bool,
+    main: bool,
+    apart: bool,
+    behind: Behind | None,
+) -> Callable[[], None]:
+    """Weights and moments as they are now, and what writes them; `main`: whether this process writes what is written
+    once. `apart`: in memory of their own, to be written while training changes them."""
+    # 1. Gathered by all processes together, one weight after the other.
+    adapter = collect_adapter(policy, apart=apart) if has_adapter(policy) else None
+    weights = policy.collect(keep=main, apart=apart) if merged or adapter is None else None
+    moments = optimizer_tensors(policy, optimizer, apart=apart)
+    sharded = is_sharded(policy)
+
+    # 2. Moments of a sharded run are written by all of them, the rest by one.
+    def write() -> None:
+        if adapter is not None and main:
+            write_adapter(policy, folder / ADAPTER, adapter)
             policy.save_processor(folder / ADAPTER)
-    if merged or not has_adapter(policy):
-        policy.save(folder / MODEL, write=main)
-    tensors = optimizer_tensors(policy, optimizer)
-    if is_sharded(policy):
-        writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
-        state_dict_saver.save(tensors, storage_writer=writer)
-    else:
-        save_file(tensors, folder / f"{MOMENTS}.safetensors")
+        if weights is not None and main:
+            policy.write(folder / MODEL, weights)
+        if sharded:
+            writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
+            state_dict_saver.save(moments, storage_writer=writer, process_group=behind.group if behind else None)
+        else:
+            save_file(moments, folder / f"{MOMENTS}.safetensors")
+
+    return write
 
 
 def list_checkpoints(root: Path) -> list[Path]:
@@ -181,14 +216,17 @@ def checkpoint_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as named tensors: PARAMETER::KEY; of a sharded policy this process's parts."""
+def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer, *, apart: bool = False) -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: PARAMETER::KEY; of a sharded policy this process's parts. `apart`: on the
+    host, in memory of their own."""
     tensors = {}
     for name, parameter in policy.model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             # All parameters share the tables of 8-bit moments; in a file each has its own.
             value = torch.as_tensor(value).detach().clone() if "qmap" in key else torch.as_tensor(value).detach()
-            tensors[f"{name}::{key}"] = value if isinstance(value, DTensor) else value.contiguous().cpu()
+            if apart or not isinstance(value, DTensor):
+                value = value.contiguous().to("cpu", copy=apart)
+            tensors[f"{name}::{key}"] = value
     return tensors
 
 

@@ -7,7 +7,7 @@ for bit on a CPU.
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -50,7 +50,10 @@ class Loop:
     first_step: int = 0
     judge: Judge | None = None
     run_digest: str = ""
-    behind: Behind = field(default_factory=Behind)
+
+    def __post_init__(self) -> None:
+        apart = self._asynchronous and self.learner.sharded
+        self.behind = Behind(self._world.apart() if apart else None)
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
@@ -183,7 +186,13 @@ class Loop:
             merged=config.export == "merged",
             world=self._world,
             behind=self.behind,
+            asynchronous=self._asynchronous,
         )
+
+    @property
+    def _asynchronous(self) -> bool:
+        asked = self.recipe.checkpoint.asynchronous
+        return self._world.device.type != "cpu" if asked is None else asked
 
     def _finish_saving(self) -> None:
         """Until the last checkpoint is whole, on every process."""
