@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import harness
-import models
 import torch
 
+import models
 from reeltune.config.recipe import OptimConfig
 from reeltune.training.checkpoint import Behind, save_checkpoint
 from reeltune.training.optimizer import make_optimizer
