@@ -5,6 +5,7 @@
 Writes the table between its marks; with --check nothing is written, and the exit code is 1 when a family is missing.
 """
 
+import json
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from reeltune.errors import InputError
 from reeltune.models.families import FAMILIES
 from reeltune.models.policy import load_policy
 from reeltune.models.shared_prefix.row import group_log_probs
-from reeltune.planning.architecture import TOWERS
+from reeltune.planning.architecture import read_architecture
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
 
@@ -77,8 +78,22 @@ def measure(name: str, folder: Path) -> Row:
     kinds = dict.fromkeys("recurrent" if hasattr(layer, "linear_attn") else "attention" for layer in layers_of(policy))
     experts = ", experts" if any(hasattr(layer.mlp, "experts") for layer in layers_of(policy)) else ""
     return Row(
-        name, " + ".join(kinds) + experts, worst, gap, greedy(policy, stock, name), name in TOWERS, routed(directory)
+        name,
+        " + ".join(kinds) + experts,
+        worst,
+        gap,
+        greedy(policy, stock, name),
+        planned(directory),
+        routed(directory),
     )
+
+
+def planned(directory: Path) -> bool:
+    try:
+        read_architecture(json.loads((directory / "config.json").read_text(encoding="utf-8")), str(directory))
+    except InputError:
+        return False
+    return True
 
 
 def layers_of(policy: Any) -> list[Any]:
