@@ -34,7 +34,8 @@ class Opened:
         self.notes = Notes(source.notes)
         self.ready = False
         self.problems = list(source.problems)
-        self.mode: Mode = "direct"
+        self.mode: Mode | None = None
+        """How the answers were asked for; None where nothing says so, as for answers of others."""
         self._samples: dict[str, dict[str, Sample]] = {}
         self._loaded: dict[Path, int] = {}
         self._lock = threading.Lock()
