@@ -38,8 +38,14 @@ def read_answer(text: str, sample: Sample | None, mode: Mode | None) -> Row:
     return {"marks": marks, "drawn": drawn(parsed.value, times_of(sample)), "findings": findings}
 
 
+def read_score(answer: Mapping[str, Any], sample: Sample | None) -> Row:
+    """The same of an entry of a score's `answers`: what was read stands there, the text itself does not."""
+    findings = [f"no readable answer: {answer['reason']}"] if answer.get("reason") else []
+    return {"marks": [], "drawn": drawn(answer.get("value"), times_of(sample) if sample else ()), "findings": findings}
+
+
 def judged(text: str, verdicts: Sequence[Mapping[str, Any]]) -> Row:
-    """{"marks", "verdicts"}: the judge's verdicts; those on statements that stand in the answer are marked there too."""
+    """{"marks", "verdicts"}: the judge's verdicts; a statement that stands in the answer is marked there too."""
     answers = [part.start(2) for part in TAGS.finditer(text) if part[1].lower() == "answer"]
     begin = answers[-1] if answers else 0
     after: dict[str, int] = {}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reeltune.errors import InputError
-from reeltune.explorer.drawing import drawn, first_box, times_of, truth
-from reeltune.explorer.findings import judged, read_answer
+from reeltune.explorer.drawing import first_box, truth
+from reeltune.explorer.findings import judged, read_answer, read_score
 from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import correctness, overlap_of
@@ -29,7 +29,8 @@ def find_group(opened: Opened, at: str) -> Row:
 
 
 def file_of(opened: Opened, group: Row) -> RowFile:
-    places = [opened.source.folder / group["file"], *opened.source.samples]
+    source = opened.source
+    places = [source.converted] if source.converted else [source.folder / group["file"], *source.samples]
     step = None if group["step"] is None else int(group["step"])
     for path in places:
         if path.is_file() and (path.name == group["file"] or path == places[0]):
@@ -92,6 +93,8 @@ def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sam
         texts: Sequence[str] = row["texts"]
     elif "text" in row:
         texts = [row["text"]]
+    elif "answers" in row:  # a line of scores: what was read stands there, the text itself does not
+        texts = [answer["text"] for answer in answers]
     elif "best" in row and "worst" in row:  # of a selection only these two are kept
         return [_extreme(opened, name, row, sample) for name in ("best", "worst")]
     else:
@@ -102,7 +105,8 @@ def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sam
     for answer, text, said in zip(answers, texts, verdicts, strict=True):
         values = {name: value for name, value in answer.items() if value is not None and name not in hidden}
         components = {name: each[len(found)] for name, each in row.get("components", {}).items()}
-        reading = read_answer(text, sample, opened.mode)
+        scored = row["answers"][len(found)] if "answers" in row else None
+        reading = read_score(scored, sample) if scored is not None else read_answer(text, sample, opened.mode)
         if components and all(value is None for value in components.values()):
             reading["findings"].append("left out of the group: no reward, as its judge or a reward function failed")
         reading["marks"] += (judgment := judged(text, said))["marks"]

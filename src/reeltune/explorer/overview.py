@@ -31,6 +31,7 @@ def source_card(opened: Opened) -> dict[str, Any]:
             for table in ("groups", "answers")
         },
         "problems": [*opened.problems, *index.problems],
+        "said": opened.said,
         "tags": sorted(opened.notes.tagged()),
     }
 
