@@ -208,7 +208,7 @@ def test_an_evaluation_leads_to_its_rows(page: Page) -> None:
     assert "whole video" in shown.inner_text("[data-task=temporal_grounding]")
     shown.click("[data-task=object_tracking] a:text('unreadable only')")
     shown.wait_for_selector("main[data-view=table]")
-    wait_for_count(shown, "1 groups")
+    wait_for_count(shown, "1 group")
     assert ids(shown) == ["box"]
 
 
@@ -219,7 +219,7 @@ def test_a_stretch_of_a_distribution_becomes_a_filter(page: Page) -> None:
     shown.mouse.down()
     shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10, steps=4)
     shown.mouse.up()
-    wait_for_count(shown, "1 groups")
+    wait_for_count(shown, "1 sample")
     assert ids(shown) == ["late"] and shown.input_value("#search").startswith("start:0.2")
 
 

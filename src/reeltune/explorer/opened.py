@@ -113,7 +113,8 @@ class Opened:
             loaded = load_usable(path)
             name = str(path) if self.source.kind == "samples" else PARTS.get(path.stem, "")
             self._samples.setdefault(name, {}).update({sample.id: sample for sample in loaded.samples})
-            self.problems += [fault.reason for fault in loaded.faults[:20]]
+            if self.source.kind != "samples":  # there the check's findings tell them
+                self.problems += [fault.reason for fault in loaded.faults[:20]]
 
     def _convert(self) -> None:
         """Answers of another evaluator as lines of ours, in the cache, again whenever their file changes."""

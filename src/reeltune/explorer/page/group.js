@@ -54,9 +54,14 @@ export async function groupPage(state) {
     h("div", { class: "watch" },
       h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), overSteps(page), note.element),
       h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
-        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null,
+        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, trueAnswer(page.truth))] : null,
         page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
     page.fields ? h("details", {}, h("summary", {}, "The sample's fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
+}
+
+function trueAnswer({ spans, text, gold }) {
+  const told = [text, spans.map(([start, end]) => `${number(start, 2)} to ${number(end, 2)} s`).join(", ")].filter(Boolean);
+  return told.length ? told.join(" · ") : gold;
 }
 
 function completion(page, each, index, highlight, hold) {
@@ -118,6 +123,6 @@ function overSteps(page) {
   const lines = ["rollout", "evaluation"].map((part) => ({
     name: part, points: page.history.filter((row) => row.part === part && row[name] !== undefined && row.step !== undefined).map((row) => [row.step, row[name]]),
   })).filter((line) => line.points.length);
-  const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : `${row.step}`));
+  const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : row.part === "evaluation" ? `${row.step} eval` : `${row.step}`));
   return h("div", { class: "history" }, h("h2", {}, `This sample over the steps (${name === "iou" ? "IoU" : name})`), lines.some((line) => line.points.length > 1) ? lineChart(lines, { height: 120 }) : null, h("p", { class: "steps" }, links));
 }

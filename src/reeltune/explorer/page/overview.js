@@ -1,6 +1,6 @@
 // A run at a glance: what it learned, what its watch says, its curves, its settings.
 import { app, link, sourceNamed } from "/page/app.js";
-import { ask, h, notice } from "/page/dom.js";
+import { ask, counted, h, notice } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
 const CURVES = ["reward", "reward_std", "groups_without_signal", "completion_tokens", "truncated", "unparsed", "loss", "nll", "grad_norm", "kl", "lr"];
@@ -20,8 +20,8 @@ export async function overviewPage(state) {
 function parts(source, found) {
   if (source.kind === "samples") return samples(source, found.findings);
   const planned = found.planned === undefined || found.planned === null ? "" : ` of ${found.planned}`;
-  const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, `${source.groups.toLocaleString("en")} groups`,
-    `${source.answers.toLocaleString("en")} answers`, source.path].filter(Boolean);
+  const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, counted(source.groups, "group"),
+    counted(source.answers, "answer"), source.path].filter(Boolean);
   const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap)$/.test(name));
   const rest = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && !learned.includes(name));
   const tasks = Object.keys(found.curves).filter((name) => name.includes("/") && !name.startsWith("eval/"));
@@ -46,7 +46,7 @@ function parts(source, found) {
 function samples(source, findings) {
   const table = { view: "table", table: "groups" };
   return [
-    h("h1", {}, source.name), h("p", { class: "muted" }, `${source.groups.toLocaleString("en")} samples · ${source.path}`),
+    h("h1", {}, source.name), h("p", { class: "muted" }, `${counted(source.groups, "sample")} · ${source.path}`),
     h("p", {}, link({ ...table, field: "span" }, {}, "lengths of spans"), " · ", link({ ...table, field: "start" }, {}, "where they begin"), " · ",
       link({ ...table, q: "duplicates>0" }, {}, "duplicates"), " · ", link({ ...table, q: "leaks>0" }, {}, "media in two files")),
     findings.length ? null : h("p", {}, "The check finds nothing wrong."),
