@@ -13,9 +13,14 @@ from reeltune.explorer.evaluation import breakdown
 from reeltune.explorer.findings import judged, read_answer
 from reeltune.explorer.group import group_page
 from reeltune.explorer.opened import Opened
+from reeltune.explorer.overview import overview
 from reeltune.explorer.query import parse
 from reeltune.explorer.sources import open_sources
+from reeltune.media import rebase
 from reeltune.sample import to_sample
+from reeltune.selection.outcome import write_outcome
+from reeltune.selection.rules import Decision, Options
+from reeltune.selection.stats import SampleStats
 from reeltune.tasks import sample_types
 
 
@@ -83,6 +88,35 @@ def test_scores_open_as_an_evaluation(samples: Path, tmp_path: Path) -> None:
         assert page["completions"][0]["drawn"]["spans"] == [[1.0, 2.0]]
         page = group_page(found, f"scores.jsonl:{places['box']}")
         assert "no readable answer" in page["completions"][0]["findings"][0]
+
+
+def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path) -> None:
+    """As `reeltune select` leaves it, elsewhere than the videos: they are shown because it recorded which they are."""
+    folder = tmp_path / "selected"
+    lines = [json.loads(line) for line in samples.read_text().splitlines()][:2]
+    stats = [
+        SampleStats(id=each["id"], index=n, task=each["task"], source=None, rewards=[1.0, 2.0], scores=[0.0, 1.0],
+                    components={"iou": [0.0, 1.0]}, mean=0.5, std=0.7, passes=1, unparsed=0, truncated=0, lengths=[3, 3],
+                    best="<answer>1.0 to 3.0</answer>", worst="<answer>0.0 to 1.0</answer>", model="m", sampling="s",
+                    prompt="p", sample=rebase(each, samples.parent, folder))
+        for n, each in enumerate(lines)
+    ]  # fmt: skip
+    write_rows(folder / "stats.jsonl", [each.model_dump() for each in stats])
+    (folder / "identity.json").write_text('{"settings": {"mode": "direct"}}')
+    decisions = [
+        Decision(id=each.id, kind="varied", difficulty="medium", kept=not n, reason="poor" if n else "kept", rank=None)
+        for n, each in enumerate(stats)
+    ]
+    write_outcome(folder, stats, decisions, Options(), origin=folder)
+    [source] = open_sources([folder])
+    found = Opened(source, tmp_path / "cache")
+    found.load()
+    assert source.kind == "selection" and found.problems == []
+    assert [(row["reason"], row["kept"], row["n"]) for row in overview(found)["decisions"]] == [
+        ("kept", 1, 1), ("poor", 0, 1)]  # fmt: skip
+    page = group_page(found, "stats.jsonl:1")
+    assert page["media"][0]["problem"] == "" and "think" not in page["prompt"]
+    assert page["completions"][0]["drawn"]["spans"] == [[1.0, 3.0]]
 
 
 def marked(text: str, marks: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -98,8 +98,9 @@ class Opened:
             self.mode = recipe.data.mode
             for path in recipe.data.tasks:
                 load_task_file(path)
-        elif config.get("mode") in ("think", "direct", "structured"):
-            self.mode = config["mode"]
+        else:
+            stated = (config.get("settings") or config).get("mode")
+            self.mode = stated if stated in ("think", "direct", "structured") else None
 
     def _read_samples(self) -> None:
         if self.source.kind == "run" and not self.source.samples:  # written before runs kept their samples

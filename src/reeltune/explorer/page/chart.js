@@ -2,7 +2,7 @@
 import { h, number, svg } from "/page/dom.js";
 
 const WIDTH = 420;
-const LEFT = 44;
+const LEFT = 56;
 const BOTTOM = 18;
 
 // `lines`: [{name, points: [[x, y]...]}]; names are told below.

@@ -80,7 +80,7 @@ function completion(page, each, index, highlight, hold) {
       advantage === undefined ? null : h("span", { class: "advantage", style: { background: advantageColor(advantage, largest) }, title: "advantage" }, `${advantage > 0 ? "+" : ""}${number(advantage, 2)}`),
       facts.map(([name, value]) => h("span", {}, `${name} `, h("b", {}, value)))),
     h("pre", {}, marked(each.text, each.marks)), verdicts(each.verdicts),
-    each.drawn.text && page.truth ? h("p", { class: "muted" }, `read as: ${each.drawn.text}`) : null,
+    each.drawn.text && page.truth && !each.text.includes(each.drawn.text) ? h("p", { class: "reading" }, `read as: ${each.drawn.text}`) : null,
     remarks.map((text) => h("p", { class: "remark" }, text)));
 }
 

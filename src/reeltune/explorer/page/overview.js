@@ -21,8 +21,8 @@ function parts(source, found) {
   if (source.kind === "samples") return samples(source, found.findings);
   const planned = found.planned === undefined || found.planned === null ? "" : ` of ${found.planned}`;
   const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, counted(source.groups, "group"),
-    counted(source.answers, "answer"), source.path].filter(Boolean);
-  const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap)$/.test(name));
+    source.answers ? counted(source.answers, "answer") : null, source.path].filter(Boolean);
+  const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap|autodq\.f1|judged\.[^.]+)$/.test(name));
   const rest = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && !learned.includes(name));
   const tasks = Object.keys(found.curves).filter((name) => name.includes("/") && !name.startsWith("eval/"));
   const chart = (name) => lineChart([{ name, points: found.curves[name] }], { title: name });
@@ -31,7 +31,7 @@ function parts(source, found) {
     h("h1", {}, found.headline || source.name), h("p", { class: "muted" }, facts.join(" · ")),
     found.warnings.slice(-5).map((row) => notice(`Step ${row.step}: ${row.warning}`, "bad")),
     found.warnings.length || !found.last_step ? null : h("p", { class: "muted" }, "The run's watch has nothing to say."),
-    h("p", {}, link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · ",
+    source.kind === "selection" ? decisions(found.decisions) : h("p", {}, source.kind === "run" ? [link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · "] : null,
       link({ view: "table", table: "answers", q: "unreadable=1" }, {}, "unreadable answers"), " · ",
       link({ view: "table", table: "answers", q: "truncated=1" }, {}, "cut off"), " · ",
       link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "most spread")),
@@ -40,6 +40,11 @@ function parts(source, found) {
     found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples set aside`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
     settingsTable(found.settings),
   ];
+}
+
+// What became of the samples of a selection.
+function decisions(rows) {
+  return rows.map((row) => h("p", {}, link({ view: "table", table: "groups", q: `reason="${row.reason}"` }, {}, row.reason), `: ${counted(row.n, "sample")}${row.kept || row.reason === "kept" ? "" : ", left out"}`));
 }
 
 // Samples before a training: what the check says of them, and ways in.

@@ -49,8 +49,8 @@ export function player(page, n, where) {
     let shown = 0;
     let playing = null;
     const cursor = drawClock(count / fps);
-    const show = (number) => {
-      shown = Math.max(0, Math.min(count - 1, number));
+    const show = (frame) => {
+      shown = Math.max(0, Math.min(count - 1, frame));
       image.src = `/media?${new URLSearchParams({ ...address, frame: shown })}`;
       told.textContent = `frame ${shown + 1} of ${count}, ${number(fps, 2)} a second`;
       cursor.move(shown / fps);
