@@ -96,9 +96,9 @@ def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path
     lines = [json.loads(line) for line in samples.read_text().splitlines()][:2]
     stats = [
         SampleStats(id=each["id"], index=n, task=each["task"], source=None, rewards=[1.0, 2.0], scores=[0.0, 1.0],
-                    components={"iou": [0.0, 1.0]}, mean=0.5, std=0.7, passes=1, unparsed=0, truncated=0, lengths=[3, 3],
-                    best="<answer>1.0 to 3.0</answer>", worst="<answer>0.0 to 1.0</answer>", model="m", sampling="s",
-                    prompt="p", sample=rebase(each, samples.parent, folder))
+                    components={"iou": [0.0, 1.0]}, mean=0.5, std=0.7, passes=1, unparsed=0, truncated=0,
+                    lengths=[3, 3], best="<answer>1.0 to 3.0</answer>", worst="<answer>0.0 to 1.0</answer>", model="m",
+                    sampling="s", prompt="p", sample=rebase(each, samples.parent, folder))
         for n, each in enumerate(lines)
     ]  # fmt: skip
     write_rows(folder / "stats.jsonl", [each.model_dump() for each in stats])

@@ -71,12 +71,12 @@ def overview(opened: Opened) -> dict[str, Any]:
 
 
 def _decisions(opened: Opened) -> list[dict[str, Any]]:
-    """Of a selection: [{"reason", "kept", "n"}], what became of its samples, the most frequent first."""
+    """Of a selection: [{"reason", "kept", "n"}], what became of its samples, those kept first."""
     if opened.source.kind != "selection":
         return []
     sql = (
         "SELECT reason, max(kept) AS kept, count(*) AS n FROM groups WHERE reason IS NOT NULL GROUP BY reason "
-        "ORDER BY n DESC"
+        "ORDER BY kept DESC, n DESC"
     )
     return opened.index.select(sql)
 
