@@ -169,7 +169,8 @@ def _source(name: str, path: Path, kind: Kind, samples: Sequence[Path]) -> Sourc
     elif kind == "selection":
         own = ()  # its statistics hold them
     else:
-        own = tuple(samples) or tuple(kept_files(path)) if path.is_dir() else tuple(samples)
+        # What a folder kept are the very samples it was asked; others' are for answers that keep none.
+        own = tuple(kept_files(path) if path.is_dir() else ()) or tuple(samples)
         if path.is_dir() and not own and (path / "samples.jsonl").exists():
             own = (path / "samples.jsonl",)
     if kind in ("evaluation", "answers") and not own:
