@@ -3,6 +3,7 @@
 JUDGED_TASK = """
 from reeltune.judges.questions import Grading
 from reeltune.tasks.instruction import Instruction
+from reeltune.tasks.judged import JudgedComponents, Verdict
 
 
 class Judged(Instruction):
@@ -15,7 +16,8 @@ class Judged(Instruction):
 
     def judge_group(self, sample, texts, options):
         found = yield [Grading("Is it liked?", sample.id, text) for text in texts]
-        return [None if each is None else {{"liked": each.score / 5}} for each in found]
+        return [JudgedComponents({{"liked": each.score / 5}}, [Verdict("answer", text, "entailment", each.score)])
+                for text, each in zip(texts, found)]
 
 
 TASK = Judged()

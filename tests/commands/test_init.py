@@ -15,6 +15,8 @@ from tests.warm import reeltune
 from reeltune.cli import main
 from reeltune.data.start import Videos
 from reeltune.errors import VideoError
+from reeltune.explorer.opened import Opened
+from reeltune.explorer.sources import open_sources
 from reeltune.tasks import load_samples
 from reeltune.video.contained import Decoder
 from reeltune.video.encode import write_video
@@ -83,6 +85,9 @@ def test_every_kind_of_table_gives_the_same_samples(folder: Path, name: str) -> 
     assert [sample.query for sample in samples] == [row["sentence"] for row in SPANS]
     assert all(sample.duration == pytest.approx(4) and sample.video_path.is_file() for sample in samples)
     assert "a box comes" in (folder / "out" / "index.html").read_text()
+    [source] = open_sources([folder / "out"])
+    opened = Opened(source, folder / "cache")
+    assert all(each.path for sample in samples for files in opened.media(sample) for each in files)  # outside of it
     assert (folder / "out" / "recipe.yaml").is_file() and len(load_samples(folder / "out" / "held_out.jsonl")) == 1
 
 

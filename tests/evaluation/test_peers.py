@@ -51,6 +51,48 @@ def test_vlmevalkits_tables(samples: Path, tmp_path: Path, ending: str) -> None:
     assert [row["accuracy"] for row in found.per_sample] == [100, 0, 0, 100]
 
 
+def test_videochat_r1s_logs_are_matched_by_video_and_question(tmp_path: Path) -> None:
+    """Its evaluations append {video_path, prompt, gt, pred, acc} as they go, and leave out what failed."""
+    asked = [("a.mp4", "Who sings?"), ("a.mp4", "Who dances?"), ("b.mp4", "Who sings?")]
+    samples = tmp_path / "s.jsonl"
+    ours = [{**TASK, "id": f"q{n}", "video": f"clips/{v}", "question": words} for n, (v, words) in enumerate(asked)]
+    samples.write_text("".join(json.dumps(row) + "\n" for row in ours))
+    rows = [
+        {
+            "video_path": f"/their/{asked[n][0]}",
+            "prompt": f"{asked[n][1]}\nOptions: ['A. x', 'B. y']",
+            "gt": {},
+            "pred": f"<think>so</think><answer>{letter}</answer>",
+            "acc": 0.0,
+        }
+        for n, letter in ((2, "A"), (1, "B"))
+    ]
+    path = tmp_path / "cuda:0.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert is_from_a_peer(path)
+    found = score(samples, path, resamples=0, keep_samples=True)
+    assert {row["id"]: row["accuracy"] for row in found.per_sample} == {"q0": 0, "q1": 0, "q2": 100}
+    assert "their videos and questions" in found.notices[0] and "q0" in found.notices[1]
+    path.write_text(json.dumps(rows[0] | {"prompt": "Who dances? Who sings?", "video_path": "a.mp4"}) + "\n")
+    with pytest.raises(InputError, match="do not name one sample each"):  # two would fit
+        score(samples, path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"q0": "A", "q1": "B"},
+        [{"id": "q1", "response": "B"}, {"id": "q0", "response": "A"}],
+        {"results": [{"question_id": "q0", "output": "so A", "prediction": "B"}, {"question_id": "q1", "output": "B"}]},
+    ],
+)
+def test_json_of_others(samples: Path, tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps(content))
+    found = score(samples, path, resamples=0, keep_samples=True)
+    assert [row["accuracy"] for row in found.per_sample] == [100, 0, 0, 0]
+
+
 def test_what_cannot_be_matched_is_refused(samples: Path, tmp_path: Path) -> None:
     path = logged(tmp_path / "log.jsonl")
     path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:3]))

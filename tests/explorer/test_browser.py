@@ -2,25 +2,17 @@
 
 import io
 import re
-import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from tests.explorer.browsing import Page, ids, ready, until, wait_for_count
+from tests.explorer.browsing import Page, ids, ready, served, until, wait_for_count
 from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
 
-from reeltune.explorer.app import make_app
 from reeltune.explorer.export import write_export
 from reeltune.explorer.session import Session
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-sync_api: Any = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (extra `browser`)")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 GROUP = "view=group&at=rollouts/step-00000"
 
 
@@ -41,26 +33,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(place: Path) -> Iterator[str]:
-    """Of a server as the command starts it, with its thread that follows the files."""
-    session = Session([place / "run", place / "other" / "samples.jsonl"], cache=place / "cache")
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(make_app(session), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        session.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
-        session.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with served(Session([place / "run", place / "other" / "samples.jsonl"], cache=place / "cache")) as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
@@ -208,7 +182,7 @@ def test_an_evaluation_leads_to_its_rows(page: Page) -> None:
     assert "whole video" in shown.inner_text("[data-task=temporal_grounding]")
     shown.click("[data-task=object_tracking] a:text('unreadable only')")
     shown.wait_for_selector("main[data-view=table]")
-    wait_for_count(shown, "1 groups")
+    wait_for_count(shown, "1 group")
     assert ids(shown) == ["box"]
 
 
@@ -219,7 +193,7 @@ def test_a_stretch_of_a_distribution_becomes_a_filter(page: Page) -> None:
     shown.mouse.down()
     shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10, steps=4)
     shown.mouse.up()
-    wait_for_count(shown, "1 groups")
+    wait_for_count(shown, "1 sample")
     assert ids(shown) == ["late"] and shown.input_value("#search").startswith("start:0.2")
 
 

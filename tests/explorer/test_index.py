@@ -78,15 +78,19 @@ def test_follows_files_that_grow_change_and_go(run: Path) -> None:
     assert found.refresh() and rows(found, "step=4") == [] and rows(found, "step=4", "answers") == []
 
 
+def evaluation(folder: Path) -> Path:
+    """FOLDER/eval with the samples alone; the file that its predictions go to."""
+    make_run(folder)
+    (folder / "eval").mkdir()
+    (folder / "eval" / "samples.jsonl").write_text((folder / "data" / "samples.jsonl").read_text())
+    return folder / "eval" / "predictions.jsonl"
+
+
 def test_predictions_are_read_on_from_where_they_ended(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    folder = tmp_path / "eval"
-    folder.mkdir()
-    (folder / "samples.jsonl").write_text((tmp_path / "data" / "samples.jsonl").read_text())
-    file = folder / "predictions.jsonl"
+    file = evaluation(tmp_path)
     first = json.dumps({"id": "option", "text": "<answer>A</answer>"}) + "\n"
     file.write_text(first + '{"id": "span", "te')
-    found = opened(folder)
+    found = opened(file.parent)
     assert [row["sample"] for row in rows(found)] == ["option"]  # half a line is no line yet
     file.write_text(first + json.dumps({"id": "span", "text": "<answer>1 to 3</answer>"}) + "\n")
     assert found.refresh()
@@ -97,13 +101,9 @@ def test_predictions_are_read_on_from_where_they_ended(tmp_path: Path) -> None:
 
 
 def test_a_longer_file_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    folder = tmp_path / "eval"
-    folder.mkdir()
-    (folder / "samples.jsonl").write_text((tmp_path / "data" / "samples.jsonl").read_text())
-    file = folder / "predictions.jsonl"
+    file = evaluation(tmp_path)
     write_rows(file, [{"id": "option", "text": "<answer>A</answer>"}])
-    found = opened(folder)
+    found = opened(file.parent)
     write_rows(
         file, [{"id": "option", "text": "<answer>B</answer>"}, {"id": "span", "text": "<answer>1 to 3</answer>"}]
     )

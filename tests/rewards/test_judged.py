@@ -55,6 +55,8 @@ def test_the_judge_gives_the_caption_reward() -> None:
     found = score_group(reward(caption=2.0), EventsJudge())
     assert found.total.tolist() == [3.0, 3.0, 1.0] and found.valid.all()
     assert found.components["caption"] == [1.0, 1.0, 0.0] and found.components["think"] == [None] * 3
+    assert [[each.said for each in own] for own in found.verdicts] == [
+        ["entailment", "entailment"], ["entailment", "neutral"], ["neutral", "neutral"]]  # fmt: skip
 
 
 def test_an_unanswered_completion_leaves_the_group() -> None:

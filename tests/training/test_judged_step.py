@@ -12,6 +12,12 @@ def test_the_judge_is_asked_once_a_step(workshop: Any) -> None:
     own = (f"judge.kind={workshop.folder / 'judge.py'}:Noting", f"judge.options={{notes: {notes}}}")
     workshop.train("run", *own, "rl.steps=3", "checkpoint.every=0", "eval.every=0")
     assert notes.read_text().split() == ["16", "16", "16"]
+    for path in sorted((workshop.folder / "run" / "rollouts").iterdir()):  # what was said stands beside the reward
+        for row in map(json.loads, path.read_text().splitlines()):
+            assert [len(each) for each in row["verdicts"]] == [1] * 4
+            said = [each[0] for each in row["verdicts"]]
+            assert [each["statement"] for each in said] == row["texts"]
+            assert [each["score"] / 5 for each in said] == row["components"]["liked"]
     notes.unlink()
     workshop.train("evaluated", *own, "rl.steps=3", "checkpoint.every=0", "eval.every=3")
     assert [int(count) for count in notes.read_text().split()] == [8, 16, 16, 16, 8]

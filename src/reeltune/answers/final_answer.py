@@ -6,7 +6,7 @@ Thinking is never read for an answer, so a model cannot collect by listing guess
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -55,10 +55,47 @@ def has_format(text: str, mode: Mode, blocks: Sequence[str] = ()) -> bool:
     the further `blocks` in order. No part may be blank, hold another of these tags, or stand beside other
     text; white space between and around the parts is free.
     """
-    parts = (["think"] if mode == "think" else []) + ["answer", *blocks]
-    pattern = r"\s*".join(f"<{tag}>({_INNER})</{tag}>" for tag in parts)
+    pattern = r"\s*".join(f"<{tag}>({_INNER})</{tag}>" for tag in _parts(mode, blocks))
     match = re.fullmatch(rf"\s*{pattern}\s*", text)
     return match is not None and all(group.strip() for group in match.groups())
+
+
+@dataclass(frozen=True)
+class OffForm:
+    """Where a completion leaves the asked shape. `stray`: [start, end) of texts beside the asked parts, in characters;
+    `missing`: parts that are not there, are empty or stand in another place."""
+
+    stray: tuple[tuple[int, int], ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def off_form(text: str, mode: Mode, blocks: Sequence[str] = ()) -> OffForm:
+    """What `has_format` refuses, to be shown to a reader; nothing of a text that has the form.
+
+    >>> off_form("It is <answer>A</answer>", "direct", ["glue"])
+    OffForm(stray=((0, 5),), missing=('glue',))
+    """
+    at, gaps, missing = 0, [], []
+    for tag in _parts(mode, blocks):
+        found = re.compile(rf"<{tag}>({_INNER})</{tag}>").search(text, at)
+        if found is None or not found[1].strip():
+            missing.append(tag)
+            continue
+        gaps.append((at, found.start()))
+        at = found.end()
+    return OffForm(tuple(filled(text, [*gaps, (at, len(text))])), tuple(missing))
+
+
+def filled(text: str, parts: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """[start, end) of the parts that hold more than white space, without the white space around."""
+    for start, end in parts:
+        inside = text[start:end]
+        if inside.strip():
+            yield start + len(inside) - len(inside.lstrip()), start + len(inside.rstrip())
+
+
+def _parts(mode: Mode, blocks: Sequence[str]) -> list[str]:
+    return [*(["think"] if mode == "think" else []), "answer", *blocks]
 
 
 def outside_thinking(text: str) -> str:

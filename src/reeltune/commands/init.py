@@ -106,6 +106,7 @@ def _say_guess(table: Path, rows: int, mapped: "Mapped", unused: list[str]) -> N
 
 
 def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) -> None:
+    from reeltune.data.kept import keep_media
     from reeltune.data.recipe_text import recipe_text
     from reeltune.files import write_jsonl, write_text
     from reeltune.progress import counted
@@ -119,6 +120,7 @@ def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) 
     else:
         (out / "held_out.jsonl").unlink(missing_ok=True)
     write_jsonl(out / "set_aside.jsonl", found.aside)
+    keep_media(out, [*found.train, *found.held_out])
     samples = load_samples(out / "train.jsonl")
     command = shlex.join(["reeltune", "init", *map(str, (args.folder, args.table)), "-o", str(out), *_words(args)])
     write_text(out / "recipe.yaml", recipe_text(out, samples, len(found.held_out), model=args.model, command=command))
@@ -161,7 +163,8 @@ def _say_result(out: Path, found: "Started", shown: "list[Sample]") -> None:
         first = found.aside[0]
         print(f"{counted(len(found.aside), 'row')} set aside, the first: row {first['row']}: {first['reason']}")
         print(f"  all of them: {out / 'set_aside.jsonl'}")
-    print(f"look: {out / 'index.html'}\ntrain: reeltune train {out / 'recipe.yaml'}", flush=True)
+    print(f"look: {out / 'index.html'}, or at every sample: {shlex.join(['reeltune', 'explore', str(out)])}")
+    print(f"train: reeltune train {out / 'recipe.yaml'}", flush=True)
     if not found.held_out:
         print("reeltune: nothing is held out, so the run will not be evaluated", file=sys.stderr)
 

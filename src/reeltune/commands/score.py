@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
     parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
     parser.add_argument(
-        "predictions", type=Path, help='JSON Lines of {"id": ..., "text": ...}, or what lmms-eval or VLMEvalKit wrote'
+        "predictions",
+        type=Path,
+        help='JSON Lines of {"id": ..., "text": ...}, or what lmms-eval, VLMEvalKit or VideoChat-R1 wrote',
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
     parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")

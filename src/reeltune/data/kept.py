@@ -35,6 +35,18 @@ def keep_samples(directory: Path, parts: Mapping[str, Sequence[Sample]]) -> None
         names |= dict.fromkeys(name for row in rows for name in media_names(row))
         if rows:
             write_jsonl(folder / f"{part}.jsonl", rows)
+    _write_media(folder, names)
+
+
+def keep_media(directory: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write what the media of samples are, whose `rows` DIRECTORY keeps in a file of its own, relative to it."""
+    folder = (directory / FOLDER).absolute()
+    moved = (rebase(row, directory.absolute(), folder) for row in rows)
+    _write_media(folder, dict.fromkeys(name for row in moved for name in media_names(row)))
+
+
+def _write_media(folder: Path, names: Iterable[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)  # names with .. go through it
     with ThreadPoolExecutor(READERS) as readers:
         found = readers.map(lambda name: _media_row(folder, name), names)
         write_jsonl(folder / MEDIA, [row for row in found if row])

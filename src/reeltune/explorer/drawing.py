@@ -38,8 +38,8 @@ def drawn(value: Any, times: Sequence[float]) -> Drawn:
             spans += rows
         elif rows and all(len(row) == 4 for row in rows) and len(rows) == len(times):
             boxes += rows
-        elif part is not None:
-            texts.append(str(part))
+        elif told := _told(part):
+            texts.append(told)
     return {
         "spans": spans,
         "boxes": {"times": list(times), "boxes": boxes} if boxes else None,
@@ -66,6 +66,17 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value.values()
     else:
         yield value
+
+
+def _told(value: Any) -> str:
+    """A value in words: what is empty is left out, and so are the names of fields."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, Mapping) or is_dataclass(value):
+        return " | ".join(filter(None, map(_told, _parts(value))))
+    if isinstance(value, Sequence):
+        return "; ".join(filter(None, map(_told, value)))
+    return str(value)
 
 
 def _numbers(value: Any) -> list[list[float]]:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reeltune.explorer.drawing import drawn
+from reeltune.explorer.group import file_of
 from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import GROUP, correctness, overlap_of
-from reeltune.explorer.sources import RowFile
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
+from reeltune.tasks.base import Task
 
 Row = dict[str, Any]
 MOST_READ = 20_000
@@ -37,7 +38,7 @@ def _task(opened: Opened, name: str, rows: Sequence[Row]) -> Row:
     metrics = [metric for metric in rows[0] if metric not in GROUP and isinstance(rows[0][metric], float | int)
                and metric not in ("key", "offset", "size")]  # fmt: skip
     metrics = [metric for metric in metrics if any(row[metric] is not None for row in rows)]
-    samples = [sample for sample in _samples(opened, rows[:MOST_READ])]
+    samples = [opened.find(file_of(opened, row), {"id": row["sample"]}) for row in rows[:MOST_READ]]
     known = [(row, sample) for row, sample in zip(rows, samples, strict=False) if sample is not None]
     return {
         "task": name,
@@ -67,14 +68,6 @@ def _by(rows: Sequence[Row], field: str, metrics: Sequence[str]) -> list[Row]:
             groups[row[field]].append(row)
     found = [{"name": name, **_means(own, metrics)} for name, own in groups.items()]
     return sorted(found, key=lambda row: row.get("correct", 0.0))
-
-
-def _samples(opened: Opened, rows: Sequence[Row]) -> list[Sample | None]:
-    found: list[Sample | None] = []
-    for row in rows:
-        file = RowFile(opened.source.folder / row["file"], row["part"], None)
-        found.append(opened.find(file, {"id": row["sample"]}))
-    return found
 
 
 def _baselines(name: str, known: Sequence[tuple[Row, Sample]]) -> list[Row]:
@@ -122,11 +115,10 @@ def _confusion(opened: Opened, name: str, known: Sequence[tuple[Row, Sample]]) -
     counts: Counter[tuple[str, str]] = Counter()
     unread: Counter[str] = Counter()
     for row, sample in known:
-        line = read_line(opened.source.folder / row["file"], row["offset"], row["size"])
-        value = task.read(sample, str(line.get("text", ""))).value
-        said = drawn(value, ())["text"].split(" · ")[0]
+        line = read_line(file_of(opened, row).path, row["offset"], row["size"])
+        said = _said(task, sample, line)
         target = str(getattr(sample, field))
-        if value is None or not said:
+        if not said:
             unread[target] += 1
         else:
             counts[target, said] += 1
@@ -136,3 +128,12 @@ def _confusion(opened: Opened, name: str, known: Sequence[tuple[Row, Sample]]) -
         "counts": [[counts[truth, said] for said in names] for truth in names],
         "unread": [unread[truth] for truth in names],
     }
+
+
+def _said(task: Task[Any, Any], sample: Sample, line: Row) -> str:
+    """The option that a line answers, "" where none can be read; of a line of scores what stands in it."""
+    if "text" in line:
+        value = task.read(sample, str(line["text"])).value
+    else:
+        value = next((each.get("value") for each in line.get("answers", ())), None)
+    return "" if value is None else str(drawn(value, ())["text"]).split(" · ")[0]

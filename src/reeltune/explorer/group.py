@@ -1,12 +1,11 @@
 """Everything the page of one group shows, as JSON: the sample, its media, what was true, what was answered."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reeltune.answers.final_answer import has_format
 from reeltune.errors import InputError
-from reeltune.explorer.drawing import drawn, first_box, times_of, truth
+from reeltune.explorer.drawing import first_box, truth
+from reeltune.explorer.findings import judged, read_answer, read_score
 from reeltune.explorer.lines import read_line
 from reeltune.explorer.opened import Opened
 from reeltune.explorer.rows import correctness, overlap_of
@@ -15,7 +14,6 @@ from reeltune.sample import Sample
 from reeltune.tasks import get_task
 
 Row = dict[str, Any]
-TAGS = re.compile(r"<(think|answer|glue)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 HISTORY = 500
 
 
@@ -31,7 +29,8 @@ def find_group(opened: Opened, at: str) -> Row:
 
 
 def file_of(opened: Opened, group: Row) -> RowFile:
-    places = [opened.source.folder / group["file"], *opened.source.samples]
+    source = opened.source
+    places = [source.converted] if source.converted else [source.folder / group["file"], *source.samples]
     step = None if group["step"] is None else int(group["step"])
     for path in places:
         if path.is_file() and (path.name == group["file"] or path == places[0]):
@@ -61,10 +60,10 @@ def group_page(opened: Opened, at: str) -> Row:
     if sample is None:
         return page | {"problem": "The sample of this group is not known: its question and its video cannot be shown."}
     task = get_task(sample.task)
-    modes = [opened.mode, *task.modes] if opened.mode in task.modes else task.modes
+    mode = opened.mode if opened.mode in task.modes else None
     seen = frames_seen(row)
     return page | {
-        "prompt": task.prompt(sample, modes[0]),
+        "prompt": task.prompt(sample, mode or task.modes[0]),
         "fields": sample.model_dump(mode="json", exclude={"id", "task"}, exclude_unset=True),
         "truth": truth(sample),
         "start_box": first_box(sample),
@@ -94,21 +93,31 @@ def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sam
         texts: Sequence[str] = row["texts"]
     elif "text" in row:
         texts = [row["text"]]
+    elif "answers" in row:  # a line of scores: what was read stands there, the text itself does not
+        texts = [answer["text"] for answer in answers]
     elif "best" in row and "worst" in row:  # of a selection only these two are kept
         return [_extreme(opened, name, row, sample) for name in ("best", "worst")]
     else:
         return []
     hidden = {"key", "grp", "offset", "size", "file", "line", "media", "source", "type", "sample", "part", "task"}
+    verdicts = row.get("verdicts") or [[] for _ in texts]
     found: list[Row] = []
-    for answer, text in zip(answers, texts, strict=True):
+    for answer, text, said in zip(answers, texts, verdicts, strict=True):
         values = {name: value for name, value in answer.items() if value is not None and name not in hidden}
+        components = {name: each[len(found)] for name, each in row.get("components", {}).items()}
+        scored = row["answers"][len(found)] if "answers" in row else None
+        reading = read_score(scored, sample) if scored is not None else read_answer(text, sample, opened.mode)
+        if components and all(value is None for value in components.values()):
+            reading["findings"].append("left out of the group: no reward, as its judge or a reward function failed")
+        reading["marks"] += (judgment := judged(text, said))["marks"]
         found.append(
             {
                 "number": int(answer["number"]),
                 "text": text,
                 "values": values,
-                "components": {name: each[len(found)] for name, each in row.get("components", {}).items()},
-                **read_answer(opened, text, sample),
+                "components": components,
+                "verdicts": judgment["verdicts"],
+                **reading,
             }
         )
     return found
@@ -116,27 +125,13 @@ def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sam
 
 def _extreme(opened: Opened, name: str, row: Mapping[str, Any], sample: Sample | None) -> Row:
     text = str(row[name])
-    reading = read_answer(opened, text, sample)
+    reading = read_answer(text, sample, opened.mode)
     values: Row = {"reward": (max if name == "best" else min)([r for r in row["rewards"] if r is not None] or [0.0])}
     if sample is not None:
         task = get_task(sample.task)
         scores = task.scores(sample, task.read(sample, text).value)
         values |= {"iou": overlap_of(scores), "correct": correctness(scores)}
-    return {"number": name, "text": text, "values": values, "components": {}, **reading}
-
-
-def read_answer(opened: Opened, text: str, sample: Sample | None) -> Row:
-    """What was read of a completion, what is to be marked in it, and what is wrong with it, in words."""
-    marks = [{"start": m.start(2), "end": m.end(2), "kind": m[1].lower()} for m in TAGS.finditer(text)]
-    if sample is None:
-        return {"marks": marks, "drawn": drawn(None, ()), "findings": []}
-    task = get_task(sample.task)
-    parsed = task.read(sample, text)
-    findings = [] if parsed.reason is None else [f"no readable answer: {parsed.reason}"]
-    mode = opened.mode if opened.mode in task.modes else task.modes[0]
-    if not has_format(text, mode, task.blocks) and opened.mode != "structured":
-        findings.append(f"not the asked form ({mode})")
-    return {"marks": marks, "drawn": drawn(parsed.value, times_of(sample)), "findings": findings}
+    return {"number": name, "text": text, "values": values, "components": {}, "verdicts": [], **reading}
 
 
 def _history(opened: Opened, group: Row) -> list[Row]:

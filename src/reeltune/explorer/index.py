@@ -19,7 +19,7 @@ from reeltune.explorer.rows import GROUP, TEXT, Indexed, row_maker
 from reeltune.explorer.sources import RowFile, Source
 from reeltune.sample import Sample
 
-VERSION = 6
+VERSION = 7
 TABLES = ("groups", "answers")
 LIMIT = 500
 """Rows given out at once."""
@@ -91,7 +91,7 @@ class Index:
             there: set[str] = set()
             changed, read = False, 0
             for file in source.files():
-                name = _name(file.path, source.folder)
+                name = file.name_in(source.folder)
                 there.add(name)
                 with contextlib.suppress(FileNotFoundError):
                     stat = file.path.stat()
@@ -117,6 +117,7 @@ class Index:
         self, db: sqlite3.Connection, file: RowFile, name: str, stat: os.stat_result, known: Any, find: Any
     ) -> int:
         """The number of lines taken in."""
+        # 1. Where to begin: a file that was only appended to is read on, any other from its start.
         read, line, before = 0, 0, 0
         grows = file.step is None and file.part != "sample"  # what is appended to: predictions and statistics
         if known and grows and known[0] < stat.st_size and digest_before(file.path, known[2]) == known[4]:
@@ -124,6 +125,7 @@ class Index:
             before = line
         else:
             self._forget(db, name)
+        # 2. Each whole line as rows of the tables; one that is no row is named and leaves the others alone.
         make = row_maker(file)
         batch: list[Placed] = []
         for line, offset, raw in whole_lines_from(file.path, read, line):  # noqa: B020
@@ -134,11 +136,13 @@ class Index:
                 batch.append((make(row, sample), line, offset, len(raw)))
             except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
                 self._note(f"{file.path}, line {line}: left out, not a row of a {file.part} ({error!r})")
+            # 3. A batch at a time, so that the page shows the beginning of a large file while its end is read.
             if len(batch) >= BATCH:
                 self._insert(db, file, name, batch)
                 self._tell(db)
                 batch = []
         self._insert(db, file, name, batch)
+        # 4. How far the file was read, and by what it is known to begin so the next time.
         row = (name, stat.st_size, stat.st_mtime_ns, read, line, digest_before(file.path, read))
         db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
         return line - before
@@ -288,7 +292,3 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=60, check_same_thread=False)
     db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA mmap_size=4294967296;")
     return db
-
-
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

@@ -5,15 +5,18 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reeltune.config.recipe import parse_recipe
 from reeltune.data.kept import Media, MediaFinder
 from reeltune.errors import InputError
+from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
 from reeltune.explorer.index import Index
 from reeltune.explorer.notes import Notes
 from reeltune.explorer.sources import RowFile, Source
+from reeltune.files import write_jsonl
 from reeltune.lock import is_held
 from reeltune.report.run_files import read_run, read_run_samples
 from reeltune.sample import Sample, read_rows, to_sample
@@ -34,9 +37,13 @@ class Opened:
         self.notes = Notes(source.notes)
         self.ready = False
         self.problems = list(source.problems)
-        self.mode: Mode = "direct"
+        self.mode: Mode | None = None
+        """How the answers were asked for; None where nothing says so, as for answers of others."""
         self._samples: dict[str, dict[str, Sample]] = {}
         self._loaded: dict[Path, int] = {}
+        self._converted: tuple[int, int] | None = None
+        self.said: list[str] = []
+        """What a reader should know of how the files were read."""
         self._lock = threading.Lock()
         folders = [source.folder, *(path.parent for path in source.samples)]
         record = source.media_record
@@ -53,6 +60,7 @@ class Opened:
             try:
                 self._read_settings()
                 self._read_samples()
+                self._convert()
                 self.index.refresh(self.source, self.find)
                 if self.source.kind == "selection":
                     self._decide()
@@ -66,6 +74,7 @@ class Opened:
     def refresh(self) -> bool:
         """What came since; True when anything did."""
         with self._lock:
+            self._convert()
             return self.index.refresh(self.source, self.find)
 
     def find(self, file: RowFile, row: Mapping[str, Any]) -> Sample | None:
@@ -89,8 +98,9 @@ class Opened:
             self.mode = recipe.data.mode
             for path in recipe.data.tasks:
                 load_task_file(path)
-        elif config.get("mode") in ("think", "direct", "structured"):
-            self.mode = config["mode"]
+        else:
+            stated = (config.get("settings") or config).get("mode")
+            self.mode = stated if stated in ("think", "direct", "structured") else None
 
     def _read_samples(self) -> None:
         if self.source.kind == "run" and not self.source.samples:  # written before runs kept their samples
@@ -104,7 +114,22 @@ class Opened:
             loaded = load_usable(path)
             name = str(path) if self.source.kind == "samples" else PARTS.get(path.stem, "")
             self._samples.setdefault(name, {}).update({sample.id: sample for sample in loaded.samples})
-            self.problems += [fault.reason for fault in loaded.faults[:20]]
+            if self.source.kind != "samples":  # there the check's findings tell them
+                self.problems += [fault.reason for fault in loaded.faults[:20]]
+
+    def _convert(self) -> None:
+        """Answers of another evaluator as lines of ours, in the cache, again whenever their file changes."""
+        path = self.source.path
+        if self.source.kind != "answers" or not self._samples or not is_from_a_peer(path):
+            return
+        stat = path.stat()
+        if (state := (stat.st_size, stat.st_mtime_ns)) != self._converted:
+            known = [sample for part in self._samples.values() for sample in part.values()]
+            found, how = read_from_a_peer(path, known)
+            target = self.index.path.with_suffix(f"{self.index.path.suffix}.answers.jsonl")
+            write_jsonl(target, [{"id": name, "text": text} for name, texts in found.items() for text in texts])
+            self.source, self._converted = replace(self.source, converted=target), state
+            self.said = [how]
 
     def _decide(self) -> None:
         """What became of each sample, beside its statistics."""

@@ -8,9 +8,11 @@ from reeltune.explorer.opened import Opened
 from reeltune.explorer.query import Where
 from reeltune.report.run import headline
 from reeltune.report.run_files import EVAL, read_run
+from reeltune.sample import read_rows
 
 MOST_POINTS = 2000
 PLACES_SHOWN = 50
+SET_ASIDE = "set_aside.jsonl"
 
 
 def source_card(opened: Opened) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def source_card(opened: Opened) -> dict[str, Any]:
             for table in ("groups", "answers")
         },
         "problems": [*opened.problems, *index.problems],
+        "said": opened.said,
         "tags": sorted(opened.notes.tagged()),
     }
 
@@ -44,10 +47,10 @@ def overview(opened: Opened) -> dict[str, Any]:
             "curves": {},
             "warnings": [],
             "headline": opened.source.name,
-            "findings": _findings(opened),
+            "findings": [*_findings(opened), *_set_aside(opened)],
         }
     if opened.source.kind != "run":
-        return {"settings": settings, "curves": {}, "warnings": [], "headline": ""}
+        return {"settings": settings, "curves": {}, "warnings": [], "headline": "", "decisions": _decisions(opened)}
     try:
         run = read_run(opened.source.path)
     except InputError as error:
@@ -67,6 +70,17 @@ def overview(opened: Opened) -> dict[str, Any]:
     }
 
 
+def _decisions(opened: Opened) -> list[dict[str, Any]]:
+    """Of a selection: [{"reason", "kept", "n"}], what became of its samples, those kept first."""
+    if opened.source.kind != "selection":
+        return []
+    sql = (
+        "SELECT reason, max(kept) AS kept, count(*) AS n FROM groups WHERE reason IS NOT NULL GROUP BY reason "
+        "ORDER BY kept DESC, n DESC"
+    )
+    return opened.index.select(sql)
+
+
 def _findings(opened: Opened) -> list[dict[str, Any]]:
     """What `reeltune data check` says of the samples, videos unopened: {"kind", "is_error", "places"}."""
     found = []
@@ -77,6 +91,17 @@ def _findings(opened: Opened) -> list[dict[str, Any]]:
                 row = {"kind": f"{path.name}: {kind}", "is_error": is_error, "n": len(places)}
                 found.append(row | {"places": places[:PLACES_SHOWN]})
     return found
+
+
+def _set_aside(opened: Opened) -> list[dict[str, Any]]:
+    """The rows that `reeltune init` could not use, with their reasons, as a finding."""
+    file = opened.source.folder / SET_ASIDE
+    if not file.exists() or not opened.source.path.is_dir():
+        return []
+    if not (rows := [row for _, row in read_rows(file)]):
+        return []
+    places = [f"row {row.get('row')}: {row.get('reason')}" for row in rows[:PLACES_SHOWN]]
+    return [{"kind": f"{SET_ASIDE}: could not be used", "is_error": False, "n": len(rows), "places": places}]
 
 
 def flat(tree: Any, prefix: str = "") -> dict[str, Any]:

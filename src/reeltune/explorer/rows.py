@@ -1,5 +1,6 @@
 """One line of a run's files as rows of the index: the group (a sample asked once) and its answers."""
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +96,9 @@ def _rollout(row: Row, sample: Sample | None) -> Indexed:
 
 
 def _answer(row: Row, sample: Sample | None) -> Indexed:
-    """A line of predictions: {"id", "text"}; scored here as `reeltune score` does."""
+    """A line of predictions: {"id", "text"}; scored here as `reeltune score` does. Or a line of its scores."""
+    if "text" not in row and "answers" in row:
+        return _scored(row, sample)
     text = str(row["text"])
     values: dict[str, float] = {}
     unread = None
@@ -112,6 +115,25 @@ def _answer(row: Row, sample: Sample | None) -> Indexed:
         "length": len(text),
     }
     return Indexed({**_about(row, sample), **answer, "answers": 1}, [answer], [text])
+
+
+def _scored(row: Row, sample: Sample | None) -> Indexed:
+    """A line of `reeltune score --per-sample`: metrics in percent, and of each answer what was read of it."""
+    parsed: Sequence[Row] = row["answers"]
+    numbers = {name: value / 100.0 for name, value in row.items() if isinstance(value, float | int)}
+    unread = [each.get("reason") is not None for each in parsed]
+    scores = {**_named(numbers), "iou": overlap_of(numbers), "correct": correctness(numbers)}
+    group = {**_about(row, sample), **scores, "unreadable": _mean(unread), "answers": len(parsed)}
+    group.setdefault("media", row.get("video"))
+    own = scores if len(parsed) == 1 else {}  # of several only the means are told
+    answers = [{**own, "unreadable": each} for each in unread]
+    return Indexed(group, answers, [shown_value(each) for each in parsed])
+
+
+def shown_value(parsed: Row) -> str:
+    """What was read, as text; nothing where nothing was."""
+    value = parsed.get("value")
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _sample(row: Row, sample: Sample | None) -> Indexed:

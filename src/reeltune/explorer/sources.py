@@ -10,6 +10,7 @@ import yaml
 
 from reeltune.data.kept import FOLDER, MEDIA, kept_files
 from reeltune.errors import InputError
+from reeltune.evaluation.peers import is_from_a_peer
 from reeltune.report.run_files import is_run, steps_of
 from reeltune.sample import read_rows
 
@@ -21,22 +22,30 @@ DEPTH = 3
 
 @dataclass(frozen=True)
 class RowFile:
-    """One file of rows. `step`: of a run's; `part`: what a row of it is."""
+    """One file of rows. `step`: of a run's; `part`: what a row of it is; `name`: what it goes by in addresses, where
+    that is not its own place."""
 
     path: Path
     part: Part
     step: int | None = None
+    name: str = ""
+
+    def name_in(self, folder: Path) -> str:
+        within = self.path.is_relative_to(folder)
+        return self.name or (self.path.relative_to(folder).as_posix() if within else self.path.name)
 
 
 @dataclass(frozen=True)
 class Source:
-    """`name` is unique among what is open and stands in addresses. `samples`: files that know the samples asked for."""
+    """`name` is unique among what is open and stands in addresses. `samples`: files that know the samples asked for;
+    `converted`: the answers of another evaluator as lines of ours, in the cache."""
 
     name: str
     kind: Kind
     path: Path
     samples: tuple[Path, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    converted: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -61,6 +70,8 @@ class Source:
             yield RowFile(self.path / "predictions.jsonl", "evaluation")
         elif self.kind == "selection":
             yield RowFile(self.path / "stats.jsonl", "selection")
+        elif self.converted:
+            yield RowFile(self.converted, "evaluation", name=self.path.name)
         elif self.kind == "answers":
             yield RowFile(self.path, "evaluation")
         else:
@@ -130,14 +141,25 @@ def _first(path: Path) -> dict[str, Any]:
 
 
 def _kind_of_file(path: Path) -> Kind:
-    row = _first(path)
     if path.name == "stats.jsonl":
         raise InputError(f"{path}: give its folder, the selection")
-    if path.suffix == ".jsonl" and "task" in row and "answers" not in row and "resps" not in row:
+    if is_scores(path) or is_from_a_peer(path):
+        return "answers"
+    row = _first(path)
+    if path.suffix == ".jsonl" and "task" in row and "text" not in row:
         return "samples"
-    if "answers" in row and "video" in row:
-        raise InputError(f"{path}: scores alone; give the file of answers that they are of, with --samples")
+    if "id" not in row or "text" not in row:
+        raise InputError(
+            f"{path}: neither samples (id, task), answers (id, text, or what another evaluator wrote) nor scores "
+            f"(reeltune score --per-sample); its first row has {', '.join(row) or 'nothing'}"
+        )
     return "answers"
+
+
+def is_scores(path: Path) -> bool:
+    """What `reeltune score --per-sample` and an evaluation's per_sample.jsonl hold: scores, and what was read."""
+    row = _first(path) if path.suffix == ".jsonl" else {}
+    return "id" in row and isinstance(row.get("answers"), list)
 
 
 def _source(name: str, path: Path, kind: Kind, samples: Sequence[Path]) -> Source:
@@ -147,11 +169,12 @@ def _source(name: str, path: Path, kind: Kind, samples: Sequence[Path]) -> Sourc
     elif kind == "selection":
         own = ()  # its statistics hold them
     else:
-        own = tuple(samples) or tuple(kept_files(path)) if path.is_dir() else tuple(samples)
+        # What a folder kept are the very samples it was asked; others' are for answers that keep none.
+        own = tuple(kept_files(path) if path.is_dir() else ()) or tuple(samples)
         if path.is_dir() and not own and (path / "samples.jsonl").exists():
             own = (path / "samples.jsonl",)
     if kind in ("evaluation", "answers") and not own:
-        problems.append("The samples of these answers are not known: give them with --samples FILE")
+        problems.append("The samples of these answers are not known: open them with --samples FILE")
     return Source(name, kind, path, own, tuple(problems))
 
 

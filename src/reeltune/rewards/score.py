@@ -4,7 +4,7 @@ Rules are computed here, the user's functions run together and concurrently, the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from reeltune.rewards.weights import Reward, proxy_name, reward_of, weighted_sum
 from reeltune.sample import Sample
 from reeltune.tasks import TASKS, get_task
 from reeltune.tasks.base import Components, Mode, RewardOptions, Task
+from reeltune.tasks.judged import JudgedComponents, Verdict
 
 Rows = list[list[Components | None]]
 """Group -> completion -> components; None: it leaves its group."""
@@ -29,7 +30,8 @@ Rows = list[list[Components | None]]
 
 @dataclass(frozen=True)
 class GroupRewards:
-    """`components` name -> one value per completion (None: does not apply); `total` [G]; `valid` [G] bool.
+    """`components` name -> one value per completion (None: does not apply); `total` [G]; `valid` [G] bool; `verdicts`
+    of each completion, what a judge said of its statements; empty without a judge.
 
     A completion is not valid, and leaves the group's statistics, when no component applies, when the judge did not
     answer for it, and when a function with a weight raised: a lower total would be a score.
@@ -38,6 +40,7 @@ class GroupRewards:
     components: dict[str, list[float | None]]
     total: Tensor
     valid: Tensor
+    verdicts: list[list[Verdict]] = field(default_factory=list)
 
 
 def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> dict[str, Reward]:
@@ -101,19 +104,25 @@ def score_groups(
         for reward, sample, group in zip(own, samples, texts, strict=True)
     ]
     # 2. What a judge tells, one round of questions for all groups, then what the user's functions tell, concurrently.
-    _add_judged(rows, rewards, samples, texts, judge)
+    verdicts = _add_judged(rows, rewards, samples, texts, judge)
     _add_functions(rows, own, samples, texts, faults)
     # 3. One total per completion: components by their weights.
-    return [_group(reward, sample, group) for reward, sample, group in zip(own, samples, rows, strict=True)]
+    return [
+        _group(reward, sample, group, verdicts.get(index, []))
+        for index, (reward, sample, group) in enumerate(zip(own, samples, rows, strict=True))
+    ]
 
 
-def _group(reward: Reward, sample: Sample, rows: Sequence[Components | None]) -> GroupRewards:
+def _group(
+    reward: Reward, sample: Sample, rows: Sequence[Components | None], verdicts: list[list[Verdict]]
+) -> GroupRewards:
     totals = [None if row is None else weighted_sum(row, reward.weights, sample) for row in rows]
     names = [name for name in reward.weights if any(row is not None and name in row for row in rows)]
     return GroupRewards(
         components={name: [None if row is None else row.get(name) for row in rows] for name in names},
         total=torch.tensor([0.0 if total is None else total for total in totals], dtype=torch.float32),
         valid=torch.tensor([total is not None for total in totals]),
+        verdicts=verdicts,
     )
 
 
@@ -123,10 +132,11 @@ def _add_judged(
     samples: Sequence[Sample],
     texts: Sequence[Sequence[str]],
     judge: Judge | None,
-) -> None:
+) -> dict[int, list[list[Verdict]]]:
+    """Adds what the judge gives to `rows`; returns its verdicts, group -> completion, of the groups that it judged."""
     places = [index for index, sample in enumerate(samples) if rewards[sample.task].judged]
     if not places:
-        return
+        return {}
     if judge is None:
         sample = samples[places[0]]
         raise InputError(
@@ -137,10 +147,13 @@ def _add_judged(
         rewards[samples[i].task].task.judge_group(samples[i], texts[i], rewards[samples[i].task].options)
         for i in places
     ]
+    verdicts = {}
     for index, found in zip(places, ask_together(judge, judgments), strict=True):
+        verdicts[index] = [list(each.verdicts) if isinstance(each, JudgedComponents) else [] for each in found]
         for place, (row, judged) in enumerate(zip(rows[index], found, strict=True)):
             named = None if judged is None else {proxy_name(name, judge): value for name, value in judged.items()}
             rows[index][place] = None if row is None or named is None else row | named
+    return verdicts
 
 
 def _add_functions(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from reeltune.data.kept import keep_media
 from reeltune.files import write_json, write_jsonl
 from reeltune.media import rebase
 from reeltune.selection.rules import Decision, Options
@@ -21,13 +22,13 @@ def write_outcome(
 
     `origin`: the folder that the samples' videos are relative to.
     """
-    rows = [
-        rebase(each.sample, origin, directory) for each, decision in zip(stats, decisions, strict=True) if decision.kept
-    ]
+    every = [rebase(each.sample, origin, directory) for each in stats]
+    rows = [row for row, decision in zip(every, decisions, strict=True) if decision.kept]
     # Those of an earlier choice must not outlive it.
     (directory / FILE).unlink(missing_ok=True)
     write_jsonl(directory / "decisions.jsonl", (asdict(decision) for decision in decisions))
     write_json(directory / "choice.json", {"options": asdict(options), **counts(stats, decisions)})
+    keep_media(directory, every)
     if rows:
         write_jsonl(directory / FILE, rows)
     return len(rows)

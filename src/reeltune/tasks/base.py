@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from reeltune.answers.final_answer import Mode, has_format, request, wrap
+from reeltune.answers.final_answer import Mode, OffForm, has_format, off_form, request, wrap
 from reeltune.answers.limits import within
 from reeltune.errors import InputError
 from reeltune.judges.base import Cost, Judge, Progress
@@ -159,6 +159,10 @@ class Task(ABC, Generic[S, A]):
         """1 for exactly the asked shape, else 0; `rewards` gives 0 where the content cannot be read (our choice)."""
         return float(has_format(text, mode, self.blocks))
 
+    def off_form(self, text: str, mode: Mode) -> OffForm:
+        """Where a completion without the format reward leaves the asked shape, for pages that mark it in the text."""
+        return off_form(text, mode, self.blocks)
+
     # ---- What a judge gives ----
 
     def judge_group(self, sample: S, texts: Sequence[str], options: RewardOptions) -> Judgment[list[Components | None]]:
@@ -166,7 +170,8 @@ class Task(ABC, Generic[S, A]):
 
             answers = yield [Grading(...) for text in texts]
 
-        None for a completion that the judge left unanswered: it leaves the group's statistics.
+        None for a completion that the judge left unanswered: it leaves the group's statistics. `JudgedComponents`
+        in place of a dictionary also say what the judge said of each statement, for the run's files and its pages.
         """
         raise NotImplementedError(f"task {self.name} declares judged={self.judged}; write its method `judge_group`")
 

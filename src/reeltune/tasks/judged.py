@@ -1,10 +1,39 @@
-"""What a judged metric gives, and its 95 % bootstrap intervals over samples.
+"""What a judge gives: verdicts on statements, rewards made of them, and metrics with their 95 % bootstrap intervals
+over samples.
 
 What the judge left out is left out of the intervals too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge said of one statement.
+
+    `of` "reference": a statement of the reference, held against the answer; "answer": one of the answer's, held against
+    the reference. `said`: entailment (the other side states it), neutral, contradiction. `score`: where it gave one.
+    """
+
+    of: Literal["reference", "answer"]
+    statement: str
+    said: Literal["entailment", "neutral", "contradiction"]
+    score: float | None = None
+
+    def row(self) -> dict[str, str | float]:
+        """As the rollouts' file has it."""
+        plain: dict[str, str | float] = {"of": self.of, "statement": self.statement, "said": self.said}
+        return plain if self.score is None else plain | {"score": self.score}
+
+
+class JudgedComponents(dict[str, float | None]):
+    """The judged components of one completion, and the verdicts behind them: what a run records beside the reward."""
+
+    def __init__(self, components: Mapping[str, float | None], verdicts: Iterable[Verdict] = ()) -> None:
+        super().__init__(components)
+        self.verdicts = tuple(verdicts)
 
 
 @dataclass(frozen=True)

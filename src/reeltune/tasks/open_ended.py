@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from reeltune.answers.final_answer import answer_text, wrap
-from reeltune.judges.questions import Grading
+from reeltune.judges.questions import Grading, Rating
 from reeltune.sample import Sample, Text
 from reeltune.tasks.base import (
     ANSWER_COLUMNS,
@@ -21,6 +21,7 @@ from reeltune.tasks.base import (
     request,
 )
 from reeltune.tasks.choices import comparable
+from reeltune.tasks.judged import JudgedComponents, Verdict
 from reeltune.tasks.pictures import texts_picture
 
 
@@ -69,13 +70,18 @@ class OpenEnded(Task[OpenEndedSample, str]):
         for answer in said:
             if answer in ratings:
                 rating = ratings[answer]
-                rows.append(None if rating is None else {"correct": float(rating.right)})
+                rows.append(None if rating is None else _judged(answer, rating))
             else:
                 rows.append({"correct": float(is_exact(sample, answer))})
         return rows
 
     def picture(self, sample: OpenEndedSample, answers: Mapping[str, str | None]) -> str:
         return texts_picture(sample.target, answers)
+
+
+def _judged(answer: str, rating: Rating) -> JudgedComponents:
+    verdict = Verdict("answer", answer, "entailment" if rating.right else "contradiction", rating.score)
+    return JudgedComponents({"correct": float(rating.right)}, [verdict])
 
 
 def is_exact(sample: OpenEndedSample, value: str | None) -> bool:

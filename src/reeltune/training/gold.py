@@ -61,4 +61,5 @@ def _replace_last(group: Group, text: str, tokens: Sequence[int], gold: GroupRew
         components={name: [*own.components[name][:-1], *gold.components.get(name, [None])] for name in own.components},
         total=torch.cat([own.total[:-1], gold.total]),
         valid=torch.cat([own.valid[:-1], gold.valid]),
+        verdicts=[*own.verdicts[:-1], *gold.verdicts],
     )

@@ -32,9 +32,11 @@ def group_record(group: Group) -> dict[str, Any]:
 def stored_rollout(group: Group) -> dict[str, Any]:
     """One line of the rollouts' file. A group that was replaced was never weighed: its advantages are 0.
 
-    `frames`: of each medium the seconds of the frames that the model saw; [] of an image.
+    `frames`: of each medium the seconds of the frames that the model saw; [] of an image. `verdicts`: of each
+    completion, what the judge said of each statement, where there is a judge.
     """
     task = get_task(group.sample.task)
+    verdicts = [[verdict.row() for verdict in each] for each in group.rewards.verdicts]
     return {
         "id": group.sample.id,
         "task": group.sample.task,
@@ -49,6 +51,7 @@ def stored_rollout(group: Group) -> dict[str, Any]:
             [] if clip.is_image else [round(float(time), 3) for time in clip.timestamps] for clip in group.prompt.media
         ],
         **({"gold": True} if group.gold else {}),
+        **({"verdicts": verdicts} if any(verdicts) else {}),
     }
 
 

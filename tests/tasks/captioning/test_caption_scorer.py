@@ -5,7 +5,7 @@ from reeltune.judges.base import RuleJudge
 from reeltune.judges.events import EventsJudge
 from reeltune.judges.questions import Entailment, Question
 from reeltune.judges.rounds import ask_together
-from reeltune.tasks.captioning.caption_scorer import caption_rewards, shaped
+from reeltune.tasks.captioning.caption_scorer import Scored, caption_rewards, shaped
 from reeltune.tasks.captioning.options import CaptionOptions
 
 PUBLISHED = {"shape": "steps", "measure": "recall"}
@@ -33,9 +33,13 @@ def test_wrong_steps(steps: list[tuple[float, float]]) -> None:
         CaptionOptions(steps=steps)
 
 
-def rewards(captions: list[str | None], **options: object) -> list[float | None]:
+def scored(captions: list[str | None], **options: object) -> list[Scored]:
     asked = caption_rewards(captions, " ".join(EVENTS), EVENTS, CaptionOptions(**options))  # type: ignore[arg-type]
     return ask_together(EventsJudge(), [asked])[0]
+
+
+def rewards(captions: list[str | None], **options: object) -> list[float | None]:
+    return [value for value, _ in scored(captions, **options)]
 
 
 def test_coverage_by_the_exact_judge() -> None:
@@ -69,4 +73,20 @@ class Absent(RuleJudge):
 
 def test_an_unanswered_judgement_is_none_never_zero() -> None:
     asked = caption_rewards(["lost", "found", None], "reference", EVENTS, STEPS)
-    assert ask_together(Absent(), [asked]) == [[None, 1.0, 0.0]]
+    [found] = ask_together(Absent(), [asked])
+    assert [value for value, _ in found] == [None, 1.0, 0.0]
+    assert [len(verdicts) for _, verdicts in found] == [0, 3, 0]  # what nobody said is no verdict
+
+
+def test_what_was_said_of_each_event_is_kept() -> None:
+    [(value, verdicts)] = scored(["The red circle appears. The blue square moves right."], measure="f1")
+    assert value == pytest.approx(2 * (1 / 3) * (1 / 2) / (1 / 3 + 1 / 2))
+    assert [(each.of, each.statement, each.said) for each in verdicts] == [
+        ("reference", EVENTS[0], "entailment"),
+        ("reference", EVENTS[1], "contradiction"),
+        ("reference", EVENTS[2], "neutral"),
+        ("answer", "the red circle appears", "entailment"),
+        ("answer", "the blue square moves right", "contradiction"),
+    ]
+    [(_, recalled)] = scored(["The red circle appears."], measure="recall")
+    assert {each.of for each in recalled} == {"reference"}  # nobody was asked about the answer's own

@@ -97,7 +97,7 @@ function drawState() {
   const words = !source.ready ? `reading … ${source.groups.toLocaleString("en")} groups` : source.live ? "live" : "";
   state.textContent = words;
   state.className = source.live ? "live" : "";
-  document.getElementById("problems").replaceChildren(...source.problems.slice(0, 5).map((text) => notice(text, "bad")));
+  document.getElementById("problems").replaceChildren(...source.problems.slice(0, 5).map((text) => notice(text, "bad")), ...source.said.map((text) => notice(text)));
 }
 
 async function poll() {

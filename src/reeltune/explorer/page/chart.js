@@ -2,7 +2,7 @@
 import { h, number, svg } from "/page/dom.js";
 
 const WIDTH = 420;
-const LEFT = 44;
+const LEFT = 56;
 const BOTTOM = 18;
 
 // `lines`: [{name, points: [[x, y]...]}]; names are told below.
@@ -21,7 +21,8 @@ export function lineChart(lines, { title = "", height = 170 } = {}) {
   const drawn = lines.map((line, index) => line.points.length === 1
     ? svg("circle", { cx: x(line.points[0][0]), cy: y(line.points[0][1]), r: 3, class: `dot line-${index % 6}` })
     : svg("path", { d: line.points.map(([a, b], place) => `${place ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join(""), class: `line line-${index % 6}` }));
-  const legend = lines.map((line, index) => h("span", { class: `key line-${index % 6}` }, `${line.name} `, h("b", {}, number(line.points.at(-1)?.[1]))));
+  const named = lines.length > 1 || lines[0].name !== title;
+  const legend = lines.map((line, index) => h("span", { class: `key line-${index % 6}` }, named ? `${line.name} ` : "last ", h("b", {}, number(line.points.at(-1)?.[1]))));
   return h("figure", { class: "chart" }, title ? h("figcaption", {}, title) : null,
     svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${title} ${lines.map((line) => line.name).join(", ")}` }, grid, ends, drawn),
     h("div", { class: "legend" }, legend));
@@ -30,5 +31,6 @@ export function lineChart(lines, { title = "", height = 170 } = {}) {
 function range(values) {
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
-  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+  if (low !== high) return [low, high];
+  return low === 0 ? [0, 1] : low > 0 ? [0, 2 * low] : [2 * low, 0]; // one value alone: beside 0
 }

@@ -1,6 +1,6 @@
 // Two or more runs, steps or models on the same samples: what differs in the settings, what was won, what was lost.
 import { app, go, link, sourceNamed } from "/page/app.js";
-import { ask, h, notice, number, percent } from "/page/dom.js";
+import { ask, counted, h, notice, number, percent, short } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
 const OUTCOMES = { "01": "won", "10": "lost", "11": "both right", "00": "neither" };
@@ -45,7 +45,7 @@ function outcome(found, state) {
   const tiles = order.map((pattern) => link({ pattern: state.pattern === pattern ? "" : pattern }, { class: "tile", "aria-current": state.pattern === pattern ? "true" : null, "data-pattern": pattern },
     h("b", {}, number(found.patterns[pattern] ?? 0)), h("span", {}, two ? OUTCOMES[pattern] : [...pattern].map((each) => (each === "1" ? "✓" : "✗")).join(" "))));
   const words = found.differences.map((each, index) => h("p", {}, `${sideName(found.sides[index + 1])} less ${sideName(found.sides[0])}, mean score: `, h("b", {}, `${each.difference > 0 ? "+" : ""}${number(100 * each.difference, 1)} points`),
-    ` (95 % ${number(100 * each.low, 1)} to ${number(100 * each.high, 1)}; ${percent(each.a)} and ${percent(each.b)} on ${found.n} samples that all have)`));
+    ` (95 % ${number(100 * each.low, 1)} to ${number(100 * each.high, 1)}; ${percent(each.a)} and ${percent(each.b)} on ${counted(found.n, "sample")} that all have)`));
   return h("div", {}, words, h("div", { class: "tiles" }, tiles));
 }
 
@@ -58,7 +58,7 @@ async function curves(found) {
 }
 
 function list(found) {
-  const rows = found.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.sample), h("td", {}, row.type ?? row.task),
+  const rows = found.rows.map((row) => h("tr", {}, h("th", { scope: "row", title: row.sample }, short(row.sample, 40)), h("td", { class: "name" }, row.type ?? row.task),
     row.scores.map((score, side) => h("td", {}, link({ view: "group", source: found.sides[side].name, at: row.at[side], i: "" }, { class: row.pattern[side] === "1" ? "good" : "poor" }, number(score, 2)))),
     h("td", {}, number(row.scores.at(-1) - row.scores[0], 2))));
   return h("div", { class: "scroll" }, h("table", { class: "sides" }, h("thead", {}, h("tr", {}, ["sample", "type", ...found.sides.map(sideName), "difference"].map((name) => h("th", {}, name)))), h("tbody", {}, rows)),

@@ -35,13 +35,15 @@ export async function ask(path, parameters = {}, options = {}) {
 
 export function number(value, digits = 3) {
   if (value === null || value === undefined) return "";
-  if (Number.isInteger(value)) return value.toLocaleString("en");
+  if (Number.isInteger(value)) return value.toLocaleString("en").replace("-", "\u2212");
   const size = Math.abs(value);
   if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(2);
   return value.toFixed(size >= 100 ? 1 : digits).replace(/0+$/, "").replace(/\.$/, "").replace("-", "\u2212");
 }
 
 export const percent = (value) => (value === undefined || value === null ? "" : `${(100 * value).toFixed(1)} %`);
+// "1 sample", "2 samples".
+export const counted = (count, name) => `${count.toLocaleString("en")} ${name}${count === 1 ? "" : "s"}`;
 export const seconds = (value) => `${number(value, 2)} s`;
 
 // 12 characters of an id say little; the end tells more than the beginning.

@@ -1,6 +1,6 @@
 // An evaluation taken apart: by type and source, worst first, beside what needs no video, and which option for which.
 import { app, go, link } from "/page/app.js";
-import { ask, h, notice, number, percent } from "/page/dom.js";
+import { ask, counted, h, notice, number, percent, short } from "/page/dom.js";
 
 export async function evaluationPage(state) {
   const found = await ask("evaluation", { source: state.source, step: state.step });
@@ -19,7 +19,7 @@ function part(task, only) {
   const { all } = task;
   const worst = all.iou === undefined ? "correct" : "iou";
   return h("section", { "data-task": task.task }, h("h2", {}, task.task.replaceAll("_", " ")),
-    h("p", {}, `${all.n.toLocaleString("en")} samples · right `, h("b", {}, percent(all.correct)), all.iou === undefined ? "" : [" · IoU ", h("b", {}, percent(all.iou))],
+    h("p", {}, `${counted(all.n, "sample")} · right `, h("b", {}, percent(all.correct)), all.iou === undefined ? "" : [" · IoU ", h("b", {}, percent(all.iou))],
       ` · unreadable ${percent(all.unreadable) || "?"}`, all.truncated ? ` · cut off ${percent(all.truncated)}` : ""),
     h("p", {}, link(rowsOf(q, worst), {}, "worst first"), " · ", link(rowsOf(`${q} unreadable=1`, ""), {}, "unreadable only"), " · ", link(rowsOf(`${q} correct=0`, ""), {}, "wrong")),
     baselines(task), table("type", task, q), task.sources.length > 1 ? table("source", task, q) : null, confusion(task));
@@ -30,7 +30,7 @@ function table(field, task, q) {
   if (!list.length) return null;
   const metrics = ["correct", "iou", "unreadable", ...task.metrics].filter((name, place, all) => all.indexOf(name) === place && task.all[name] !== undefined);
   return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, `by ${field}, worst first`), h("th", {}, "n"), metrics.map((name) => h("th", {}, name)))),
-    h("tbody", {}, list.map((row) => h("tr", {}, h("th", { scope: "row" }, link(rowsOf(`${q} ${field}="${row.name.replaceAll('"', "")}"`, "correct"), {}, row.name)), h("td", {}, row.n),
+    h("tbody", {}, list.map((row) => h("tr", {}, h("th", { scope: "row" }, link(rowsOf(`${q} ${field}="${row.name.replaceAll('"', "")}"`, "correct"), { title: row.name }, short(row.name, 40))), h("td", {}, row.n),
       metrics.map((name) => h("td", { class: "meter", style: { "--share": `${100 * (row[name] ?? 0)}%` } }, percent(row[name]))))))));
 }
 

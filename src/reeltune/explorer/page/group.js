@@ -54,9 +54,14 @@ export async function groupPage(state) {
     h("div", { class: "watch" },
       h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), overSteps(page), note.element),
       h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
-        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, page.truth.text || page.truth.gold)] : null,
+        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, trueAnswer(page.truth))] : null,
         page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
     page.fields ? h("details", {}, h("summary", {}, "The sample's fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
+}
+
+function trueAnswer({ spans, text, gold }) {
+  const told = [text, spans.map(([start, end]) => `${number(start, 2)} to ${number(end, 2)} s`).join(", ")].filter(Boolean);
+  return told.length ? told.join(" · ") : gold;
 }
 
 function completion(page, each, index, highlight, hold) {
@@ -74,22 +79,41 @@ function completion(page, each, index, highlight, hold) {
     h("div", { class: "facts" }, h("b", { class: "number" }, each.number),
       advantage === undefined ? null : h("span", { class: "advantage", style: { background: advantageColor(advantage, largest) }, title: "advantage" }, `${advantage > 0 ? "+" : ""}${number(advantage, 2)}`),
       facts.map(([name, value]) => h("span", {}, `${name} `, h("b", {}, value)))),
-    h("pre", {}, marked(each.text, each.marks)),
-    each.drawn.text && page.truth ? h("p", { class: "muted" }, `read as: ${each.drawn.text}`) : null,
+    h("pre", {}, marked(each.text, each.marks)), verdicts(each.verdicts),
+    each.drawn.text && page.truth && !each.text.includes(each.drawn.text) ? h("p", { class: "reading" }, `read as: ${each.drawn.text}`) : null,
     remarks.map((text) => h("p", { class: "remark" }, text)));
 }
 
-// The text with its thinking, answer and evidence marked; parts do not overlap.
+const MEANING = {
+  stray: "beside the asked form", unreadable: "no answer could be read from this", "said-entailment": "judge: the reference states this too",
+  "said-neutral": "judge: the reference does not state this", "said-contradiction": "judge: the reference says otherwise",
+};
+
+// The text with its thinking, answer and evidence marked, and within them what breaks the form and what the judge said.
 function marked(text, marks) {
   const characters = [...text]; // the server counts characters, JavaScript halves of them
-  const parts = [];
-  let at = 0;
-  for (const mark of marks) {
-    if (mark.start < at) continue;
-    parts.push(characters.slice(at, mark.start).join(""), h("mark", { class: mark.kind }, characters.slice(mark.start, mark.end).join("")));
-    at = mark.end;
-  }
-  return [...parts, characters.slice(at).join("")];
+  const cuts = [...new Set([0, characters.length, ...marks.flatMap((mark) => [mark.start, mark.end])])].sort((a, b) => a - b);
+  return cuts.slice(1).map((end, place) => {
+    const start = cuts[place];
+    const piece = characters.slice(start, end).join("");
+    const over = marks.filter((mark) => mark.start <= start && mark.end >= end).map((mark) => mark.kind);
+    return over.length ? h("mark", { class: over.join(" "), title: over.map((kind) => MEANING[kind]).filter(Boolean).join("; ") || null }, piece) : piece;
+  });
+}
+
+// What the judge said: which events of the reference the answer tells, and which of its own are true.
+function verdicts(list) {
+  if (!list?.length) return null;
+  const part = (of, title, words) => {
+    const own = list.filter((verdict) => verdict.of === of);
+    if (!own.length) return null;
+    const told = own.filter((verdict) => verdict.said === "entailment").length;
+    const shown = of === "answer" ? own.filter((verdict) => !verdict.marked) : own;
+    return [h("p", { class: "muted" }, `${title}: ${told} of ${own.length}`), shown.length ? h("ul", {}, shown.map((verdict) => h("li", { class: verdict.said },
+      `${verdict.statement} `, h("em", {}, words[verdict.said]), verdict.score === undefined ? "" : ` (${number(verdict.score)} of 5)`))) : null];
+  };
+  return h("div", { class: "verdicts" }, part("reference", "Judge: events of the reference that it tells", { entailment: "told", neutral: "missed", contradiction: "told otherwise" }),
+    part("answer", "Judge: statements of its own that are right", { entailment: "right", neutral: "not in the reference", contradiction: "wrong" }));
 }
 
 function overSteps(page) {
@@ -99,6 +123,6 @@ function overSteps(page) {
   const lines = ["rollout", "evaluation"].map((part) => ({
     name: part, points: page.history.filter((row) => row.part === part && row[name] !== undefined && row.step !== undefined).map((row) => [row.step, row[name]]),
   })).filter((line) => line.points.length);
-  const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : `${row.step}`));
+  const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : row.part === "evaluation" ? `${row.step} eval` : `${row.step}`));
   return h("div", { class: "history" }, h("h2", {}, `This sample over the steps (${name === "iou" ? "IoU" : name})`), lines.some((line) => line.points.length > 1) ? lineChart(lines, { height: 120 }) : null, h("p", { class: "steps" }, links));
 }

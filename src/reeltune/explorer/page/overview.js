@@ -1,6 +1,6 @@
 // A run at a glance: what it learned, what its watch says, its curves, its settings.
 import { app, link, sourceNamed } from "/page/app.js";
-import { ask, h, notice } from "/page/dom.js";
+import { ask, counted, h, notice } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
 const CURVES = ["reward", "reward_std", "groups_without_signal", "completion_tokens", "truncated", "unparsed", "loss", "nll", "grad_norm", "kl", "lr"];
@@ -20,9 +20,9 @@ export async function overviewPage(state) {
 function parts(source, found) {
   if (source.kind === "samples") return samples(source, found.findings);
   const planned = found.planned === undefined || found.planned === null ? "" : ` of ${found.planned}`;
-  const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, `${source.groups.toLocaleString("en")} groups`,
-    `${source.answers.toLocaleString("en")} answers`, source.path].filter(Boolean);
-  const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap)$/.test(name));
+  const facts = [found.last_step === undefined ? null : `${found.last_step}${planned} steps`, counted(source.groups, "group"),
+    source.answers ? counted(source.answers, "answer") : null, source.path].filter(Boolean);
+  const learned = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && /\/(miou|accuracy|mean_overlap|autodq\.f1|judged\.[^.]+)$/.test(name));
   const rest = Object.keys(found.curves).filter((name) => name.startsWith("eval/") && !learned.includes(name));
   const tasks = Object.keys(found.curves).filter((name) => name.includes("/") && !name.startsWith("eval/"));
   const chart = (name) => lineChart([{ name, points: found.curves[name] }], { title: name });
@@ -31,7 +31,7 @@ function parts(source, found) {
     h("h1", {}, found.headline || source.name), h("p", { class: "muted" }, facts.join(" · ")),
     found.warnings.slice(-5).map((row) => notice(`Step ${row.step}: ${row.warning}`, "bad")),
     found.warnings.length || !found.last_step ? null : h("p", { class: "muted" }, "The run's watch has nothing to say."),
-    h("p", {}, link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · ",
+    source.kind === "selection" ? decisions(found.decisions) : h("p", {}, source.kind === "run" ? [link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · "] : null,
       link({ view: "table", table: "answers", q: "unreadable=1" }, {}, "unreadable answers"), " · ",
       link({ view: "table", table: "answers", q: "truncated=1" }, {}, "cut off"), " · ",
       link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "most spread")),
@@ -42,11 +42,16 @@ function parts(source, found) {
   ];
 }
 
+// What became of the samples of a selection.
+function decisions(rows) {
+  return rows.map((row) => h("p", {}, link({ view: "table", table: "groups", q: `reason="${row.reason}"` }, {}, row.reason), `: ${counted(row.n, "sample")}${row.kept || row.reason === "kept" ? "" : ", left out"}`));
+}
+
 // Samples before a training: what the check says of them, and ways in.
 function samples(source, findings) {
   const table = { view: "table", table: "groups" };
   return [
-    h("h1", {}, source.name), h("p", { class: "muted" }, `${source.groups.toLocaleString("en")} samples · ${source.path}`),
+    h("h1", {}, source.name), h("p", { class: "muted" }, `${counted(source.groups, "sample")} · ${source.path}`),
     h("p", {}, link({ ...table, field: "span" }, {}, "lengths of spans"), " · ", link({ ...table, field: "start" }, {}, "where they begin"), " · ",
       link({ ...table, q: "duplicates>0" }, {}, "duplicates"), " · ", link({ ...table, q: "leaks>0" }, {}, "media in two files")),
     findings.length ? null : h("p", {}, "The check finds nothing wrong."),

@@ -10,7 +10,8 @@ export function player(page, n, where) {
   const screen = h("div", { class: `screen${page.pixelated ? " pixelated" : ""}` });
   const clock = h("div", { class: "clock" });
   const strip = h("div", { class: "strip" });
-  const element = h("div", { class: "player" }, screen, clock, strip);
+  const name = page.media.length > 1 ? h("p", { class: "muted" }, `${n + 1}. ${medium.name}`) : null;
+  const element = h("div", { class: "player" }, name ?? "", screen, clock, strip);
   const rows = spanRows(page);
   const control = { element, highlight: () => {}, seek: () => {}, toggle: () => {}, step: () => {}, stop: () => {}, video: null };
   if (medium.problem) {
@@ -42,20 +43,26 @@ export function player(page, n, where) {
   function pictures({ count, fps }) {
     const image = h("img", { alt: medium.name });
     const overlay = boxes();
-    screen.replaceChildren(h("div", { class: "stage" }, image, overlay));
+    const button = h("button", { type: "button", onclick: () => control.toggle() }, "▶");
+    const told = h("span", { class: "muted" });
+    screen.replaceChildren(h("div", { class: "stage" }, image, overlay), h("p", { class: "bar" }, button, told));
     let shown = 0;
     let playing = null;
     const cursor = drawClock(count / fps);
-    const show = (number) => {
-      shown = Math.max(0, Math.min(count - 1, number));
+    const show = (frame) => {
+      shown = Math.max(0, Math.min(count - 1, frame));
       image.src = `/media?${new URLSearchParams({ ...address, frame: shown })}`;
+      told.textContent = `frame ${shown + 1} of ${count}, ${number(fps, 2)} a second`;
       cursor.move(shown / fps);
       overlay.draw(shown / fps);
     };
-    const stop = () => { clearInterval(playing); playing = null; };
+    const stop = () => { clearInterval(playing); playing = null; button.textContent = "▶"; };
     control.seek = (time) => show(Math.floor(time * fps + 1e-6));
     control.step = (by) => { stop(); show(shown + by); };
-    control.toggle = () => { if (playing) stop(); else playing = setInterval(() => (stopped ? stop() : show((shown + 1) % count)), 1000 / fps); };
+    control.toggle = () => { if (playing) return stop();
+      button.textContent = "⏸";
+      playing = setInterval(() => (stopped ? stop() : show((shown + 1) % count)), 1000 / fps);
+    };
     show(0);
     element.dataset.ready = "1";
   }

@@ -1,14 +1,15 @@
 // Every sample and every answer: filter, sort, search, page by page.
 import { app, go, link, sourceNamed } from "/page/app.js";
-import { ask, h, notice, number, short } from "/page/dom.js";
+import { ask, counted, h, notice, number, short } from "/page/dom.js";
 import { distribution } from "/page/distribution.js";
 import { data } from "/page/static.js";
 
 const ROWS_SHOWN = 100;
 const COLUMNS = {
-  groups: ["sample", "task", "type", "step", "reward", "std", "iou", "correct", "unreadable", "truncated", "kept", "duplicates", "question"],
+  groups: ["sample", "task", "type", "step", "reward", "std", "iou", "correct", "unreadable", "truncated", "kept", "duplicates", "leaks", "question"],
   answers: ["sample", "step", "number", "reward", "advantage", "iou", "correct", "unreadable", "truncated", "tokens", "text"],
 };
+const TEXTS = new Set(["text", "question"]);
 const SHARES = new Set(["correct", "unreadable", "truncated", "kept", "replaced"]);
 
 export async function tablePage(state) {
@@ -35,7 +36,7 @@ export async function tablePage(state) {
     view.rows = found.rows;
     view.total = found.total;
     const of = data && data.all > data.rows.length ? ` of the ${data.rows.length.toLocaleString("en")} in this file; the run has ${data.all.toLocaleString("en")}` : "";
-    count.textContent = `${view.total.toLocaleString("en")} ${table === "groups" ? "groups" : "answers"}${of}`;
+    count.textContent = `${counted(view.total, source.kind === "samples" ? "sample" : table.slice(0, -1))}${of}`;
     view.selected = Math.min(view.selected, view.rows.length - 1);
     draw(offset);
   }
@@ -45,7 +46,7 @@ export async function tablePage(state) {
     const extra = Object.keys(fields).filter((name) => fields[name] === "REAL" && used.has(name) && !COLUMNS[table].includes(name) && (app.state.cols ?? "").split(",").includes(name));
     const columns = [...COLUMNS[table].filter((name) => used.has(name)), ...extra];
     if (view.rows.some((row) => row.tags)) columns.splice(1, 0, "tags");
-    const head = columns.map((name) => h("th", { scope: "col", "aria-sort": order(name) }, name in fields
+    const head = columns.map((name) => h("th", { scope: "col", class: TEXTS.has(name) ? "text" : null, "aria-sort": order(name) }, name in fields
       ? h("button", { type: "button", onclick: () => sort(name) }, name, arrow(name)) : name));
     const lines = view.rows.map((row, index) => line(row, index, columns, offset));
     body.replaceChildren(h("table", { class: "rows" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines)));
@@ -62,7 +63,7 @@ export async function tablePage(state) {
     const cells = columns.map((name) => {
       if (name === "sample") return h("td", { class: "name" }, link(open, { title: row.sample }, short(row.sample, 40)));
       if (name === "tags") return h("td", {}, row.tags?.map((tag) => h("span", { class: "tag" }, tag)));
-      if (name === "text" || name === "question") return h("td", { class: "text", title: row[name] }, row[name]);
+      if (TEXTS.has(name)) return h("td", { class: "text", title: row[name] }, row[name]);
       if (SHARES.has(name)) return h("td", { class: "num" }, share(row[name], name));
       return h("td", { class: typeof row[name] === "number" ? "num" : "" }, typeof row[name] === "number" ? number(row[name]) : row[name]);
     });

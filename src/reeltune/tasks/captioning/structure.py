@@ -8,12 +8,13 @@ paper says only that subjects with attributes and actions come first.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from reeltune.answers.final_answer import filled
 from reeltune.sample import Text
 
 EMPTY = "-"
@@ -62,10 +63,27 @@ def read_structure(text: str) -> Structure:
 
 def thinking_of(text: str) -> str:
     """The inside of the first <think> block; of all that comes before </think> when the prompt opened it."""
-    before, closed, _ = re.sub(r"</?think>", lambda tag: tag[0].lower(), text, flags=re.IGNORECASE).partition(
-        "</think>"
-    )
-    return before.partition("<think>")[2] if "<think>" in before else before if closed else ""
+    return _thinking(text)[1]
+
+
+def lines_off_form(text: str) -> Iterator[tuple[int, int]]:
+    """[start, end) of the lines of a completion's thinking that are no subject of three parts, in characters."""
+    at, thinking = _thinking(text)
+    for line in thinking.splitlines(keepends=True):
+        if line.strip() and (line.count("|") != 2 or read_structure(line).off_form):
+            yield from filled(text, [(at, at + len(line))])
+        at += len(line)
+
+
+def _thinking(text: str) -> tuple[int, str]:
+    """Where the thinking begins, and what it says."""
+    plain = re.sub(r"</?think>", lambda tag: tag[0].lower(), text, flags=re.IGNORECASE)
+    before, closed, _ = plain.partition("</think>")
+    opened = before.find("<think>")
+    if opened < 0:
+        return 0, before if closed else ""
+    start = opened + len("<think>")
+    return start, before[start:]
 
 
 def is_well_formed(text: str) -> bool:

@@ -8,7 +8,7 @@ metric is a proxy that says so in its name.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from reeltune.answers.final_answer import answer_text, has_format, instruct, wrap
+from reeltune.answers.final_answer import OffForm, answer_text, has_format, instruct, off_form, wrap
 from reeltune.judges.base import Cost, Judge, Progress
 from reeltune.judges.described import Described, described_cost, share
 from reeltune.judges.events import sentences
@@ -20,9 +20,16 @@ from reeltune.tasks.captioning.judged import judged_cost, judged_scores
 from reeltune.tasks.captioning.options import CaptioningOptions
 from reeltune.tasks.captioning.picture import caption_picture
 from reeltune.tasks.captioning.sample import CaptioningSample, Description
-from reeltune.tasks.captioning.structure import Subject, is_well_formed, read_structure, thinking_of, write_structure
+from reeltune.tasks.captioning.structure import (
+    Subject,
+    is_well_formed,
+    lines_off_form,
+    read_structure,
+    thinking_of,
+    write_structure,
+)
 from reeltune.tasks.captioning.think_scorer import think_score
-from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedScores
+from reeltune.tasks.judged import NO_DRAWS, Draws, JudgedComponents, JudgedScores
 
 FORM = "name | attribute; attribute | action; action"
 
@@ -71,6 +78,12 @@ class Captioning(Task[CaptioningSample, Description]):
             return super().format_reward(sample, text, mode)
         return float(has_format(text, "think") and is_well_formed(thinking_of(text)))
 
+    def off_form(self, text: str, mode: Mode) -> OffForm:
+        if mode != "structured":
+            return super().off_form(text, mode)
+        found = off_form(text, "think")
+        return OffForm(tuple(sorted([*found.stray, *lines_off_form(text)])), found.missing)
+
     def rewards(
         self, sample: CaptioningSample, text: str, mode: Mode, options: RewardOptions | None = None
     ) -> Components:
@@ -91,7 +104,7 @@ class Captioning(Task[CaptioningSample, Description]):
             return [{} for _ in texts]
         captions = self._captions(sample, texts)
         found = yield from caption_rewards(captions, sample.caption or "", sample.events, _options(options).caption)
-        return [None if value is None else {"caption": value} for value in found]
+        return [None if value is None else JudgedComponents({"caption": value}, said) for value, said in found]
 
     def judge_cost(self, sample: CaptioningSample, words: int, judge: Judge, options: RewardOptions) -> Cost:
         events = sample.events or ("an event of a few words",) * 10
