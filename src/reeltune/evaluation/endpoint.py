@@ -28,7 +28,8 @@ from reeltune.sample import Medium, Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.clip import Clip, require_recorded, video_hash
+from reeltune.video.clip import Clip
+from reeltune.video.digests import require_recorded
 from reeltune.video.load import load_clip
 from reeltune.video.sampling import FrameSampling
 
@@ -110,8 +111,7 @@ class Served:
         """The conversation as our own models are asked it: system message, turns, question. SampleError for a video
         that cannot be used, and for media that an endpoint is not sent."""
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        if (path := sample.video_path) is not None and (recorded := sample.meta.get("video_digest")) is not None:
-            require_recorded(path, recorded, video_hash(path))
+        require_recorded(sample)
         system = sample.system or self.system
         found: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         said = [(turn.role, turn.text, turn.media) for turn in sample.turns] + [("user", text, sample.own_media)]
