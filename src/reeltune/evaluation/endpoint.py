@@ -192,9 +192,12 @@ def served(
 
     InputError for an address or a key that is none.
     """
-    key = os.environ.get(key_env) if key_env else None
-    if key_env and key is None:
-        raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
+    key = os.environ.get(key_env, "").strip() if key_env else None
+    if key == "":
+        raise InputError(
+            "--endpoint-key-env: the environment has no variable of the name that is given, or an empty one; give the "
+            "name, such as OPENAI_API_KEY, not the key itself"
+        )
     settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
     frames = FrameCache(recipe.frame_cache, int(recipe.video.cache_gib * 2**30))
