@@ -189,7 +189,9 @@ def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer) -> dict[
             # All parameters share the tables of 8-bit moments; in a file each has its own.
             value = torch.as_tensor(value).detach().clone() if "qmap" in key else torch.as_tensor(value).detach()
             tensors[f"{name}::{key}"] = value if isinstance(value, DTensor) else value.contiguous().cpu()
-    return tensors
+    # By name: a loaded optimizer holds a parameter's tensors in another order than one that has made them, and the
+    # order decides in which process's file torch puts what all of them have.
+    return dict(sorted(tensors.items()))
 
 
 def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
