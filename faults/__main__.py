@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument(
-        "--only", default="", metavar="NAME", help="of crash: commands whose names begin so, parted by commas"
+        "--only", default="", metavar="NAME", help="of crash: commands whose names begin so, parted by ;"
     )
     options = parser.parse_args()
     names = options.parts or list(PARTS)

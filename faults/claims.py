@@ -100,6 +100,58 @@ CLAIMS = (
         "a resumed run has the settings it began with", "training/resume.py", "    if refused:", "    if False:",
         "tests/training/test_resume.py",
     ),
+    Claim(
+        "a changed medium is told by its digest", "rollout/reader.py", "        require_recorded(sample)\n", "",
+        "tests/data/test_digests.py",
+    ),
+    Claim(
+        "an import records digests", "data/import_.py", "        record_digests(rows, output.parent)", "        pass",
+        "tests/data/test_digests.py",
+    ),
+    Claim(
+        "check sums of Matroska are compared", "video/matroska.py",
+        "            if zlib.crc32(file.read(size - 6)) != stated:", "            if False:",
+        "tests/video/test_matroska.py",
+    ),
+    Claim(
+        "a cut file is told", "video/index.py", "    if there < declared - tolerance:", "    if False:",
+        "tests/video/test_index.py",
+    ),
+    Claim(
+        "a hole of zeros is told", "video/index.py", "    if codec in NO_ZEROS and HOLE", "    if False and HOLE",
+        "tests/video/test_contained.py tests/video/test_index.py",
+    ),
+    Claim(
+        "a key in a wrong place is not repeated", "config/errors.py",
+        '    return "(not repeated here)" if', "    return value if",
+        "tests/config/test_recipe.py",
+    ),
+    Claim(
+        "a judgment without an answer is no 0", "tasks/open_ended.py", "rows.append(None if rating is None else",
+        'rows.append({"correct": 0.0} if rating is None else', "tests/tasks/test_open_ended.py",
+    ),
+    Claim(
+        "a lock of another host that beats is respected", "lock.py",
+        "        if taken is False or (unsure and _beats(handle)):".strip(), "if taken is False:", "tests/test_lock.py",
+    ),
+    Claim(
+        "one deadline holds for the whole of a request", "http.py", "asyncio.timeout(timeout_s),",
+        "asyncio.timeout(timeout_s + 60),", "tests/judges/test_endpoint.py",
+    ),
+    Claim(
+        "the newest whole checkpoint is used", "training/checkpoint.py",
+        "        if damage is None:", "        if True:",
+        "tests/training/test_resume.py tests/training/test_manifest.py",
+    ),
+    Claim(
+        "a damaged checkpoint is set aside", "training/checkpoint.py", "            os.replace(checkpoint, aside)",
+        "            pass", "tests/training/test_resume.py tests/training/test_manifest.py",
+    ),
+    Claim(
+        "changed samples, models and code are refused", "training/resume.py",
+        "    if lines:\n        raise InputError(",
+        "    if False:\n        raise InputError(", "tests/training/test_resume.py tests/training/test_manifest.py",
+    ),
 )  # fmt: skip
 
 

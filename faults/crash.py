@@ -25,12 +25,12 @@ AGAIN = 0.3
 
 
 def crash(scratch: Path, *, seconds: float, seed: int, only: str = "") -> list[Row]:
-    """Rows per command and fault. `only`: commands whose names begin with one of these, parted by commas."""
+    """Rows per command and fault. `only`: commands whose names begin with one of these, parted by semicolons."""
     if not with_shim():
         return [Row("crash points", "not tried", note="no C compiler (cc) to build faults/shim.c with")]
     places = []
     for each in commands(scratch / "inputs"):
-        if each.name.startswith(tuple(only.split(","))):
+        if each.name.startswith(tuple(only.split(";"))):
             places.append(_Place(each, scratch / re.sub(r"\W+", "-", each.name)))
     able = [place for place in places if place.operations]
     end, rng = time.monotonic() + seconds, random.Random(seed)

@@ -1,5 +1,5 @@
 """The world around a command: several processes, a second writer, clocks that jump, no home, another encoding, closed
-streams, few descriptors, a tiny disk; and a key that must be in no output of any command."""
+streams, few descriptors, a full and a tiny disk; and a key that must be in no output of any command (canary.py)."""
 
 import json
 import os
@@ -7,21 +7,19 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import reeltune.cli
+from faults.canary import canary
 from faults.cases import Case, Check, refused, try_cases, went_on
-from faults.commands import ROOT, commands, small
+from faults.commands import ROOT, small
 from faults.crash import digests
 from faults.table import Row
 from faults.zygote import run, warm
 
-CANARY = "sk-canary-51f0c2d9"
 WENT_ON = went_on()
 YEAR = 365 * 86400.0
 
@@ -30,7 +28,7 @@ def world(scratch: Path, *, seconds: float, seed: int) -> list[Row]:
     """All of them: there is nothing to draw."""
     inputs = scratch / "inputs"
     rows = try_cases("world", _in_forks(scratch, inputs), scratch)
-    return [*rows, *_in_programs(scratch, inputs), _canary(scratch)]
+    return [*rows, *_in_programs(scratch, inputs), canary(scratch)]
 
 
 def _in_forks(scratch: Path, inputs: Path) -> Iterator[Case]:
@@ -169,55 +167,3 @@ def _in_programs(scratch: Path, inputs: Path) -> list[Row]:
         row = rows.setdefault(what.split(":")[0], Row("world", what.split(":")[0]))
         row.took(f"{what}: {wrong}\n{text[-1200:]}" if wrong else None)
     return list(rows.values())
-
-
-class _Echo(BaseHTTPRequestHandler):
-    """A server that repeats all that it was sent, the key among it, with an error."""
-
-    def do_POST(self) -> None:
-        sent = str(self.headers) + self.rfile.read(int(self.headers["Content-Length"])).decode()
-        body = json.dumps({"error": {"message": sent}, "choices": [{"message": {"content": sent}}]}).encode()
-        self.send_response(200 if self.server.asked % 2 else 401)  # type: ignore[attr-defined]
-        self.server.asked += 1  # type: ignore[attr-defined]
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Sent", self.headers.get("Authorization", ""))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-def _canary(scratch: Path) -> Row:
-    """Every command with a key in its environment, and one that a judge sends to a server that repeats it."""
-    row = Row("world", "a key in all outputs")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    server.asked = 0  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    os.environ["CANARY"] = CANARY
-    place = scratch / "canary"
-    place.mkdir()
-    samples, predictions = place / "samples.jsonl", place / "predictions.jsonl"
-    asked = [
-        {"id": str(n), "video": "a.mp4", "task": "open_ended", "question": "Why?", "target": "It rains."}
-        for n in range(4)
-    ]
-    samples.write_text("".join(json.dumps(each) + "\n" for each in asked))
-    predictions.write_text("".join(json.dumps({"id": each["id"], "text": "wet"}) + "\n" for each in asked))
-    settings = {"base_url": f"http://127.0.0.1:{server.server_port}/v1", "model": "m", "api_key_env": "CANARY"}
-    settings |= {"attempts": "2", "backoff_s": "0.01"}
-    judge = [word for key, value in settings.items() for word in ("--judge-set", f"{key}={value}")]
-    judged = ["score", str(samples), str(predictions), "--json", "out.json", "--judge", "openai", *judge]
-    main = reeltune.cli.main
-    known = [(each.name, each.main, each.words, each.processes) for each in commands(place / "inputs")]
-    for number, (name, call, words, processes) in enumerate([("score, judged", main, judged, 1), *known]):
-        folder = place / f"out-{number}"
-        code = run(call, words, folder, folder.with_suffix(".txt"), processes=processes)
-        holds = [path for path in place.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
-        wrong = f"{name}: the key stands in {holds}" if holds else None
-        row.took(wrong or (f"{name}: exit code {code}" if code not in (0, 2) else None))
-    row.note = f"the server was asked {server.asked} times"  # type: ignore[attr-defined]
-    if not server.asked:  # type: ignore[attr-defined]
-        row.took("nobody asked the server: nothing was shown")
-    server.shutdown()
-    return row

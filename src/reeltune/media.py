@@ -111,6 +111,14 @@ class Turn(BaseModel):
         return self
 
 
+def names_shown(row: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The paths of each medium that a sample's row shows, as they are written, in the order of the conversation."""
+    entries = [*(each for turn in row.get("turns") or () for each in turn.get("media") or ()), row]
+    entries += row.get("media") or ()
+    named = [entry[kind] for entry in entries for kind in KINDS if entry.get(kind)]
+    return [(each,) if isinstance(each, str) else tuple(each) for each in named]
+
+
 def with_paths(row: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
     """A sample's row in which every path of its media is `moved(path)`."""
 

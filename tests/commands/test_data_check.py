@@ -275,7 +275,7 @@ def test_fix_repairs_types_and_drops_what_cannot_be_used(tmp_path: Path) -> None
     assert [s.target for s in samples] == [((0, 1.5),), ((0.5, 1),), ((0, 1),), "B", "A", 3.0]
     assert (
         samples[2].meta["note"] == "mine"
-        and set(samples[2].meta) == {"note", "video_digest"}
+        and set(samples[2].meta) == {"note", "media_digests"}
         and samples[2].duration == 2
     )
     # What is left is clean also by the command's exit code; what cannot be repaired keeps it from being so.

@@ -94,3 +94,22 @@ RECIPES = [path for path in sorted((ROOT / "recipes").rglob("*.yaml")) if "metho
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path: Path) -> None:
     assert isinstance(load_recipe(path), Recipe)
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        {"api_key": "sk-canary"}, {"api_key_env": "sk-canary"}, {"api_key_env": "gsk_canary"}, {"token": "canary"},
+        {"base_url": "http://me:canary@h/v1"}, {"base_url": "http://h/v1?key=canary"}, {"api_key_env": ["canary"]},
+        {"kind": "openai", "api_key_env": "sk-canary", "max_tokens": -1},
+    ],
+)  # fmt: skip
+def test_what_may_be_a_key_is_refused_without_being_repeated(judge: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"judge\.") as raised:
+        parse_recipe({**LEAST, "judge": judge}, where="recipe.yaml")
+    assert "canary" not in str(raised.value)
+
+
+def test_the_name_of_a_keys_variable_is_told(tmp_path: Path) -> None:
+    judge = {"kind": "openai", "base_url": "http://h/v1", "model": "m", "api_key_env": "MY_KEY_2"}
+    assert parse_recipe({**LEAST, "judge": judge}, where="recipe.yaml").judge.api_key_env == "MY_KEY_2"

@@ -13,6 +13,7 @@ from tests.chat_endpoint import ChatEndpoint
 
 from reeltune.cli import main
 from reeltune.evaluation.endpoint import jpeg
+from reeltune.video.digests import record_digests
 from reeltune.video.encode import write_video
 
 
@@ -80,6 +81,16 @@ def test_frames_are_sent_after_their_times(endpoint: Endpoint, samples: Path) ->
 def test_what_cannot_be_sent_is_set_aside(endpoint: Endpoint, samples: Path) -> None:
     (samples.parent / "1.mp4").write_bytes(b"no video")
     found = evaluate(endpoint, samples, "--send", "frames", "video.max_broken_share=0.5")
+    assert found["set_aside"] == 1 and len(endpoint.bodies) == 2
+
+
+def test_a_file_with_other_bytes_than_recorded_is_not_sent(endpoint: Endpoint, samples: Path) -> None:
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    assert record_digests(rows, samples.parent) == []
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with (samples.parent / "1.mp4").open("ab") as file:
+        file.write(b"\0")
+    found = evaluate(endpoint, samples, "video.max_broken_share=0.5")
     assert found["set_aside"] == 1 and len(endpoint.bodies) == 2
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from reeltune.config.recipe import JudgeConfig
+from reeltune.config.judge import JudgeConfig
 from reeltune.errors import InputError
 from reeltune.judges.chat import openai_judge
 from reeltune.judges.questions import BadReply, Entailment, Extraction, Grading
@@ -131,9 +132,10 @@ def test_an_address_with_a_secret_is_refused_without_being_repeated(judge_of: An
 
 def test_the_key_in_place_of_its_variable_is_refused_without_being_repeated(monkeypatch: Any) -> None:
     settings = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
-    with pytest.raises(InputError, match="name of an environment variable") as raised:
-        openai_judge(JudgeConfig(**settings, api_key_env="sk-canary"))
-    assert "canary" not in str(raised.value)
+    for key in ("sk-canary", "gsk_canary", "hf_CANARYcanary"):
+        with pytest.raises(ValidationError, match="environment variable's name is needed") as raised:
+            JudgeConfig(**settings, api_key_env=key)
+        assert "canary" not in str(raised.value)
     monkeypatch.setenv("JUDGE_KEY", " \n")
     with pytest.raises(InputError, match="no such variable, or an empty one"):
         openai_judge(JudgeConfig(**settings, api_key_env="JUDGE_KEY"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reeltune.config.recipe import JudgeConfig
+from reeltune.config.judge import JudgeConfig
 from reeltune.errors import InputError
 from reeltune.judges import JUDGES, build_judge
 from reeltune.judges.events import EventsJudge

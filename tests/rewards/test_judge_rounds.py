@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reeltune.config.recipe import JudgeConfig
+from reeltune.config.judge import JudgeConfig
 from reeltune.judges import build_judge
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.events import EventsJudge

@@ -1,6 +1,7 @@
 import pytest
 
-from reeltune.config.recipe import JudgeConfig, parse_recipe
+from reeltune.config.judge import JudgeConfig
+from reeltune.config.recipe import parse_recipe
 from reeltune.errors import InputError
 from reeltune.judges.base import Cost, Judge, RuleJudge
 from reeltune.judges.events import EventsJudge

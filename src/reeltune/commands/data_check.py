@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="write a copy with what can be repaired, without what cannot be used, and OUT.fixes.txt",
     )
+    parser.add_argument(
+        "--no-digests", action="store_true", help="with --fix: record no digests of media, and drop those recorded"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every finding here; - prints it alone")
     parser.add_argument(
         "--decode",
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.plot, overview_svg(report.samples))
         say(f"plot: {args.plot}")
     if args.fix:
-        fixed = fix_samples(args.samples, args.fix, decode=args.decode)
+        fixed = fix_samples(args.samples, args.fix, decode=args.decode, digests=not args.no_digests)
         say(fixed.text(args.fix))
         report = check_samples(args.fix, against=args.against, prompt_length=counter)
         say(report.text())

@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="spans that end after the video: keep them as annotated (default: published scores do), "
         "cut them at the duration, or drop them",
     )
+    parser.add_argument(
+        "--no-digests", action="store_true", help="do not read the media to record what later damage is told by"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
         args.format = _recognized(args.annotations[0])
         print(f"read as {args.format}")
     found = import_annotations(
-        args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration
-    )
+        args.format, args.annotations, videos=args.videos, output=args.output, past_duration=args.past_duration,
+        digests=not args.no_digests,
+    )  # fmt: skip
     benchmark = get_benchmark(args.format)
     tasks = Counter(str(row["task"]) for row in found.rows)
     kinds = ", ".join(f"{count} {task}" for task, count in tasks.items())

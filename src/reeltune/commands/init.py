@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of yours"
     )
+    parser.add_argument(
+        "--no-digests", action="store_true", help="do not record the digests that later damage of the videos is told by"
+    )
     parser.add_argument("--force", action="store_true", help="write over a recipe.yaml that was edited")
 
 
@@ -63,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         given = rows_of_table(rows, mapped)
         columns = {**mapped.columns} | {"not used": ", ".join(mapped.unused(rows)) or "none"}
         _say_guess(args.table, len(rows), mapped, mapped.unused(rows))
-    found = start(given, videos, args.output, held_out=args.held_out, seed=args.seed, counts=counts)
+    found = start(
+        given, videos, args.output, held_out=args.held_out, seed=args.seed, counts=counts, digests=not args.no_digests
+    )
     _write(args, found, columns)
     return 0
 
@@ -141,6 +146,7 @@ def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) 
 def _words(args: argparse.Namespace) -> list[str]:
     words = [word for each in args.column for word in ("--column", each)]
     words += ["--task", args.task] if args.task else []
+    words += ["--no-digests"] if args.no_digests else []
     return words + (["--model", args.model] if args.model != "toyworld:base" else [])
 
 

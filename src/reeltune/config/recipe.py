@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from reeltune.config.distill import DistillConfig, distill_problem
 from reeltune.config.errors import explain
+from reeltune.config.judge import JudgeConfig
 from reeltune.config.model import AdapterConfig, ModelConfig, TrainedPart, training_problem
 from reeltune.config.parallel import ParallelConfig
 from reeltune.config.rl import RLConfig
@@ -96,43 +97,6 @@ class RewardConfig(Section):
         if bounds and bounds[0] > bounds[1]:
             raise ValueError(f"no text has from {bounds[0]} to {bounds[1]} characters; give the lower bound first")
         return bounds
-
-
-class JudgeConfig(Section):
-    """Who gives what only a reader can give. `openai` is any OpenAI-compatible endpoint; `recorded` replays its
-    transcript; `events` is exact and for toyworld; `lexical` counts shared words, a proxy."""
-
-    kind: str = Field(
-        "none", description="none, openai, recorded, events, lexical, or module:object or file.py:object of your own."
-    )
-    options: dict[str, Any] = Field({}, description="For a judge of your own.")
-    base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
-    model: str | None = Field(None, description="The model's name at the endpoint.")
-    temperature: float = Field(0.0, ge=0)
-    max_tokens: int = Field(1024, ge=1, description="Longest reply.")
-    api_key_env: str | None = Field(None, description="Environment variable with the key; none: no key is sent.")
-    transcript: str | None = Field(None, description="JSON Lines file of all replies: cache and recording.")
-    prompts: str | None = Field(None, description="Folder of NAME.txt files in place of our own prompts.")
-    concurrency: int = Field(16, ge=1, description="Requests at a time.")
-    timeout_s: float = Field(60.0, gt=0, description="Of one request.")
-    attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
-    backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
-    replies: int = Field(2, ge=1, description="Replies in a wrong form that are taken per prompt.")
-    max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
-    budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
-
-    @model_validator(mode="after")
-    def _has_what_its_kind_needs(self) -> "JudgeConfig":
-        needs = {"openai": ("base_url", "model"), "recorded": ("transcript",)}.get(self.kind, ())
-        missing = [name for name in needs if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"kind {self.kind} needs {' and '.join(f'judge.{name}' for name in missing)}")
-        return self
-
-    def kept_at(self, path: Path) -> "JudgeConfig":
-        """The same; the replies of an endpoint go to `path` where no transcript is named, and are never lost."""
-        keeps = self.kind == "openai" and self.transcript is None
-        return self.model_copy(update={"transcript": str(path)}) if keeps else self
 
 
 class WatchConfig(Section):

@@ -15,7 +15,7 @@ from reeltune.sample import Medium, Sample, missing_videos
 from reeltune.tasks import get_task, load_samples, load_usable
 from reeltune.tasks.choices import normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
-from reeltune.video.clip import require_recorded, video_hash
+from reeltune.video.digests import require_recorded
 
 if TYPE_CHECKING:
     from reeltune.video.contained import Bounds
@@ -184,14 +184,17 @@ def _shown_length(medium: Medium, files: Sequence[Path], samples: int, report: R
 
 
 def _check_digests(report: Report) -> None:
-    """Videos that are not those whose digests --fix recorded."""
+    """Media that are not those whose digests were recorded."""
     for sample in report.samples:
-        path, recorded = sample.video_path, sample.meta.get("video_digest")
-        if recorded is not None and path and path.exists():
+        if all(path.exists() for path in sample.files):
             try:
-                require_recorded(path, recorded, video_hash(path))
+                require_recorded(sample)
             except VideoError as error:
-                report.errors["videos have changed since they were checked"].append(f"id {sample.id!r}: {error}")
+                report.errors["media have changed since their digests were recorded"].append(
+                    f"id {sample.id!r}: {error}"
+                )
+            except SampleError as error:
+                report.errors["digests are not one for each medium"].append(str(error))
 
 
 def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:

@@ -16,7 +16,7 @@ from reeltune.files import write_jsonl, write_text
 from reeltune.media import rebase
 from reeltune.sample import filled_lines, to_sample
 from reeltune.tasks import get_task, sample_types
-from reeltune.video.clip import video_hash
+from reeltune.video.digests import record_digests, without_digests
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,19 @@ def changes_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixes.txt")
 
 
-def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
+def fix_samples(source: Path, output: Path, *, decode: bool = False, digests: bool = True) -> Fixed:
     """Fix what can be fixed, drop what cannot, write `output` and its list of changes.
 
     Types, clock times, spans, boxes, letters and ids are repaired. Rows that still break the contract, repeat another,
     or whose video is missing or (with `decode`) cannot be decoded are dropped. Video paths are rewritten for the folder
-    of `output`. With `decode` each row gets the digest of its video, `meta.video_digest`, which every later reading
-    compares. InputError when nothing is left, or when output is the source.
+    of `output`. With `digests` each row records those of its media, which every later reading compares; without, none
+    does. InputError when nothing is left, or when output is the source.
     """
     if source.resolve() == output.resolve():
         raise InputError(f"--fix {output}: give another file than the samples themselves, which stay as they are")
     changes: list[str] = []
     rows: list[dict[str, Any]] = []
+    places: list[str] = []
     ids, counts = IdRegister(), Counter[str]()
     videos = _Videos(decode)
     seen = 0
@@ -69,16 +70,16 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False) -> Fixed:
         name = ids.unique(str(fixed["id"]), counts)
         if name != str(fixed["id"]):
             changes.append(f"{where}: an id used before: now {name!r}")
-        moved = (source.parent / str(fixed.get("video"))).absolute()
         fixed = rebase(fixed | {"id": name}, source.parent.absolute(), output.parent.absolute())
-        if decode and "video" in fixed:  # what later damage is told by, where a decoder sees none
-            meta, digest = dict(fixed.get("meta") or {}), video_hash(moved)
-            if meta.get("video_digest", digest) != digest:
-                changes.append(f"{where}: its video has changed since its digest was recorded: recorded anew")
-            fixed["meta"] = meta | {"video_digest": digest}
         rows.append(fixed)
+        places.append(where)
     if not rows:
         raise InputError(f"{source}: no row can be fixed; nothing was written")
+    if digests:
+        for number in record_digests(rows, output.parent):
+            changes.append(f"{places[number]}: its media have changed since their digests were recorded: recorded anew")
+    else:
+        without_digests(rows)
     write_jsonl(output, rows)
     write_text(changes_path(output), "".join(f"{change}\n" for change in changes))
     return Fixed(len(rows), seen - len(rows), changes)

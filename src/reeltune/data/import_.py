@@ -14,6 +14,7 @@ from reeltune.files import write_jsonl
 from reeltune.media import IMAGE_SUFFIXES, with_paths
 from reeltune.sample import to_sample
 from reeltune.tasks import sample_types
+from reeltune.video.digests import record_digests
 
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp")
 ENDINGS = (*VIDEO_ENDINGS, *IMAGE_SUFFIXES)
@@ -38,10 +39,12 @@ def import_annotations(
     videos: Path,
     output: Path,
     past_duration: PastDuration = "keep",
+    digests: bool = True,
 ) -> Imported:
     """Read annotations of format `name` and write samples to `output`, video paths relative to its folder.
 
-    Videos may be absent: they are counted. Raises InputError for files of another form, and when no row is left.
+    Videos may be absent: they are counted. `digests`: record those of the media that are there (video/digests.py).
+    Raises InputError for files of another form, and when no row is left.
     """
     benchmark = get_benchmark(name)
     finder = VideoFinder(videos)
@@ -68,6 +71,8 @@ def import_annotations(
         raise InputError(
             f"{', '.join(map(str, files))}: no usable entry for format {name}; {_listed(annotations.counts)}"
         )
+    if digests:
+        record_digests(rows, output.parent)
     write_jsonl(output, rows)
     return Imported(rows, annotations.counts, refused, len(seen), len(missing))
 

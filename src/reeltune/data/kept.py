@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.files import write_jsonl
-from reeltune.media import KINDS, rebase
+from reeltune.media import names_shown, rebase
 from reeltune.provenance import sampled_bytes
 from reeltune.sample import Sample, read_rows
 
@@ -54,10 +54,7 @@ def _write_media(folder: Path, names: Iterable[str]) -> None:
 
 def media_names(row: Mapping[str, Any]) -> list[str]:
     """The files and folders that a sample's row names as its media, in the order of the conversation."""
-    entries = [*(each for turn in row.get("turns") or () for each in turn.get("media") or ()), row]
-    entries += row.get("media") or ()
-    named = [entry[kind] for entry in entries for kind in KINDS if entry.get(kind)]
-    return [name for each in named for name in ([each] if isinstance(each, str) else each)]
+    return [name for names in names_shown(row) for name in names]
 
 
 def _media_row(folder: Path, name: str) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from reeltune.progress import Progress
 from reeltune.sample import Sample, to_sample
 from reeltune.tasks import get_task, sample_types
 from reeltune.video.contained import decode_frames, index_video, own_decoder
+from reeltune.video.digests import record_digests
 from reeltune.video.index import VideoIndex
 
 QUICK_FRAMES = 4
@@ -101,8 +102,10 @@ def start(
     held_out: float = 0.1,
     seed: int = 0,
     counts: Counter[str] | None = None,
+    digests: bool = True,
 ) -> Started:
     """Samples for training and for evaluation, and what was set aside. `held_out`: the share of videos for evaluation.
+    `digests`: record those of the videos (video/digests.py).
 
     InputError when nothing is left.
     """
@@ -129,6 +132,8 @@ def start(
     if not samples:
         shown = "; ".join(f"row {each['row']}: {each['reason']}" for each in aside[:3])
         raise InputError(f"no row of the table makes a sample; the first reasons: {shown or 'the table is empty'}")
+    if digests:
+        record_digests([row for row, _ in samples], directory)
     out = _held_out([path for _, path in samples], held_out, seed)
     return Started(
         [row for row, path in samples if path not in out],

@@ -28,7 +28,8 @@ from reeltune.sample import Medium, Sample
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.clip import Clip, require_recorded, video_hash
+from reeltune.video.clip import Clip
+from reeltune.video.digests import require_recorded
 from reeltune.video.load import load_clip
 from reeltune.video.sampling import FrameSampling
 
@@ -110,8 +111,7 @@ class Served:
         """The conversation as our own models are asked it: system message, turns, question. SampleError for a video
         that cannot be used, and for media that an endpoint is not sent."""
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        if (path := sample.video_path) is not None and (recorded := sample.meta.get("video_digest")) is not None:
-            require_recorded(path, recorded, video_hash(path))
+        require_recorded(sample)
         system = sample.system or self.system
         found: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         said = [(turn.role, turn.text, turn.media) for turn in sample.turns] + [("user", text, sample.own_media)]
@@ -192,9 +192,12 @@ def served(
 
     InputError for an address or a key that is none.
     """
-    key = os.environ.get(key_env) if key_env else None
-    if key_env and key is None:
-        raise InputError(f"--endpoint-key-env: there is no environment variable {key_env}; set it to the key")
+    key = os.environ.get(key_env, "").strip() if key_env else None
+    if key == "":
+        raise InputError(
+            "--endpoint-key-env: the environment has no variable of the name that is given, or an empty one; give the "
+            "name, such as OPENAI_API_KEY, not the key itself"
+        )
     settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)
     frames = FrameCache(recipe.frame_cache, int(recipe.video.cache_gib * 2**30))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reeltune.config.recipe import JudgeConfig
+from reeltune.config.judge import JudgeConfig
 from reeltune.config.tree import parse_yaml
 from reeltune.errors import InputError, nearest
 from reeltune.judges import TRANSCRIPT, Judge, build_judge
@@ -101,8 +101,9 @@ def judge_config(kind: str, settings: Sequence[str], *, default_transcript: Path
         key, equals, value = setting.partition("=")
         if not equals or key not in JudgeConfig.model_fields:
             hint = nearest(key, JudgeConfig.model_fields)
-            raise InputError(f"--judge-set must be KEY=VALUE with a key of the judge section; got {setting!r}{hint}")
-        values[key] = parse_yaml(value, where=f"--judge-set {setting!r}: its value")
+            # The value may be a secret, and is not repeated.
+            raise InputError(f"--judge-set must be KEY=VALUE with a key of the judge section; got {key!r}{hint}")
+        values[key] = parse_yaml(value, where=f"--judge-set {key}: its value")
     try:
         return JudgeConfig.model_validate(values).kept_at(default_transcript)
     except ValidationError as error:

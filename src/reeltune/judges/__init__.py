@@ -12,7 +12,7 @@ from reeltune.judges.base import Judge
 from reeltune.registry import Registry
 
 if TYPE_CHECKING:
-    from reeltune.config.recipe import JudgeConfig
+    from reeltune.config.judge import JudgeConfig
 
 __all__ = ["JUDGES", "TRANSCRIPT", "Judge", "build_judge"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from reeltune.judges.questions import Question
 
 if TYPE_CHECKING:
-    from reeltune.config.recipe import JudgeConfig
+    from reeltune.config.judge import JudgeConfig
 
 A = TypeVar("A")
 Progress = Callable[[int], object]

@@ -1,7 +1,6 @@
 """A judge that is a chat model: asked over the network (`openai`), or replayed from its transcript (`recorded`)."""
 
 import os
-import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -17,7 +16,7 @@ from reeltune.judges.questions import BadReply, Question
 from reeltune.judges.transcript import ModelSettings, Transcript
 
 if TYPE_CHECKING:
-    from reeltune.config.recipe import JudgeConfig
+    from reeltune.config.judge import JudgeConfig
 
 CHARACTERS_PER_TOKEN = 4
 """A usual figure for English; only for estimates (our choice)."""
@@ -237,11 +236,6 @@ def openai_judge(config: "JudgeConfig") -> OpenAIJudge:
 
 
 def _key(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise InputError(
-            "judge.api_key_env must be the name of an environment variable, such as OPENAI_API_KEY; what it holds is "
-            "none and is not repeated here: if it is the key itself, take it out of the recipe"
-        )
     key = os.environ.get(name, "").strip()
     if not key:
         raise InputError(f"judge.api_key_env={name!r}: the environment has no such variable, or an empty one; set it")

@@ -20,7 +20,8 @@ from reeltune.sample import Medium, Sample, medium_of
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
 from reeltune.video.cache import FrameCache
-from reeltune.video.clip import Clip, require_recorded, video_hash
+from reeltune.video.clip import Clip
+from reeltune.video.digests import require_recorded
 
 
 class InputReader:
@@ -54,8 +55,7 @@ class InputReader:
 
     def _messages(self, sample: Sample) -> list[Message]:
         text = self.put(sample) if self.put else get_task(sample.task).prompt(sample, self.mode)
-        if (recorded := sample.meta.get("video_digest")) is not None and sample.video_path:
-            require_recorded(sample.video_path, recorded, video_hash(sample.video_path))
+        require_recorded(sample)
         return self.media.messages(sample, text, self.system)
 
     def ask(self, text: str, *media: Path | str | Medium) -> Prompt:

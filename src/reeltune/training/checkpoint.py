@@ -227,7 +227,9 @@ def optimizer_tensors(policy: Policy, optimizer: torch.optim.Optimizer, *, apart
             if apart or not isinstance(value, DTensor):
                 value = value.contiguous().to("cpu", copy=apart)
             tensors[f"{name}::{key}"] = value
-    return tensors
+    # By name: a loaded optimizer holds a parameter's tensors in another order than one that has made them, and the
+    # order decides in which process's file torch puts what all of them have.
+    return dict(sorted(tensors.items()))
 
 
 def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> None:

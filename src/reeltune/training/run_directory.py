@@ -14,7 +14,7 @@ import yaml
 from reeltune import __version__
 from reeltune.build import Data, model_directory
 from reeltune.config.recipe import Recipe
-from reeltune.data.kept import FOLDER, keep_samples
+from reeltune.data.kept import FOLDER, MEDIA, keep_samples
 from reeltune.distributed.world import World
 from reeltune.errors import InputError
 from reeltune.files import existing, whole_folder, write_json, write_text
@@ -130,7 +130,7 @@ def open_run(recipe: Recipe, world: World, start: Start, data: Data, policy: Pol
     write_config(run_dir, recipe, start)
     if not (start.resume and (run_dir / IDENTITY_FILE).exists()):
         write_json(run_dir / IDENTITY_FILE, run_identity(recipe, data.samples))
-    if not (start.resume and (run_dir / FOLDER).exists()):
+    if not (start.resume and (run_dir / FOLDER / MEDIA).exists()):  # what is written last of the folder
         unique = {sample.id: sample for sample in data.samples}
         keep_samples(run_dir, {"train": list(unique.values()), "held_out": data.held_out})
     if not (run_dir / "processor").exists():

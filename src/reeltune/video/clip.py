@@ -48,15 +48,6 @@ def video_hash(path: Path) -> str:
         raise VideoError(f"{path}: {error.strerror}. Check the sample's `video` path.") from error
 
 
-def require_recorded(path: Path, recorded: object, found: str) -> None:
-    """VideoError where a sample records the digest of another content than the file has now; None: nothing recorded."""
-    if recorded is not None and recorded != found:
-        raise VideoError(
-            f"{path}: its bytes are not those that were checked (meta.video_digest): the file was damaged or replaced. "
-            "Fetch it again, or check the samples again with reeltune data check --decode --fix"
-        )
-
-
 @cache
 def _content_hash(path: str, size: int, mtime_ns: int) -> str:
     with open(path, "rb") as file:

@@ -21,6 +21,7 @@ import av
 import numpy as np
 
 from reeltune.errors import VideoError
+from reeltune.video.matroska import refuse_wrong_sums
 from reeltune.video.transport import refuse_lost_packets
 
 # Containers whose header states how long the file should be. Others estimate it from the bytes there are.
@@ -117,6 +118,8 @@ def index_video(path: Path) -> VideoIndex:
             raise VideoError(f"{path}: the video stream has no frames. {FIX}.")
         if container.format.name == "mpegts":
             refuse_lost_packets(path, stream.id, FIX)
+        if "matroska" in container.format.name.split(","):
+            refuse_wrong_sums(path, FIX)
         _refuse_truncated(path, container, stream, packets, end)
         return _index(path, container, stream, packets)
 

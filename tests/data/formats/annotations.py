@@ -11,7 +11,7 @@ from reeltune.tasks import load_samples
 
 def imported(name: str, *files: Path) -> tuple[list[Any], Imported]:
     output = files[0].parent / "out/samples.jsonl"
-    found = import_annotations(name, files, videos=files[0].parent / "videos", output=output)
+    found = import_annotations(name, files, videos=files[0].parent / "videos", output=output, digests=False)
     return list(load_samples(output)), found
 
 
