@@ -59,7 +59,11 @@ class ProcessPool:
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         payload = pickle.dumps(work)
         try:
-            yield from _in_order(lambda item: self._pool.submit(_call, payload, item), items, AHEAD * self.workers)
+            # Items and results as bytes: the pool else passes tensors in shared memory, of which containers have little.
+            results = _in_order(
+                lambda item: self._pool.submit(_call_packed, payload, pickle.dumps(item)), items, AHEAD * self.workers
+            )
+            yield from map(pickle.loads, results)
         except BrokenProcessPool as error:
             raise InputError(
                 f"one of {self.workers} worker processes died, most often for want of memory. Use fewer workers or a "
@@ -161,6 +165,10 @@ def _one_core() -> None:
 
 def _call(payload: bytes, item: Any) -> Any:
     return _loaded(payload)(item)
+
+
+def _call_packed(payload: bytes, item: bytes) -> bytes:
+    return pickle.dumps(_call(payload, pickle.loads(item)))
 
 
 @lru_cache(maxsize=2)

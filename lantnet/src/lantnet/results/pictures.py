@@ -67,4 +67,4 @@ def sheet(panels: Iterable[tuple[str, Rgb]], columns: int) -> Image.Image:
 
 
 def save_png(path: Path, picture: Image.Image) -> None:
-    picture.save(path, format="PNG", optimize=True)
+    picture.save(path, format="PNG")
