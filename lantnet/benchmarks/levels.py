@@ -28,6 +28,7 @@ from lantnet.methods.level_labels import LevelLabels
 from lantnet.methods.recipe import Context
 from lantnet.published.prelabels import CHANGED
 from lantnet.results.cleanup import erase_small_regions
+from lantnet.scene.examination import examine
 from lantnet.scene.plan import Plan
 from lantnet.scene.scale import Scale
 from lantnet.scene.scene import open_scene
@@ -46,6 +47,7 @@ def masks(pair: Pair, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
     progress = Progress(False)
     sources = ArraySource(pair.before, "before"), ArraySource(pair.after, "after")
     scene = open_scene(*sources, scale=scale, tile=1024, track=progress.track)
+    examine(scene)
     context = Context(0, Plan(1024, Serial(), progress.track), progress.steps)
     labeling = LevelLabels(margin=0.0).measure(scene, context, calibrate(scene, context), 1)
     view = scene.read(Window(0, 0, scene.height, scene.width))

@@ -21,7 +21,7 @@ from lantnet.scene.xarrays import XarraySource, as_dataset, is_xarray, xarray_so
 from lantnet.types import Float32, Labels, Mask
 
 IN_MEMORY = 25_000_000
-"""Pixels up to which what is computed on the way (8 bytes a pixel) stays in memory."""
+"""Pixels up to which what is computed on the way (24 bytes a pixel) stays in memory."""
 
 
 @dataclass(frozen=True)

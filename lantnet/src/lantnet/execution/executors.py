@@ -59,7 +59,7 @@ class ProcessPool:
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         payload = pickle.dumps(work)
         try:
-            # Items and results as bytes: the pool else passes tensors in shared memory, of which containers have little.
+            # Items and results as bytes: tensors else travel in shared memory, of which containers have little.
             results = _in_order(
                 lambda item: self._pool.submit(_call_packed, payload, pickle.dumps(item)), items, AHEAD * self.workers
             )
