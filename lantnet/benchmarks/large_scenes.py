@@ -129,7 +129,7 @@ def frame(size: int, tile: int) -> dict[str, Any]:
         "windows": -(-FRAME[0] // 1024) * -(-FRAME[1] // 1024),
         "hours on one core": round((seconds["training"] + each * pixels) / 3600, 2),
         "GB of results, uncompressed": round(6 * pixels / 1e9, 1),
-        "GB of disk while it runs": round(21 * pixels / 1e9, 1),
+        "GB of disk while it runs": round(29 * pixels / 1e9, 1),
     }
 
 
