@@ -73,6 +73,11 @@ class ProcessPool:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    def kill(self) -> None:
+        """Do not wait for work under way, which may be a training of minutes."""
+        for process in list(self._pool._processes.values()):
+            process.kill()
+
 
 class Dask:
     """The workers of a `distributed.Client`: threads, processes, or other machines that see the same files."""
@@ -108,6 +113,9 @@ def executor(workers: int = 1, dask: Any = None) -> Iterator[Executor]:
         pool = ProcessPool(workers)
         try:
             yield pool
+        except BaseException:
+            pool.kill()
+            raise
         finally:
             pool.close()
 
