@@ -35,8 +35,11 @@ def test_speckle_is_no_edge(looks: float) -> None:
     even = np.random.default_rng(1).gamma(looks, 1 / looks, (2, 160, 160))
     dates = [(80 * np.sqrt(values)).astype(np.float32) for values in even]
     noise = float(log_ratio(*dates, FINE).std())
-    assert (explained(*dates, 1.0, FINE, noise) > 0).mean() < 0.002
-    assert (explained(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after), 1.0, FINE, noise) > 0).mean() > 0.01
+    speckle = explained(*dates, 1.0, FINE, noise)
+    assert (speckle > 0).mean() < 0.04
+    assert speckle.mean() < 0.01 * noise
+    land = explained(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after), 1.0, FINE, noise)
+    assert land.mean() > 0.03 * noise
 
 
 def test_edges_are_excused_for_what_was_measured() -> None:

@@ -15,9 +15,8 @@ LEAST_ERROR, MOST_ERROR = 1.0, 4.0
 """Pixels: what co-registered dates may lie off each other; and from where on a gradient says nothing of a shift."""
 BEYOND = 1.35
 """Times the measured shift: a gradient of smoothed edges tells too little of a shift as wide as the smoothing."""
-OF_SPECKLE = 4.0
-"""Mean squares of the gradient that speckle makes, below which there is no edge: exceeded in one date in 50 pixels, in
-both in 3000."""
+OF_SPECKLE = 2.0
+"""Mean squares of the gradient that speckle makes, taken off: it exceeds them in both dates in one pixel of 100."""
 EDGE_HALO = WIDE_HALO + 1
 
 
@@ -35,7 +34,7 @@ def explained(before: Float32, after: Float32, error: float, sigma: float, noise
     """
     squares = np.minimum(*(_squared_gradient(np.log(image + 1), sigma) for image in (before, after)))
     speckle = OF_SPECKLE * noise**2 / (2 * sigma**2)
-    found: Float32 = np.float32(error) * np.sqrt(np.where(squares > np.float32(speckle), squares, np.float32(0)))
+    found: Float32 = np.float32(error) * np.sqrt(np.maximum(squares - np.float32(speckle), np.float32(0)))
     return found
 
 
