@@ -1,11 +1,12 @@
 """How right the maps are where the truth is known exactly: the nasty generator (lantnet.generated.nasty).
 
     python lantnet/benchmarks/generated.py weak [--looks 2,4,8] [--seeds 3]    -3 dB beside -10 dB, and alone
-    python lantnet/benchmarks/generated.py none [--looks 1,2,4,8,20]           nothing changed: false alarms by trouble
-    python lantnet/benchmarks/generated.py nasty [--seeds 10]                  random troubles, beside SRAD + Otsu
+    python lantnet/benchmarks/generated.py none [--looks 1,4,20] [--seeds 3]   nothing changed: false alarms by trouble
+    python lantnet/benchmarks/generated.py nasty [--first 0] [--seeds 10]      random troubles, beside SRAD + Otsu
     python lantnet/benchmarks/generated.py shifts [--seeds 20]                 shifts told, and those of floods
 
---members N trains N networks instead of four (1 is four times faster). Prints Markdown; one core.
+--variant NAME takes another recipe than the default (variants.py), such as "levels alone, no network"; --size the side
+of a pair of none and nasty. Prints Markdown; one core.
 """
 
 import argparse
@@ -18,12 +19,13 @@ from unittest import mock
 import numpy as np
 import torch
 from scipy import ndimage
+from variants import VARIANTS
 
 import lantnet
 from lantnet.generated.nasty import Nasty, nasty_pair, random_recipe
 from lantnet.generated.pairs import Recipe, speckled_pair
 from lantnet.methods.baselines import srad_otsu
-from lantnet.methods.recipes import DEFAULT, RECIPES
+from lantnet.methods.recipes import RECIPES
 from lantnet.results.cleanup import erase_small_regions
 from lantnet.scene.registration import clear_shift
 
@@ -33,11 +35,13 @@ TROUBLES: dict[str, dict[str, float]] = {
     "bright points, texture of 2 dB": {"points": 1.0, "texture": 2.0},
     "offset of 3 dB": {"offset": 3.0},
     "fields gain or lose 1 dB": {"seasonal": 1.0},
-    "registration error of 1 pixel": {"shift": 1.0},
+    "registration error of 0.3 pixels": {"shift": 0.25},
+    "registration error of 0.6 pixels": {"shift": 0.5},
+    "registration error of 1.1 pixels": {"shift": 1.0},
+    "registration error of 2.2 pixels": {"shift": 2.0},
 }
-
-
-MOVED = "registration error of 1 pixel"
+FIRST_UNCHANGED = 200
+"""Seed of the first pair without change: none of the choices was made on it."""
 FLOODS = (0.05, 0.1, 0.2, 0.3)
 
 
@@ -64,25 +68,24 @@ def weak_found(looks: float, seed: int, *, strong: bool) -> tuple[float, float]:
     return float(mask[area].mean()), float(mask[far].mean())
 
 
-def none(looks: list[float], seeds: int) -> None:
+def none(looks: list[float], seeds: int, size: int) -> None:
     print("| trouble | " + " | ".join(f"{count:g} looks" for count in looks) + " |\n|---" + "|---" * len(looks) + "|")
-    rows = [(name, trouble, None) for name, trouble in TROUBLES.items()]
-    rows.append((f"{MOVED}, --align measured", TROUBLES[MOVED], "measured"))
-    for name, trouble, align in rows:
+    numbers = range(FIRST_UNCHANGED, FIRST_UNCHANGED + seeds)
+    for name, trouble in TROUBLES.items():
         cells = []
         for count in looks:
-            recipes = [replace(Nasty(share=0, looks=count, seed=seed), **trouble) for seed in range(seeds)]  # type: ignore[arg-type]
-            pairs = [nasty_pair(256, 256, recipe) for recipe in recipes]
-            cells.append(statistics.fmean(lantnet.detect(p.before, p.after, align=align).mask.mean() for p in pairs))
+            recipes = [replace(Nasty(share=0, looks=count, seed=seed), **trouble) for seed in numbers]  # type: ignore[arg-type]
+            pairs = [nasty_pair(size, size, recipe) for recipe in recipes]
+            cells.append(statistics.fmean(lantnet.detect(p.before, p.after).mask.mean() for p in pairs))
         print(f"| {name} | " + " | ".join(f"{cell:.5f}" for cell in cells) + " |", flush=True)
 
 
-def nasty(seeds: int) -> None:
-    print("| seed | looks | changed | offset | shift | default | SRAD + Otsu |\n|---|---|---|---|---|---|---|")
+def nasty(first: int, seeds: int, size: int, variant: str) -> None:
+    print(f"| seed | looks | changed | offset | shift | {variant} | SRAD + Otsu |\n|---|---|---|---|---|---|---|")
     found: list[tuple[float, float]] = []
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         recipe = random_recipe(seed)
-        pair = nasty_pair(256, 256, recipe)
+        pair = nasty_pair(size, size, recipe)
         mask = lantnet.detect(pair.before, pair.after).mask
         before, after = (80 * np.sqrt(image) for image in (pair.before, pair.after))
         simple = erase_small_regions(srad_otsu(before, after), 21)
@@ -138,18 +141,19 @@ def main() -> None:
     parser.add_argument("what", choices=["weak", "none", "nasty", "shifts"])
     parser.add_argument("--looks", default="2,4,8")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--members", type=int, default=DEFAULT.training.members)
+    parser.add_argument("--first", type=int, default=0, help="first seed of nasty")
+    parser.add_argument("--size", type=int, default=192)
+    parser.add_argument("--variant", default="default", choices=VARIANTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     looks = [float(count) for count in options.looks.split(",")]
-    recipe = replace(DEFAULT, training=replace(DEFAULT.training, members=options.members))
     run: dict[str, Callable[[], None]] = {
         "weak": lambda: weak(looks, options.seeds),
-        "none": lambda: none(looks, options.seeds),
-        "nasty": lambda: nasty(options.seeds),
+        "none": lambda: none(looks, options.seeds, options.size),
+        "nasty": lambda: nasty(options.first, options.seeds, options.size, options.variant),
         "shifts": lambda: shifts(options.seeds),
     }
-    with mock.patch.dict(RECIPES, default=recipe):
+    with mock.patch.dict(RECIPES, default=VARIANTS[options.variant]):
         run[options.what]()
 
 

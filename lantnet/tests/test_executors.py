@@ -1,7 +1,9 @@
 """Every executor gives the same results in the same order, and ends well when work fails or a process dies."""
 
+import multiprocessing
 import os
 import signal
+import time
 from functools import partial
 from typing import Any
 
@@ -65,6 +67,21 @@ def test_few_items_are_under_way_at_once() -> None:
 def test_a_process_that_dies_is_one_message() -> None:
     with executor(2) as runs, pytest.raises(InputError, match=r"worker processes died.*smaller --tile"):
         list(runs.each(killing, range(4)))
+
+
+def sleeping(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_work_under_way_does_not_hold_up_the_end() -> None:
+    """SIGTERM becomes an exception in this process; a worker may be in the midst of a training of minutes."""
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), executor(2) as runs:
+        results = runs.each(sleeping, [0.0, 300.0, 300.0])
+        next(results)
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 60
+    assert not multiprocessing.active_children()
 
 
 def test_a_client_of_the_users_own_is_left_open() -> None:

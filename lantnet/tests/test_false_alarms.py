@@ -30,6 +30,14 @@ def test_what_fields_gain_and_lose_stays_below_the_rate(looks: int) -> None:
 
 
 @pytest.mark.parametrize("looks", [1, 4, 20])
+@pytest.mark.parametrize("shift", [0.25, 0.5, 1.0, 2.0])
+def test_registration_errors_stay_below_the_rate(looks: int, shift: float) -> None:
+    """The second date lies (shift, -shift / 2) pixels off, up to 2.2 pixels in all, with bright points to be seen."""
+    pair = nasty_pair(192, 192, Nasty(share=0, looks=looks, shift=shift, seed=70))
+    assert lantnet.detect(pair.before, pair.after).mask.mean() <= 1e-3
+
+
+@pytest.mark.parametrize("looks", [1, 4, 20])
 def test_the_other_generator_stays_below_the_rate_too(looks: int) -> None:
     pair = speckled_pair(256, 256, Recipe("none", 0, looks, 5))
     assert lantnet.detect(pair.before, pair.after, false_alarm=1e-4, min_pixels=1).mask.mean() <= 1e-4

@@ -48,7 +48,7 @@ def test_the_same_grid_passes_and_is_kept(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
-def test_mismatches_are_refused_with_the_command_that_mends_them(tmp_path: Path, profile: Any, words: str) -> None:
+def test_mismatches_are_refused_with_the_command_that_fixes_them(tmp_path: Path, profile: Any, words: str) -> None:
     base = {"crs": "EPSG:32632", "transform": GRID}
     first = tiff(tmp_path / "a.tif", **base)
     with pytest.raises(InputError, match=words) as caught:

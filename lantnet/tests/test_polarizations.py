@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray
 
+import lantnet
 from lantnet import InputError
 from lantnet.detection import Options, Progress, detect_sources
 from lantnet.results.maps import BRIGHTER, DARKER, NO_DATA, MemoryMaps
@@ -38,6 +40,33 @@ def test_a_change_in_either_polarization_counts() -> None:
     detect_sources([vv], alone, Options(), Progress(False))
     assert not (alone.directions[inner_second] == DARKER).any()
     assert (alone.directions[:, 92:] == NO_DATA).all()
+
+
+def test_arrays_and_dataarrays_of_two_polarizations_in_python() -> None:
+    """What the command does with --also: the same map, each polarization by its name or number in the report."""
+    first, second = np.s_[10:40, 10:40], np.s_[55:85, 55:85]
+    sources = [pair("VV", first, 8, 1), pair("VH", second, 1 / 8, 2)]
+    maps = MemoryMaps(SIDE, SIDE)
+    detect_sources(sources, maps, Options(), Progress(False))
+    vv, vh = ([source.values for source in both] for both in sources)
+    result = lantnet.detect(*vv, also=[vh])
+    assert (result.direction == maps.directions).all()
+    assert (result.direction[20:30, 20:30] == BRIGHTER).all() and (result.direction[65:75, 65:75] == DARKER).all()
+    assert list(result.report["learning"]) == ["before", "before 2"]
+    labeled = [
+        [xarray.DataArray(values, dims=("y", "x"), name=name) for values in both]
+        for name, both in (("VV", vv), ("VH", vh))
+    ]
+    same = lantnet.detect(*labeled[0], also=[labeled[1]])
+    assert (same.direction == result.direction).all()
+    assert list(same.report["learning"]) == ["VV", "VH"]
+    with pytest.raises(InputError, match="same size"):
+        lantnet.detect(*vv, also=[(vh[0][:90], vh[1][:90])])
+
+
+def test_polarizations_of_one_name_are_numbered_in_the_report() -> None:
+    flat = [xarray.DataArray(np.full((32, 32), 90, np.uint8), dims=("y", "x"), name="VV") for _ in range(2)]
+    assert list(lantnet.detect(*flat, also=[flat]).report["learning"]) == ["1: VV", "2: VV"]
 
 
 def test_polarizations_lie_on_one_grid() -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from lantnet.scene.xarrays import XarraySource, as_dataset, is_xarray, xarray_so
 from lantnet.types import Float32, Labels, Mask
 
 IN_MEMORY = 25_000_000
-"""Pixels up to which what is computed on the way (8 bytes a pixel) stays in memory."""
+"""Pixels up to which what is computed on the way (24 bytes a pixel) stays in memory."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def detect(
     tile: int = 1024,
     false_alarm: float | None = None,
     align: alignment.Alignment | None = None,
+    also: Sequence[tuple[ArrayLike, ArrayLike]] = (),
     workers: int = 1,
     dask: Any = None,
     progress: bool = False,
@@ -87,22 +89,31 @@ def detect(
     gives the same result; `tile` (pixels) bounds the memory and does not change the result.
     `false_alarm`: share of pixels that speckle alone may call changed (default recipe; None: .001).
     align: "measured" moves `after` by the shift that phase correlation finds.
+    also: (before, after) of further polarizations of both dates, on the same grid. What changed in any of them changed,
+    in the direction of the one that is surest; each has its part of the rate of false alarms.
     workers, dask: processes of this machine, or dask: "threads", "processes", the address of a scheduler, a
     `distributed.Client`; the result does not depend on them.
     Errors: InputError with what to do about it.
     """
-    first = _source(before, "before", valid, nodata)
-    second = _source(after, "after", valid, nodata)
+    pairs: list[tuple[Source, Source]] = []
     notes: list[str] = []
-    if align is not None:
-        second, notes = alignment.align(first, second, align)
+    for number, images in enumerate([(before, after), *also], 1):
+        first, second = (
+            _source(image, date if number == 1 else f"{date} {number}", valid, nodata)
+            for image, date in zip(images, ("before", "after"), strict=True)
+        )
+        if align is not None:
+            second, words = alignment.align(first, second, align)
+            notes += words
+        pairs.append((first, second))
+    first = pairs[0][0]
     maps = MemoryMaps(first.height, first.width)
     options = Options(recipe, seed, declared_scale(scale), min_pixels, None, threshold, tile, false_alarm)
     with executor(workers, dask) as runs, tempfile.TemporaryDirectory(prefix="lantnet-") as folder:
-        files = Path(folder) if runs.apart or first.height * first.width > IN_MEMORY else None
-        outcome = detect_sources([(first, second)], maps, options, Progress(progress), runs, files)
+        files = Path(folder) if runs.apart or len(pairs) * first.height * first.width > IN_MEMORY else None
+        outcome = detect_sources(pairs, maps, options, Progress(progress), runs, files)
     outcome.notes[:0] = notes
-    for doubt in outcome.scene.doubts:
+    for doubt in outcome.doubts:
         warnings.warn(doubt, stacklevel=2)
     direction = maps.directions
     mask = (direction != UNCHANGED) & (direction != NO_DATA)

@@ -96,7 +96,8 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """What a run found out besides its maps. `shift`: nepers that the dates differ by without change."""
+    """What a run found out besides its maps. `shift`: nepers that the dates differ by without change. `doubts`: those
+    of the notes that ask for an answer."""
 
     scene: Scene
     shift: float
@@ -105,6 +106,7 @@ class Outcome:
     record: dict[str, Any]
     checks: dict[str, Any]
     notes: list[str]
+    doubts: list[str]
     seconds: dict[str, float]
 
 
@@ -135,12 +137,12 @@ def detect_sources(
     ]
     for scene in scenes[1:]:
         check_same_grid(scenes[0].before, scene.before)
-    doubts: list[str] = []
+    remarks: list[str] = []
     checks: dict[str, Any] = {}
     for scene in reversed(scenes):
         mask_frame(scene, progress.track)
-        checks, found_doubts = examine(scene)
-        doubts += found_doubts
+        checks, found = examine(scene)
+        remarks += found
     smallest = smallest_region(scenes[0], options)
     recipe = recipe_named(options.recipe)
     context = Context(options.seed, plan, progress.steps, _rate(options, len(pairs)))
@@ -151,18 +153,27 @@ def detect_sources(
     _clean(maps, scenes[0], options, smallest, progress)
     counts = {"brighter": 0, "darker": 0, "no_data": 0}
     for window in progress.track(tiles(scenes[0].height, scenes[0].width, options.tile), "counts"):
-        found = np.bincount(maps.direction(window).ravel(), minlength=256)
+        codes = np.bincount(maps.direction(window).ravel(), minlength=256)
         for name, value in (("brighter", BRIGHTER), ("darker", DARKER), ("no_data", NO_DATA)):
-            counts[name] += int(found[value])
+            counts[name] += int(codes[value])
     progress.seconds["total"] = round(time.perf_counter() - start, 3)
-    notes = [*(note for scene in scenes for note in scene.notes), *doubts, *_judge(scenes[0], counts)]
+    notes = [*(note for scene in scenes for note in scene.notes), *remarks, *_judge(scenes[0], counts)]
     notes += [note for _, model in learned for note in model.record.get("notes", [])]
-    record = learned[0][1].record
-    if len(learned) > 1:
-        record = {scene.before.channel or scene.before.name: model.record for scene, model in learned}
+    asking = list(dict.fromkeys(doubt for scene in scenes for doubt in scene.doubts))
     return Outcome(
-        scenes[0], learned[0][1].shift, smallest, counts, record, checks, list(dict.fromkeys(notes)), progress.seconds
-    )
+        scenes[0], learned[0][1].shift, smallest, counts, _record(learned), checks, list(dict.fromkeys(notes)), asking,
+        progress.seconds,
+    )  # fmt: skip
+
+
+def _record(learned: Sequence[tuple[Scene, Model]]) -> dict[str, Any]:
+    """Of the one model, or of each by the name of its polarization; numbered where two have one name."""
+    if len(learned) == 1:
+        return learned[0][1].record
+    names = [scene.before.channel or scene.before.name for scene, _ in learned]
+    if len(set(names)) < len(names):
+        names = [f"{number}: {name}" for number, name in enumerate(names, 1)]
+    return {name: model.record for name, (_, model) in zip(names, learned, strict=True)}
 
 
 def _rate(options: Options, channels: int) -> float | None:

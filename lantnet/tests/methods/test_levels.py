@@ -28,7 +28,9 @@ def strengths_of(before: np.ndarray, after: np.ndarray) -> tuple[Calibration, St
     smoothed = [log_ratio(before, after), *(total_variation(plain, w * calibration.speckle) for w in DENOISING)]
     wide = log_ratio(before, after, WIDE)
     shift = np.float32(calibration.shift)
-    return calibration, Strengths(np.abs(np.stack(smoothed) - shift), np.abs(wide - shift), np.ones(wide.shape, bool))
+    edges = np.zeros((2, *wide.shape), np.float32)
+    found = Strengths(np.abs(np.stack(smoothed) - shift), np.abs(wide - shift), np.ones(wide.shape, bool), edges)
+    return calibration, found
 
 
 def levels_of(before: np.ndarray, after: np.ndarray, rate: float = 1e-3) -> Levels:
@@ -146,7 +148,9 @@ def test_labels_leave_the_margin_uncertain() -> None:
     levels = Levels((1.0, 2.0, 4.0), 1.0, None, 0.3, 0.3)
     for value, target, weight in [(0.0, 0, 1), (0.79, 0, 1), (0.81, 0, 0), (1.19, 1, 0), (1.21, 1, 1)]:
         image = np.full((30, 30), value, np.float32)
-        strengths = Strengths(np.stack([image, 2 * image, 4 * image]), image, np.ones(image.shape, bool))
+        strengths = Strengths(
+            np.stack([image, 2 * image, 4 * image]), image, np.ones(image.shape, bool), np.zeros((2, *image.shape))
+        )
         for seen in ("gaussian", "denoised twice", "together"):
             found = member_labels(strengths, levels, seen, 0.2)
             assert [float(part.mean()) for part in found] == [target, weight]
@@ -156,7 +160,7 @@ def test_what_exceeds_the_threshold_without_evidence_is_uncertain() -> None:
     image = np.zeros((40, 40), np.float32)
     image[5:10, 5:10] = 1.5
     image[30, 30] = 1.5
-    strengths = Strengths(image[None], np.zeros_like(image), np.ones(image.shape, bool))
+    strengths = Strengths(image[None], np.zeros_like(image), np.ones(image.shape, bool), np.zeros((2, *image.shape)))
     levels = Levels((0.5,), 0.5, None, 1.0, 1.0)
     target, weight = member_labels(strengths, levels, "together", 0.2)
     assert target[7, 7] == weight[7, 7] == 1

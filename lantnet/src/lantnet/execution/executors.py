@@ -59,7 +59,11 @@ class ProcessPool:
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         payload = pickle.dumps(work)
         try:
-            yield from _in_order(lambda item: self._pool.submit(_call, payload, item), items, AHEAD * self.workers)
+            # Items and results as bytes: tensors else travel in shared memory, of which containers have little.
+            results = _in_order(
+                lambda item: self._pool.submit(_call_packed, payload, pickle.dumps(item)), items, AHEAD * self.workers
+            )
+            yield from map(pickle.loads, results)
         except BrokenProcessPool as error:
             raise InputError(
                 f"one of {self.workers} worker processes died, most often for want of memory. Use fewer workers or a "
@@ -68,6 +72,11 @@ class ProcessPool:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+    def kill(self) -> None:
+        """Do not wait for work under way, which may be a training of minutes."""
+        for process in list(self._pool._processes.values()):
+            process.kill()
 
 
 class Dask:
@@ -104,6 +113,9 @@ def executor(workers: int = 1, dask: Any = None) -> Iterator[Executor]:
         pool = ProcessPool(workers)
         try:
             yield pool
+        except BaseException:
+            pool.kill()
+            raise
         finally:
             pool.close()
 
@@ -161,6 +173,10 @@ def _one_core() -> None:
 
 def _call(payload: bytes, item: Any) -> Any:
     return _loaded(payload)(item)
+
+
+def _call_packed(payload: bytes, item: bytes) -> bytes:
+    return pickle.dumps(_call(payload, pickle.loads(item)))
 
 
 @lru_cache(maxsize=2)

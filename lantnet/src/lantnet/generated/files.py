@@ -10,7 +10,7 @@ from lantnet.scene.rasters import gdal
 from lantnet.scene.scene import SMALLEST, Track
 from lantnet.scene.windows import tiles
 
-PIXEL_METRES = 10.0
+PIXEL_METERS = 10.0
 NAMES = ("before.tif", "after.tif", "truth.tif")
 
 
@@ -29,7 +29,7 @@ def simulate_files(out: Path, size: int, recipe: Recipe, track: Track) -> list[P
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": size, "width": size, "count": 1, "tiled": True, "blockxsize": 512,
         "blockysize": 512, "crs": "EPSG:32632", "bigtiff": "if_safer",
-        "transform": Affine(PIXEL_METRES, 0, 500_000, 0, -PIXEL_METRES, 5_200_000),
+        "transform": Affine(PIXEL_METERS, 0, 500_000, 0, -PIXEL_METERS, 5_200_000),
     }  # fmt: skip
     with gdal(), staged(out) as scratch:
         before_path, after_path, truth_path = (scratch / name for name in NAMES)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lantnet.methods.calibration import FINE, WIDE, Calibration, log_ratio_of, ratio_of
 from lantnet.methods.denoising import STEPS, total_variation
+from lantnet.methods.edges import EDGE_HALO, explained, registration_error
 from lantnet.methods.histograms import BINS, histogram
 from lantnet.methods.levels import (
     FEWEST,
@@ -29,7 +30,7 @@ from lantnet.types import Float32, Int64, Labels, Mask
 WHOLE = 4_194_304
 """Pixels up to which levels are measured on the whole scene; above, on BLOCKS squares of BLOCK pixels a side."""
 BLOCK, BLOCKS = 512, 16
-DENOISED = ("denoised", "denoised twice")
+DENOISED, EXPLAINED = ("denoised", "denoised twice"), ("explained", "explained, wide")
 DENOISING = (1.0, 2.0)
 """Weights of the total variation, in deviations of the speckle of single pixels."""
 WEAK = "Beside a strong change there is a weaker one; both are in the result."
@@ -53,9 +54,12 @@ class LevelLabels:
 
     def measure(self, scene: Scene, context: Context, calibration: Calibration, members: int) -> "Leveled":
         stage = self if context.false_alarm is None else replace(self, false_alarm=context.false_alarm)
-        context.plan.keep(scene, _Denoised(calibration.speckle), DENOISED, halo=STEPS, name="denoising")
+        error = registration_error(scene.shift)
+        halo = max(STEPS, EDGE_HALO)
+        context.plan.keep(scene, _Smoothings(calibration, error), (*DENOISED, *EXPLAINED), halo=halo, name="denoising")
         learned = tuple(self.learned[member % len(self.learned)] for member in range(members))
-        return Leveled(calibration, stage._levels(scene, context, calibration), learned, self.margin, self.trust)
+        levels = stage._levels(scene, context, calibration)
+        return Leveled(calibration, levels, learned, self.margin, self.trust, error)
 
     def _levels(self, scene: Scene, context: Context, calibration: Calibration) -> Levels:
         counts = np.zeros((1 + len(DENOISED), BINS), dtype=np.int64)
@@ -78,13 +82,14 @@ class LevelLabels:
 
 @dataclass(frozen=True)
 class Leveled:
-    """The labelings of a scene. learned: that of each member."""
+    """The labelings of a scene. learned: that of each member. registration_error: pixels that edges are excused for."""
 
     calibration: Calibration
     levels: Levels
     learned: tuple[Seen, ...]
     margin: float
     trust: float
+    registration_error: float
     halo: int = LABEL_HALO
     fewest: int = FEWEST
 
@@ -98,7 +103,7 @@ class Leveled:
 
     @property
     def record(self) -> dict[str, Any]:
-        return {"levels": asdict(self.levels)}
+        return {"levels": asdict(self.levels), "registration_error": round(self.registration_error, 3)}
 
     @property
     def notes(self) -> list[str]:
@@ -132,27 +137,35 @@ def strengths(view: View, calibration: Calibration) -> Strengths:
     """|R| of a view of which the smoothings are kept."""
     smoothed = [ratio_of(view, FINE), *(view.kept[name] for name in DENOISED)]
     shift = np.float32(calibration.shift)
-    return Strengths(np.abs(np.stack(smoothed) - shift), calibration.strength(view, WIDE), view.valid)
+    explained = np.stack([view.kept[name] for name in EXPLAINED])
+    return Strengths(np.abs(np.stack(smoothed) - shift), calibration.strength(view, WIDE), view.valid, explained)
 
 
 def _measured(view: View, calibration: Calibration, window: Window, outer: Window) -> Strengths:
     """Of a window, 0 without data."""
     seen = strengths(view, calibration)
-    smoothed = np.stack([window.cut(np.where(view.valid, part, np.float32(0)), outer) for part in seen.smoothed])
-    return Strengths(
-        smoothed, window.cut(np.where(view.valid, seen.wide, np.float32(0)), outer), window.cut(view.valid, outer)
-    )
+
+    def measured(values: Float32) -> Float32:
+        return window.cut(np.where(view.valid, values, np.float32(0)), outer)
+
+    smoothed, explained = (np.stack([measured(part) for part in parts]) for parts in (seen.smoothed, seen.explained))
+    return Strengths(smoothed, measured(seen.wide), window.cut(view.valid, outer), explained)
 
 
 @dataclass(frozen=True)
-class _Denoised:
-    """The log-ratio of a window without its speckle (nepers, deviation of a single pixel), by total variation."""
+class _Smoothings:
+    """(4, H, W) of a window: the log-ratio without its speckle by total variation of both weights, and what a
+    registration error (pixels) explains of the Gaussian and of the wide smoothing."""
 
-    speckle: float
+    calibration: Calibration
+    error: float
 
     def __call__(self, view: View, window: Window, outer: Window) -> Float32:
         ratio = log_ratio_of(view)
-        return np.stack([window.cut(total_variation(ratio, weight * self.speckle), outer) for weight in DENOISING])
+        noises = ((FINE, self.calibration.noise), (WIDE, self.calibration.wide_noise))
+        found = [total_variation(ratio, weight * self.calibration.speckle) for weight in DENOISING]
+        found += [explained(view.before, view.after, self.error, *each) for each in noises]
+        return np.stack([window.cut(values, outer) for values in found])
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ which follows blurred borders, and two of total variation, which keep sharp ones
   just inside and just outside of its own contour. The second looks at a band along borders, where both classes are
   equally many, so it does not depend on the share of change; the first is better for areas a few pixels wide. The
   lower of the two in the Gaussian smoothing makes a labeling of its own (`Seen`).
-* *Evidence* is what noise alone shows at the rate of false alarms only: solid spots of the Gaussian smoothing, compact
-  areas of a wider one. Without any nothing changed; far from it nothing counts as changed, wherever thresholds lie.
+* *Evidence* is what noise alone shows at the rate of false alarms only, beyond what a registration error makes of
+  edges: solid spots of the Gaussian smoothing, compact areas of a wider one. Without any nothing changed; far from it
+  nothing counts as changed, wherever thresholds lie.
 * *Weak* areas: evidence of the wide smoothing away from strong change, where it covers enough ground.
 
 Rates and limits of this file are for Gaussian noise; tests hold them on gamma speckle of 1 to 20 looks.
@@ -66,11 +67,18 @@ SMOOTHINGS: tuple[Seen, ...] = ("gaussian", "denoised", "denoised twice")
 @dataclass(frozen=True)
 class Strengths:
     """|R| of a part of a scene, nepers. smoothed: (N, H, W), the Gaussian smoothing, then those of total variation,
-    the strongest last; wide: (H, W), a wider Gaussian one; valid: (H, W), where both dates hold data."""
+    the strongest last; wide: (H, W), a wider Gaussian one; valid: (H, W), where both dates hold data; explained:
+    (2, H, W), what a registration error may make of edges in the Gaussian and in the wide smoothing."""
 
     smoothed: Float32
     wide: Float32
     valid: Mask
+    explained: Float32
+
+    @property
+    def unexplained(self) -> tuple[Float32, Float32]:
+        """The Gaussian and the wide smoothing without what a registration error explains, both (H, W)."""
+        return self.smoothed[0] - self.explained[0], self.wide - self.explained[1]
 
 
 @dataclass(frozen=True)
@@ -144,9 +152,10 @@ def _stands_out(blocks: Sequence[Strengths], levels: Levels, least: float) -> bo
     """Whether what exceeds the noise is a change and not its tail: it has a level of its own, or is compact."""
     above = clear = compact = 0
     for block in blocks:
-        solid = ndimage.binary_opening(block.smoothed[0] > least, SQUARE)
+        seen, _ = block.unexplained
+        solid = ndimage.binary_opening(seen > least, SQUARE)
         above += int(solid.sum())
-        clear += int((block.smoothed[0][solid] > CLEARLY * least).sum())
+        clear += int((seen[solid] > CLEARLY * least).sum())
         compact += int(compact_ground(block, levels).sum())
     return clear > max(FEWEST_CLEAR * above, FEWEST) or compact > FEWEST_WEAK
 
@@ -186,7 +195,7 @@ def relative(strengths: Strengths, levels: Levels, seen: Seen = "together") -> F
 
 def compact_ground(strengths: Strengths, levels: Levels) -> Mask:
     """Areas that hold a disc of 9 pixels and stand out in the wide smoothing."""
-    found: Mask = ndimage.binary_opening(strengths.wide > levels.wide_floor, DISC)
+    found: Mask = ndimage.binary_opening(strengths.unexplained[1] > levels.wide_floor, DISC)
     return found
 
 
@@ -221,7 +230,7 @@ def support(strengths: Strengths, levels: Levels) -> Float32:
 
 def evidence(strengths: Strengths, levels: Levels) -> Mask:
     """Where a change may be at all, (H, W): near solid spots above the floor of the noise, and near compact areas."""
-    found = ndimage.binary_opening(strengths.smoothed[0] > levels.floor, SQUARE)
+    found = ndimage.binary_opening(strengths.unexplained[0] > levels.floor, SQUARE)
     found |= compact_ground(strengths, levels)
     grown: Mask = ndimage.binary_dilation(found, SQUARE, NEAR)
     return grown

@@ -4,20 +4,20 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from lantnet.results.maps import BRIGHTER, DARKER, UNCHANGED
-from lantnet.results.pictures import BRIGHTER_COLOUR, DARKER_COLOUR
+from lantnet.results.pictures import BRIGHTER_COLOR, DARKER_COLOR
 
 Color = tuple[int, int, int, int]
-CHANGED_COLOUR = (213, 94, 0)
+CHANGED_COLOR = (213, 94, 0)
 CLASSES: dict[str, dict[int, tuple[str, Color]]] = {
-    "mask": {UNCHANGED: ("unchanged", (0, 0, 0, 0)), 1: ("changed", (*CHANGED_COLOUR, 255))},
+    "mask": {UNCHANGED: ("unchanged", (0, 0, 0, 0)), 1: ("changed", (*CHANGED_COLOR, 255))},
     "direction": {
         UNCHANGED: ("unchanged", (0, 0, 0, 0)),
-        BRIGHTER: ("brighter", (*BRIGHTER_COLOUR, 255)),
-        DARKER: ("darker", (*DARKER_COLOUR, 255)),
+        BRIGHTER: ("brighter", (*BRIGHTER_COLOR, 255)),
+        DARKER: ("darker", (*DARKER_COLOR, 255)),
     },
 }
 """Names and colors of the classes of a map. Vermillion, orange and blue of Okabe and Ito."""
-RAMP: list[tuple[float, Color]] = [(0.0, (0, 0, 0, 0)), (0.5, (240, 228, 66, 160)), (1.0, (*CHANGED_COLOUR, 255))]
+RAMP: list[tuple[float, Color]] = [(0.0, (0, 0, 0, 0)), (0.5, (240, 228, 66, 160)), (1.0, (*CHANGED_COLOR, 255))]
 """Of probabilities: transparent, yellow, vermillion."""
 
 

@@ -9,9 +9,11 @@ from lantnet.scene.scene import Scene
 
 
 def examine(scene: Scene) -> tuple[dict[str, Any], list[str]]:
-    """For the run report: what was measured of both images and of the two together, and remarks in words."""
+    """For the run report: what was measured of both images and of the two together, and remarks in words. The scene
+    keeps the shift."""
     views = sample_blocks(scene)
     pairing = examine_pairing(views)
+    scene.shift = pairing.shift
     record: dict[str, Any] = {"pairing": asdict(pairing) | {"belongs": pairing.belongs}}
     notes = pairing.remarks()
     valid = [view.valid for view in views]

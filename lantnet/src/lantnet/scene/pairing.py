@@ -18,7 +18,7 @@ from lantnet.types import Float32
 BLOCK, BLOCKS = 256, 4
 """Pixels a side of a block, and at most so many of them to a side of the scene."""
 NOTABLE = 0.4
-"""Pixels from which a shift draws false change along edges."""
+"""Pixels from which a shift is worth telling."""
 SMOOTH, APART = 2.0, 8
 """Pixels of smoothing, and after which an image is compared with itself to see whether it shows structure."""
 STRUCTURE, COMMON = 0.25, 0.5
@@ -57,8 +57,9 @@ class Pairing:
         return [
             f"The second image lies {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and {abs(columns):.1f} "
             f"pixels {'right' if columns > 0 else 'left'} of the first, as far as what they have in common tells. "
-            "Edges then count as change: co-register the two, or have the second moved by the measured shift "
-            '(--align measured; in Python align="measured") and compare the two maps.'
+            "The default recipe counts edges as change only beyond what a shift of up to 4 pixels does to them, and so "
+            "sees less along edges: co-register the two, or have the second moved by the measured shift (--align "
+            'measured; in Python align="measured") and compare the two maps.'
         ]
 
 

@@ -67,6 +67,8 @@ class Scene:
     """Those of the notes that ask for an answer."""
     frame: Frame | None = None
     """Border noise, which counts as no data."""
+    shift: tuple[float, float] | None = None
+    """Pixels (rows, columns) that the second image seems to lie further down and right, where that was measured."""
     kept: dict[str, tuple[Layer, int]] = field(default_factory=dict)
     """What was computed of every pixel: layer and channel, by name."""
 
