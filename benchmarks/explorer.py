@@ -26,6 +26,7 @@ from reeltune.explorer.session import Session
 from reeltune.explorer.sources import open_sources
 
 GOAL = 1.0
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 GROUP, STEP = 8, 100
 """Answers of a group, groups of a step."""
 COLORS, SHAPES = ("red", "green", "blue", "white"), ("circle", "square", "cross", "triangle")
@@ -84,8 +85,9 @@ def ask(opened: Opened, table: str, query: str, sort: str) -> int:
     return opened.index.count(table, where)
 
 
-def first_paint(run: Path, cache: Path, rounds: int) -> list[float]:
-    """Seconds from the press of Enter to the first contentful paint with the run's curves, the index being made."""
+def first_paint(run: Path, cache: Path, rounds: int) -> list[tuple[float, float]]:
+    """Seconds from the press of Enter to the first contentful paint, by the browser's own clock, and to the run's
+    curves, while the index is being made."""
     import uvicorn
     from playwright.sync_api import sync_playwright
 
@@ -106,7 +108,8 @@ def first_paint(run: Path, cache: Path, rounds: int) -> list[float]:
                 began = time.perf_counter()
                 page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/")
                 page.wait_for_selector(".chart svg")
-                found.append(time.perf_counter() - began)
+                curves = time.perf_counter() - began
+                found.append((page.evaluate(PAINTED) / 1000, curves))
                 page.close()
                 server.should_exit = True
                 thread.join()
@@ -148,8 +151,10 @@ def main() -> None:
         result: dict[str, Any] = {**head, "index_seconds": index, "questions": rows}
         if options.paint:
             paint = first_paint(write_run(folder / "small", 2_000, options.seed), folder / "paint", options.rounds)
-            print(f"first paint, 2,000 groups: median {statistics.median(paint):.2f} s, slowest {max(paint):.2f} s")
-            verdicts.check("first paint", statistics.median(paint), GOAL, at_least=False)
+            for name, seconds in zip(("first paint", "with its curves"), zip(*paint, strict=True), strict=True):
+                middle = statistics.median(seconds)
+                print(f"{name}, 2,000 groups: median {middle:.2f} s, slowest {max(seconds):.2f} s")
+                verdicts.check(name, middle, GOAL, at_least=False)
             result["paint_seconds"] = paint
         verdicts.show()
         harness.write(options, result | {"goals": verdicts.rows})

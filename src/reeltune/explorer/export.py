@@ -133,7 +133,7 @@ def _document(name: str, data: dict[str, Any]) -> str:
     told = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; media-src data:"
     html = texts[FILE].replace("<title>", f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<title>')
-    html = re.sub(r'<link rel="icon".*>\n', "", html)
+    html = re.sub(r'<link rel="(icon|modulepreload)".*>\n', "", html)
     html = html.replace('<link rel="stylesheet" href="/page/style.css">', f"<style>\n{texts['style.css']}</style>")
     html = html.replace('<script type="module" src="/page/app.js"></script>\n', "")
     parts = f'<script type="application/json" id="data">{told}</script>\n<script type="module">\n{script}</script>\n'

@@ -28,14 +28,16 @@ def source_card(opened: Opened) -> dict[str, Any]:
         "generation": index.generation,
         "groups": index.count("groups", everything),
         "answers": index.count("answers", everything),
-        "fields": {
-            table: {name: kind for name, kind in index.columns(table).items() if name in index.used(table)}
-            for table in ("groups", "answers")
-        },
+        "fields": {table: _fields(opened, table) for table in ("groups", "answers")},
         "problems": [*opened.problems, *index.problems],
         "said": opened.said,
         "tags": sorted(opened.notes.tagged()),
     }
+
+
+def _fields(opened: Opened, table: str) -> dict[str, str]:
+    kinds = opened.index.columns(table)
+    return {name: kinds[name] for name in opened.index.used(table)}
 
 
 def overview(opened: Opened) -> dict[str, Any]:
