@@ -19,7 +19,8 @@ import torch
 
 import models
 from reeltune.config.recipe import OptimConfig
-from reeltune.training.checkpoint import Behind, save_checkpoint
+from reeltune.training.behind import Behind
+from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.optimizer import make_optimizer
 
 WAYS: dict[str, dict[str, Any]] = {

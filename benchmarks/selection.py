@@ -1,4 +1,4 @@
-"""Does selection pay? The same number of optimizer steps on all, random, selected samples, and with online skipping.
+"""Is selection worth it? The same number of optimizer steps on all, random, selected samples, and with online skipping.
 
     python benchmarks/selection.py                    three seeds, half an hour of one core at most
     python benchmarks/selection.py --seeds 1 --steps 40     a first look
@@ -154,14 +154,14 @@ def arm_recipe(folder: Path, arm: str, file: Path, held_out: Path, seed: int, op
 def read_arm(arm: str, seed: int, recipe: Recipe) -> Run:
     rows = read_jsonl(Path(recipe.run.dir) / "metrics.jsonl")
     per_step = recipe.rl.groups_per_step * recipe.rl.group_size
-    silent = [row["groups_without_signal"] for row in rows if "groups_without_signal" in row]
+    uninformative = [row["groups_without_signal"] for row in rows if "groups_without_signal" in row]
     spent = {row["step"]: row.get("rollouts", per_step) for row in rows if "loss" in row}
     points = [
         (row["step"], int(sum(spent[step] for step in spent if step <= row["step"])), row[METRIC], row[ACCURACY])
         for row in rows
         if METRIC in row
     ]
-    return Run(arm, seed, points, statistics.fmean(silent) / recipe.rl.groups_per_step)
+    return Run(arm, seed, points, statistics.fmean(uninformative) / recipe.rl.groups_per_step)
 
 
 def of_arm(arm: str, runs: Sequence[Run]) -> list[Run]:
@@ -248,7 +248,7 @@ def picture(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> str:
     )
     cells = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
     return page(
-        "Does selection pay?",
+        "Is selection worth it?",
         "<h1>The same steps on all, random and selected samples, and with online skipping</h1>"
         + section("Held-out scores", f'<div class="charts">{charts}</div>', table(list(rows[0]), cells)),
     )

@@ -1,7 +1,10 @@
 """A checkpoint is finished behind the run: it holds what stood then, and the older one counts until it is whole."""
 
+import json
 import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reeltune.cli import main
 from reeltune.config.model import AdapterConfig
 from reeltune.config.recipe import OptimConfig
+from reeltune.errors import InputError
 from reeltune.models.adapter import install
 from reeltune.models.policy import Policy, load_policy
 from reeltune.training import checkpoint as module
-from reeltune.training.checkpoint import Behind, list_checkpoints, newest_whole, save_checkpoint
+from reeltune.training.behind import Behind
+from reeltune.training.checkpoint import list_checkpoints, newest_whole, save_checkpoint
+from reeltune.training.learner import Learner
 from reeltune.training.optimizer import make_optimizer
 
 
@@ -32,32 +39,36 @@ def step(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
+class Gated(Behind):
+    """Begins its work once `gate` is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def start(self, finish: Callable[[], None]) -> None:
+        def late() -> None:
+            assert self.gate.wait(30)
+            finish()
+
+        super().start(late)
+
+
 @pytest.mark.parametrize("adapted", [False, True])
-def test_asynchronous_writing_holds_what_stood_when_it_began(
-    tiny_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapted: bool
-) -> None:
+def test_asynchronous_writing_holds_what_stood_when_it_began(tiny_models: Any, tmp_path: Path, adapted: bool) -> None:
     """Training goes on in place, before a byte is written; the file holds the step's own weights and moments."""
     policy = load_policy(tiny_models("qwen3_vl"), self_check=False)
     if adapted:
         install(policy, AdapterConfig(rank=2))
     optimizer = make_optimizer(policy, OptimConfig(lr=1e-2))
     step(policy, optimizer)
-    gate, written = threading.Event(), threading.Event()
-    save = module.save_file
-
-    def late(*args: Any, **kwargs: Any) -> None:
-        assert gate.wait(30)
-        save(*args, **kwargs)
-        written.set()
-
-    monkeypatch.setattr(module, "save_file", late)
     wanted = {name: value.clone() for name, value in policy.model.state_dict().items()}
-    behind = Behind()
+    behind = Gated()
     save_checkpoint(tmp_path, 1, policy, optimizer, keep=1, behind=behind, asynchronous=True)
     step(policy, optimizer)
     changed = [name for name, value in policy.model.state_dict().items() if not torch.equal(value, wanted[name])]
-    assert changed and not written.is_set() and list_checkpoints(tmp_path) == []
-    gate.set()
+    assert changed and list_checkpoints(tmp_path) == [] and not list(tmp_path.rglob("*.safetensors"))
+    behind.gate.set()
     behind.wait()
     file = "adapter/adapter_model.safetensors" if adapted else "model/model.safetensors"
     saved = load_file(tmp_path / "step-000001" / file)
@@ -66,6 +77,52 @@ def test_asynchronous_writing_holds_what_stood_when_it_began(
     assert held and all(torch.equal(value, plain[name]) for name, value in held.items())
     moments = load_file(tmp_path / "step-000001" / "optimizer.safetensors")
     assert {float(value) for name, value in moments.items() if name.endswith("::step")} == {1.0}
+
+
+def test_a_directory_tells_the_dtype_of_its_weights_whatever_the_model_computes_in(
+    tiny_models: Any, tmp_path: Path
+) -> None:
+    """A sharded model's weights are gathered in `param_dtype` for a pass, while its float32 weights are written."""
+    policy = load_policy(tiny_models("qwen3_vl"), self_check=False)
+    before = json.dumps(policy.config.to_dict(), default=str)
+    policy.save(tmp_path / "plain")
+    weights = policy.collect(apart=True)
+    policy.model.to(torch.bfloat16)
+    policy.write(tmp_path / "meanwhile", weights)
+    plain, meanwhile = ((tmp_path / each / "config.json").read_text() for each in ("plain", "meanwhile"))
+    assert json.loads(meanwhile)["dtype"] == "float32" and meanwhile == plain
+    assert {each.dtype for each in load_file(tmp_path / "meanwhile" / "model.safetensors").values()} == {torch.float32}
+    assert json.dumps(policy.config.to_dict(), default=str) == before, "the live config stays as it was"
+
+
+def test_a_run_that_fails_waits_for_its_checkpoint_and_a_full_disk_ends_it_at_once(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    settings = ["checkpoint.every=1", "checkpoint.asynchronous=true", "eval.every=0", "rl.steps=3"]
+    write = module.write_manifest
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        time.sleep(1.0)
+        write(*args, **kwargs)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise InputError("no second step")
+
+    monkeypatch.setattr(module, "write_manifest", slow)
+    update = Learner.update
+    monkeypatch.setattr(Learner, "update", lambda self, n, *rest: (fails if n else update)(self, n, *rest))
+    assert main(workshop.command("failed", *settings)[3:]) == 2
+    assert [path.name for path in list_checkpoints(workshop.folder / "failed" / "checkpoints")] == ["step-000001"]
+    monkeypatch.setattr(Learner, "update", update)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_manifest", full)
+    # Long before the next checkpoint, which none of these steps would write.
+    assert main(workshop.command("full", *settings, "rl.steps=40", "checkpoint.every=2")[3:]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert len(workshop.metrics("full")) <= 4
 
 
 @pytest.fixture

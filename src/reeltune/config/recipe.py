@@ -106,7 +106,7 @@ class WatchConfig(Section):
     stop_after: int = Field(
         50,
         ge=0,
-        description="Steps in a row that teach nothing (each answer unreadable or cut off, or no group with signal) "
+        description="Uninformative steps in a row (each answer unreadable or cut off, or no group with signal) "
         "after which a run stops; 0: never.",
     )
     max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")

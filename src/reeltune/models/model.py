@@ -1,7 +1,7 @@
 """A video language model as the trainer and the rollout see it: prompts, features, one language model."""
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -234,10 +234,15 @@ class Policy(nn.Module):
     def write(self, directory: Path, weights: dict[str, Tensor]) -> None:
         """`save`, with the weights that `collect` gave; also in a thread of its own, while the model trains."""
         model = copy(self.model)
+        model.config = deepcopy(model.config)
         if "generation_config.json" in self.side_files:
             # Its own file is written below, as it was: releases before 5.24 refuse to write some that they read.
             model.generation_config = type(model.generation_config)()
         model.save_pretrained(directory, state_dict=weights)
+        # Transformers wrote the dtype that the model's own weights have now: in a pass of a sharded one another.
+        dtype = next(each.dtype for each in weights.values() if each.is_floating_point())
+        model.config.dtype = str(dtype).removeprefix("torch.")
+        model.config.save_pretrained(directory)
         self.save_processor(directory)
 
     def save_processor(self, directory: Path) -> None:

@@ -114,22 +114,42 @@ def read_architecture(config: Mapping[str, Any], where: str, *, tokens_per_image
     """From a config.json's content, by the form of its sections: no model type is known here, a family of one's own is
     read as any other. `tokens_per_image` is for towers that take any size.
 
-    Raises InputError for a config of another form.
+    Published files leave out what their class has by default, such as all sizes of LLaVA-1.5's decoder: where a key is
+    missing, transformers' class of that model type fills it in. Raises InputError for a config of another form.
     """
-    text = config.get("text_config") or config
     try:
-        vision = config["vision_config"]
-        decoder = _decoder(text, config)
-        if "spatial_merge_size" in vision:
-            tower = _any_size(vision, decoder.hidden, tokens_per_image)
-        else:
-            tower = _square(vision, config, decoder.hidden)
-        return Architecture(decoder=decoder, vision=tower)
+        return _read(config, tokens_per_image)
+    except KeyError:
+        pass
+    try:
+        return _read(_filled(config), tokens_per_image)
     except KeyError as error:
         raise InputError(
             f"{where}: cannot plan a config of model type {config.get('model_type')!r} without the key {error}; its "
             "sizes can be written in a plan file instead (docs/plan.md)"
         ) from None
+
+
+def _read(config: Mapping[str, Any], tokens_per_image: int) -> Architecture:
+    """KeyError for what is missing."""
+    vision = config["vision_config"]
+    decoder = _decoder(config.get("text_config") or config, config)
+    if "spatial_merge_size" in vision:
+        tower = _any_size(vision, decoder.hidden, tokens_per_image)
+    else:
+        tower = _square(vision, config, decoder.hidden)
+    return Architecture(decoder=decoder, vision=tower)
+
+
+def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the defaults of its class; as it is where transformers has none."""
+    from transformers import CONFIG_MAPPING
+
+    kind = config.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        return config
+    filled: dict[str, Any] = CONFIG_MAPPING[kind].from_dict(dict(config)).to_dict()
+    return filled
 
 
 def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:

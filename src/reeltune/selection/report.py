@@ -140,7 +140,7 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
         )
     levels = sorted({*LEVELS, options.min_level})
     stds = sorted({*STDS, options.min_std})
-    grid = {(std, level): _teaching(measured, options, std, level) for std in stds for level in levels}
+    grid = {(std, level): _informative(measured, options, std, level) for std in stds for level in levels}
     cells = [
         [
             f"std ≥ {std:g}",
@@ -173,10 +173,10 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
 
 
 def _curve(stats: Sequence[SampleStats], options: Options) -> list[Point]:
-    return [(number / 50, _teaching(stats, options, number / 50, options.min_level)) for number in range(26)]
+    return [(number / 50, _informative(stats, options, number / 50, options.min_level)) for number in range(26)]
 
 
-def _teaching(stats: Sequence[SampleStats], options: Options, std: float, level: float) -> int:
+def _informative(stats: Sequence[SampleStats], options: Options, std: float, level: float) -> int:
     other = replace(options, min_std=std, min_level=level)
     return sum(kind_of(each, other, discrete=False) in TEACHING for each in stats)
 

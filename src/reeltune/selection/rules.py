@@ -49,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Decision:
-    """`rank` is the place among the teaching samples of its task, 0 the most varied; None for the others."""
+    """`rank` is the place among the informative samples of its task, 0 the most varied; None for the others."""
 
     id: str
     kind: Kind
@@ -126,10 +126,10 @@ def _check_quotas(stats: Iterable[SampleStats], quotas: Sequence[Quota]) -> None
         raise InputError(f"quota {':'.join(twice[0])} is given twice; give it once")
 
 
-def _ranks(teaching: Sequence[SampleStats], seed: int) -> dict[str, tuple[int, float]]:
+def _ranks(informative: Sequence[SampleStats], seed: int) -> dict[str, tuple[int, float]]:
     """id -> (place in its task, the place as a share of the task)."""
     by_task: defaultdict[str, list[SampleStats]] = defaultdict(list)
-    for each in teaching:
+    for each in informative:
         by_task[each.task].append(each)
     ranks = {}
     for members in by_task.values():
@@ -139,12 +139,12 @@ def _ranks(teaching: Sequence[SampleStats], seed: int) -> dict[str, tuple[int, f
     return ranks
 
 
-def _admit(teaching: Sequence[SampleStats], ranks: dict[str, tuple[int, float]], options: Options) -> dict[str, str]:
+def _admit(informative: Sequence[SampleStats], ranks: dict[str, tuple[int, float]], options: Options) -> dict[str, str]:
     """id -> "kept", or what kept it out."""
     counts: Counter[tuple[str, str]] = Counter()
     reasons: dict[str, str] = {}
     kept = 0
-    for each in sorted(teaching, key=lambda each: (ranks[each.id][1], _tie(options.seed, each.id))):
+    for each in sorted(informative, key=lambda each: (ranks[each.id][1], _tie(options.seed, each.id))):
         own = [quota for quota in options.quotas if quota_value(each, quota.field) == quota.value]
         full = next((quota for quota in own if counts[quota.field, quota.value] >= quota.limit), None)
         if options.size is not None and kept >= options.size:

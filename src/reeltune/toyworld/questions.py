@@ -182,7 +182,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> Fields | None:
     }
 
 
-# Instructions: free text with a dense signal, which teach the small model to see.
+# Instructions: free text with a dense signal, from which the small model learns to see.
 
 
 def _per_second(scene: Scene, holds: Callable[[float], bool]) -> str:

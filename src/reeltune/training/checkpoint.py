@@ -2,7 +2,8 @@
 
 Their digests, the way to the disk and the rename may go on behind the next steps (`Behind`). With
 `checkpoint.asynchronous` all writing does: a step waits until weights and moments are copied to the host's memory.
-Without it, it waits until the bytes are handed to the system, and no second copy of them is held.
+Without it, it waits until the bytes are handed to the system: weights, then moments, no more than one of them copied to
+the host at a time, and on a CPU none.
 
 checkpoints/step-000100/
   manifest.json           step, run, and a digest of every file: see manifest.py
@@ -17,15 +18,15 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -37,6 +38,7 @@ from reeltune.files import partial_folder, remove_folder, sync_folder, whole_fol
 from reeltune.models.adapter import has_adapter
 from reeltune.models.adapter_folder import collect_adapter, write_adapter
 from reeltune.models.policy import Policy
+from reeltune.training.behind import Behind
 from reeltune.training.manifest import find_damage, write_manifest
 
 PREFIX = "step-"
@@ -54,7 +56,7 @@ def save_checkpoint(
     run: str = "",
     merged: bool = False,
     world: World = ALONE,
-    behind: "Behind | None" = None,
+    behind: Behind | None = None,
     asynchronous: bool = False,
 ) -> Path:
     """Write checkpoint `step` and remove all but the newest `keep`. Every process of the run calls it.
@@ -70,13 +72,15 @@ def save_checkpoint(
         folder = stack.enter_context(whole_folder(target)) if world.is_main else partial_folder(target)
         # Sharded weights are gathered by all, and the moments written by all, into the folder that one of them made.
         world.wait()
-        write: Callable[[], None] = _nothing
+        later: list[Callable[[], None]] = []
         if world.is_main or is_sharded(policy):
-            write = _collect(
-                folder, policy, optimizer, merged=merged, main=world.is_main, apart=asynchronous, behind=behind
-            )
-        if not asynchronous:
-            write()
+            options = {"merged": merged, "main": world.is_main, "apart": asynchronous}
+            for write in _parts(folder, policy, optimizer, behind=behind, **options):
+                if asynchronous:
+                    later.append(write)
+                else:
+                    write()
+                del write  # with what it holds, before the next part is collected
         world.wait()
         if world.is_main:
             (folder / "state.json").write_text(json.dumps({"step": step, **(state or {})}) + "\n", encoding="utf-8")
@@ -84,7 +88,7 @@ def save_checkpoint(
 
     def finish() -> None:
         with written:
-            if asynchronous:
+            for write in later:
                 write()
             if world.is_main:
                 # Sharded moments are whole: their writer waits for all processes.
@@ -99,34 +103,7 @@ def save_checkpoint(
     return target
 
 
-class Behind:
-    """Finishes one checkpoint at a time while the run goes on. What fails there is raised by the next `wait`.
-
-    A process that ends, unless it is killed, ends after it: what was begun is whole. `group`: the processes, for
-    messages that must not meet those of the training that goes on (`World.apart`).
-    """
-
-    def __init__(self, group: "distributed.ProcessGroup | None" = None) -> None:
-        self.group = group
-        self._pool = ThreadPoolExecutor(1, "checkpoint")
-        self._last: Future[None] | None = None
-
-    def start(self, finish: Callable[[], None]) -> None:
-        self.wait()
-        self._last = self._pool.submit(finish)
-
-    def wait(self) -> None:
-        """Until the last one is whole."""
-        last, self._last = self._last, None
-        if last:
-            last.result()
-
-
-def _nothing() -> None:
-    pass
-
-
-def _collect(
+def _parts(
     folder: Path,
     policy: Policy,
     optimizer: torch.optim.Optimizer,
@@ -135,29 +112,39 @@ def _collect(
     main: bool,
     apart: bool,
     behind: Behind | None,
-) -> Callable[[], None]:
-    """Weights and moments as they are now, and what writes them; `main`: whether this process writes what is written
-    once. `apart`: in memory of their own, to be written while training changes them."""
-    # 1. Gathered by all processes together, one weight after the other.
-    adapter = collect_adapter(policy, apart=apart) if has_adapter(policy) else None
-    weights = policy.collect(keep=main, apart=apart) if merged or adapter is None else None
+) -> Iterator[Callable[[], None]]:
+    """What writes each part, with what it writes collected when it is asked for: together, where weights are in parts.
+
+    `main`: whether this process writes what is written once. `apart`: in memory of their own, to be written while
+    training changes them; else a part should be written before the next is asked for.
+    """
+    if has_adapter(policy):
+        yield _adapter_part(folder / ADAPTER, policy, main=main, apart=apart)
+    if merged or not has_adapter(policy):
+        weights = policy.collect(keep=main, apart=apart)
+        yield partial(policy.write, folder / MODEL, weights) if main else _nothing
+        del weights
     moments = optimizer_tensors(policy, optimizer, apart=apart)
-    sharded = is_sharded(policy)
+    if is_sharded(policy):  # written by all processes, each its own
+        writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
+        group = behind.group if behind else None
+        yield partial(state_dict_saver.save, moments, storage_writer=writer, process_group=group)
+    else:
+        yield partial(save_file, moments, folder / f"{MOMENTS}.safetensors")
 
-    # 2. Moments of a sharded run are written by all of them, the rest by one.
+
+def _adapter_part(folder: Path, policy: Policy, *, main: bool, apart: bool) -> Callable[[], None]:
+    adapter = collect_adapter(policy, apart=apart)
+
     def write() -> None:
-        if adapter is not None and main:
-            write_adapter(policy, folder / ADAPTER, adapter)
-            policy.save_processor(folder / ADAPTER)
-        if weights is not None and main:
-            policy.write(folder / MODEL, weights)
-        if sharded:
-            writer = HuggingFaceStorageWriter(str(folder / MOMENTS), save_distributed=True)
-            state_dict_saver.save(moments, storage_writer=writer, process_group=behind.group if behind else None)
-        else:
-            save_file(moments, folder / f"{MOMENTS}.safetensors")
+        write_adapter(policy, folder, adapter)
+        policy.save_processor(folder)
 
-    return write
+    return write if main else _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 def list_checkpoints(root: Path) -> list[Path]:

@@ -23,7 +23,8 @@ from reeltune.rollout.engine import RolloutEngine, faults_of
 from reeltune.rollout.reader import autocast
 from reeltune.sample import Sample
 from reeltune.training import announce
-from reeltune.training.checkpoint import Behind, save_checkpoint
+from reeltune.training.behind import Behind
+from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.journal import Journal, count_lines, read_jsonl
 from reeltune.training.learner import Learner
 from reeltune.training.phases import Heartbeat
@@ -57,6 +58,12 @@ class Loop:
 
     def run(self) -> bool:
         """Train to the last step. False when Ctrl-C ended it early; a checkpoint is written either way."""
+        try:
+            return self._run()
+        finally:
+            self.behind.end()
+
+    def _run(self) -> bool:
         steps, every = self.recipe.steps, self.recipe.checkpoint.every
         progress = Progress(steps, self.recipe.method, unit="step", initial=self.first_step, disable=not self._is_main)
         with Interrupt() as interrupt, progress, Heartbeat(self.learner.phases, disable=not self._is_main):
@@ -96,6 +103,7 @@ class Loop:
         return True
 
     def _step(self, step: int) -> dict[str, float]:
+        self.behind.check()
         self.learner.phases.begin(step + 1)
         started, processor = time.perf_counter(), time.process_time()
         self.learner.policy.train()

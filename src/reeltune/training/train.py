@@ -28,6 +28,7 @@ from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.judges import Judge
 from reeltune.lock import locked
+from reeltune.models.families import FAMILIES
 from reeltune.models.loading import require_bitsandbytes
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
@@ -122,6 +123,8 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
         check_identity(recipe, data.samples, start)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     ENGINES.get(recipe.rollout.engine)
+    if recipe.model.family is not None:
+        FAMILIES.get(recipe.model.family)
     if problem := log_probs_problem(recipe):
         raise InputError(problem)
     if recipe.method == "grpo":

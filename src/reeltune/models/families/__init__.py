@@ -20,6 +20,8 @@ _PLACE = "reeltune.models.families."
 def _check(name: str, found: Any) -> None:
     if not (isinstance(found, type) and issubclass(found, Family)):
         raise InputError(f"model family {name!r} must be a subclass of reeltune.models.families.Family; got {found!r}")
+    if hasattr(found, "picture"):
+        raise InputError(f"model family {name!r} has a method `picture`, which is `image_frames` now: rename it")
 
 
 FAMILIES: Registry[type[Family]] = Registry(
