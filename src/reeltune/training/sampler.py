@@ -153,7 +153,7 @@ class Sampler:
 
         For the whole step, resampled prompts too. One update only: after it the weights are others. All groups within
         one pass: the update alone would hold as much at once, were every group informative. Checkpointing would
-        recompute in the backward pass what this saves. With weights in parts never: the graph would hold the whole ones.
+        recompute in the backward what this saves. With weights in parts never: the graph would hold the whole ones.
         """
         longest = self.config.group_size * self.config.max_new_tokens
         tokens = sum(len(group.prompt) + longest for group in groups)
