@@ -110,8 +110,10 @@ def test_what_fields_gain_and_lose_is_no_change(looks: int) -> None:
     assert levels_of(80 * np.sqrt(pair.before), 80 * np.sqrt(pair.after)).thresholds is None
 
 
-def test_a_strong_change_does_not_hide_a_weak_one() -> None:
-    base = nasty_pair(256, 256, Nasty(share=0, looks=4, water=0))
+@pytest.mark.parametrize(("looks", "seed"), [(2, 0), (2, 1), (4, 0), (8, 0)])
+def test_a_strong_change_does_not_hide_a_weak_one(looks: int, seed: int) -> None:
+    """At 2 looks half of the weak area, and less, exceeds what noise does."""
+    base = nasty_pair(256, 256, Nasty(share=0, looks=looks, water=0, seed=seed))
     after = base.after.copy()
     after[60:110, 120:200] *= 0.1
     strong = levels_of(80 * np.sqrt(base.before), 80 * np.sqrt(after))

@@ -59,11 +59,9 @@ class ProcessPool:
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         payload = pickle.dumps(work)
         try:
-            # Items and results as bytes: tensors else travel in shared memory, of which containers have little.
-            results = _in_order(
-                lambda item: self._pool.submit(_call_packed, payload, pickle.dumps(item)), items, AHEAD * self.workers
+            yield from _in_order(
+                lambda item: self._pool.submit(_call, payload, pickle.dumps(item)), items, AHEAD * self.workers
             )
-            yield from map(pickle.loads, results)
         except BrokenProcessPool as error:
             raise InputError(
                 f"one of {self.workers} worker processes died, most often for want of memory. Use fewer workers or a "
@@ -90,9 +88,12 @@ class Dask:
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         payload = self._client.scatter(pickle.dumps(work), broadcast=True, hash=False)
-        yield from _in_order(
-            lambda item: self._client.submit(_call, payload, item, pure=False), items, AHEAD * self.workers
-        )
+
+        def submit(item: Item) -> Any:
+            # Scattered, for dask warns of large items of its graph.
+            return self._client.submit(_call, payload, self._client.scatter(pickle.dumps(item), hash=False), pure=False)
+
+        yield from _in_order(submit, items, AHEAD * self.workers)
 
 
 @contextmanager
@@ -152,15 +153,15 @@ def _client(dask: Any, workers: int) -> Iterator[Any]:
 
 
 def _in_order(submit: Callable[[Item], Any], items: Iterable[Item], ahead: int) -> Iterator[Any]:
-    """Results of futures in the order of the items, with at most `ahead` of them under way."""
+    """What futures of packed results hold, in the order of the items, with at most `ahead` of them under way."""
     waiting: deque[Any] = deque()
     try:
         for item in items:
             waiting.append(submit(item))
             if len(waiting) >= ahead:
-                yield waiting.popleft().result()
+                yield pickle.loads(waiting.popleft().result())
         while waiting:
-            yield waiting.popleft().result()
+            yield pickle.loads(waiting.popleft().result())
     finally:
         for future in waiting:
             future.cancel()
@@ -171,12 +172,9 @@ def _one_core() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _call(payload: bytes, item: Any) -> Any:
-    return _loaded(payload)(item)
-
-
-def _call_packed(payload: bytes, item: bytes) -> bytes:
-    return pickle.dumps(_call(payload, pickle.loads(item)))
+def _call(payload: bytes, item: bytes) -> bytes:
+    """Items and results travel as bytes: tensors else go through shared memory, of which containers have little."""
+    return pickle.dumps(_loaded(payload)(pickle.loads(item)))
 
 
 @lru_cache(maxsize=2)

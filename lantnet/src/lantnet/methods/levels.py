@@ -138,11 +138,17 @@ def measure_levels(
         return replace(levels, thresholds=None)
     strong = [strong_ground(block, levels) for block in blocks]
     weak = [weak_ground(block, levels, near) for block, (near, _) in zip(blocks, strong, strict=True)]
-    area, strong_area = (sum(int(ground.sum()) for ground in grounds) for grounds in (weak, [s for _, s in strong]))
-    if area <= max(weak_share * strong_area, FEWEST_WEAK):
+    if sum(int(ground.sum()) for ground in weak) <= FEWEST_WEAK:
         return levels
     inside = np.concatenate([block.smoothed[-1][ground] for block, ground in zip(blocks, weak, strict=True)])
     level = float(np.median(inside))
+    # What it would count as changed: of a weak area at few looks only the core exceeds the noise.
+    area = sum(
+        int((around(ground) & (block.smoothed[-1] > level / 2)).sum())
+        for block, ground in zip(blocks, weak, strict=True)
+    )
+    if area <= weak_share * sum(int(ground.sum()) for _, ground in strong):
+        return levels
     if level < max(LEAST_LEVEL, WEAKEST * 2 * levels.thresholds[-1]):
         return replace(levels, passed_over=level)
     return replace(levels, weak=level / 2)
@@ -214,16 +220,21 @@ def strong_ground(strengths: Strengths, levels: Levels) -> tuple[Mask, Mask]:
 def weak_surroundings(strengths: Strengths, levels: Levels) -> Mask:
     """What lies in weak areas or within NEAR pixels of them, (H, W)."""
     near, _ = strong_ground(strengths, levels)
-    around: Mask = ndimage.binary_dilation(weak_ground(strengths, levels, near), SQUARE, NEAR)
-    return around
+    return around(weak_ground(strengths, levels, near))
+
+
+def around(ground: Mask) -> Mask:
+    """What lies within NEAR pixels of it, (H, W)."""
+    grown: Mask = ndimage.binary_dilation(ground, SQUARE, NEAR)
+    return grown
 
 
 def support(strengths: Strengths, levels: Levels) -> Float32:
     """ln of |R| over the threshold that holds for a pixel, that of weak areas where there are any; (H, W)."""
     share = relative(strengths, levels)
     if levels.weak is not None:
-        around = weak_surroundings(strengths, levels)
-        share = np.where(around, np.maximum(share, strengths.smoothed[-1] / np.float32(levels.weak)), share)
+        nearby = weak_surroundings(strengths, levels)
+        share = np.where(nearby, np.maximum(share, strengths.smoothed[-1] / np.float32(levels.weak)), share)
     logarithm: Float32 = np.log(np.maximum(share, np.float32(0.01)))
     return logarithm
 
@@ -232,8 +243,7 @@ def evidence(strengths: Strengths, levels: Levels) -> Mask:
     """Where a change may be at all, (H, W): near solid spots above the floor of the noise, and near compact areas."""
     found = ndimage.binary_opening(strengths.unexplained[0] > levels.floor, SQUARE)
     found |= compact_ground(strengths, levels)
-    grown: Mask = ndimage.binary_dilation(found, SQUARE, NEAR)
-    return grown
+    return around(found)
 
 
 def member_labels(strengths: Strengths, levels: Levels, seen: Seen, margin: float) -> tuple[Float32, Float32]:
@@ -246,10 +256,10 @@ def member_labels(strengths: Strengths, levels: Levels, seen: Seen, margin: floa
     changed = share > 1
     sure = np.abs(share - 1) > margin
     if levels.weak is not None:
-        around = weak_surroundings(strengths, levels)
+        nearby = weak_surroundings(strengths, levels)
         weak = strengths.smoothed[-1] / np.float32(levels.weak)
-        sure &= changed | around | ~(strengths.wide > 0.5 * levels.wide_floor)
-        sure &= changed | ~around | (np.abs(weak - 1) > margin)
-        changed = changed | (around & (weak > 1))
+        sure &= changed | nearby | ~(strengths.wide > 0.5 * levels.wide_floor)
+        sure &= changed | ~nearby | (np.abs(weak - 1) > margin)
+        changed = changed | (nearby & (weak > 1))
     sure &= ~changed | evidence(strengths, levels)
     return changed.astype(np.float32), sure.astype(np.float32)
