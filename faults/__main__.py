@@ -54,6 +54,8 @@ def main() -> int:
             wrong += sum(len(row.wrong) for row in rows if row.part != "media")
             if options.write:
                 command = f"python -m faults {name} --minutes {seconds / 60:.3g} --seed {options.seed}"
+                if name == "crash" and options.only:
+                    command += f' --only "{options.only}"'
                 write_table(PAGE, name, rows, command=command, date=time.strftime("%Y-%m-%d"))
     return 1 if wrong else 0
 

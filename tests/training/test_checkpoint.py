@@ -17,6 +17,7 @@ from reeltune.training.checkpoint import (
     checkpoint_step,
     list_checkpoints,
     load_optimizer,
+    optimizer_tensors,
     save_checkpoint,
 )
 from reeltune.training.journal import Journal, read_jsonl
@@ -49,6 +50,10 @@ def test_the_optimizer_comes_back_exactly(trained: Any, tmp_path: Path) -> None:
             assert torch.equal(left, right)
             for key, value in optimizer.state[left].items():
                 assert torch.equal(value, other.state[right][key]), key
+    # The order decides where the moments of sharded parameters are written: it must not tell that a run was resumed.
+    orders = [{tuple(state) for state in each.state.values()} for each in (optimizer, other)]
+    assert orders[0].isdisjoint(orders[1]), "both hold them in one order: the test shows nothing"
+    assert [*optimizer_tensors(policy, optimizer)] == [*optimizer_tensors(again, other)]
 
 
 def test_another_set_of_parameters_is_refused(trained: Any, tmp_path: Path) -> None:

@@ -161,6 +161,17 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_gives_the_same_run(wor
     assert files(folder, but=("timings.jsonl", "report.html")) == before
 
 
+def test_samples_that_a_kill_left_half_kept_are_kept_by_the_resume(workshop: Any) -> None:
+    """Killed between the samples and the list of their media, which is written last."""
+    assert run(workshop, "run", "rl.steps=1", "eval.every=0") == 0
+    kept = workshop.folder / "run" / "samples"
+    before = files(kept)
+    assert before.keys() == {"train.jsonl", "media.jsonl"}
+    (kept / "media.jsonl").unlink()
+    assert run(workshop, "run", "rl.steps=1", "eval.every=0", "--resume") == 0
+    assert files(kept) == before
+
+
 def test_a_checkpoint_past_the_last_step_is_refused(workshop: Any, capsys: Any) -> None:
     assert run(workshop, "run", "rl.steps=2") == 0
     assert run(workshop, "run", "rl.steps=1", "--resume") == 2
