@@ -90,6 +90,25 @@ def test_scores_open_as_an_evaluation(samples: Path, tmp_path: Path) -> None:
         assert "no readable answer" in page["completions"][0]["findings"][0]
 
 
+def test_judged_scores_of_an_evaluation_are_columns(samples: Path, tmp_path: Path) -> None:
+    """`reeltune eval` writes per_sample.jsonl beside the predictions, with what only the judge could say."""
+    folder = tmp_path / "eval"
+    write_rows(folder / "predictions.jsonl", [{"id": "span", "text": "<answer>1 to 3</answer>"}])
+    write_rows(folder / "per_sample.jsonl", [{"id": "span", "miou": 50.0, "autodq.recall": 25.0, "answers": []}])
+    [source] = open_sources([folder], [samples])
+    found = Opened(source, tmp_path / "cache")
+    found.load()
+    assert (rows(found)["span"]["autodq.recall"], rows(found)["span"]["miou"]) == (0.25, 1.0)  # the latter as read here
+    where = found.index.where("groups", parse("autodq.recall<0.3"), {})
+    assert found.index.count("groups", where) == 1
+    [task] = breakdown(found, {})["tasks"]
+    assert task["all"]["autodq.recall"] == 0.25
+    write_rows(folder / "per_sample.jsonl", [{"id": "span", "autodq.recall": 75.0, "answers": []}])
+    again = Opened(source, tmp_path / "cache")  # judged anew, over the same index
+    again.load()
+    assert rows(again)["span"]["autodq.recall"] == 0.75
+
+
 def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path) -> None:
     """As `reeltune select` leaves it, elsewhere than the videos: they are shown because it recorded which they are."""
     folder = tmp_path / "selected"
