@@ -138,6 +138,24 @@ def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path
     assert page["completions"][0]["drawn"]["spans"] == [[1.0, 3.0]]
 
 
+def test_what_init_set_aside_is_a_finding(samples: Path) -> None:
+    write_rows(samples.parent / "set_aside.jsonl", [{"row": 7, "id": "x", "video": "y.mp4", "reason": "it is gone"}])
+    [source] = open_sources([samples.parent])
+    found = Opened(source, samples.parent / "cache")
+    found.load()
+    [finding] = [each for each in overview(found)["findings"] if "set_aside" in each["kind"]]
+    assert finding["n"] == 1 and finding["places"] == ["row 7: it is gone"]
+
+
+def test_what_a_run_kept_comes_before_samples_that_are_given(samples: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    write_rows(other, [{"id": "span", "task": "temporal_grounding", "video": "a.mp4", "query": "?", "target": [[0, 1]]}])
+    predictions = tmp_path / "p.jsonl"
+    write_rows(predictions, [{"id": "span", "text": "0 to 1"}])
+    run, answers = open_sources([tmp_path / "run", predictions], [other])
+    assert {path.name for path in run.samples} == {"train.jsonl", "held_out.jsonl"} and answers.samples == (other,)
+
+
 def marked(text: str, marks: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(mark["kind"], text[mark["start"] : mark["end"]]) for mark in marks]
 
