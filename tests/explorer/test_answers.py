@@ -149,7 +149,9 @@ def test_what_init_set_aside_is_a_finding(samples: Path) -> None:
 
 def test_what_a_run_kept_comes_before_samples_that_are_given(samples: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
-    write_rows(other, [{"id": "span", "task": "temporal_grounding", "video": "a.mp4", "query": "?", "target": [[0, 1]]}])
+    write_rows(
+        other, [{"id": "span", "task": "temporal_grounding", "video": "a.mp4", "query": "?", "target": [[0, 1]]}]
+    )
     predictions = tmp_path / "p.jsonl"
     write_rows(predictions, [{"id": "span", "text": "0 to 1"}])
     run, answers = open_sources([tmp_path / "run", predictions], [other])
