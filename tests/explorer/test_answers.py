@@ -169,7 +169,8 @@ def test_what_breaks_the_form_is_marked(samples: Path) -> None:
     found = read_answer(text, sample, "direct")
     assert marked(text, found["marks"]) == [("answer", "A"), ("stray", "Well."), ("stray", "I am sure.")]
     assert found["findings"] == ["not the asked form (direct)"]
-    assert read_answer(text, sample, "think")["findings"] == ["not the asked form (think): no <think> where it belongs"]
+    [finding] = read_answer(text, sample, "think")["findings"]
+    assert finding == "not the asked form (think): no whole <think> where it belongs"
     assert read_answer(text, sample, None)["findings"] == []
     good = "<think>so</think><answer>A</answer>"
     assert read_answer(good, sample, "think")["findings"] == []
