@@ -3,9 +3,11 @@
 AT is a group's place in the run, FILE:LINE, one with spans and one with boxes; docs/explorer-spans.png, -boxes.png and
 -table.png become pictures of these pages. Needs Playwright and Chromium.
 
-    reeltune train recipes/toy/mixed.yaml rl.steps=6 eval.every=3
-    python scripts/explorer_pictures.py runs/toy-mixed --spans rollouts/step-000006.jsonl:6 \\
-        --boxes rollouts/step-000001.jsonl:6
+    reeltune train recipes/toy/mixed-sft.yaml
+    reeltune train recipes/toy/mixed.yaml model.path=runs/toy-mixed-sft/checkpoints/step-000200/model rl.steps=2 \\
+        eval.every=0
+    python scripts/explorer_pictures.py runs/toy-mixed --spans rollouts/step-000001.jsonl:9 \\
+        --boxes rollouts/step-000002.jsonl:3
 """
 
 import argparse
@@ -15,12 +17,14 @@ import socket
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from reeltune.explorer.app import make_app
+from reeltune.explorer.group import group_page
 from reeltune.explorer.session import Session
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -33,6 +37,12 @@ def keep(page: Page, name: str) -> None:
     with Image.open(io.BytesIO(page.screenshot())) as picture:
         picture.convert("RGB").quantize(128).save(DOCS / name, optimize=True)
     print(DOCS / name)
+
+
+def middle(truth: dict[str, Any]) -> float:
+    """A moment, in seconds, at which what is true can be seen."""
+    times = truth["boxes"]["times"] if truth["boxes"] else [time for span in truth["spans"] for time in span]
+    return float(sum(times) / len(times))
 
 
 def main() -> None:
@@ -53,7 +63,8 @@ def main() -> None:
         page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
         page.set_default_timeout(120_000)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        for at, name, time in ((options.spans, "explorer-spans.png", 2.2), (options.boxes, "explorer-boxes.png", 5.3)):
+        for at, name in ((options.spans, "explorer-spans.png"), (options.boxes, "explorer-boxes.png")):
+            time = middle(group_page(opened, at)["truth"])
             page.goto(f"{address}?view=group&at={at}")
             page.wait_for_selector(".player[data-ready]")
             page.evaluate("document.querySelector('video').controls = false")

@@ -7,6 +7,7 @@ import pytest
 
 from reeltune.cli import main
 from reeltune.commands.demo import row
+from reeltune.explorer.sources import open_sources
 
 SMALL = (
     "rl.steps=1", "sft.steps=1", "eval.every=0", "checkpoint.every=0", "rl.groups_per_step=2", "rl.group_size=2",
@@ -20,7 +21,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("edition", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_all_rows_and_keys(edition: int, tmp_path: Path) -> None:
+def test_all_rows_and_keys(edition: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first edition is slow: the same way with one task less, a minute on a busy machine."""
     model = ["toyworld.edition=2", "model.path=toyworld:new"] if edition == 2 else []
     assert main(["demo", "--dir", str(tmp_path / "demo"), *SMALL, *model]) == 0
@@ -33,6 +34,8 @@ def test_all_rows_and_keys(edition: int, tmp_path: Path) -> None:
     if edition == 2:
         assert results["repeat_start_box"]["mean_overlap"] > 0 and results["repeat_start_box"]["miou"] is None
     assert (tmp_path / "demo" / "report.html").exists()
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f"reeltune explore {tmp_path / 'demo'}")
+    assert {"run", "evaluation"} <= {source.kind for source in open_sources([tmp_path / "demo"])}
 
 
 def test_retained_is_the_mean_of_what_was_not_trained() -> None:

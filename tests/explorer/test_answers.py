@@ -90,6 +90,25 @@ def test_scores_open_as_an_evaluation(samples: Path, tmp_path: Path) -> None:
         assert "no readable answer" in page["completions"][0]["findings"][0]
 
 
+def test_judged_scores_of_an_evaluation_are_columns(samples: Path, tmp_path: Path) -> None:
+    """`reeltune eval` writes per_sample.jsonl beside the predictions, with what only the judge could say."""
+    folder = tmp_path / "eval"
+    write_rows(folder / "predictions.jsonl", [{"id": "span", "text": "<answer>1 to 3</answer>"}])
+    write_rows(folder / "per_sample.jsonl", [{"id": "span", "miou": 50.0, "autodq.recall": 25.0, "answers": []}])
+    [source] = open_sources([folder], [samples])
+    found = Opened(source, tmp_path / "cache")
+    found.load()
+    assert (rows(found)["span"]["autodq.recall"], rows(found)["span"]["miou"]) == (0.25, 1.0)  # the latter as read here
+    where = found.index.where("groups", parse("autodq.recall<0.3"), {})
+    assert found.index.count("groups", where) == 1
+    [task] = breakdown(found, {})["tasks"]
+    assert task["all"]["autodq.recall"] == 0.25
+    write_rows(folder / "per_sample.jsonl", [{"id": "span", "autodq.recall": 75.0, "answers": []}])
+    again = Opened(source, tmp_path / "cache")  # judged anew, over the same index
+    again.load()
+    assert rows(again)["span"]["autodq.recall"] == 0.75
+
+
 def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path) -> None:
     """As `reeltune select` leaves it, elsewhere than the videos: they are shown because it recorded which they are."""
     folder = tmp_path / "selected"
@@ -119,6 +138,26 @@ def test_a_selection_has_its_reasons_and_its_media(samples: Path, tmp_path: Path
     assert page["completions"][0]["drawn"]["spans"] == [[1.0, 3.0]]
 
 
+def test_what_init_set_aside_is_a_finding(samples: Path) -> None:
+    write_rows(samples.parent / "set_aside.jsonl", [{"row": 7, "id": "x", "video": "y.mp4", "reason": "it is gone"}])
+    [source] = open_sources([samples.parent])
+    found = Opened(source, samples.parent / "cache")
+    found.load()
+    [finding] = [each for each in overview(found)["findings"] if "set_aside" in each["kind"]]
+    assert finding["n"] == 1 and finding["places"] == ["row 7: it is gone"]
+
+
+def test_what_a_run_kept_comes_before_samples_that_are_given(samples: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    write_rows(
+        other, [{"id": "span", "task": "temporal_grounding", "video": "a.mp4", "query": "?", "target": [[0, 1]]}]
+    )
+    predictions = tmp_path / "p.jsonl"
+    write_rows(predictions, [{"id": "span", "text": "0 to 1"}])
+    run, answers = open_sources([tmp_path / "run", predictions], [other])
+    assert {path.name for path in run.samples} == {"train.jsonl", "held_out.jsonl"} and answers.samples == (other,)
+
+
 def marked(text: str, marks: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(mark["kind"], text[mark["start"] : mark["end"]]) for mark in marks]
 
@@ -130,7 +169,8 @@ def test_what_breaks_the_form_is_marked(samples: Path) -> None:
     found = read_answer(text, sample, "direct")
     assert marked(text, found["marks"]) == [("answer", "A"), ("stray", "Well."), ("stray", "I am sure.")]
     assert found["findings"] == ["not the asked form (direct)"]
-    assert read_answer(text, sample, "think")["findings"] == ["not the asked form (think): no <think> where it belongs"]
+    [finding] = read_answer(text, sample, "think")["findings"]
+    assert finding == "not the asked form (think): no whole <think> where it belongs"
     assert read_answer(text, sample, None)["findings"] == []
     good = "<think>so</think><answer>A</answer>"
     assert read_answer(good, sample, "think")["findings"] == []

@@ -75,6 +75,8 @@ def test_sides_are_won_and_lost(client: TestClient) -> None:
     [difference] = found["differences"]
     assert difference["difference"] == pytest.approx(difference["b"] - difference["a"])
     assert difference["b"] == pytest.approx((1 + 0 + 1 + 0) / 4)
+    apart = client.get("/api/compare", params={"sides": "run,samples.jsonl"}).json()
+    assert (apart["n"], apart["rows"], apart["differences"]) == (0, [], []) and apart["settings"]  # no dead end
     assert "from two to" in client.get("/api/compare", params={"sides": "run"}).json()["error"]
     assert "no evaluation at step" in client.get("/api/compare", params={"sides": "run@0,run@7"}).json()["error"]
 

@@ -23,7 +23,7 @@ def compare(session: Session, asked: Mapping[str, str]) -> Row:
     """`sides`: NAME or NAME@STEP, joined by commas, the first is what the others are held against.
 
     `pattern`: rows of one outcome, a digit a side, 1 where it is right: "01" is what the second won. InputError for
-    fewer than two sides, and where they have no sample in common.
+    fewer than two sides. Where they have no sample in common `n` is 0, and their settings are all that is told.
     """
     names = [name for name in asked.get("sides", "").split(",") if name]
     if not 2 <= len(names) <= MOST_SIDES:
@@ -31,8 +31,6 @@ def compare(session: Session, asked: Mapping[str, str]) -> Row:
     sides = [_side(session, name) for name in names]
     scores = [_scores(opened, step) for opened, step in sides]
     common = [name for name in scores[0] if all(name in other for other in scores[1:])]
-    if not common:
-        raise InputError("these have no sample in common, so there is nothing to compare")
     rows = [_row(name, [side[name] for side in scores]) for name in common]
     counts = Counter(row["pattern"] for row in rows)
     chosen = [row for row in rows if row["pattern"] == asked.get("pattern", row["pattern"])]
@@ -45,7 +43,7 @@ def compare(session: Session, asked: Mapping[str, str]) -> Row:
         "n": len(common),
         "patterns": dict(counts),
         "rows": chosen[:MOST_ROWS],
-        "differences": [_difference(rows, number) for number in range(1, len(sides))],
+        "differences": [_difference(rows, number) for number in range(1, len(sides))] if rows else [],
         "settings": [
             {"name": key, "values": [each.get(key) for each in settings]}
             for key in keys

@@ -197,8 +197,10 @@ class Index:
             db.execute(statement, (name,))
 
     def set_values(self, name: str, values: Iterable[tuple[Any, str]]) -> None:
-        """Fill a column of the groups by sample: (value, sample id)."""
+        """Fill a column of the groups by sample: (value, sample id). One that is not there yet is of numbers."""
         with self._writing, contextlib.closing(_connect(self.path)) as db:
+            if name not in {row[1] for row in db.execute("PRAGMA table_info(groups)")}:
+                db.execute(f'ALTER TABLE groups ADD COLUMN "{name}" REAL')
             db.execute("INSERT OR IGNORE INTO used VALUES ('groups', ?)", (name,))
             db.executemany(f'UPDATE groups SET "{name}" = ? WHERE sample = ?', values)
             self._tell(db)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,13 @@ from reeltune.errors import InputError
 from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
 from reeltune.explorer.index import Index
 from reeltune.explorer.notes import Notes
+from reeltune.explorer.rows import named, numbers_of
 from reeltune.explorer.sources import RowFile, Source
 from reeltune.files import write_jsonl
 from reeltune.lock import is_held
 from reeltune.report.run_files import read_run, read_run_samples
 from reeltune.sample import Sample, read_rows, to_sample
-from reeltune.tasks import load_task_file, load_usable, sample_types
+from reeltune.tasks import get_task, load_task_file, load_usable, sample_types
 from reeltune.tasks.base import Mode
 
 PARTS = {"train": "rollout", "held_out": "evaluation"}
@@ -64,6 +65,8 @@ class Opened:
                 self.index.refresh(self.source, self.find)
                 if self.source.kind == "selection":
                     self._decide()
+                if self.source.kind == "evaluation":
+                    self._add_judged()
                 if self.source.kind == "samples":
                     self._count_duplicates()
             except InputError as error:
@@ -140,6 +143,21 @@ class Opened:
         for name in ("kind", "difficulty", "reason"):
             self.index.set_values(name, [(row.get(name), row["id"]) for row in rows])
         self.index.set_values("kept", [(row.get("kept"), row["id"]) for row in rows])
+
+    def _add_judged(self) -> None:
+        """What only a judge could score, from per_sample.jsonl: what needs none was scored here."""
+        file = self.source.folder / "per_sample.jsonl"
+        if not file.exists():
+            return
+        samples = [sample for part in self._samples.values() for sample in part.values()]
+        own = {name for sample in samples for name in get_task(sample.task).scores(sample, None)}
+        found: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+        for _, row in read_rows(file):
+            for name, value in named(numbers_of(row)).items():
+                if name not in own and value is not None:
+                    found[name].append((value / 100.0, str(row["id"])))
+        for name, values in found.items():
+            self.index.set_values(name, values)
 
     def _count_duplicates(self) -> None:
         """Samples that ask the same of the same medium, and samples whose medium stands in another file too: a model

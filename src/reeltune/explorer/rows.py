@@ -71,7 +71,7 @@ def _rollout(row: Row, sample: Sample | None) -> Indexed:
         values = {name: each[index] for name, each in components.items()}
         answers.append(
             {
-                **_named(values),
+                **named(values),
                 "reward": rewards[index],
                 "advantage": advantages[index],
                 "iou": overlap_of(values),
@@ -107,7 +107,7 @@ def _answer(row: Row, sample: Sample | None) -> Indexed:
         parsed = task.read(sample, text)
         values, unread = task.scores(sample, parsed.value), parsed.reason is not None
     answer = {
-        **_named(values),
+        **named(values),
         "iou": overlap_of(values),
         "correct": correctness(values),
         "unreadable": unread,
@@ -120,14 +120,19 @@ def _answer(row: Row, sample: Sample | None) -> Indexed:
 def _scored(row: Row, sample: Sample | None) -> Indexed:
     """A line of `reeltune score --per-sample`: metrics in percent, and of each answer what was read of it."""
     parsed: Sequence[Row] = row["answers"]
-    numbers = {name: value / 100.0 for name, value in row.items() if isinstance(value, float | int)}
+    numbers = {name: value / 100.0 for name, value in numbers_of(row).items()}
     unread = [each.get("reason") is not None for each in parsed]
-    scores = {**_named(numbers), "iou": overlap_of(numbers), "correct": correctness(numbers)}
+    scores = {**named(numbers), "iou": overlap_of(numbers), "correct": correctness(numbers)}
     group = {**_about(row, sample), **scores, "unreadable": _mean(unread), "answers": len(parsed)}
     group.setdefault("media", row.get("video"))
     own = scores if len(parsed) == 1 else {}  # of several only the means are told
     answers = [{**own, "unreadable": each} for each in unread]
     return Indexed(group, answers, [shown_value(each) for each in parsed])
+
+
+def numbers_of(row: Row) -> dict[str, float]:
+    """The metrics of a line of scores, in percent."""
+    return {name: value for name, value in row.items() if isinstance(value, float | int) and name != "id"}
 
 
 def shown_value(parsed: Row) -> str:
@@ -146,7 +151,7 @@ def _selection(row: Row, sample: Sample | None) -> Indexed:
     count = len(row["rewards"])
     group = {
         **_about(row["sample"], sample),
-        **_named(values),
+        **named(values),
         "answers": count,
         "reward": _mean(rewards),
         "best": max(rewards, default=None),
@@ -201,7 +206,7 @@ def _means(answers: Sequence[Values]) -> Values:
     return found
 
 
-def _named(values: Mapping[str, float | None]) -> Values:
+def named(values: Mapping[str, float | None]) -> Values:
     """Components and metrics as columns."""
     return {column: value for name, value in values.items() if (column := _column(name))}
 

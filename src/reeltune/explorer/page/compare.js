@@ -17,7 +17,8 @@ export async function comparePage(state) {
     return page;
   }
   const found = await ask("compare", { sides: sides.join(","), pattern: state.pattern });
-  place.append(differentSettings(found), outcome(found, state), await curves(found), list(found));
+  place.append(differentSettings(found), found.n ? outcome(found, state) : notice("They have no sample in common: only their settings and curves can be held against each other."),
+    await curves(found), found.n ? list(found) : "");
   return page;
 }
 
