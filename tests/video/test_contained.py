@@ -97,8 +97,15 @@ def noise(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "container"), [("a.mkv", "matroska"), ("a.mp4", "mp4"), ("a.ts", "mpegts")])
-def test_a_hole_of_zeros_is_found(tmp_path: Path, remux: Remux, name: str, container: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "container", "told"),
+    [
+        ("a.mkv", "matroska", "check sum"),
+        ("a.mp4", "mp4", "a hole of zeros in packet"),
+        ("a.ts", "mpegts", "a hole of zeros in packet"),
+    ],
+)
+def test_a_hole_of_zeros_is_found(tmp_path: Path, remux: Remux, name: str, container: str, told: str) -> None:
     path = remux(noise(tmp_path / "whole.mp4"), tmp_path / name, container)
     index = contained.index_video(path)
     contained.decode_frames(index, range(60), lambda frame: frame[:1])
@@ -106,8 +113,18 @@ def test_a_hole_of_zeros_is_found(tmp_path: Path, remux: Remux, name: str, conta
     assert len(data) > 160_000
     data[80_000:120_000] = bytes(40_000)
     path.write_bytes(data)
-    with pytest.raises(VideoError, match=r"damaged"):
+    with pytest.raises(VideoError, match=f"damaged: .*{told}"):
         contained.decode_frames(contained.index_video(path), range(60), lambda frame: frame[:1])
+
+
+def test_what_the_decoder_conceals_and_complains_of_is_no_clip(tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.mp4")
+    data = bytearray(path.read_bytes())
+    data[80_000:80_400] = np.random.default_rng(0).bytes(400)
+    path.write_bytes(data)
+    # A later frame that leans on the damaged one: it is not marked as damaged itself.
+    with pytest.raises(VideoError, match=r"damaged: FFmpeg complains \d+ times, first: "):
+        contained.decode_frames(contained.index_video(path), [13], lambda frame: frame[:1])
 
 
 @pytest.mark.parametrize("keep", [0.6, 0.61, 0.33])
