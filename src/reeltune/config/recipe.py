@@ -214,9 +214,7 @@ class Recipe(Section):
     @property
     def rounding(self) -> Literal["float32", "bf16"]:
         """The coarsest numbers that log-probs come from: what rollout and learner may differ by goes by them."""
-        quantized = self.adapter is not None and self.adapter.quantize == "nf4"
-        coarse = quantized or "bfloat16" in (self.model.dtype, self.parallel.param_dtype)
-        coarse = coarse or self.optim.precision == "bf16"
+        coarse = "bfloat16" in (self.model.dtype, self.parallel.param_dtype) or self.optim.precision == "bf16"
         return "bf16" if coarse else "float32"
 
     @property

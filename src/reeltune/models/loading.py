@@ -111,6 +111,17 @@ def nf4(dtype: torch.dtype, whole: Sequence[str]) -> Any:
     )
 
 
+def compute_as_asked(model: Any) -> None:
+    """Let 4-bit layers compute in their own dtype on a CPU too.
+
+    Where it has bfloat16 instructions bitsandbytes (0.50) packs weights anew for evaluation and rounds what a layer is
+    given to bfloat16: rollout and update would be two models, and layers narrower than 64 fail.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def open_config(path: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(path)

@@ -15,6 +15,7 @@ from reeltune.models.loading import (
     check_attention,
     check_directory,
     check_weight_files,
+    compute_as_asked,
     nf4,
     open_config,
     open_tokenizer,
@@ -70,6 +71,8 @@ def load_policy(
     else:
         model = open_routed(path, config, mixture_of_depths, **options)
         refuse_not_finite(path, model)
+    if quantize:
+        compute_as_asked(model)
     if gradient_checkpointing:
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)

@@ -116,10 +116,7 @@ def _cached(policy: Policy, group: Group) -> Tensor:
 
 def _compare(policy: Policy, what: str, stock: Tensor, ours: Tensor) -> None:
     difference = float((stock - ours).abs().max())
-    # On a CPU the layers of 4 bits round what they are given to bfloat16 (bitsandbytes 0.50), whatever they compute in.
-    quantized = getattr(policy.model, "is_quantized", False)
-    share = SIXTEEN_BIT if quantized else TOLERANCE.get(policy.model.dtype, SIXTEEN_BIT)
-    allowed = share * max(1.0, float(stock.abs().max()))
+    allowed = TOLERANCE.get(policy.model.dtype, SIXTEEN_BIT) * max(1.0, float(stock.abs().max()))
     # Written so that NaN fails too.
     if not difference <= allowed:
         raise InputError(
