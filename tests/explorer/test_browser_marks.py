@@ -115,8 +115,9 @@ def test_several_media_and_lists_of_frames_are_shown(page: Page) -> None:
     shown = page.open("source=media.jsonl&view=group&at=media.jsonl:2")
     ready(shown)
     until(shown, "document.querySelector('.screen').textContent.includes('frame 1 of 4')")
-    area = shown.query_selector(".area").bounding_box()
-    shown.mouse.click(area["x"] + 0.6 * area["width"], area["y"] + 5)  # of four seconds
+    until(shown, "document.querySelector('.stage img').complete")  # what stands below it moves until then
+    width = shown.query_selector(".area").bounding_box()["width"]
+    shown.click(".area", position={"x": 0.6 * width, "y": 5})  # of four seconds; it waits until nothing moves
     until(shown, "document.querySelector('.screen').textContent.includes('frame 3 of 4')")
     before = shown.get_attribute(".stage img", "src")
     shown.click(".screen button")
