@@ -10,10 +10,8 @@ Each question is asked --rounds times after a first one, its remembered rows for
 import json
 import random
 import shutil
-import socket
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -88,32 +86,22 @@ def ask(opened: Opened, table: str, query: str, sort: str) -> int:
 def first_paint(run: Path, cache: Path, rounds: int) -> list[tuple[float, float]]:
     """Seconds from the press of Enter to the first contentful paint, by the browser's own clock, and to the run's
     curves, while the index is being made."""
-    import uvicorn
     from playwright.sync_api import sync_playwright
 
-    from reeltune.explorer.app import make_app
+    from reeltune.explorer.serving import serving
 
     found = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         for number in range(rounds):
-            session = Session([run], cache=cache / str(number))
-            with socket.socket() as listening:
-                listening.bind(("127.0.0.1", 0))
-                server = uvicorn.Server(uvicorn.Config(make_app(session), log_level="warning"))
-                thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-                thread.start()
-                session.start()
+            with serving(Session([run], cache=cache / str(number))) as address:
                 page = browser.new_page()
                 began = time.perf_counter()
-                page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+                page.goto(f"{address}/")
                 page.wait_for_selector(".chart svg")
                 curves = time.perf_counter() - began
                 found.append((page.evaluate(PAINTED) / 1000, curves))
                 page.close()
-                server.should_exit = True
-                thread.join()
-                session.close()
         browser.close()
     return found
 

@@ -13,18 +13,16 @@ AT is a group's place in the run, FILE:LINE, one with spans and one with boxes; 
 import argparse
 import io
 import shutil
-import socket
 import tempfile
-import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from reeltune.explorer.app import make_app
 from reeltune.explorer.group import group_page
+from reeltune.explorer.serving import serving
 from reeltune.explorer.session import Session
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -51,31 +49,25 @@ def main() -> None:
     parser.add_argument("--spans", required=True, metavar="AT")
     parser.add_argument("--boxes", required=True, metavar="AT")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as cache, sync_playwright() as play, socket.socket() as listening:
+    with tempfile.TemporaryDirectory() as cache, sync_playwright() as play, ExitStack() as stack:
         session = Session([options.run], cache=Path(cache))
         [opened] = session.opened.values()
         opened.load()
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(make_app(session), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
+        address = stack.enter_context(serving(session))
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
         page.set_default_timeout(120_000)
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
         for at, name in ((options.spans, "explorer-spans.png"), (options.boxes, "explorer-boxes.png")):
             time = middle(group_page(opened, at)["truth"])
-            page.goto(f"{address}?view=group&at={at}")
+            page.goto(f"{address}/?view=group&at={at}")
             page.wait_for_selector(".player[data-ready]")
             page.evaluate("document.querySelector('video').controls = false")
             page.evaluate("time => { document.querySelector('video').currentTime = time; }", time)
             page.wait_for_selector(".film")
             keep(page, name)
-        page.goto(f"{address}?view=table&table=answers&q=part=rollout&sort=-advantage")
+        page.goto(f"{address}/?view=table&table=answers&q=part=rollout&sort=-advantage")
         page.wait_for_selector(".rows tbody tr")
         keep(page, "explorer-table.png")
-        server.should_exit = True
-        thread.join()
 
 
 if __name__ == "__main__":

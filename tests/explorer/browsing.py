@@ -1,31 +1,7 @@
 """A server and a page of the browser for the tests, and how they wait in it."""
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-import uvicorn
-
-from reeltune.explorer.app import make_app
-from reeltune.explorer.session import Session
-
-
-@contextmanager
-def served(session: Session) -> Iterator[str]:
-    """The address of a server as the command starts it, with its thread that follows the files."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(make_app(session), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        session.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
-        session.close()
 
 
 class Page:

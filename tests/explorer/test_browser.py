@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.explorer.browsing import Page, ids, ready, served, until, wait_for_count
+from tests.explorer.browsing import Page, ids, ready, until, wait_for_count
 from tests.explorer.made import HEIGHT, HOSTILE, WIDTH, box_at, make_run, step_rows, write_other, write_rows
 
 from reeltune.explorer.export import write_export
+from reeltune.explorer.serving import serving
 from reeltune.explorer.session import Session
 
 GROUP = "view=group&at=rollouts/step-00000"
@@ -33,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(place: Path) -> Iterator[str]:
-    with served(Session([place / "run", place / "other" / "samples.jsonl"], cache=place / "cache")) as found:
+    with serving(Session([place / "run", place / "other" / "samples.jsonl"], cache=place / "cache")) as found:
         yield found
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.explorer.browsing import Page, ready, served, until
+from tests.explorer.browsing import Page, ready, until
 from tests.explorer.made import SECONDS, frames, make_run, write_rows
 
 from reeltune.data.kept import keep_samples
+from reeltune.explorer.serving import serving
 from reeltune.explorer.session import Session
 from reeltune.judges.events import EventsJudge
 from reeltune.rewards.score import score_groups
@@ -69,7 +70,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = folder / "log.jsonl"
     write_rows(log, [{"video_path": "/x/film.mp4", "prompt": "When the square passes?", "gt": {}, "pred": "1 to 2"}])
     paths = [folder / "judged", folder / "data" / "media.jsonl", log]
-    with served(Session(paths, samples=[folder / "data" / "samples.jsonl"], cache=folder / "cache")) as found:
+    with serving(Session(paths, samples=[folder / "data" / "samples.jsonl"], cache=folder / "cache")) as found:
         yield found
 
 
