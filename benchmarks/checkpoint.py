@@ -1,9 +1,9 @@
-"""How long a step waits for its checkpoint: written whole, finished behind the run, or written while the run goes on.
+"""How long a step waits for its checkpoint: written in the step, finished behind the run, or written while the run goes on.
 
 python benchmarks/checkpoint.py --hidden 1024 --layers 16
 
 Weights and AdamW's moments of a decoder of random weights, in float32, into a folder of --dir. `waits` is what the step
-waits; `whole after` is when the checkpoint can be used, with nothing else to do meanwhile. Wall-clock: the disk counts.
+waits; `complete after` is when the checkpoint can be used, with nothing else to do meanwhile. Wall-clock: the disk counts.
 The system's page cache takes the writes of the first two ways as long as it has room.
 """
 
@@ -24,7 +24,7 @@ from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.optimizer import make_optimizer
 
 WAYS: dict[str, dict[str, Any]] = {
-    "written whole": {"behind": False, "asynchronous": False},
+    "written in the step": {"behind": False, "asynchronous": False},
     "finished behind the run": {"behind": True, "asynchronous": False},
     "checkpoint.asynchronous": {"behind": True, "asynchronous": True},
 }
@@ -56,9 +56,9 @@ def main() -> None:
         {
             "way": name,
             "waits, s": statistics.median(waits for waits, _ in found),
-            "whole after, s": statistics.median(whole for _, whole in found),
-            "waits, of written whole": statistics.median(
-                own[0] / other[0] for own, other in zip(found, seconds["written whole"], strict=True)
+            "complete after, s": statistics.median(whole for _, whole in found),
+            "waits, of written in the step": statistics.median(
+                own[0] / other[0] for own, other in zip(found, seconds["written in the step"], strict=True)
             ),
         }
         for name, found in seconds.items()
