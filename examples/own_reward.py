@@ -1,4 +1,4 @@
-"""Rewards of your own, in each form that people write them in; a task of your own is not needed for that.
+"""Rewards of your own, in each form that people write them in; a Python file with your own task is not needed for that.
 
     reeltune train recipes/toy/grpo.yaml run.dir=runs/own-reward "rewards.functions={temporal_grounding: {
         short: examples/own_reward.py:short, varied: examples/own_reward.py:varied,

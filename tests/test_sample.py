@@ -56,13 +56,13 @@ def test_the_folder_travels_with_a_sample_but_is_no_field(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("row", "parts"),
     [
-        (GROUNDING | {"target": [[5, 2]]}, ["'target[0]'", "[5, 2]", "end must lie after the start"]),
-        (GROUNDING | {"target": [[5, 5]]}, ["'target[0]'", "end must lie after the start"]),
+        (GROUNDING | {"target": [[5, 2]]}, ["'target[0]'", "[5, 2]", "end must be after the start"]),
+        (GROUNDING | {"target": [[5, 5]]}, ["'target[0]'", "end must be after the start"]),
         (GROUNDING | {"target": [[-1, 5]]}, ["'target[0][0]'", "-1", "greater than or equal to 0"]),
         (GROUNDING | {"target": [[1, 10.2]]}, ["'target'", "[1, 10.2]", "lasts 10 s", "--fix"]),
         (GROUNDING | {"target": []}, ["'target'", "at least 1"]),
-        (GROUNDING | {"target": "2 to 5"}, ["'target': '2 to 5': a list is needed: [[number, number], ...]"]),
-        (GROUNDING | {"target": ["2 to 5"]}, ["'target[0]': '2 to 5': a list is needed: [[number, number], ...]"]),
+        (GROUNDING | {"target": "2 to 5"}, ["'target': '2 to 5': must be a list: [[number, number], ...]"]),
+        (GROUNDING | {"target": ["2 to 5"]}, ["'target[0]': '2 to 5': must be a list: [[number, number], ...]"]),
         (GROUNDING | {"target": [[1, 2, 3]]}, ["'target[0]'"]),
         (GROUNDING | {"target": [["1", 2]]}, ["'target[0][0]'", "'1'", "number"]),
         (GROUNDING | {"duration": 0}, ["'duration'", "0", "greater than 0"]),
@@ -89,13 +89,13 @@ def test_a_broken_row_is_named(tmp_path: Path, row: dict[str, object], parts: li
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("", ["holds no sample"]),
-        ("\n \n", ["holds no sample"]),
+        ("", ["has no samples"]),
+        ("\n \n", ["has no samples"]),
         ("{", ["line 1", "not JSON"]),
         ("[]", ["line 1", "expected one JSON object"]),
         (
             json.dumps(GROUNDING) + "\n" + json.dumps(GROUNDING),
-            ["line 2", "id 'a'", "used before, in line 1"],
+            ["line 2", "id 'a'", "already used in line 1"],
         ),
         (json.dumps(GROUNDING).replace("2.5", "NaN"), ["'target[0][1]'", "finite"]),
         (json.dumps(GROUNDING).replace("2.5", "1e999"), ["'target[0][1]'", "finite"]),

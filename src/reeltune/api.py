@@ -151,7 +151,9 @@ def load(model: "str | Path | Recipe", *overrides: str) -> Model:
 
 def _no_overrides(source: object, overrides: Sequence[str]) -> None:
     if overrides and isinstance(source, Recipe):
-        raise InputError(f"overrides go with a path; a Recipe is taken as it is (got {overrides[0]!r})")
+        raise InputError(
+            f"overrides need the path of a recipe; a Recipe object is used as it is (got {overrides[0]!r})"
+        )
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:

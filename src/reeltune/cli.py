@@ -54,8 +54,8 @@ REFUSED = {
     errno.EEXIST: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder; a file is needed",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
-    errno.EIO: "the disk, or the way to it, fails; look into the system's log before you go on",
-    errno.ESTALE: "the file server has lost it; mount it again, then go on",
+    errno.EIO: "the disk or its connection is failing; check the system log before you continue",
+    errno.ESTALE: "the file server no longer has it; remount the file system, then run the command again",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -78,13 +78,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except NoServers as error:
         print(f"reeltune: {error}", file=sys.stderr)
-        print("reeltune: what was done is saved; the same command goes on later, train with --resume", file=sys.stderr)
+        print(
+            "reeltune: finished work is saved; run the same command again to continue (train: with --resume)",
+            file=sys.stderr,
+        )
         return TEMPORARY
     except Exception as error:
         message = explain_failure(error)
         if message is None:
             raise
-        logging.getLogger(__name__).debug("where it happened:", exc_info=error)
+        logging.getLogger(__name__).debug("traceback:", exc_info=error)
         print(f"reeltune: {message}", file=sys.stderr)
         return 2
 
@@ -95,14 +98,17 @@ def explain_failure(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, ImportError) and "flash" in str(error).lower():
         return (
-            "model.attention=flash_attention_2 needs the package flash-attn, which is not installed here or does not "
-            "fit this PyTorch; install it, or take model.attention=sdpa"
+            "model.attention=flash_attention_2 needs the package flash-attn, which is not installed or does not "
+            "match this PyTorch; install it, or use model.attention=sdpa"
         )
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("reeltune"):
-        return f"the package {error.name} is not installed; pip install it (pip install reeltune brings all of ours)"
+        return (
+            f"the package {error.name} is not installed; pip install it "
+            "(pip install reeltune installs all required packages)"
+        )
     number = _errno(error)
     if number in FULL:
-        return f"{error}: make room, then go on; what was written before is whole"
+        return f"{error}: free some space, then run the command again; files written earlier are complete"
     name = getattr(error, "filename", None)
     if number in REFUSED:
         return f"{name or error}: {REFUSED[number]}"
@@ -184,7 +190,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     words = sys.argv[1:] if argv is None else list(argv)
     if any("\udc80" <= sign <= "\udcff" for word in words for sign in word):
         parser.error(
-            f"the locale's encoding ({sys.getfilesystemencoding()}) lacks characters of the arguments: set "
+            f"the locale's encoding ({sys.getfilesystemencoding()}) cannot represent the arguments: set "
             "PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
         )
     args, rest = parser.parse_known_args(words)
@@ -201,43 +207,53 @@ def make_parser() -> argparse.ArgumentParser:
     _add_talk(parser, quiet=False, level=None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="run a recipe: method grpo or sft")
-    train.add_argument("recipe", type=Path)
-    train.add_argument("overrides", nargs="*", metavar="section.key=value")
-    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of run.dir")
+    train = commands.add_parser("train", help="train as a recipe says: GRPO, SFT or distillation")
+    train.add_argument("recipe", type=Path, help="a YAML file, or the name of a shipped recipe such as toy/grpo")
     train.add_argument(
-        "--fork", type=Path, metavar="RUN", help="begin a new run from RUN's newest checkpoint, or this one"
+        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
     )
-    train.add_argument("--dry-run", action="store_true", help="check everything but the weights, then stop")
+    train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint of run.dir")
+    train.add_argument(
+        "--fork",
+        type=Path,
+        metavar="RUN",
+        help="start a new run from the newest checkpoint of RUN, or from this checkpoint",
+    )
+    train.add_argument("--dry-run", action="store_true", help="check everything except the weights, then stop")
     _add_talk(train)
     train.set_defaults(run=_train)
 
-    _add(commands, "demo", demo, "the whole story on generated videos, on a CPU")
-    _add(commands, "reproduce", reproduce, "a paper's table again: at its size, or --small on a CPU")
-    _add(commands, "init", init, "a folder of videos and a table -> samples, a recipe, a page")
+    _add(commands, "demo", demo, "train and compare on generated videos, on a CPU, in minutes")
+    _add(commands, "reproduce", reproduce, "reproduce a paper's table: at full size, or --small on a CPU")
+    _add(commands, "init", init, "turn a folder of videos and a table into samples, a recipe and a preview page")
     _add(commands, "eval", evaluate, "run a model on samples and score its answers")
-    _add(commands, "ask", ask, "one question about one video; the answer is drawn")
+    _add(commands, "ask", ask, "ask one question about one video and draw the answer")
     _add(commands, "score", score, "score predictions; needs no model")
-    _add(commands, "compare", compare, "is one evaluation better than another? by id, with intervals")
-    _add(commands, "explore", explore, "look at everything a model did, in the browser: search, compare, follow live")
-    _add(commands, "report", report, "write the page of a run: reward, metrics, health, before and after")
-    _add(commands, "view", view, "write the rollout viewer of a run: videos, completions, rewards, advantages")
-    _add(commands, "select", select, "ask the model several times, keep the informative samples")
-    _add(commands, "serve", serve, "start a vLLM server that rollouts can be asked of, and check it")
-    _add(commands, "merge", merge, "an adapter and its base as one plain model directory")
-    _add(commands, "push", push, "a trained model and its card on the Hugging Face Hub")
-    _add(commands, "plan", plan, "TFLOPs, KV cache and memory from a config, before any weight is loaded")
-    _add(commands, "doctor", doctor, "whether this machine computes what is needed: one table, exit code 1 with advice")
+    _add(commands, "compare", compare, "compare two evaluations of the same samples, with confidence intervals")
+    _add(commands, "explore", explore, "browse everything a model did: search, compare, follow a run live")
+    _add(commands, "report", report, "write the report of a run: reward, metrics, health, before and after")
+    _add(commands, "view", view, "write a page of a run's rollouts: videos, completions, rewards, advantages")
+    _add(commands, "select", select, "sample each prompt several times and keep the informative samples")
+    _add(commands, "serve", serve, "start a vLLM server for rollouts and check it")
+    _add(commands, "merge", merge, "merge an adapter into its base model")
+    _add(commands, "push", push, "upload a trained model and its card to the Hugging Face Hub")
+    _add(commands, "plan", plan, "estimate memory, FLOPs and time from a config, without loading weights")
+    _add(commands, "doctor", doctor, "check this machine: one table, with advice and exit code 1 if something is wrong")
     _add(commands, "recipes", recipes, "list, show or copy the recipes that come with the package")
-    _add(commands, "config", config, "print a recipe with its overrides and defaults, checked")
-    _add(commands, "completion", completion, "what makes bash, zsh or fish complete commands and options")
+    _add(commands, "config", config, "check a recipe and print it with its overrides and defaults")
+    _add(commands, "completion", completion, "print a completion script for bash, zsh or fish")
     parser.set_defaults(parser=parser)
-    data = commands.add_parser("data", help="import annotations, look before you train").add_subparsers(
+    data = commands.add_parser("data", help="import, check and export samples").add_subparsers(
         dest="data_command", required=True, metavar="COMMAND"
     )
-    _add(data, "import", data_import, "public annotation formats -> samples.jsonl")
-    _add(data, "export", data_export, "samples.jsonl -> the forms of TRL, ms-swift, LLaMA-Factory, verl, datasets")
-    _add(data, "check", data_check, "contract, videos, duplicates, leaks, balance; --fix writes a fixed file")
+    _add(data, "import", data_import, "convert public annotation formats to samples.jsonl")
+    _add(
+        data,
+        "export",
+        data_export,
+        "convert samples.jsonl to the formats of TRL, ms-swift, LLaMA-Factory, verl and datasets",
+    )
+    _add(data, "check", data_check, "check format, videos, duplicates, leaks and balance; --fix writes a fixed file")
     return parser
 
 
@@ -251,10 +267,12 @@ def _add(commands: Any, name: str, module: Any, text: str) -> None:
 
 def _add_talk(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     """Taken before and after the command's name; there, only what is given replaces what stood before."""
-    group = parser.add_argument_group("how much is said")
+    group = parser.add_argument_group("verbosity")
     quiet, level = defaults.get("quiet", argparse.SUPPRESS), defaults.get("level", argparse.SUPPRESS)
-    group.add_argument("--quiet", action="store_true", default=quiet, help="no progress and no notes; errors only")
-    group.add_argument("--log-level", choices=LEVELS, default=level, help="of notes on stderr (default: warning)")
+    group.add_argument("--quiet", action="store_true", default=quiet, help="print errors only, no progress")
+    group.add_argument(
+        "--log-level", choices=LEVELS, default=level, help="level of log messages on stderr (default: warning)"
+    )
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -265,5 +283,5 @@ def _train(args: argparse.Namespace) -> int:
 
     if train(recipe, resume=args.resume, fork=args.fork, dry_run=args.dry_run):
         return 0
-    print(f"reeltune: stopped; go on with the same command and --resume ({recipe.run.dir})", file=sys.stderr)
+    print(f"reeltune: stopped; continue with the same command and --resume ({recipe.run.dir})", file=sys.stderr)
     return INTERRUPTED

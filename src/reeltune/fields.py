@@ -54,7 +54,7 @@ class FieldError(ValueError):
 def rule_of(problem: Mapping[str, Any], kind: type[BaseModel]) -> str:
     """The rule that one of pydantic's errors about a `kind` is of, in words for its user."""
     if problem["type"] == "tuple_type":
-        return f"a list is needed: {form(kind.model_fields[problem['loc'][0]].annotation)}"
+        return f"must be a list: {form(kind.model_fields[problem['loc'][0]].annotation)}"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

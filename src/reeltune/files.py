@@ -167,7 +167,7 @@ def whole_lines(path: Path) -> list[str]:
         return [line.decode() for line in lines]
     except UnicodeDecodeError:
         number = next(number for number, line in enumerate(lines, 1) if line != line.decode(errors="ignore").encode())
-        raise InputError(f"{path}, line {number}: not UTF-8: the file was damaged; restore it") from None
+        raise InputError(f"{path}, line {number}: not UTF-8: the file is damaged; restore it") from None
 
 
 def make_folder(folder: Path) -> None:

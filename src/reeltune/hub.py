@@ -40,19 +40,19 @@ def _download(spec: str, weights: bool) -> Path:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=wanted))
     except GatedRepoError as error:
         raise InputError(
-            f"{spec}: the hub gives this model to those who accepted its terms; accept them on its page, then run "
-            "`hf auth login` or set HF_TOKEN"
+            f"{spec}: this model requires accepting its terms; accept them on its hub page, then run `hf auth "
+            "login` or set HF_TOKEN"
         ) from error
     except LocalEntryNotFoundError as error:
         raise InputError(
-            f"there is no directory {spec!r} here, it is not in the hub's cache, and the hub cannot be asked (offline, "
-            "or no connection). Check the path, or download it where there is a network: "
-            f"hf download {name}{f' --revision {revision}' if revision else ''}"
+            f"there is not a directory {spec!r} here, it is not in the hub's cache, and the hub cannot be reached "
+            "(offline, or no connection). Check the path, or download it on a machine with a network: hf download "
+            f"{name}{f' --revision {revision}' if revision else ''}"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise InputError(
-            f"there is no directory {spec!r} here, and the Hugging Face Hub gives no model of that name and revision: "
-            f"{str(error).strip().splitlines()[0]}. Check the spelling"
+            f"there is not a directory {spec!r} here, and the Hugging Face Hub has no model of that name and "
+            f"revision: {str(error).strip().splitlines()[0]}. Check the spelling"
         ) from error
 
 
@@ -107,11 +107,11 @@ def create_repository(name: str, files: Mapping[str, Path | bytes], *, private: 
         return str(api.create_commit(name, added, commit_message=message).repo_url)
     except (OfflineModeIsEnabled, ConnectionError) as error:
         raise InputError(
-            f"the hub cannot be reached ({str(error).splitlines()[0]}); write the folder with --output DIR and upload "
-            f"it where there is a network: hf upload {name} DIR"
+            f"the hub cannot be reached ({str(error).splitlines()[0]}); write the folder with --output DIR and "
+            f"upload it from a machine with a network: hf upload {name} DIR"
         ) from error
     except (HfHubHTTPError, LocalTokenNotFoundError) as error:
         raise InputError(
-            f"the hub refused {name}: {str(error).strip().splitlines()[0]}. Sign in with a token that may write "
-            "(`hf auth login`, or HF_TOKEN), and check the owner's name"
+            f"the hub refused {name}: {str(error).strip().splitlines()[0]}. Sign in with a write token (`hf auth "
+            "login`, or HF_TOKEN), and check the owner's name"
         ) from error

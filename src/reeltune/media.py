@@ -49,14 +49,14 @@ class Medium(BaseModel):
     def _is_one_thing(self) -> Self:
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
-            found = f"got {' and '.join(given)}" if given else "got none of them"
-            raise FieldError("media", f"an entry of media has one of {', '.join(KINDS)}; {found}")
+            found = f"got {' and '.join(given)}" if given else "got none"
+            raise FieldError("media", f"an entry of media needs exactly one of {', '.join(KINDS)}; {found}")
         if self.image is not None:
             timed = ("start", "end", "fps", "sampling", "min_frames", "max_frames", "total_pixels")
             if wrong := [name for name in timed if getattr(self, name) is not None]:
-                raise FieldError("media", f"an image has no {', '.join(wrong)}")
+                raise FieldError("media", f"an image cannot have {', '.join(wrong)}")
         if self.frames is not None and (self.fps is None or not self.frames):
-            raise FieldError("media", "frames are one or more files, or a folder, with their rate in `fps`")
+            raise FieldError("media", "frames must be one or more files, or a folder, with their rate in `fps`")
         if self.end is not None and self.end <= (self.start or 0.0):
             raise FieldError("media", f"a part must end after its start; got {self.start or 0:g} to {self.end:g}")
         return self
@@ -107,7 +107,7 @@ class Turn(BaseModel):
     @model_validator(mode="after")
     def _only_users_show(self) -> Self:
         if self.role == "assistant" and self.media:
-            raise FieldError("turns", "only a user's turn shows media")
+            raise FieldError("turns", "only user turns can show media")
         return self
 
 
@@ -151,4 +151,4 @@ def require_alternating(turns: tuple[Turn, ...]) -> None:
     """FieldError unless they go user, assistant, user, assistant: the question that follows is the user's."""
     wanted: Iterator[str] = iter(("user", "assistant") * (len(turns) // 2 + 1))
     if len(turns) % 2 or any(turn.role != role for turn, role in zip(turns, wanted, strict=False)):
-        raise FieldError("turns", "the turns before a question go user, assistant, user, assistant, ...")
+        raise FieldError("turns", "the turns before a question must alternate: user, assistant, user, assistant, ...")

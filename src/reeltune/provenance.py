@@ -137,7 +137,9 @@ def claim_evaluation(
     answers = directory / "predictions.jsonl"
     if not path.exists():
         if answers.exists():
-            raise InputError(f"{answers} has no {IDENTITY_FILE} beside it: whose answers are these? Give another -o")
+            raise InputError(
+                f"{answers} has no {IDENTITY_FILE} beside it: so it is unknown whose answers these are. Give another -o"
+            )
         directory.mkdir(parents=True, exist_ok=True)
         write_json(path, identity)
         return
@@ -145,6 +147,6 @@ def claim_evaluation(
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         lines = [f"  {line}" for line in changes(found, identity)]
     except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path}: not the identity of an evaluation ({error}); give another -o") from None
+        raise InputError(f"{path}: not the identity file of an evaluation ({error}); give another -o") from None
     if lines:
-        raise InputError(f"{directory} holds answers of another evaluation; give another -o:\n" + "\n".join(lines))
+        raise InputError(f"{directory} contains answers of another evaluation; give another -o:\n" + "\n".join(lines))

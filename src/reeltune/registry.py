@@ -50,15 +50,15 @@ class Registry(Generic[T]):
         else:
             known = sorted(self)
             raise InputError(
-                f"{name!r} is no known {self.kind}{nearest(name, known)}; known: {', '.join(known)}; "
-                "one of your own is written module:object or file.py:object"
+                f"{name!r} is not a known {self.kind}{nearest(name, known)}; known: {', '.join(known)}; your own "
+                "is written module:object or file.py:object"
             )
         return self._loaded[name]
 
     def add(self, name: str, value: T) -> None:
         """Let `value` go by `name` in this process. InputError for a name that something else has."""
         if name in self and self._loaded.get(name) is not value:
-            raise InputError(f"there is a {self.kind} {name!r} already; choose another name")
+            raise InputError(f"{self.kind} {name!r} already exists; choose another name")
         self._loaded[name] = value
 
 
@@ -86,7 +86,7 @@ def load_module(path: Path) -> ModuleType:
     """A Python file as a module of its own, run once per process. InputError when there is no such file."""
     path = path.resolve()
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; give the path of a Python file")
+        raise InputError(f"{path}: no such file; give the path of a Python file")
     name = f"reeltune_user_{path.stem}_{abs(hash(str(path))):x}"
     if name in sys.modules:
         return sys.modules[name]

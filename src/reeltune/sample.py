@@ -65,7 +65,7 @@ class Sample(BaseModel):
     @model_validator(mode="after")
     def _media_once(self) -> Self:
         if self.video is not None and self.media:
-            raise FieldError("media", "a sample has `video` or `media`, not both")
+            raise FieldError("media", "a sample can have `video` or `media`, not both")
         if self.turns:
             require_alternating(self.turns)
         if self.is_timed and self.video is None:
@@ -158,15 +158,12 @@ def read_usable(path: Path | str, types: Mapping[str, type[Sample]]) -> Loaded:
     if is_other and faults:
         raise InputError(faults[0].reason)
     if not samples and not faults:
-        raise InputError(f"{path}: the file holds no sample; write one JSON object per line")
+        raise InputError(f"{path}: the file has no samples; write one JSON object per line")
     return Loaded(samples, faults)
 
 
 def _used_twice(sample: Sample, first: int) -> str:
-    return (
-        f"{sample.where}, id {sample.id!r}: this id was used before, in line {first}; every sample needs an id of "
-        "its own"
-    )
+    return f"{sample.where}, id {sample.id!r}: this id is already used in line {first}; every sample needs its own id"
 
 
 def read_samples(path: Path | str, types: Mapping[str, type[Sample]]) -> list[Sample]:
@@ -212,8 +209,8 @@ def to_sample(
         if "task" not in row:
             raise InputError(f"{where}, field 'task': missing; known tasks: {', '.join(sorted(types))}")
         raise InputError(
-            f"{where}, field 'task': {shown(task)} is no known task{nearest(task, types)}; "
-            f"known tasks: {', '.join(sorted(types))}"
+            f"{where}, field 'task': {shown(task)} is not a known task{nearest(task, types)}; known tasks: "
+            f"{', '.join(sorted(types))}"
         )
     try:
         sample = types[task].model_validate(dict(row))

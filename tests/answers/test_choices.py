@@ -51,15 +51,15 @@ def test_an_article_is_no_letter(text: str, letter: str) -> None:
     ("text", "reason"),
     [
         ("", "no answer"),
-        ("A man walks", "no letter"),
-        ("no idea", "no letter"),
-        ("answer", "no letter"),
+        ("A man walks", "neither a letter"),
+        ("no idea", "neither a letter"),
+        ("answer", "neither a letter"),
         ("A and B", "several"),
         ("A, B", "several"),
         ("(A) or (B)", "several"),
         ("A. or (B)", "several"),
-        ("E", "letter E, but the options end at D"),
-        ("C. a dog", "another option's text"),
+        ("E", "letter E, but the last option is D"),
+        ("C. a dog", "the text of another option"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(text: str, reason: str) -> None:

@@ -1,7 +1,14 @@
 """The completion scripts, in the shells themselves."""
 
+import fcntl
+import os
+import pty
+import select
 import shutil
+import signal
+import struct
 import subprocess
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +64,45 @@ def test_fish_completes(script: Any, tmp_path: Path) -> None:
     assert {"eval", "explore", "--dry-run", "--dataset"} <= found, done
 
 
-def test_zsh_reads_its_script(script: Any) -> None:
+def pressed_tab(folder: Path, line: str, until: str, work: Path) -> str:
+    """What a terminal shows when `line` and Tab are typed into a zsh that has read the script, up to `until`."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(work)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], os.environ | {"TERM": "dumb", "LC_ALL": "C.UTF-8"})
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+
+    def read(until: str) -> str:
+        shown = ""
+        # A bound for a zsh that never answers; nothing waits for it otherwise.
+        while until not in shown and select.select([terminal], [], [], 60)[0]:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+        return shown
+
+    try:
+        setup = f"PS1=; fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D; echo rea''dy\n"
+        os.write(terminal, setup.encode())
+        read("ready")
+        os.write(terminal, line.encode() + b"\t")
+        return read(until)
+    finally:
+        os.close(terminal)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_zsh_completes(script: Any, tmp_path: Path) -> None:
     written = script("zsh")
     assert written.read_text().startswith("#compdef reeltune") and "--dry-run" in written.read_text()
     if shutil.which("zsh") is None:
         pytest.skip("zsh is not installed here")
-    assert subprocess.run(["zsh", "-n", str(written)], capture_output=True, timeout=30).returncode == 0
+    written.rename(tmp_path / "_reeltune")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "own.yaml").touch()
+    commands = pressed_tab(tmp_path, "reeltune e", "explore  --", tmp_path)
+    assert "eval     -- run a model on samples" in commands and "explore  -- " in commands
+    assert "--dry-run" in pressed_tab(tmp_path, "reeltune push --dr", "--dry-run", tmp_path)
+    known = "videochat-r1/multi-task-lora"
+    assert known in pressed_tab(tmp_path, f"reeltune train {known[:-3]}", known, tmp_path)
+    assert "videos/own.yaml" in pressed_tab(tmp_path, "reeltune train videos/o", "own.yaml", tmp_path)
+    assert "completion zsh" in pressed_tab(tmp_path, "reeltune completion z", "completion zsh", tmp_path)

@@ -32,9 +32,9 @@ def test_any_media_are_looked_at(tmp_path: Path) -> None:
     report = check_samples(write(tmp_path / "s.jsonl", *rows), decode=True)
     found = {kind: " ".join(places) for kind, places in report.errors.items()}
     kinds = {"videos are missing", "images cannot be decoded", "videos cannot be decoded"}
-    assert found.keys() == kinds | {"times lie after the end of the file"}
+    assert found.keys() == kinds | {"times are after the end of the file"}
     assert "id 'gone'" in found["videos are missing"] and "c.png" in found["videos are missing"]
     assert "b.png: cannot be read as an image" in found["images cannot be decoded"]
     assert "no frame is shown from 60 s" in found["videos cannot be decoded"]
-    assert "id 'past'" in found["times lie after the end of the file"], "times count from the part's start"
+    assert "id 'past'" in found["times are after the end of the file"], "times count from the part's start"
     assert any(kind.startswith("samples without video or image") for kind in report.warnings)

@@ -53,7 +53,7 @@ def test_spans_past_the_duration(tmp_path: Path, past_duration: str, targets: li
     )
     assert [s.target for s in load_samples(output)] == targets  # type: ignore[attr-defined]
     assert any("after the video" in text for text in found.counts)
-    assert found.counts["repeated entries: kept, each under an id of its own"] == 1
+    assert found.counts["repeated entries: kept, each under its own id"] == 1
 
 
 def test_ids_become_unique() -> None:

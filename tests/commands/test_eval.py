@@ -92,7 +92,7 @@ def test_a_directory_holds_the_answers_of_one_evaluation(
     before = (out / "predictions.jsonl").read_bytes()
     assert evaluate("qwen2_5_vl")[0] == 0
     code, message = evaluate("qwen3_vl")
-    assert code == 2 and "holds answers of another evaluation; give another -o:\n  model: " in message
+    assert code == 2 and "contains answers of another evaluation; give another -o:\n  model: " in message
     code, message = evaluate("qwen2_5_vl", "eval.max_new_tokens=9")
     assert code == 2 and "max_new_tokens: 8, not 9" in message
     samples.write_text(samples.read_text().replace("What?", "Which?"))

@@ -93,7 +93,7 @@ def test_an_adapter_is_trained_on_or_merged_into_a_full_training(workshop: Any, 
     # The same adapter goes on, and its first version is the reference.
     grpo = (f"model.path={first}", "rl.steps=2")
     train(workshop, "second", ADAPTER, *grpo, "rl.kl=0.1", "checkpoint.export=merged")
-    assert "training goes on with it" in capsys.readouterr().err
+    assert "training continues with it" in capsys.readouterr().err
     assert workshop.metrics("second")[0]["kl"] == 0.0 < workshop.metrics("second")[1]["kl"]
     second = adapter_of(workshop, "second", 2)
     assert files(second)["adapter_model.safetensors"] != files(first)["adapter_model.safetensors"]

@@ -161,7 +161,7 @@ def test_an_adapter_names_its_base_on_the_hub(runs: Any, hub: Hub, capsys: Any, 
     assert main(["push", str(run), "me/doors"]) == 2
     assert "--base OWNER/NAME" in capsys.readouterr().err
     assert main(["push", str(run), "me/doors", "--merged"]) == 2
-    assert "holds the adapter alone; merge it first" in capsys.readouterr().err and not hub.files
+    assert "contains only the adapter; merge it first" in capsys.readouterr().err and not hub.files
     assert main(["push", str(run), "me/doors", "--base", f"owner/tiny@{'b' * 40}", "--public"]) == 0
     assert hub.created["visibility"] == "public"
     settings = json.loads(hub.files["adapter_config.json"])

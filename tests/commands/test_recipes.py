@@ -52,3 +52,35 @@ def test_config_prints_a_recipe_that_reads_back_as_the_same(tmp_path: Path, caps
     assert given["data"]["system"] == "a: b\n# c" and "select" not in given and "seed" not in given
     assert main(["config", str(recipe), "rl.step=7"]) == 2
     assert "nearest valid key: rl.steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("rl.loss=nope", "rl.loss: 'nope' is not a known loss"),
+        ("rollout.engine=nope", "rollout.engine: 'nope' is not a known rollout engine"),
+        ("model.family=nope", "model.family: 'nope' is not a known model family"),
+        ("judge.kind=nope", "judge.kind: 'nope' is not a known judge"),
+        ("data.tasks=[nope.py]", "nope.py: no such file"),
+        ("rewards.weights={temporal_groundin: {iou: 1}}", "did you mean 'temporal_grounding'?"),
+        ("rewards.weights={temporal_grounding: {io: 1}}", "has no reward 'io'; did you mean 'iou'?"),
+        ("rewards.functions={temporal_grounding: {mine: nope.py:f}}", "nope.py: no such file"),
+    ],
+)
+def test_config_refuses_the_names_that_a_run_refuses(
+    override: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = str(ROOT / "recipes" / "toy" / "grpo.yaml")
+    assert main(["config", recipe, override]) == 2
+    refused = capsys.readouterr().err
+    assert told in refused
+    assert main(["train", recipe, "--dry-run", override, f"run.dir={tmp_path / 'run'}"]) == 2
+    assert capsys.readouterr().err == refused
+
+
+def test_config_takes_every_shipped_recipe() -> None:
+    from reeltune.config.shipped import is_recipe, shipped
+
+    for name, path in shipped().items():
+        if is_recipe(path):
+            assert main(["config", name]) == 0, name

@@ -34,7 +34,7 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"rl": {"group_size": 1}}, r"rl\.group_size=1: .*greater than or equal to 2"),
         ({"rl": {"loss": "dr_grpo"}}, r"rl=.*set rl\.advantage_scale to none"),
         ({"data": {"train": []}}, r"data\.train=\[\]"),
-        ({"rl": 1}, r"rl=1: a section with keys of its own is needed, such as rl\.steps=\.\.\."),
+        ({"rl": 1}, r"rl=1: must be a section with keys, such as rl\.steps=\.\.\."),
         ({"duration": 5}, r"duration=5: unknown key; valid: \['method', "),
         ({"method": "ppo"}, r"method='ppo': .*'grpo', 'sft' or 'distill'"),
         ({"model": {}}, r"model\.path: required"),
@@ -46,8 +46,8 @@ def test_overrides_are_yaml_and_reach_any_depth(tmp_path: Path) -> None:
         ({"optim": {"betas": [1.5, 2]}}, r"optim\.betas\.0=1\.5: .*less than 1"),
         ({"rewards": {"length_bounds": [9, 3]}}, r"rewards\.length_bounds=.*lower bound first"),
         ({"rewards": {"length_bounds": [-3, 9]}}, r"rewards\.length_bounds\.0=-3: .*greater than or equal to 0"),
-        ({"data": {"train": [{"path": "a", "first_step": 9, "last_step": 3}]}}, r"data\.train\.0=.*never drawn"),
-        ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': there is no such key any more; write rewards\.weights"),
+        ({"data": {"train": [{"path": "a", "first_step": 9, "last_step": 3}]}}, r"data\.train\.0=.*never be drawn"),
+        ({"rewards": {"preset": "x"}}, r"rewards\.preset='x': this key was removed; use rewards\.weights"),
     ],
 )
 def test_broken_rules_are_named(change: dict[str, object], words: str) -> None:
@@ -78,7 +78,7 @@ def test_broken_files_and_overrides(tmp_path: Path, text: str, overrides: list[s
 def test_samples_are_no_recipe(tmp_path: Path) -> None:
     for count in (1, 2):
         (tmp_path / "s.jsonl").write_text('{"id": "a", "task": "numeric", "duration": 5}\n' * count)
-        with pytest.raises(InputError, match=r"s\.jsonl: JSON lines are samples \(data\.train="):
+        with pytest.raises(InputError, match=r"s\.jsonl: a JSON Lines file contains samples \(data\.train="):
             load_recipe(tmp_path / "s.jsonl")
 
 

@@ -26,15 +26,15 @@ def test_servers_are_addresses_and_the_default_is_synchronous() -> None:
 @pytest.mark.parametrize(
     ("rollout", "more", "words"),
     [
-        ({"engine": "vllm"}, {}, "rollout.servers or rollout.launch"),
-        ({"engine": "vllm", "servers": SERVERS, "launch": {}}, {}, "one of them alone"),
-        ({"servers": SERVERS}, {}, "rollout.engine=hf asks no servers"),
+        ({"engine": "vllm"}, {}, "exactly one of rollout.servers and rollout.launch"),
+        ({"engine": "vllm", "servers": SERVERS, "launch": {}}, {}, "exactly one of"),
+        ({"servers": SERVERS}, {}, "rollout.engine=hf uses no servers"),
         ({"engine": "vllm", "servers": ["a:8100"]}, {}, "http://HOST:PORT"),
-        ({"engine": "vllm", "servers": ["http://a:1/v1"]}, {}, "without the path"),
+        ({"engine": "vllm", "servers": ["http://a:1/v1"]}, {}, "without a path"),
         ({"engine": "vllm", "servers": ["http://u@a:1"]}, {}, "without a path, user or query"),
-        ({"engine": "vllm", "servers": ["http://a:1", "http://a:1/"]}, {}, "stands twice"),
+        ({"engine": "vllm", "servers": ["http://a:1", "http://a:1/"]}, {}, "listed twice"),
         ({"engine": "vllm", "servers": SERVERS, "min_servers": 3}, {}, "rollout.min_servers=3 is more than the 2"),
-        ({"engine": "vllm", "servers": SERVERS, "publish": "nccl"}, {}, "rollout.publish=nccl is not served"),
+        ({"engine": "vllm", "servers": SERVERS, "publish": "nccl"}, {}, "rollout.publish=nccl is not supported"),
         ({"engine": "vllm", "servers": SERVERS, "publish": "lora"}, {}, "the recipe has none"),
         (
             {"engine": "vllm", "servers": SERVERS, "publish": "lora"},
@@ -44,7 +44,7 @@ def test_servers_are_addresses_and_the_default_is_synchronous() -> None:
         ({"max_staleness": 1}, {"rl": {"skipping": {}}}, "rl.skipping"),
         ({"max_staleness": 1}, {"rl": {"gold_in_group": "always"}}, "rl.gold_in_group"),
         ({"max_staleness": 1}, {"method": "sft"}, "must be 0"),
-        ({}, {"method": "sft", "rl": {"correction": "masked"}}, "rl.correction=masked is for method grpo"),
+        ({}, {"method": "sft", "rl": {"correction": "masked"}}, "rl.correction=masked needs method grpo"),
         ({}, {"rl": {"correction_cap": 1.0}}, "rl.correction_cap"),
     ],
 )

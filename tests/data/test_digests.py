@@ -84,7 +84,7 @@ def test_a_flipped_bit_that_no_decoder_sees_is_told(tmp_path: Path, tiny_models:
     [kind] = check_samples(checked, decode=True).errors
     assert kind == "media have changed since their digests were recorded"
     again = fix_samples(checked, tmp_path / "again.jsonl")
-    assert any("recorded anew" in change for change in again.changes)
+    assert any("recorded again" in change for change in again.changes)
     reader.prompt(load_samples(tmp_path / "again.jsonl")[0])
     fix_samples(checked, tmp_path / "without.jsonl", digests=False)
     assert metas(tmp_path / "without.jsonl") == [{"by": "me"}]

@@ -15,7 +15,7 @@ __all__ = ["workshop"]
 
 SHARE = "video.max_broken_share=0.5"
 SMALL = ["rl.steps=2", "rl.groups_per_step=2", "rl.group_size=2", "sft.steps=2", "sft.samples_per_step=2"]
-FAULTS = {9: "not JSON", 10: "'instruction'", 11: "used before, in line 1", 12: "none.mp4", 13: "broken.mp4"}
+FAULTS = {9: "not JSON", 10: "'instruction'", 11: "already used in line 1", 12: "none.mp4", 13: "broken.mp4"}
 """Line of the file -> what its reason says."""
 
 
@@ -58,7 +58,7 @@ def test_check_names_them(faulty: Workshop, capsys: Any) -> None:
     code = main(["data", "check", str(faulty.samples), "--decode", "--json", str(report), *task])
     errors = json.loads(report.read_text())["errors"]
     assert code == 1
-    kinds = ["the contract is broken", "ids used twice", "videos are missing", "videos cannot be decoded"]
+    kinds = ["invalid samples", "ids used twice", "videos are missing", "videos cannot be decoded"]
     assert [len(errors[kind]) for kind in kinds] == [2, 1, 1, 1]
     assert len(check_samples(faulty.samples, decode=True).samples) == 10
 
@@ -85,7 +85,7 @@ def test_evaluation_selection_and_score_go_on(faulty: Workshop, capsys: Any) -> 
     assert main(["eval", str(faulty.model), str(faulty.samples), "-o", str(out), tasks, SHARE, *pixels]) == 0
     require_all_named(reasons(out / "quarantine.jsonl"))
     assert json.loads((out / "scores.json").read_text())["set_aside"] == 5
-    assert "5 set aside (3 of them lines that make no sample" in capsys.readouterr().err
+    assert "5 set aside (3 of them lines that are not valid samples" in capsys.readouterr().err
     chosen = faulty.folder / "select"
     words = ["--min-std", "0", "--min-level", "0", "select.repeats=2", "rl.max_new_tokens=4", SHARE]
     assert main(["select", str(faulty.recipe), "-o", str(chosen), *words]) == 0

@@ -20,7 +20,7 @@ def write(path: Path, question: str) -> Source:
 
 def test_one_id_is_one_sample(tmp_path: Path) -> None:
     first, other = write(tmp_path / "one.jsonl", "Which?"), write(tmp_path / "two.jsonl", "What?")
-    with pytest.raises(InputError, match=r"'a' is one sample in .*one\.jsonl and another in .*two\.jsonl"):
+    with pytest.raises(InputError, match=r"'a' is in .*one\.jsonl and, as another sample, in .*two\.jsonl"):
         load_sources([first, other], ToyworldConfig())
 
 

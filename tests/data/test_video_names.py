@@ -27,7 +27,7 @@ def test_a_name_that_fits_several_videos_is_an_error(tmp_path: Path) -> None:
     for shade, name in enumerate(("a/0.mp4", "b/0.mp4", "b/0.mkv", "c/x/1.mp4", "d/x/1.mp4")):
         clip(tmp_path / "v" / name, 100 * (shade % 2)) if name.endswith("mp4") else (tmp_path / "v" / name).touch()
     finder = VideoFinder(tmp_path / "v")
-    with pytest.raises(InputError, match=r"'0\.mp4' may be any of 2 files: .*a/0\.mp4, .*b/0\.mp4\. Give --videos"):
+    with pytest.raises(InputError, match=r"'0\.mp4' matches 2 files: .*a/0\.mp4, .*b/0\.mp4\. Set --videos"):
         finder.find("0.mp4")
     for name in ("0", "b/0", "x/1.mp4", "y/1.mp4", "0.avi"):
         with pytest.raises(InputError, match=r"may be any of \d files"):

@@ -1,4 +1,4 @@
-"""`reeltune doctor`: all is well here on the CPU; what is broken is found, with advice, and ends with 1."""
+"""`reeltune doctor`: all checks passed here on the CPU; what is broken is found, with advice, and ends with 1."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_the_command_finds_this_machine_well(tmp_path: Path) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "all is well" in done.stdout and "FAIL" not in done.stdout
+    assert "all checks passed" in done.stdout and "FAIL" not in done.stdout
     rows = {row["what"]: row for row in json.loads(file.read_text())["findings"]}
     assert rows["torch"]["seen"] == torch.__version__
     assert rows["two-layer Qwen2.5-VL on cpu"]["ok"] is True
@@ -53,7 +53,7 @@ def test_a_kernel_that_computes_something_else_is_found(
     monkeypatch.setattr(checks, "examine", lambda: iter(checks.attention("cpu")))
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
-    assert "FAIL  attention on cpu: wrong, float32" in said and "take the tested version" in said
+    assert "FAIL  attention on cpu: wrong, float32" in said and "use the tested version" in said
 
 
 def test_processes_that_fail_or_never_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_processes_that_fail_or_never_end_are_told(monkeypatch: pytest.MonkeyPat
     assert failed.ok is False and "no network" in failed.seen and failed.advice
     monkeypatch.setattr(checks, "LAUNCH_SECONDS", 0.2)
     waiting = checks.several_processes([sys.executable, "-c", "import time; time.sleep(30)"])
-    assert waiting.ok is False and "no end within" in waiting.seen and "NCCL_SOCKET_IFNAME" in waiting.advice
+    assert waiting.ok is False and "did not finish within" in waiting.seen and "NCCL_SOCKET_IFNAME" in waiting.advice
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

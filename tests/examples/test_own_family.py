@@ -27,7 +27,7 @@ def test_it_is_a_whole_family_in_at_most_sixty_lines(clip_of: Any, tmp_path: Pat
 def test_without_its_name_the_nearest_family_and_the_page_are_named(tmp_path: Path) -> None:
     directory = build(tmp_path / "model", "llava_next_video", load_object(NAME, kind="family"))
     with pytest.raises(
-        InputError, match=r"no adapter for model type 'llava_next_video'; the nearest is 'llava_"
+        InputError, match=r"no family supports model type 'llava_next_video'; the nearest is 'llava_"
     ) as caught:
         load_policy(directory)
     assert "docs/new-family.md" in str(caught.value)

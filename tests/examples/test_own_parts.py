@@ -89,7 +89,7 @@ def test_scores_of_a_judged_task_of_ones_own(tmp_path: Path) -> None:
     asked = (str(samples), str(predictions), "--task-file", "examples/judged_task.py", "--json", str(scores))
     table = command("-m", "reeltune", "score", *asked, "--judge", "examples/judged_task.py:WordJudge")
     # A missing answer is wrong; the table says what the numbers are.
-    assert "words proxy (a proxy, not a judgment)" in table and "75.00" in table
+    assert "words proxy (a proxy, not a judge)" in table and "75.00" in table
     found = json.loads(scores.read_text())
     assert found["open_qa"]["words_proxy.right"] == 75.0 and found["judge"]["questions"] == 3
 

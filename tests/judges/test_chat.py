@@ -122,9 +122,7 @@ def test_wrong_forms_end_as_unanswered_and_are_not_paid_for_again(serve: Any, ju
 def test_a_judge_that_never_obeys_stops_the_run(serve: Any, judge_of: Any) -> None:
     server = serve(lambda handler, body, number: handler.say("I would rather not."))
     judge = judge_of(server, max_failures=3, concurrency=1)
-    with pytest.raises(
-        InputError, match=r"left [34] questions in a row unanswered; the last: 2 replies in a wrong form"
-    ):
+    with pytest.raises(InputError, match=r"failed to answer [34] questions in a row; the last: 2 malformed replies"):
         judge.ask([Entailment(f"text {number}", ("yes",)) for number in range(50)])
     assert 6 <= len(server.requests) <= 8  # what was under way when the third gave up
 
@@ -195,7 +193,7 @@ def test_too_many_failures_in_a_row_stop_the_run_and_keep_what_was_judged(
 
     path = tmp_path / "transcript.jsonl"
     judge = judge_of(serve(behavior), path, attempts=1, max_failures=4, concurrency=1)
-    with pytest.raises(InputError, match=r"left [45] questions in a row unanswered.*5 replies are kept"):
+    with pytest.raises(InputError, match=r"failed to answer [45] questions in a row.*5 replies are saved"):
         judge.ask([Entailment(f"text {number}", ("yes",)) for number in range(100)])
     healthy = serve(truthful)
     again = judge_of(healthy, path)

@@ -133,7 +133,7 @@ def test_an_address_with_a_secret_is_refused_without_being_repeated(judge_of: An
 def test_the_key_in_place_of_its_variable_is_refused_without_being_repeated(monkeypatch: Any) -> None:
     settings = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
     for key in ("sk-canary", "gsk_canary", "hf_CANARYcanary"):
-        with pytest.raises(ValidationError, match="environment variable's name is needed") as raised:
+        with pytest.raises(ValidationError, match="must be the name of an environment variable") as raised:
             JudgeConfig(**settings, api_key_env=key)
         assert "canary" not in str(raised.value)
     monkeypatch.setenv("JUDGE_KEY", " \n")

@@ -54,7 +54,7 @@ def test_ours_go_by_their_names() -> None:
     assert list(JUDGES) == ["openai", "recorded", "events", "lexical"]
     assert build_judge(JudgeConfig()) is None
     assert isinstance(build_judge(JudgeConfig(kind="events")), EventsJudge)
-    with pytest.raises(InputError, match="'lexcial' is no known judge; did you mean 'lexical'"):
+    with pytest.raises(InputError, match="'lexcial' is not a known judge; did you mean 'lexical'"):
         build_judge(JudgeConfig(kind="lexcial"))
 
 
@@ -71,8 +71,8 @@ def test_a_class_or_function_of_a_file_gets_the_judge_section(own: Path, name: s
     [
         ("Plan", "has no 'Plan'; did you mean 'Plain'"),
         ("Abstract", "the class lacks ask"),
-        ("Alone", "it is called with the judge section alone"),
-        ("stranger", "gives a str, not a reeltune Judge"),
+        ("Alone", "it is called with only the judge section"),
+        ("stranger", "returns a str, not a reeltune Judge"),
         ("value", "must be a class or function"),
     ],
 )

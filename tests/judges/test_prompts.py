@@ -48,7 +48,7 @@ def test_statements_as_the_published_script_sends_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("extraction", "{{text}}", "no prompt has this name"),
+        ("extraction", "{{text}}", "there is no prompt of this name"),
         ("reading", "{{caption}} {{question}} {{video}}", r"unknown field \['video'\]"),
         ("entailment-events", "{{text}} {{count}}", r"fields \['statements'\] are missing"),
         ("reading", "{{caption}} {{question}} {{count}}", r"unknown field \['count'\]"),

@@ -48,7 +48,7 @@ def test_a_torn_last_line_is_no_line_and_does_no_harm(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(line + "\n", encoding="latin-1")
-    with pytest.raises(InputError, match=r"line 1: not a line of a judge's transcript"):
+    with pytest.raises(InputError, match=r"line 1: not a line of a judge transcript"):
         Transcript(path)
 
 
@@ -56,7 +56,7 @@ def test_a_changed_prompt_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     add(path, "one")
     path.write_text(path.read_text().replace("one", "two"))
-    with pytest.raises(InputError, match="the hash does not fit"):
+    with pytest.raises(InputError, match="the hash does not match"):
         Transcript(path)
 
 
@@ -85,7 +85,7 @@ def test_a_recorded_judge_is_the_model_of_its_transcript(tmp_path: Path) -> None
     assert judge is not None and judge.ask([Extraction("one")]) == [("a",)]
     assert judge.record()["model"] == "m" and judge.counts.cache_hits == 1
     assert judge.cost([Extraction("one"), Extraction("two")]).calls == 0
-    with pytest.raises(InputError, match=r"no reply is recorded for a 'extraction-events' question"):
+    with pytest.raises(InputError, match=r"there is no recorded reply to a 'extraction-events' question"):
         judge.ask([Extraction("two")])
     add(path, "one", settings=ModelSettings("n", 0.7, 100))
     with pytest.raises(InputError, match=r"m at temperature 0.0, n at temperature 0.7; name one"):

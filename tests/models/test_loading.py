@@ -121,12 +121,12 @@ def test_an_adapter_directory_says_how_to_merge_it(model: Path) -> None:
 
 def test_a_hub_name_says_how_to_download_it() -> None:
     found = message(Path("Qwen/Qwen2.5-VL-7B-Instruct"))
-    assert "there is no directory 'Qwen/Qwen2.5-VL-7B-Instruct' here" in found
+    assert "there is not a directory 'Qwen/Qwen2.5-VL-7B-Instruct' here" in found
     assert found.endswith("hf download Qwen/Qwen2.5-VL-7B-Instruct")
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("nothing", "does not exist"), ("folder", "has no config.json"), ("file", "is no directory")]
+    ("kind", "says"), [("nothing", "does not exist"), ("folder", "has no config.json"), ("file", "is not a directory")]
 )
 def test_what_is_no_model_directory_is_said(kind: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "there"
@@ -139,7 +139,7 @@ def test_what_is_no_model_directory_is_said(kind: str, says: str, tmp_path: Path
 
 def test_damaged_json_files_are_named(model: Path) -> None:
     (model / "tokenizer.json").write_text("{")
-    assert "its tokenizer cannot be opened" in message(model)
+    assert "its tokenizer cannot be loaded" in message(model)
     (model / "config.json").write_text("{")
     assert "config.json cannot be read" in message(model)
     (model / "model.safetensors.index.json").write_text("[]")
@@ -162,7 +162,7 @@ def test_a_type_without_a_family_and_a_family_that_is_none_are_errors(model: Pat
     assert "did you mean 'qwen3_vl'" in message(model, family="qwen3vl")
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"model_type": "glm4v"}))
-    assert "no adapter for model type 'glm4v'" in message(model)
+    assert "no family supports model type 'glm4v'" in message(model)
 
 
 def test_a_file_of_weights_of_another_model_is_not_taken(tmp_path: Path) -> None:

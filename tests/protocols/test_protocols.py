@@ -74,7 +74,10 @@ def test_samples_say_whose_protocol_it_is() -> None:
     ):
         assert protocol_of([samples[0].model_copy(update={"source": source})], "lmms-eval").benchmark == benchmark
     assert protocol_of([], "vsibench/lmms-eval").benchmark == "vsibench"
-    for name, source, part in (("lmms-evil", "mvbench", "vlmevalkit"), ("lmms-eval", "mine", "no single benchmark")):
+    for name, source, part in (
+        ("lmms-evil", "mvbench", "vlmevalkit"),
+        ("lmms-eval", "mine", "not name a single benchmark"),
+    ):
         with pytest.raises(InputError, match=part):
             protocol_of([samples[0].model_copy(update={"source": source})], name)
 

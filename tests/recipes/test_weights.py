@@ -73,7 +73,7 @@ def test_a_recipe_of_a_paper_trains_a_part_of_its_tasks_and_others() -> None:
         ({"weights": {"grounded_qaa": {}}}, "rewards.weights.grounded_qaa: no training sample has this task"),
         ({"weights": {"multiple_choice": {"acuracy": 1}}}, "did you mean 'accuracy'"),
         ({"functions": {"grounded_qa": {}}}, "rewards.functions.grounded_qa: no training sample"),
-        ({"options": {"multiple_choice": {"x": 1}}}, "rewards.options.multiple_choice: this task has nothing to set"),
+        ({"options": {"multiple_choice": {"x": 1}}}, "rewards.options.multiple_choice: this task has no options"),
         ({"options": {"captioning": {"think": {"treshold": 1}}}}, "nearest valid key: think.threshold"),
         ({"options": {"captioning": {"caption": {"shape": "round"}}}}, "caption.shape='round'"),
     ],

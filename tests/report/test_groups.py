@@ -35,7 +35,7 @@ def test_a_group_of_any_task_is_drawn(name: str, samples: RunSamples, check_page
     found = check_page(page("group", group_card(group, samples, video_bytes=1_000_000)))
     assert found.named("img") == [] and found.named("script") == [] and len(found.named("video")) == 1
     assert " ".join(task.prompt(sample, "direct").split()) in found.text
-    for shown in ("+1.50", "-0.50", "-1.00", "1.75", "cut off at the length limit", "<script>alert(1)</script>"):
+    for shown in ("+1.50", "-0.50", "-1.00", "1.75", "truncated at the length limit", "<script>alert(1)</script>"):
         assert shown in found.text
 
 
@@ -50,7 +50,7 @@ def test_a_group_whose_sample_is_gone_shows_its_completions(check_page: Callable
         "truncated": [False],
     }
     found = check_page(page("group", group_card(group, RunSamples({}, [], "direct"), video_bytes=1)))
-    assert "cannot be read" in found.text and "a completion" in found.text and "no signal" in found.text
+    assert "cannot be read" in found.text and "a completion" in found.text and "zero variance" in found.text
 
 
 def test_videos_above_the_bound_are_named(samples: RunSamples) -> None:

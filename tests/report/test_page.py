@@ -38,7 +38,7 @@ def test_videos_are_inside_or_named(tmp_path: Path) -> None:
     clip.write_bytes(b"1234")
     assert 'src="data:video/mp4;base64,MTIzNA=="' in video_tag(clip)
     assert "too large to embed" in video_tag(clip, max_bytes=3)
-    assert "is gone" in video_tag(tmp_path / "b.mp4")
+    assert "not found" in video_tag(tmp_path / "b.mp4")
     assert "do not play .avi" in video_tag(tmp_path / "<b>.avi") and "<b>" not in video_tag(tmp_path / "<b>.avi")
 
 

@@ -63,7 +63,7 @@ def test_baselines_stand_beside_the_metrics(make_run: Make, report: Report) -> N
     assert trivial_baselines(samples)[0] == {"temporal_grounding": wanted}
     text = report(run).text
     assert "whole video" in text and f"{wanted['best_fixed_span']['miou']:.1f}" in text
-    assert "learn from the training samples" in text
+    assert "fitted ones use the training samples" in text
 
 
 def test_groups_show_rewards_advantages_and_completions(make_run: Make, report: Report) -> None:
@@ -90,13 +90,13 @@ def test_a_page_without_some_file(make_run: Make, missing: str, report: Report) 
         "rollouts": "Step 4",
         "timings.jsonl": "Time of steps",
         "environment.json": "Torch",
-        "config.yaml": "The whole recipe",
+        "config.yaml": "The complete recipe",
         "metrics.jsonl": "Gradient norm",
     }
     for file, words in only.items():
         assert words in whole and (words in page.text) == (file != missing), (file, words)
     if missing == "metrics.jsonl":
-        assert "No training step is recorded yet" in page.text and "0 of 4 steps" in page.text
+        assert "No training step has been recorded yet" in page.text and "0 of 4 steps" in page.text
     if missing == "config.yaml":
         assert "config.yaml is missing" in page.text
 
@@ -105,7 +105,7 @@ def test_a_run_without_evaluation(make_run: Make, report: Report) -> None:
     run = make_run(steps=4)
     write_lines(run / "metrics.jsonl", [line for line in lines(run) if "reward" in line])
     page = report(run)
-    assert "No evaluation is recorded" in page.text and "Reward from" in page.text
+    assert "No evaluation was recorded" in page.text and "Reward from" in page.text
 
 
 def test_a_run_of_one_step(make_run: Make, report: Report) -> None:
@@ -114,7 +114,7 @@ def test_a_run_of_one_step(make_run: Make, report: Report) -> None:
 
 def test_a_run_of_sft(make_run: Make, report: Report) -> None:
     page = report(make_run(method="sft", steps=6, every=3))
-    assert "What it sampled" not in page.text and "SFT" in page.text
+    assert "Sampled completions" not in page.text and "SFT" in page.text
 
 
 def test_a_stopped_run_says_so_and_a_cut_line_is_not_read(make_run: Make, report: Report) -> None:
@@ -125,7 +125,7 @@ def test_a_stopped_run_says_so_and_a_cut_line_is_not_read(make_run: Make, report
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "rew')
     page = report(run)
-    assert "stands at 6 of 50 steps" in page.text and "--resume" in page.text
+    assert "is at 6 of 50 steps" in page.text and "--resume" in page.text
 
 
 def test_quarantine_is_counted_and_named(make_run: Make, report: Report) -> None:
@@ -133,7 +133,9 @@ def test_quarantine_is_counted_and_named(make_run: Make, report: Report) -> None
     rows = [{"id": f"s{index}", "video": "v.mp4", "reason": "<b>broken</b>"} for index in range(13)]
     write_lines(run / "quarantine.jsonl", rows)
     page = report(run)
-    assert "13 samples have a video" in page.text and "And 3 more" in page.text and "<b>broken</b>" in page.text
+    assert (
+        "13 samples have an unusable video" in page.text and "And 3 more" in page.text and "<b>broken</b>" in page.text
+    )
 
 
 def test_hostile_completions_are_escaped(make_run: Make, report: Report) -> None:

@@ -60,13 +60,13 @@ def test_a_step_of_ones_choice(make_run: Make, check_page: Check) -> None:
 def test_nothing_to_look_at_is_said(make_run: Make, check_page: Check) -> None:
     run = make_run(method="sft", steps=2, every=1)
     page = check_page(view.write_rollout_viewer(run).read_text(encoding="utf-8"))
-    assert "There are no rollouts" in page.text and "SFT samples nothing" in page.text
+    assert "There are no rollouts" in page.text and "SFT does not sample" in page.text
     with pytest.raises(InputError, match="no rollouts"):
         view.write_rollout_viewer(run, steps=[1])
 
 
 def test_a_limit_below_one_is_refused(make_run: Make) -> None:
-    with pytest.raises(InputError, match="at least one group"):
+    with pytest.raises(InputError, match="--limit must be at least 1"):
         command(str(make_run(steps=1, every=1)), "--limit", "0")
 
 
@@ -77,7 +77,7 @@ def test_groups_without_signal_and_cut_off_completions_are_marked(make_run: Make
     rows[0] |= {"advantage": [0.0] * 4, "reward": [0.0] * 4, "truncated": [True] * 4, "texts": ["noise"] * 4}
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = check_page(view.write_rollout_viewer(run).read_text(encoding="utf-8")).text
-    assert "no signal: all rewards are equal" in text and "cut off at the length limit" in text
+    assert "zero variance: all rewards are equal" in text and "truncated at the length limit" in text
     assert "no readable answer: no start and end" in text
 
 

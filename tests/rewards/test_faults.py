@@ -59,7 +59,7 @@ def always(sample: Any, answer: Any, text: str) -> float:
 
 def test_more_faults_than_the_share_stop_the_run() -> None:
     with pytest.raises(
-        InputError, match=r"16 of 16 calls .*100.0%.* at most rewards.max_fault_share=0.05.*'s7'.*KeyError"
+        InputError, match=r"16 of 16 calls .*100.0%.* the limit is rewards.max_fault_share=0.05.*'s7'.*KeyError"
     ):
         score(always, faults=RewardFaults(0.05))
     with pytest.raises(InputError, match="1 of 16 calls"):

@@ -113,8 +113,8 @@ def test_lists_of_a_group(value: Any) -> None:
         (number(np.inf), "reward 'f0' of sample 's0' is inf"),
         (number("much"), "reward 'f0' of sample 's0' is 'much'"),
         (number(torch.tensor([1.0, 2.0])), "reward 'f0' of sample 's0' is tensor"),
-        (batch([1.0]), "one number or None for each of its 2 completions"),
-        (batch(1.0), "one number or None for each of its 2 completions"),
+        (batch([1.0]), "one number or None for each of the 2 completions"),
+        (batch(1.0), "one number or None for each of the 2 completions"),
         (batch(["a", "b"]), "reward 'f0' of sample 's0' is 'a'"),
     ],
 )
@@ -146,9 +146,9 @@ def of_a_column(completions: Any, targt: Any) -> list[float]:
         (of_four, "takes .*more"),
         (of_any, r"takes \(\*args"),
         (of_a_column, "wants the column 'targt'; did you mean 'target'.; the columns are completions, prompts, id"),
-        (Callable_, "is no function"),
+        (Callable_, "is not a function"),
         (int.__floordiv__, "takes"),
-        (max, "parameters cannot be told"),
+        (max, "parameters cannot be read"),
     ],
     ids=lambda each: getattr(each, "__name__", None),
 )

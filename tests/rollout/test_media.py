@@ -151,7 +151,7 @@ def test_prompts_are_counted_without_decoding(reader: InputReader, folder: Path,
     [
         ([{"image": "walk/f1.png", "fps": 1}], r"'media\[0\]'.*an image has no fps"),
         ([{"video": "a.mp4", "image": "map.png"}], "got video and image"),
-        ([{"start": 1}], "got none of them"),
+        ([{"start": 1}], "got none"),
         ([{"frames": "walk"}], "their rate in `fps`"),
         ([{"video": "a.mp4", "start": 3, "end": 2}], "must end after its start; got 3 to 2"),
         ([{"video": "a.mp4", "strat": 3}], "strat"),

@@ -244,7 +244,7 @@ def test_a_publishing_that_hangs_is_named_with_its_phase(stubs: Any) -> None:
     began = time.monotonic()
     pool = pool_of([first, second], timeout_s=0.3)
     assert time.monotonic() - began < 30.0, "the first one hangs until the test ends"
-    assert pool.members[0].why.endswith("publishing, pause: no whole answer within 0.3 s") and pool.members[1].ready
+    assert pool.members[0].why.endswith("publishing, pause: no complete answer within 0.3 s") and pool.members[1].ready
     assert pool.ask(jobs(2)) == [0, 1] and first.asked == []
 
 

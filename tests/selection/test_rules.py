@@ -125,7 +125,7 @@ def test_a_full_quota_leaves_room_for_others(row: Any) -> None:
 
 @pytest.mark.parametrize("text", ["task", "task=3", "color:red=3", "task:x=-1", "task:=3", "task:x=3.5"])
 def test_a_quota_in_another_form_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="a quota looks like"):
+    with pytest.raises(InputError, match="a quota must look like"):
         parse_quota(text)
 
 

@@ -123,7 +123,7 @@ def test_shards_of_other_settings_do_not_merge(bench: Any, capsys: Any) -> None:
     assert bench.select("--shard", "1/2", output="a") == 0
     assert bench.select("--shard", "2/2", "seed=1", output="b") == 0
     assert bench.select("--merge", bench.folder / "a", bench.folder / "b", output="merged", recipe=False) == 2
-    assert "do not belong together:\n  seed: 1, not 0" in capsys.readouterr().err
+    assert "do not match:\n  seed: 1, not 0" in capsys.readouterr().err
 
 
 def test_choosing_again_asks_nothing(bench: Any, monkeypatch: Any) -> None:
@@ -168,7 +168,7 @@ OTHER_RUNS: dict[str, tuple[Callable[[Any], Any], list[str], str]] = {
     "fewer": (
         lambda bench: bench.write(bench.rows("pool", "samples.jsonl")[:8]),
         [],
-        "2 of them are not of the recipe",
+        "2 of them are not samples of the recipe",
     ),
 }
 
@@ -199,7 +199,7 @@ def test_another_model_is_refused(bench: Any, tmp_path: Path, tiny_models: Any, 
     assert "model: " in capsys.readouterr().err
     # Nor does a directory take statistics of two models.
     assert bench.select(f"model.path={other}") == 2
-    assert "holds statistics of something else" in capsys.readouterr().err
+    assert "contains statistics of something else" in capsys.readouterr().err
 
 
 def test_mixed_statistics_are_refused(bench: Any, capsys: Any) -> None:
@@ -234,13 +234,13 @@ def test_a_broken_video_has_no_statistics_and_is_named(bench: Any, capsys: Any) 
     ("arguments", "recipe", "words"),
     [
         ((), False, "give a recipe"),
-        (("--shard", "4/3"), True, "--shard looks like 3/8"),
-        (("--shard", "1/2", "--from", "x"), True, "--shard asks the model"),
-        (("--merge", "x", "--from", "y"), False, "give one of them"),
+        (("--shard", "4/3"), True, "--shard must look like 3/8"),
+        (("--shard", "1/2", "--from", "x"), True, "--shard needs a recipe"),
+        (("--merge", "x", "--from", "y"), False, "exclude each other"),
         (("--merge", "x"), True, "takes no recipe"),
         (("--min-std", "3"), True, "--min-std must be within 0..1"),
         (("--size", "0"), True, "--size must be at least 1"),
-        (("--quota", "task=3"), True, "a quota looks like"),
+        (("--quota", "task=3"), True, "a quota must look like"),
         (("select.tasks=[vowel]",), True, "did you mean 'vowels'"),
         (("select.repeat=3",), True, "nearest valid key: select.repeats"),
         (("--merge", "gone"), False, "does not exist"),

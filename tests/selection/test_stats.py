@@ -47,7 +47,7 @@ def test_reading_gives_back_what_was_written(row: Any, tmp_path: Path) -> None:
         ({"lengths": [1]}, "line 2: not the statistics of a sample: .*lengths has 1 values for 3 rewards"),
         ({"rewards": None}, "line 2: not the statistics of a sample: rewards"),
         ({"extra": 1}, "line 2: not the statistics of a sample: extra"),
-        ({"id": "a"}, "line 2, id 'a': stands in line 1 already"),
+        ({"id": "a"}, "line 2, id 'a': already in line 1"),
     ],
 )
 def test_broken_statistics_are_refused(row: Any, tmp_path: Path, change: dict[str, Any], words: str) -> None:

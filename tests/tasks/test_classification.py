@@ -26,7 +26,7 @@ def test_prompt_and_gold() -> None:
 def test_wrong_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="one of the labels"):
         sample("Low Quality")
-    with pytest.raises(ValueError, match="two labels are the same"):
+    with pytest.raises(ValueError, match="two labels are identical"):
         ClassificationSample(**{**sample().model_dump(), "labels": ("low quality", "Low quality")})
 
 

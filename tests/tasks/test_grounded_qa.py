@@ -30,7 +30,7 @@ def test_prompt_and_gold() -> None:
         ("<answer>B</answer><glue>\n5 to 15\n</glue>", GroundedAnswer("B", ((5, 15),)), None),
         ("<answer>B</answer>", GroundedAnswer("B", None), "no <glue> block"),
         ("<answer>B</answer><glue>[(15, 5)]</glue>", GroundedAnswer("B", None), "reversed"),
-        ("<answer>?</answer><glue>[(5, 15)]</glue>", GroundedAnswer(None, ((5, 15),)), "no letter"),
+        ("<answer>?</answer><glue>[(5, 15)]</glue>", GroundedAnswer(None, ((5, 15),)), "neither a letter"),
         ("", None, "no answer; no <glue> block"),
     ],
 )

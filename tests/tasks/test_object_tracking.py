@@ -36,7 +36,7 @@ def test_prompt_and_gold() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"start_box": (0.1, 0.1, 0.1, 0.3)}, "x1 must lie right of x0"),
+        ({"start_box": (0.1, 0.1, 0.1, 0.3)}, "x1 must be greater than x0"),
         ({"start_box": (0.1, 0.1, 1.2, 0.3)}, "less than or equal to 1"),
         ({"times": (0.0, 0.0)}, "must increase"),
         ({"target": (BOX,)}, "1 boxes for 2 times"),
@@ -65,10 +65,10 @@ def test_forms_of_two_boxes(text: str) -> None:
     ("text", "reason"),
     [
         ("", "no answer"),
-        ("[[0.1, 0.2, 0.3, 0.4]]", "1 boxes where 2"),
-        ("[0, 0, 1, 1] [0, 0, 1, 1] [0, 0, 1, 1]", "3 boxes where 2"),
-        ("[0, 0, 1e999, 1] [0, 0, 1, 1]", "no finite number"),
-        ("nothing", "0 boxes where 2"),
+        ("[[0.1, 0.2, 0.3, 0.4]]", "1 boxes, but 2"),
+        ("[0, 0, 1, 1] [0, 0, 1, 1] [0, 0, 1, 1]", "3 boxes, but 2"),
+        ("[0, 0, 1e999, 1] [0, 0, 1, 1]", "not a finite number"),
+        ("nothing", "0 boxes, but 2"),
     ],
 )
 def test_unreadable_boxes_have_a_reason(text: str, reason: str) -> None:

@@ -56,7 +56,7 @@ def test_a_task_file_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(OWN.format(name="instruction"), "already"), ("x = 1", "must end with TASK"), (None, "no such file")],
+    [(OWN.format(name="instruction"), "already"), ("x = 1", "must define TASK"), (None, "no such file")],
 )
 def test_a_wrong_task_file(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "own.py"

@@ -65,7 +65,7 @@ def test_a_written_lesson_is_read_back_as_typed_samples(tmp_path: Path, monkeypa
     samples = load_samples(write_lesson(tmp_path, "short"))
     assert len(samples) == 16
     assert all(sample.video_path.exists() for sample in samples)
-    with pytest.raises(InputError, match="is no lesson of toyworld; there are parade"):
+    with pytest.raises(InputError, match="is not a toyworld lesson; the lessons are parade"):
         write_lesson(tmp_path, "unknown")
 
 

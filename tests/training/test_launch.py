@@ -45,10 +45,10 @@ def test_unknown_recipe_key(workshop: Any, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda rows: [], "holds no sample"),
+        (lambda rows: [], "has no samples"),
         (lambda rows: [rows[0] | {"task": "vowls"}], "did you mean 'vowels'"),
         (lambda rows: [rows[0] | {"video": "gone.mp4"}], "gone.mp4"),
-        (lambda rows: [rows[0]] * 3, "used before, in line 1"),
+        (lambda rows: [rows[0]] * 3, "already used in line 1"),
         (lambda rows: [rows[0] | {"instruktion": "x"}], "instruktion"),
         (
             lambda rows: [
@@ -85,7 +85,7 @@ def test_bad_models(workshop: Any, tmp_path: Path, capsys: Any) -> None:
     (other / "config.json").write_text('{"model_type": "gpt2"}')
     save_file({"weight": torch.zeros(1)}, other / "model.safetensors")
     assert run(workshop, "bad", f"model.path={other}") == 2
-    assert "no adapter for model type 'gpt2'" in capsys.readouterr().err
+    assert "no family supports model type 'gpt2'" in capsys.readouterr().err
     assert not (workshop.folder / "bad").exists()
 
 

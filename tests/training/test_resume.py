@@ -64,7 +64,7 @@ def test_what_leaves_the_numbers_alone_may_change_and_is_told(workshop: Any) -> 
     recipe_file(workshop, run)
     assert require_same_run(run, load_recipe(workshop.recipe)) == []
     changed = require_same_run(run, load_recipe(workshop.recipe, ["rl.steps=9", "eval.every=0", "checkpoint.keep=5"]))
-    steps = "rl.steps: 6, now 9; with optim.schedule=linear the learning rates of the further steps change too"
+    steps = "rl.steps: 6, now 9; with optim.schedule=linear the learning rates of the remaining steps change too"
     assert sorted(changed) == ["checkpoint.keep: 2, now 5", "eval.every: 3, now 0", steps]
     assert require_same_run(run, load_recipe(workshop.recipe, ["judge.timeout_s=9"]))
     with pytest.raises(InputError, match=r"judge\.temperature: 0\.0, now 0\.5"):
@@ -79,7 +79,7 @@ def test_config_yaml_stays_what_the_run_began_with(workshop: Any) -> None:
     workshop.train("run", "rl.steps=2", "eval.every=0")
     before = (workshop.folder / "run" / "config.yaml").read_bytes()
     output = workshop.train("run", "--resume", "rl.steps=3", "eval.every=0")
-    assert "changed since the run began: rl.steps: 2, now 3" in output
+    assert "changed since the run started: rl.steps: 2, now 3" in output
     assert (workshop.folder / "run" / "config.yaml").read_bytes() == before
     assert load_recipe(workshop.folder / "run" / "config-from-step-000002.yaml").rl.steps == 3
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_forked_is_refused(workshop: Any, capsys: Any) -> None:
         assert run(workshop, "fork", "rl.steps=2", *words) == 2
         assert message in capsys.readouterr().err
     assert run(workshop, "run", "rl.steps=2", "--fork", str(source), "--resume") == 2
-    assert "give one of them" in capsys.readouterr().err
+    assert "give only one of them" in capsys.readouterr().err
     assert run(workshop, "run", "rl.steps=2", "--fork", str(source)) == 2
     assert "already holds a run" in capsys.readouterr().err
     (source / "checkpoints" / "step-000001" / "optimizer.safetensors").write_bytes(b"")

@@ -22,7 +22,7 @@ def watch(**settings: Any) -> Watch:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"truncated": 0.94}, "94% of the completions are cut off at 256 tokens: raise rl.max_new_tokens"),
+        ({"truncated": 0.94}, "94% of the completions are truncated at 256 tokens: raise rl.max_new_tokens"),
         ({"unparsed": 1.0}, "100% of the answers cannot be read"),
         ({"groups_without_signal": 4.0}, "no group has signal"),
         ({"kl": 20.0}, "raise rl.kl or lower optim.lr"),

@@ -59,12 +59,12 @@ def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | 
         return None, reason
     text = plain(block.text)
     if len(_POINT.findall(text)) % 2:
-        return None, "corners that make no boxes: two each"
+        return None, "corners that do not form boxes: each box needs two"
     runs = list(_runs(text))
     if not runs:
         bare = _BARE.fullmatch(text)
         if bare is None:
-            return None, f"0 boxes where {count} were asked for"
+            return None, f"0 boxes, but {count} were asked for"
         runs = [_Run(0, len(text), (_box(bare),))]
     if len(runs) > 1 and sum(len(run.boxes) for run in runs) == count:
         runs = [_Run(runs[0].start, runs[-1].end, tuple(box for run in runs for box in run.boxes))]
@@ -101,7 +101,7 @@ def _box(match: re.Match[str]) -> Box:
 def _problem(boxes: Sequence[Box], count: int) -> str | None:
     values = [value for box in boxes for value in box]
     if not all(math.isfinite(value) for value in values):
-        return "a coordinate that is no finite number"
+        return "a coordinate that is not a finite number"
     if any(not -FURTHEST <= value <= 1 + FURTHEST for value in values):
-        return "coordinates beyond 0..1: fractions of width and height were asked for"
-    return None if len(boxes) == count else f"{len(boxes)} boxes where {count} were asked for"
+        return "coordinates outside 0..1: fractions of width and height were asked for"
+    return None if len(boxes) == count else f"{len(boxes)} boxes, but {count} were asked for"

@@ -1,7 +1,7 @@
 """Option letters and labels: one lenient reader for reward and metric.
 
 A letter alone, in brackets, with a mark, with its option's text, the text alone, or stated in prose: the last stated
-one (`statement`). Several letters, a letter past the options, a letter beside another option's text: no reading.
+one (`statement`). Several letters, a letter past the options, a letter with the text of another option: no reading.
 """
 
 import re
@@ -82,14 +82,14 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
         return LETTERS[places.index(_without_article(stem))], None
     for form in (_without_article(whole), _without_article(stem)):
         if form and texts.count(form) > 1:
-            return None, "a text that several options share"
+            return None, "text that several options share"
         if form in texts:
             return LETTERS[texts.index(form)], None
     if len(stem) == 1 and stem.upper() in LETTERS and stem.isascii():
         return _in_range(stem.upper(), names)
     values, reason = last_stated(text, list(_letters_and_texts(text, texts, names, tagged=block.tagged)), states=_MAKES)
     if values is None:
-        return None, "no letter and no option's text" if reason == "nothing that answers" else reason
+        return None, "neither a letter nor an option's text" if reason == "nothing that answers" else reason
     return _in_range(str(values[0]), names)
 
 
@@ -98,7 +98,7 @@ def _without_article(text: str) -> str:
 
 
 def _in_range(letter: str, names: str) -> tuple[str | None, str | None]:
-    return (letter, None) if letter in names else (None, f"letter {letter}, but the options end at {names[-1]}")
+    return (letter, None) if letter in names else (None, f"letter {letter}, but the last option is {names[-1]}")
 
 
 def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: bool) -> Iterator[Mention]:
@@ -129,7 +129,7 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
             if LETTERS[following[2]] == letter:
                 end = following[1]
             elif match["mark"] or match["inside"]:
-                problem, end = "a letter beside another option's text", following[1]
+                problem, end = "a letter with the text of another option", following[1]
         yield Mention(
             match.start(), end, letter, problem, _is_shy(text, match, tagged=tagged), _leads(text, match, end)
         )

@@ -123,7 +123,7 @@ def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
         return None, reason
     text = plain(block.text)
     if _NOT_FINITE.search(text):
-        return None, "a time that is no finite number"
+        return None, "a time that is not a finite number"
     text = _ITEM.sub(lambda mark: " " * len(mark[0]), text)
     times = list(_times(text))
     mentions = _without_glosses(text, list(_pairs(text, times, tagged=block.tagged)))
@@ -171,7 +171,7 @@ def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
     if clock := match["clock"]:
         fields = [float(field.replace(",", ".")) for field in clock.split(":")]
         if len(fields) > 3 or any(field >= 60 for field in fields[1:]):
-            return math.nan, "clock", "a time that is no finite number"
+            return math.nan, "clock", "a time that is not a finite number"
         value = 0.0
         for field in fields:
             value = value * 60 + field
@@ -182,7 +182,7 @@ def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
         if names == ["h"] or "ms" in names:
             return math.nan, names[0], "in hours, not seconds" if names == ["h"] else "in milliseconds, not seconds"
         if sorted(set(names), key="hms".index) != names:
-            return math.nan, names[0], "a time that cannot be read"
+            return math.nan, names[0], "a time in a form that cannot be read"
         sizes = {"h": 3600, "m": 60, "s": 1}
         return sum(number * sizes[name] for (number, _), name in zip(found, names, strict=True)), names[-1], None
     value, unit = float(match["plain"]), (match["unit"] or "").strip().casefold()
@@ -190,7 +190,7 @@ def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
         return value, "%", "in percent, not seconds"
     if "frame" in unit or "帧" in unit:
         return value, "frame", "in frames, not seconds"
-    return value, "s" if unit else "", None if math.isfinite(value) else "a time that is no finite number"
+    return value, "s" if unit else "", None if math.isfinite(value) else "a time that is not a finite number"
 
 
 def _unit(word: str) -> str:
@@ -256,7 +256,7 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     if second.unit == "m" and not first.unit:
         a *= 60
     elif first.unit in ("m", "h") and not second.unit:
-        problem = problem or "the unit of one end only"
+        problem = problem or "a unit at one end only"
     if second.problem and not first.unit:
         problem = second.problem
     if form == "lasts":
@@ -271,11 +271,11 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     if not (first.unit or second.unit) and (_SHARE.match(after) or (b <= 1 and _OF_IT.match(after))):
         problem = "in fractions, not seconds"
     if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
-        problem = "in one unit or another"
+        problem = "in mixed units"
     if _ANYWHERE.search(text, max(0, start - 24), start):
         problem = problem or "bounds, not a span"
     if not problem and not (math.isfinite(a) and math.isfinite(b)):
-        problem = "a time that is no finite number"
+        problem = "a time that is not a finite number"
     if not problem and b < a:
         problem = "a reversed span"
     if problem:

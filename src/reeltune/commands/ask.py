@@ -6,20 +6,22 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Ask a model about a video or an image and print its answer; a span in it is drawn on the video's time line, a "
-        "box is named. A checkpoint is asked as it was trained, with its frames, limits and mode."
+        "Ask a model about a video or an image and print its answer; a span is drawn on the video's time line, a "
+        "box as its corners. A checkpoint uses the mode, frames and limits it was trained with."
     )
     parser.add_argument("model", help="a Hugging Face directory or hub name, an adapter's folder, or toyworld:base")
     parser.add_argument("video", type=Path, help="a video, or an image")
-    parser.add_argument("question")
-    parser.add_argument("--task", metavar="NAME", help="put the question as this task does: temporal_grounding, ...")
+    parser.add_argument("question", help="the question; with --task, what the task asks about")
+    parser.add_argument("--task", metavar="NAME", help="use this task's prompt: temporal_grounding, ...")
     parser.add_argument(
-        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+        "--recipe", type=Path, help="use the settings of this recipe (default: those the checkpoint was trained with)"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="PAGE", help="also write a page: the video with the answer"
+        "-o", "--output", type=Path, metavar="PAGE", help="also write a page with the video and the answer"
     )
-    parser.add_argument("--open", action="store_true", help="open the page in the browser (default: a temporary one)")
+    parser.add_argument(
+        "--open", action="store_true", help="open the page in the browser (without -o: a temporary page)"
+    )
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
 
 
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Before torch is imported and a model loaded.
     if not args.video.is_file():
-        raise InputError(f"{args.video}: there is no such file; give the path of a video or an image")
+        raise InputError(f"{args.video}: no such file; give the path of a video or an image")
     import tempfile
 
     from reeltune.api import load, recipe

@@ -10,8 +10,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paired bootstrap over videos, and on how many samples each is better."
     )
     parser.add_argument("a", type=Path, help="a folder of `reeltune eval`, or what `score --per-sample` wrote")
-    parser.add_argument("b", type=Path, help="the other one")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table here")
+    parser.add_argument("b", type=Path, help="the other evaluation")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to this file")
     parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap draws (default: 10,000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
 

@@ -13,6 +13,11 @@ _reeltune_recipes() {{
   compgen -f -- "$1"
 }}
 """
+ZSH = """
+_reeltune_recipes() {{
+  _alternative "recipes:shipped recipe:({names})" "files:file:_files"
+}}
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "~/.local/share/bash-completion/completions/reeltune. In zsh: to a file _reeltune in a folder of $fpath. In "
         "fish: to ~/.config/fish/completions/reeltune.fish."
     )
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that will read the script")
 
 
 def run(args: argparse.Namespace) -> int:
     import shtab
 
-    _mark(args.parser, shtab.FILE, {**shtab.FILE, "bash": "_reeltune_recipes"})
+    _mark(args.parser, shtab.FILE, {**shtab.FILE, "bash": "_reeltune_recipes", "zsh": "_reeltune_recipes"})
     names = " ".join(name for name, path in shipped().items() if is_recipe(path))
-    preamble = BASH.format(names=names) if args.shell == "bash" else ""
+    preamble = {"bash": BASH, "zsh": ZSH}.get(args.shell, "").format(names=names)
     print(shtab.complete(args.parser, args.shell, preamble=preamble))
     return 0
 
@@ -38,7 +43,10 @@ def _mark(parser: argparse.ArgumentParser, file: Mapping[str, Any], recipe: Mapp
     """Say of every argument that is a path that it completes to files, and of recipes also to those that we ship."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for each in action.choices.values():
+            # shtab shows a command's description, which is a paragraph; a shell has room for its line of help.
+            short = {each.dest: each.help for each in action._choices_actions}
+            for name, each in action.choices.items():
+                each.description = short[name]
                 _mark(each, file, recipe)
         elif action.type is Path or action.dest in ("model", "source"):
             known: Any = action

@@ -8,18 +8,24 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Check a recipe and print all its settings as YAML, what it extends and overrides included; a setting that "
-        "neither states is marked as a default."
+        "Check a recipe and print all its settings as YAML, including what it extends and overrides; settings that are "
+        "not stated are marked as defaults. Names of losses, engines, families, judges, tasks and rewards are checked "
+        "too. To also check data, model files and this machine, use `reeltune train --dry-run`."
     )
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
-    parser.add_argument("--given", action="store_true", help="only what is given, no defaults")
+    parser.add_argument("recipe", type=Path, help="a YAML file, or the name of a shipped recipe such as toy/grpo")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+    )
+    parser.add_argument("--given", action="store_true", help="print only what the recipe states, no defaults")
 
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, args.overrides)
+    from reeltune.training.train import check_names
+
+    check_names(recipe)
     given = recipe.model_dump(mode="json", exclude_unset=True)
     shown = given if args.given else recipe.model_dump(mode="json")
     print("\n".join(_lines(shown, given)))

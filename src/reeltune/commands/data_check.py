@@ -24,27 +24,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fix",
         type=Path,
         metavar="OUT",
-        help="write a copy with what can be repaired, without what cannot be used, and OUT.fixes.txt",
+        help="write a repaired copy without unusable samples, and OUT.fixes.txt",
     )
     parser.add_argument(
-        "--no-digests", action="store_true", help="with --fix: record no digests of media, and drop those recorded"
+        "--no-digests", action="store_true", help="with --fix: record no media digests, and drop existing ones"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every finding here; - prints it alone")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write all findings to this file; - prints them to stdout instead of the summary",
+    )
     parser.add_argument(
         "--decode",
         action="store_true",
-        help="open every video; compare durations; name those with a variable rate or a late start",
+        help="decode every video; compare durations; report variable frame rates and late starts",
     )
-    parser.add_argument("--model", metavar="DIR", help="count each prompt's tokens for this model; or toyworld:base")
-    parser.add_argument("--recipe", type=Path, help="with --model: video and data settings from this recipe")
+    parser.add_argument(
+        "--model", metavar="DIR", help="count the tokens of each prompt for this model (a directory, or toyworld:base)"
+    )
+    parser.add_argument("--recipe", type=Path, help="with --model: use the video and data settings of this recipe")
     parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="with --model: settings, as in a recipe"
     )
-    parser.add_argument("--against", type=Path, metavar="SAMPLES", help="name what stands in this file too: leaks")
-    # `--picture` is its earlier name.
-    parser.add_argument("--plot", "--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers")
     parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of your own"
+        "--against", type=Path, metavar="SAMPLES", help="report videos that are also in this file (leaks)"
+    )
+    # `--picture` is its earlier name.
+    parser.add_argument(
+        "--plot", "--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers to an SVG file"
+    )
+    parser.add_argument(
+        "--task-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file with your own task",
     )
 
 
@@ -63,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     say = (lambda text: None) if args.json == Path("-") else print
     say(report.text())
     if not args.decode:
-        say("videos were not opened for this; --decode looks for damage, late starts and variable frame rates")
+        say("videos were not opened; --decode checks for damage, late starts and variable frame rates")
     if report.samples:
         say(overview_text(report.samples))
     if args.plot and report.samples:

@@ -14,9 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("samples", help="a samples.jsonl, or toyworld:SPLIT/TASK")
     parser.add_argument("--to", required=True, choices=list(FORMS), help="the form")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--mode", choices=("direct", "think"), default="direct", help="as data.mode (default: direct)")
-    parser.add_argument("--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--mode", choices=("direct", "think"), default="direct", help="like data.mode (default: direct)"
+    )
+    parser.add_argument(
+        "--task-file", action="append", default=[], metavar="FILE.py", help="a Python file with your own task"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     pool = load_source(args.samples, ToyworldConfig())
     left_out = export(pool.samples, args.to, args.output, mode=args.mode)
     for fault in pool.lines:
-        left_out["lines that make no sample"] += 1
+        left_out["lines that are not valid samples"] += 1
         print(f"reeltune: {fault.id}: {fault.reason}", file=sys.stderr)
     for text, count in left_out.items():
         print(f"reeltune: {count} {text}: left out", file=sys.stderr)

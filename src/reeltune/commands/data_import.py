@@ -14,19 +14,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = "Turn a public annotation file into samples.jsonl. docs/data.md describes the formats."
     parser.add_argument("format", metavar="FORMAT", help=f"auto, {', '.join(formats())}, or file.py of yours")
-    parser.add_argument("annotations", type=Path, nargs="+", help="annotation file(s), or a folder of them")
-    parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="where the videos are or will be")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="samples.jsonl to write")
+    parser.add_argument("annotations", type=Path, nargs="+", help="annotation files, or a folder of them")
+    parser.add_argument(
+        "--videos", type=Path, required=True, metavar="DIR", help="folder of the videos, which may not be there yet"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the samples.jsonl to write")
     parser.add_argument(
         "--past-duration",
         choices=("keep", "clip", "drop"),
         default="keep",
-        help="spans that end after the video: keep them as annotated (default: published scores do), "
-        "cut them at the duration, or drop them",
+        help="spans that end after the video: keep them as annotated (default, as published scores do), clip them "
+        "to the duration, or drop them",
     )
-    parser.add_argument(
-        "--no-digests", action="store_true", help="do not read the media to record what later damage is told by"
-    )
+    parser.add_argument("--no-digests", action="store_true", help="do not read the media to record digests")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
     if found.missing:
         print(
             f"  {found.missing} of {found.videos} videos are not in {args.videos}: "
-            "score works without them, training and evaluation do not"
+            "scoring works without them, training and evaluation do not"
         )
     print(f"  metric: {benchmark.metric}\n  license: {benchmark.license}")
     if not benchmark.seen:
         print(
-            "  this reader was written from public documentation, without a file of this form at hand",
+            "  this reader was written from public documentation and has not been tried on a real file",
             file=sys.stderr,
         )
     return 0
@@ -73,7 +73,7 @@ def _recognized(path: Path) -> str:
     name = None if path.is_dir() else recognized(first_entry(path))
     if name is None:
         raise InputError(
-            f"{path}: auto knows conversations and Video-R1's problems by their entries; name the format of a "
-            "benchmark (docs/data.md), or try `reeltune init` with a table"
+            f"{path}: auto recognizes only conversations and Video-R1 problems; name the format (docs/data.md), or "
+            "use `reeltune init` for a table"
         )
     return name

@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Generate toyworld videos, evaluate the shipped small model on held-out ones, train it with GRPO and "
         "with SFT on the same samples, evaluate again, and write DIR/results.json and DIR/report.html."
     )
-    parser.add_argument("--dir", type=Path, default=Path("runs/demo"))
-    parser.add_argument("--seed", type=int, default=0, help="of the videos and of the training")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="recipe settings of all stages")
+    parser.add_argument("--dir", type=Path, default=Path("runs/demo"), help="output folder (default: runs/demo)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of videos and training")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="recipe settings for all stages")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace) -> int:
     results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):
-            print(f"stopped; `reeltune demo --dir {args.dir}` goes on from here")
+            print(f"stopped; `reeltune demo --dir {args.dir}` continues from here")
             return 130
         results[name] = _evaluated(args.dir, name, recipes[name], _last_model(args.dir / name), held_out)
         results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     page = write_demo_report(args.dir)
     print(table(ordered))
-    print(f"\n{args.dir / 'results.json'}\n{page}\nlook at every answer: reeltune explore {args.dir}")
+    print(f"\n{args.dir / 'results.json'}\n{page}\nbrowse all answers: reeltune explore {args.dir}")
     return 0
 
 

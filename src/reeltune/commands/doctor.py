@@ -14,16 +14,16 @@ SIGNS = {True: "ok", False: "FAIL", None: "-"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Without a word: this machine. `doctor parity MODEL --server URL`: whether a server that was started with "
-        "MODEL reads prompts and computes log-probs as the learner does, text only and with videos."
+        "Without arguments: check this machine. `doctor parity MODEL --server URL`: check that a server started "
+        "with MODEL reads the same prompts and computes the same log-probs as the learner, for text and video."
     )
-    parser.add_argument("what", nargs="?", choices=("parity",), help="parity: a server against the learner")
+    parser.add_argument("what", nargs="?", choices=("parity",), help="parity: compare a server with the learner")
     parser.add_argument("model", nargs="?", help="with parity: a Hugging Face directory, or toyworld:base")
     parser.add_argument("--server", metavar="URL", help="with parity: http://HOST:PORT of `reeltune serve`")
     parser.add_argument(
-        "--frames", type=Path, metavar="DIR", help="with parity: send frames by a folder both sides see"
+        "--frames", type=Path, metavar="DIR", help="with parity: send frames through a folder that both sides can see"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to FILE as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     print()
     for each in failed:
         print(f"{each.what}: {each.advice}")
-    print(f"{len(failed)} of {len(findings)} failed" if failed else "all is well")
+    print(f"{len(failed)} of {len(findings)} failed" if failed else "all checks passed")
     if args.json:
         write_json(args.json, {"findings": [asdict(each) for each in findings]})
     return 1 if failed else 0

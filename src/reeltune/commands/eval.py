@@ -17,29 +17,42 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; what only a judge can "
-        "score, by the judge of the recipe. --protocol asks, reads and averages as a published evaluation does."
+        "Run a model on samples (greedy), write DIR/predictions.jsonl, then score it; metrics that need a judge "
+        "use the recipe's judge. --protocol prompts, parses and averages as a published evaluation does."
     )
     parser.add_argument("model", help="a Hugging Face directory, or toyworld:base")
     parser.add_argument("samples", help="samples.jsonl, toyworld:SPLIT/TASK, or a benchmark's name with --annotations")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--annotations", type=Path, nargs="+", metavar="FILE", help="of the benchmark: imported first")
-    parser.add_argument("--videos", type=Path, metavar="DIR", help="with --annotations: where the videos are")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="annotations of the benchmark, which are imported first",
+    )
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="with --annotations: folder of the videos")
     parser.add_argument("--protocol", metavar="NAME", help="NAME or BENCHMARK/NAME: lmms-eval, vlmevalkit, ...")
     parser.add_argument(
-        "--prompts", type=Path, metavar="DIR", help="with --protocol: the published instructions (docs/benchmarks.md)"
+        "--prompts",
+        type=Path,
+        metavar="DIR",
+        help="with --protocol: folder of the published instructions (docs/benchmarks.md)",
     )
     parser.add_argument(
-        "--endpoint", metavar="URL", help="ask http://HOST:PORT/v1, OpenAI-compatible, where MODEL is the served name"
+        "--endpoint",
+        metavar="URL",
+        help="use the OpenAI-compatible endpoint http://HOST:PORT/v1, where MODEL is the served name",
     )
     parser.add_argument(
-        "--send", choices=("file", "frames"), default="file", help="with --endpoint: the video's file, or its frames"
+        "--send", choices=("file", "frames"), default="file", help="with --endpoint: send the video file, or its frames"
     )
-    parser.add_argument("--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable with the key")
     parser.add_argument(
-        "--recipe", type=Path, help="take settings from this recipe; else as the checkpoint was trained"
+        "--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable that holds the key"
     )
-    parser.add_argument("--batch-size", type=int, default=64, help="samples answered together")
+    parser.add_argument(
+        "--recipe", type=Path, help="use the settings of this recipe (default: those the checkpoint was trained with)"
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="samples per batch")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
 
 
@@ -130,7 +143,7 @@ def _samples(args: argparse.Namespace) -> str:
     if not args.annotations:
         if path in formats() and not Path(path).exists():
             raise InputError(
-                f"eval of {path}: say where it is: --annotations FILE --videos DIR, or give a samples.jsonl"
+                f"eval of {path}: give its files with --annotations FILE --videos DIR, or give a samples.jsonl"
             )
         return path
     if args.videos is None:
@@ -190,7 +203,8 @@ def _set_aside(output: Path, pool: "Pool") -> dict[str, int]:
     if not len(found):
         return {}
     print(
-        f"reeltune: {len(found)} set aside ({len(pool.lines)} of them lines that make no sample; the others count as "
+        f"reeltune: {len(found)} set aside ({len(pool.lines)} of them lines that are not valid samples; the "
+        "others count as "
         f"wrong): {found.path}",
         file=sys.stderr,
     )

@@ -11,20 +11,26 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Look at everything a model did: search, filter and sort every answer, see spans and boxes on the playing "
-        "video, compare runs side by side, follow one that trains. A small server on this machine; nothing is written "
-        "but notes."
+        "video, compare runs side by side, follow a run while it trains. Starts a small server on this machine, "
+        "which writes nothing but your notes."
     )
     parser.add_argument("paths", type=Path, nargs="+", metavar="RUN|EVAL|SELECTION|SAMPLES", help="what to open")
     parser.add_argument("--samples", type=Path, action="append", default=[], metavar="FILE",
-                        help="the samples that answers from elsewhere are answers to")  # fmt: skip
+                        help="the samples that belong to answers from elsewhere")  # fmt: skip
     parser.add_argument("--media-root", type=Path, action="append", default=[], metavar="DIR",
-                        help="where media stand that are no longer where the samples say")  # fmt: skip
-    parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1; any other one gets a token")
-    parser.add_argument("--port", type=int, default=8321, help="default 8321; 0: any that is free")
-    parser.add_argument("--media-cache", type=float, default=4.0, metavar="GIB",
-                        help="at most so much of videos converted for the browser (default 4)")  # fmt: skip
+                        help="folder to search for media that have moved")  # fmt: skip
     parser.add_argument(
-        "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1; any other requires a token)"
+    )
+    parser.add_argument("--port", type=int, default=8321, help="port (default: 8321; 0: any free port)")
+    parser.add_argument("--media-cache", type=float, default=4.0, metavar="GIB",
+                        help="size limit of videos converted for the browser (default: 4)")  # fmt: skip
+    parser.add_argument(
+        "--task-file",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file with your own task, or module:object",
     )
     parser.add_argument("--open", action="store_true", help="open the browser")
 
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         port = socket.getsockname()[1]
         host = f"[{args.host}]" if ":" in args.host else args.host
         address = f"http://{host}:{port}/" + (f"?token={token}" if token else "")
-        print(f"{address}\nCtrl-C ends it.", flush=True)
+        print(f"{address}\nPress Ctrl-C to stop.", flush=True)
         session.start()
         if args.open:
             webbrowser.open(address)

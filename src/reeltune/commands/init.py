@@ -18,30 +18,44 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Look at a folder of videos and a table (.csv, .tsv, .json, .jsonl, .parquet, a saved Hugging Face dataset), "
-        "say which column is which, and write DIR/train.jsonl, held_out.jsonl, recipe.yaml and index.html. What cannot "
-        "be used goes to set_aside.jsonl, with its reason. Run it again with --column to correct it."
+        "Read a folder of videos and a table (.csv, .tsv, .json, .jsonl, .parquet, a saved Hugging Face dataset), "
+        "print which column is used for which field, and write DIR/train.jsonl, held_out.jsonl, recipe.yaml and "
+        "index.html. Unusable rows go to set_aside.jsonl with the reason. To correct a guess, run it again with "
+        "--column."
     )
     parser.add_argument("folder", type=Path, help="where the videos are")
     parser.add_argument("table", type=Path, help="the table, or conversations as `reeltune data import` reads them")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
-        "--column", action="append", default=[], metavar="FIELD=NAME", help="which column a field is: start=begin"
+        "--column",
+        action="append",
+        default=[],
+        metavar="FIELD=NAME",
+        help="use this column for this field: start=begin",
     )
-    parser.add_argument("--task", help="the task, where the columns fit several")
-    parser.add_argument("--index-from", type=int, choices=(0, 1), help="what answers by option number count from")
-    parser.add_argument("--held-out", type=float, default=0.1, metavar="SHARE", help="of the videos (default: 0.1)")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the videos that are held out")
+    parser.add_argument("--task", help="the task, if the columns fit several")
+    parser.add_argument("--index-from", type=int, choices=(0, 1), help="whether option numbers start at 0 or 1")
     parser.add_argument(
-        "--model", default="toyworld:base", metavar="DIR", help="for the recipe (default: toyworld:base)"
+        "--held-out", type=float, default=0.1, metavar="SHARE", help="share of the videos (default: 0.1)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed that selects the held-out videos")
+    parser.add_argument(
+        "--model", default="toyworld:base", metavar="DIR", help="model of the recipe (default: toyworld:base)"
     )
     parser.add_argument(
-        "--task-file", type=Path, action="append", default=[], metavar="FILE.py", help="a task of yours"
+        "--task-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file with your own task",
     )
     parser.add_argument(
-        "--no-digests", action="store_true", help="do not record the digests that later damage of the videos is told by"
+        "--no-digests",
+        action="store_true",
+        help="do not record digests of the videos, by which later damage is detected",
     )
-    parser.add_argument("--force", action="store_true", help="write over a recipe.yaml that was edited")
+    parser.add_argument("--force", action="store_true", help="overwrite a recipe.yaml that was edited")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     mapped = None
     if name:
         given = rows_of_format(name, args.table, videos, counts)
-        columns: dict[str, Any] = {"form": f"{name}: each entry says its own task"}
+        columns: dict[str, Any] = {"form": f"{name}: each entry names its own task"}
     else:
         rows = read_table(args.table)
         mapped = map_columns(rows, given=_given(args.column), task=args.task, index_from=args.index_from)
@@ -78,12 +92,14 @@ def _check(args: argparse.Namespace) -> None:
     from reeltune.errors import InputError
 
     if not args.folder.is_dir():
-        raise InputError(f"{args.folder}: no folder; give the one that holds the videos")
+        raise InputError(f"{args.folder}: not a folder; give the folder that contains the videos")
     if not 0 <= args.held_out < 1:
-        raise InputError(f"--held-out is the share of videos to evaluate on, from 0 to below 1; got {args.held_out}")
+        raise InputError(
+            f"--held-out is the share of videos for evaluation and must be at least 0 and below 1; got {args.held_out}"
+        )
     recipe = args.output / "recipe.yaml"
     if recipe.exists() and not args.force and not is_untouched(recipe):
-        raise InputError(f"{recipe} was edited; give another -o, or --force to write over it")
+        raise InputError(f"{recipe} was edited; give another -o, or --force to overwrite it")
 
 
 def _given(words: list[str]) -> dict[str, str]:
@@ -93,7 +109,7 @@ def _given(words: list[str]) -> dict[str, str]:
     for word in words:
         name, equals, column = word.partition("=")
         if not (name and equals and column):
-            raise InputError(f"--column looks like start=begin, a field and the column that is it; got {word!r}")
+            raise InputError(f"--column must look like start=begin (FIELD=COLUMN); got {word!r}")
         found[name] = column
     return found
 
@@ -134,7 +150,7 @@ def _write(args: argparse.Namespace, found: "Started", columns: dict[str, Any]) 
         ("to train on", counted(len(found.train), "sample")),
         ("held out", counted(len(found.held_out), "sample")),
         ("videos", found.videos),
-        ("videos that the table does not name", found.unused_videos),
+        ("videos that are not in the table", found.unused_videos),
         ("set aside", len(found.aside)),
         *((text, count) for text, count in found.counts.items()),
     ]
@@ -162,17 +178,17 @@ def _say_result(out: Path, found: "Started", shown: "list[Sample]") -> None:
     for text, count in found.counts.items():
         print(f"  {count} {text}")
     print(
-        f"{counted(len(found.train), 'sample')} to train on, {len(found.held_out)} held out, "
-        f"of {counted(found.videos, 'video')}; in the folder beside them: {counted(found.unused_videos, 'video')}"
+        f"{counted(len(found.train), 'sample')} for training, {len(found.held_out)} held out, from "
+        f"{counted(found.videos, 'video')}; also in the folder: {counted(found.unused_videos, 'video')}"
     )
     if found.aside:
         first = found.aside[0]
         print(f"{counted(len(found.aside), 'row')} set aside, the first: row {first['row']}: {first['reason']}")
         print(f"  all of them: {out / 'set_aside.jsonl'}")
-    print(f"look: {out / 'index.html'}, or at every sample: {shlex.join(['reeltune', 'explore', str(out)])}")
+    print(f"look at: {out / 'index.html'}, or browse all samples: {shlex.join(['reeltune', 'explore', str(out)])}")
     print(f"train: reeltune train {out / 'recipe.yaml'}", flush=True)
     if not found.held_out:
-        print("reeltune: nothing is held out, so the run will not be evaluated", file=sys.stderr)
+        print("reeltune: no videos are held out, so the run will not be evaluated", file=sys.stderr)
 
 
 def _cut(text: str, limit: int = 110) -> str:

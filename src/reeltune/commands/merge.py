@@ -10,9 +10,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "vLLM open. The base's own precision is kept; a base that was quantized for training is merged unquantized."
     )
     parser.add_argument("adapter", type=Path, help="an adapter's folder, such as RUN/checkpoints/step-000100/adapter")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder")
-    parser.add_argument("--base", type=Path, help="where its base model stands now; else as adapter_config.json says")
-    parser.add_argument("--family", help="as model.family, for a base of a family of your own")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to write; it must not exist"
+    )
+    parser.add_argument("--base", type=Path, help="directory of the base model (default: as in adapter_config.json)")
+    parser.add_argument("--family", help="the family, like model.family, if the base uses your own")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,11 +24,11 @@ def run(args: argparse.Namespace) -> int:
 
     # Before peft and torch are imported, which takes seconds.
     if not (args.adapter / "adapter_config.json").is_file():
-        raise InputError(f"{args.adapter} is no adapter's folder: there is no adapter_config.json in it")
+        raise InputError(f"{args.adapter} is not an adapter's folder: it has no adapter_config.json")
     if (args.adapter / "config.json").is_file():
-        raise InputError(f"{args.adapter} is a whole model (it has a config.json): there is nothing to merge")
+        raise InputError(f"{args.adapter} is a complete model (it has a config.json): there is nothing to merge")
     if args.output.exists():
-        raise InputError(f"-o {args.output} exists already; give a folder that is not there yet")
+        raise InputError(f"-o {args.output} already exists; give the name of a new folder")
     from reeltune.models.adapter import merge
     from reeltune.models.adapter_folder import open_folder, put_in_place
     from reeltune.models.loading import open_config

@@ -16,12 +16,14 @@ TERA, MIB = 1e12, 2**20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="a plan file, a recipe, or a model directory")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="of a recipe or a plan file")
-    parser.add_argument("--devices", default="1x80", metavar="NxGB", help="of a recipe: 8x80, 1x24, 2xH100 (1x80)")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings of a recipe or a plan file")
+    parser.add_argument(
+        "--devices", default="1x80", metavar="NxGB", help="with a recipe: 8x80, 1x24, 2xH100 (default: 1x80)"
+    )
     parser.add_argument("--vision", type=int, nargs="+", metavar="N", help="vision tokens of the prompts to plan")
     parser.add_argument("--text", type=int, metavar="N", help="text tokens of each prompt")
-    parser.add_argument("--summary", action="store_true", help="leave out the line per decoder layer")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, layers included, to FILE")
+    parser.add_argument("--summary", action="store_true", help="omit the rows of the decoder layers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the complete plan, with all layers, to FILE")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +57,7 @@ def _costs(plan: "Plan", text: int, vision: int) -> "tuple[PromptCost, PromptCos
     from reeltune.planning.costs import prompt_cost
 
     if text < 0 or vision < 0 or text + vision == 0:
-        raise InputError(f"a prompt needs tokens; got --text {text} and --vision {vision}")
+        raise InputError(f"a prompt needs at least one token; got --text {text} and --vision {vision}")
     dense = prompt_cost(plan.architecture, text_tokens=text, vision_tokens=vision)
     if plan.routing is None:
         return dense, None
@@ -139,8 +141,8 @@ def _layer_lines(dense: "PromptCost", routed: "PromptCost") -> list[str]:
 
 def _step_lines(step: "StepCost") -> list[str]:
     return [
-        f"one step at most: {step.groups} groups of {step.group_size}, P = {step.prompt_tokens}, "
-        f"C = {step.completion_tokens}",
+        f"one step, at most: {step.groups} groups of {step.group_size}, P = {step.prompt_tokens}, C = "
+        f"{step.completion_tokens}",
         f"  learner tokens, P + G*C per group      {step.learner_tokens}"
         f" (a row per completion: {step.separate_tokens})",
         f"  work                                   {step.flops / TERA:.3f} TFLOPs",

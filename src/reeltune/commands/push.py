@@ -19,23 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="RUN|CHECKPOINT|FOLDER",
-        help="a run (its newest whole checkpoint), a checkpoint, or the folder of a model or adapter",
+        help="a run (its newest intact checkpoint), a checkpoint, or the folder of a model or adapter",
     )
-    parser.add_argument("repo", metavar="OWNER/NAME")
-    parser.add_argument("--merged", action="store_true", help="of a run with an adapter: the whole model")
+    parser.add_argument("repo", metavar="OWNER/NAME", help="repository on the Hugging Face Hub")
+    parser.add_argument("--merged", action="store_true", help="for a run with an adapter: upload the merged model")
     parser.add_argument(
         "--run", type=Path, dest="of", help="the run that FOLDER came from, for the card (after reeltune merge)"
     )
-    parser.add_argument("--base", metavar="OWNER/NAME", help="the base model's name on the hub, where it is not known")
+    parser.add_argument("--base", metavar="OWNER/NAME", help="the base model's name on the hub, if it is not known")
     parser.add_argument(
-        "--license", metavar="ID", help="as the hub writes it, such as apache-2.0 (default: the base's)"
+        "--license", metavar="ID", help="hub identifier of the license, such as apache-2.0 (default: the base model's)"
     )
-    parser.add_argument("--dataset", action="append", default=[], metavar="OWNER/NAME", help="of the training data")
-    parser.add_argument("--public", action="store_true", help="where the repository is new: visible to everyone")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print the card and the names of the files, send nothing"
-    )
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the folder instead of sending it")
+    parser.add_argument("--dataset", action="append", default=[], metavar="OWNER/NAME", help="a dataset on the hub that the model was trained on")
+    parser.add_argument("--public", action="store_true", help="make a new repository public")
+    parser.add_argument("--dry-run", action="store_true", help="print the card and the file names, upload nothing")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the folder instead of uploading it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.hub import create_repository, is_repository_name
 
     if not is_repository_name(args.repo):
-        raise InputError(f"{args.repo!r} is no name of a repository on the hub; it must look like owner/name")
+        raise InputError(f"{args.repo!r} is not the name of a repository on the hub; it must look like owner/name")
     if args.output and args.output.exists():
-        raise InputError(f"-o {args.output} exists already; give a folder that is not there yet")
+        raise InputError(f"-o {args.output} already exists; give the name of a new folder")
     files = collect(args)
     if args.dry_run:
         print(files["README.md"].decode())  # type: ignore[union-attr]
@@ -94,8 +92,8 @@ def collect(args: argparse.Namespace) -> dict[str, Path | bytes]:
         from reeltune.errors import InputError
 
         raise InputError(
-            f"{found.folder}: the base of this adapter is a folder of this machine, which nobody else has; say its "
-            "name on the hub with --base OWNER/NAME, or push the whole model (--merged)"
+            f"{found.folder}: the base of this adapter is a folder on this machine; give its name on the hub with "
+            "--base OWNER/NAME, or push the merged model (--merged)"
         )
     files: dict[str, Path | bytes] = {path.name: path for path in model_files(found.folder)}
     if adapter:
@@ -106,7 +104,7 @@ def collect(args: argparse.Namespace) -> dict[str, Path | bytes]:
     routed = ours.is_file() and bool(json.loads(ours.read_text(encoding="utf-8")).get(CONFIG_KEY))
     license_ = args.license or _license_of(found, base, ask_hub=not (args.dry_run or args.output))
     if license_ is None:
-        print("reeltune: the base model's license is not known; state it with --license ID", file=sys.stderr)
+        print("reeltune: the base model's license is not known; set it with --license ID", file=sys.stderr)
     published = Published(args.repo, adapter, base, license_, found.step, routed, tuple(args.dataset))
     asked: Mapping[str, Any] = json.loads((found.folder / FILE).read_bytes()) if FILE in files else {}
     files["README.md"] = str(model_card(published, found.run, asked)).encode()
@@ -125,25 +123,27 @@ def _find(source: Path, run: Path | None, *, merged: bool) -> Found:
     if is_run(source):
         checkpoint, damages = newest_whole(source / "checkpoints", run=None)
         if checkpoint is None:
-            raise InputError(f"{source} holds no checkpoint yet")
+            raise InputError(f"{source} has no checkpoint yet")
         if damages:
-            raise InputError(f"the newest checkpoint is damaged: {damages[0]}; name an older one if you mean it")
+            raise InputError(
+                f"the newest checkpoint is damaged: {damages[0]}; to publish an older one, give its folder"
+            )
     elif source.name in (MODEL, ADAPTER) and (source.parent / "state.json").is_file():
         checkpoint, merged = source.parent, source.name == MODEL
     elif not (source / "state.json").is_file():
         checkpoint = None
     if checkpoint is None:
         if not (source / "config.json").is_file() and not (source / "adapter_config.json").is_file():
-            raise InputError(f"{source}: neither a run, nor a checkpoint, nor a model's or adapter's folder")
+            raise InputError(f"{source}: not a run, a checkpoint, or the folder of a model or adapter")
         return Found(source, read_run(run) if run else None, None)
     step = checkpoint_step(checkpoint)
     if damage := find_damage(checkpoint, step=step, run=None):
-        raise InputError(f"{checkpoint} is not published: {damage}")
+        raise InputError(f"{checkpoint} was not published: {damage}")
     whole, small = checkpoint / MODEL, checkpoint / ADAPTER
     folder = small if small.is_dir() and not merged else whole
     if not folder.is_dir():
         raise InputError(
-            f"{checkpoint} holds the adapter alone; merge it first (reeltune merge {small} -o DIR), then "
+            f"{checkpoint} contains only the adapter; merge it first (reeltune merge {small} -o DIR), then "
             f"reeltune push DIR OWNER/NAME --run {checkpoint.parent.parent}"
         )
     own = run or checkpoint.parent.parent

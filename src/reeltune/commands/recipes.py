@@ -9,12 +9,14 @@ from reeltune.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="their names, and what each is for")
+    actions.add_parser("list", help="list their names and purposes")
     show = actions.add_parser("show", help="print one")
-    show.add_argument("name", help="as `list` prints it, such as toy/grpo")
-    copy = actions.add_parser("copy", help="write one to a file of your own, to change it")
-    copy.add_argument("name", help="as `list` prints it, such as toy/grpo")
-    copy.add_argument("target", type=Path, nargs="?", help="file or folder (default: here, under its own name)")
+    show.add_argument("name", help="a name that `list` prints, such as toy/grpo")
+    copy = actions.add_parser("copy", help="copy one to a file that you can edit")
+    copy.add_argument("name", help="a name that `list` prints, such as toy/grpo")
+    copy.add_argument(
+        "target", type=Path, nargs="?", help="file or folder (default: the current folder, under the recipe's name)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +43,9 @@ def _purpose(path: Path) -> str:
 def _find(name: str) -> Path:
     path = locate(Path(name))
     if path not in shipped().values():
-        raise InputError(f"{name!r} is a file, not the name of a shipped recipe (reeltune recipes list)")
+        raise InputError(
+            f"{name!r} is a file, not the name of a shipped recipe; `reeltune recipes list` prints the names"
+        )
     return path
 
 
@@ -50,6 +54,6 @@ def _copy(path: Path, target: Path) -> Path:
 
     target = target / path.name if target.is_dir() else target
     if target.exists():
-        raise InputError(f"{target} exists; give another name, or remove it")
+        raise InputError(f"{target} already exists; give another name, or remove it")
     write_text(target, path.read_text(encoding="utf-8"))
     return target

@@ -8,11 +8,14 @@ from reeltune.commands.view import show
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Write RUN/report.html from the run's files as they are now: also of a run that still trains or was killed."
+        "Write RUN/report.html from the current files of the run, which may still be training or may have been killed."
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument(
-        "--export", type=Path, metavar="DIR", help="write DIR/index.html: the explorer's pages as one file, no server"
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="write the explorer's pages as one file, DIR/index.html, which needs no server",
     )
     parser.add_argument(
         "--media-root",
@@ -20,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="with --export: where media stand that are no longer where the samples say",
+        help="with --export: folder to search for media that have moved",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 

@@ -8,15 +8,22 @@ from reeltune.config.shipped import papers
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Make a paper's table again. Without --small: say what data and model it needs, import, train, evaluate, and "
-        "print the published table with our row below it. With --small: its toyworld version on a CPU, with seeds, "
-        "intervals and a verdict on each claim."
+        "Reproduce a paper's table. Without --small: list the data and model that it needs, import, train, "
+        "evaluate, and print the published table with our row below it. With --small: run its toyworld version on "
+        "a CPU, with several seeds, intervals and a verdict on each claim."
     )
     parser.add_argument("paper", metavar="PAPER", help=f"{', '.join(papers())}, or a file.yaml of yours")
     parser.add_argument("--small", action="store_true", help="the toyworld version; minutes to hours of one CPU core")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of --small (default: 0 1 2)")
-    parser.add_argument("--dir", type=Path, help="of --small (default: runs/reproduce/PAPER)")
-    parser.add_argument("--set", dest="overrides", nargs="+", default=[], metavar="section.key=value")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of --small (default: 0 1 2)")
+    parser.add_argument("--dir", type=Path, help="folder of --small (default: runs/reproduce/PAPER)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        default=[],
+        metavar="section.key=value",
+        help="recipe settings for all stages",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +54,7 @@ def _small(args: argparse.Namespace, name: str, directory: Path) -> int:
     try:
         measured, trivial = run_small(found, directory, args.seeds, args.overrides)
     except Stopped:
-        print("stopped; the same command goes on from here")
+        print("stopped; the same command continues from here")
         return 130
     text = section(name, found, measured, trivial, f"reeltune reproduce {args.paper} --small")
     write_text(directory / "evidence.md", text + "\n")

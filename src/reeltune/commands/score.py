@@ -13,29 +13,34 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Score predictions: metrics, 95 % intervals, and trivial baselines beside them."
+    parser.description = "Score predictions: metrics with 95 % intervals, next to trivial baselines."
     parser.add_argument("samples", type=Path, help="samples.jsonl with the truth")
     parser.add_argument(
         "predictions",
         type=Path,
         help='JSON Lines of {"id": ..., "text": ...}, or what lmms-eval, VLMEvalKit or VideoChat-R1 wrote',
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} here")
-    parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write each sample's scores here")
-    parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples that fitted baselines learn from")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write {task: {metric: value}} to this file")
+    parser.add_argument("--per-sample", type=Path, metavar="FILE", help="write the scores of each sample to this file")
+    parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples to fit the baselines on")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     parser.add_argument(
-        "--task-file", action="append", default=[], metavar="FILE.py", help="a task of your own, or module:object"
+        "--task-file",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file with your own task, or module:object",
     )
     parser.add_argument(
         "--label-noise",
         type=Path,
         metavar="FILE",
-        help="with several completions an id: write here the gold answers that none reaches while others agree",
+        help="with several completions per id: write to this file the gold answers that no completion matches "
+        "although the completions agree",
     )
     parser.add_argument(
-        "--protocol", metavar="NAME", help="also read and average as this published protocol does: lmms-eval, ..."
+        "--protocol", metavar="NAME", help="also parse and average as this published protocol does: lmms-eval, ..."
     )
     add_judge_arguments(parser)
 
@@ -100,7 +105,7 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--judge",
         metavar="KIND",
-        help=f"who judges: {', '.join(JUDGES)}, or file.py:object; none: only what needs no judge",
+        help=f"the judge: {', '.join(JUDGES)}, or file.py:object; none: only metrics that need no judge",
     )
     group.add_argument(
         "--judge-set",
@@ -109,7 +114,7 @@ def add_judge_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a setting of the recipe's judge section: base_url, model, transcript, prompts, budget_tokens, ...",
     )
-    group.add_argument("--yes", action="store_true", help="go on although the cost is above judge.budget_tokens")
+    group.add_argument("--yes", action="store_true", help="continue even if the cost exceeds judge.budget_tokens")
 
 
 def judge_predictions(args: argparse.Namespace) -> "Judged":
@@ -124,11 +129,11 @@ def judge_predictions(args: argparse.Namespace) -> "Judged":
 
     samples = load_samples(args.samples)
     if not judged_samples(samples):
-        raise InputError(f"--judge: {args.samples} holds no sample of a task that is judged; leave --judge out")
+        raise InputError(f"--judge: {args.samples} has no samples of a judged task; remove --judge")
     config = judge_config(args.judge, args.judge_set, default_transcript=Path(f"{args.predictions}.judge.jsonl"))
     judge = build_judge(config)
     if judge is None:
-        raise InputError("--judge none: leave --judge out, or name one")
+        raise InputError("--judge none: remove --judge, or name a judge")
     predictions = read_answers(args.predictions, samples)
     confirmed = {"budget": config.budget_tokens, "yes": args.yes}
     return judge_samples(samples, predictions, judge, **confirmed, resamples=args.resamples, seed=args.seed)

@@ -17,34 +17,44 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Ask the recipe's model several times about every sample of data.train and keep the informative samples: "
-        "DIR/stats.jsonl, samples.jsonl, decisions.jsonl, report.html. After Ctrl-C or a kill the same command goes "
-        "on. Under torchrun the processes share the samples. --merge puts shards together; --from chooses again and "
-        "asks nothing."
+        "Sample several completions of every prompt in data.train with the recipe's model and keep the "
+        "informative samples: DIR/stats.jsonl, samples.jsonl, decisions.jsonl, report.html. After Ctrl-C or a "
+        "kill, the same command continues. Under torchrun, the processes share the samples. --merge combines "
+        "shards; --from selects again without a model."
     )
-    parser.add_argument("recipe", type=Path, nargs="?", help="whose model, data, rewards and settings are used")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--shard", metavar="3/8", help="ask about this part of the samples only, and choose later")
-    parser.add_argument("--merge", type=Path, nargs="+", metavar="DIR", help="put these shards together and choose")
-    parser.add_argument("--from", type=Path, dest="stats", metavar="STATS", help="choose from this stats.jsonl")
     parser.add_argument(
-        "--allow-mismatch", action="store_true", help="use statistics of another model, sampling or samples"
+        "recipe", type=Path, nargs="?", help="the recipe, whose model, data, rewards and settings are used"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument("--shard", metavar="3/8", help="process only this part of the samples, and select later")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="DIR", help="combine these shards and select")
+    parser.add_argument("--from", type=Path, dest="stats", metavar="STATS", help="select from this stats.jsonl")
+    parser.add_argument(
+        "--allow-mismatch", action="store_true", help="accept statistics of another model, sampling or samples"
     )
     parser.add_argument(
         "--endpoint",
         metavar="URL",
-        help="ask http://HOST:PORT/v1, OpenAI-compatible, where model.path is the served name",
+        help="use the OpenAI-compatible endpoint http://HOST:PORT/v1, where model.path is the served name",
     )
     parser.add_argument(
-        "--send", choices=("file", "frames"), default="file", help="with --endpoint: the video's file, or its frames"
+        "--send", choices=("file", "frames"), default="file", help="with --endpoint: send the video file, or its frames"
     )
-    parser.add_argument("--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable with the key")
-    rule = parser.add_argument_group("what is kept")
-    rule.add_argument("--min-std", type=float, default=0.1, help="least std of a continuous score (default: 0.1)")
-    rule.add_argument("--min-level", type=float, default=0.3, help="least --level of a continuous score (default: 0.3)")
-    rule.add_argument("--level", choices=("max", "mean"), default="max", help="of the K scores (default: max)")
-    rule.add_argument("--size", type=int, metavar="N", help="at most so many, the most varied of each task first")
+    parser.add_argument(
+        "--endpoint-key-env", metavar="NAME", help="with --endpoint: environment variable that holds the key"
+    )
+    rule = parser.add_argument_group("selection")
+    rule.add_argument("--min-std", type=float, default=0.1, help="minimum std of a continuous score (default: 0.1)")
+    rule.add_argument(
+        "--min-level", type=float, default=0.3, help="minimum --level of a continuous score (default: 0.3)"
+    )
+    rule.add_argument("--level", choices=("max", "mean"), default="max", help="level of the K scores (default: max)")
+    rule.add_argument(
+        "--size", type=int, metavar="N", help="maximum number of samples; the most varied of each task come first"
+    )
     rule.add_argument(
         "--quota",
         action="append",
@@ -52,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD:VALUE=N",
         help="at most N with this task, source or difficulty (hard, medium, easy); may be given several times",
     )
-    rule.add_argument("--seed", type=int, default=0, help="orders samples that are equally varied (default: 0)")
+    rule.add_argument("--seed", type=int, default=0, help="seed that orders equally varied samples (default: 0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +85,9 @@ def _run_together(args: argparse.Namespace) -> int:
 
     _check(args)
     if args.shard or args.stats or args.merge:
-        raise InputError("--shard, --merge and --from are for one process; under torchrun each takes a shard by itself")
+        raise InputError(
+            "--shard, --merge and --from need a single process; under torchrun each process takes its own shard"
+        )
     options, world = _options(args), processes.join()
     folders = [args.output / "shards" / f"{number + 1}-of-{world.size}" for number in range(world.size)]
     with locked(args.output, name="-o") if world.is_main else nullcontext():
@@ -104,7 +116,7 @@ def _run(args: argparse.Namespace) -> int:
         shard = parse_shard(args.shard) if args.shard else Shard()
         stats = sample_stats(recipe, args.output, shard, endpoint=_endpoint(args))
         if args.shard:
-            print(f"{args.output}: {len(stats)} samples; put the shards together with reeltune select --merge")
+            print(f"{args.output}: {len(stats)} samples; combine the shards with reeltune select --merge")
             return 0
     return _choose(args.output, stats, options, origin)
 
@@ -115,7 +127,7 @@ def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", ori
     from reeltune.selection.rules import choose
 
     if not stats:
-        raise InputError(f"{origin / 'stats.jsonl'} holds no statistics: no sample could be asked about")
+        raise InputError(f"{origin / 'stats.jsonl'} has no statistics: no sample could be used")
     decisions = choose(stats, options)
     kept = write_outcome(directory, stats, decisions, options, origin=origin)
     page = write_report(directory, stats, decisions, options, origin=origin)
@@ -123,8 +135,8 @@ def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", ori
     print(page)
     if not kept:
         raise InputError(
-            f"no sample is informative at these thresholds; {directory / 'decisions.jsonl'} says why. Lower --min-std "
-            "or --min-level, or ask more often (select.repeats)"
+            f"no sample is informative at these thresholds; {directory / 'decisions.jsonl'} gives the reasons. "
+            "Lower --min-std or --min-level, or sample more often (select.repeats)"
         )
     print(directory / "samples.jsonl")
     return 0
@@ -132,15 +144,15 @@ def _choose(directory: Path, stats: "list[SampleStats]", options: "Options", ori
 
 def _check(args: argparse.Namespace) -> None:
     if args.stats and args.merge:
-        raise InputError("--from and --merge: give one of them; merge first, then choose from the merged stats.jsonl")
+        raise InputError("--from and --merge exclude each other; merge first, then select from the merged stats.jsonl")
     if args.shard and (args.stats or args.merge):
-        raise InputError("--shard asks the model; it goes with a recipe alone")
+        raise InputError("--shard needs a recipe and cannot be combined with --from or --merge")
     if args.endpoint and (args.stats or args.merge):
-        raise InputError("--endpoint is asked about samples; --from and --merge ask nobody")
+        raise InputError("--endpoint cannot be combined with --from or --merge, which use no model")
     if args.recipe is None and not (args.stats or args.merge):
-        raise InputError("give a recipe, --merge DIR... or --from STATS")
+        raise InputError("give a recipe, --merge DIR ... or --from STATS")
     if args.merge and args.recipe:
-        raise InputError(f"--merge takes no recipe; the shards know theirs (got {str(args.recipe)!r})")
+        raise InputError(f"--merge takes no recipe; the shards record theirs (got {str(args.recipe)!r})")
 
 
 def _endpoint(args: argparse.Namespace) -> "AtEndpoint | None":
@@ -155,7 +167,7 @@ def _options(args: argparse.Namespace) -> "Options":
     for name in ("min_std", "min_level"):
         value = getattr(args, name)
         if not 0 <= value <= 1:
-            raise InputError(f"--{name.replace('_', '-')} must be within 0..1, as the scores are; got {value}")
+            raise InputError(f"--{name.replace('_', '-')} must be within 0..1, like the scores; got {value}")
     if args.size is not None and args.size < 1:
         raise InputError(f"--size must be at least 1; got {args.size}")
     return Options(
@@ -184,9 +196,9 @@ def _chosen_from(args: argparse.Namespace) -> "list[SampleStats]":
     if args.recipe:
         stats, more = against_recipe(_recipe(args), stats, args.stats)
         problems += more
-    text = "\n  ".join([f"{args.stats}: these statistics are of something else:", *problems])
+    text = "\n  ".join([f"{args.stats}: these statistics do not match the recipe:", *problems])
     if problems and not args.allow_mismatch:
-        raise InputError(f"{text}\nask again, or use them all the same with --allow-mismatch")
+        raise InputError(f"{text}\nsample again, or use them anyway with --allow-mismatch")
     if problems:
         print(f"reeltune: {text}", file=sys.stderr)
     return stats

@@ -9,23 +9,37 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Start a vLLM server that rollouts can be asked of (rollout.servers), say when it is ready, and end it with "
-        "this command. It takes new weights from whoever reaches its port: bind it to networks that you trust."
+        "Start a vLLM server for rollouts (rollout.servers), report when it is ready, and stop it with this "
+        "command. It accepts new weights from anyone who can reach its port: bind it only to trusted networks."
     )
     parser.add_argument("model", help="a Hugging Face directory, an adapter's base, or toyworld:base")
-    parser.add_argument("--python", default="python", help="of the environment with vLLM (default: python)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8100)
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--tensor", type=int, default=1, metavar="N", help="GPUs of this server")
-    parser.add_argument("--lora-rank", type=int, default=0, metavar="R", help="adapters up to this rank are published")
+    parser.add_argument("--python", default="python", help="Python of the environment with vLLM (default: python)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8100, help="port (default: 8100)")
     parser.add_argument(
-        "--max-model-len", type=int, metavar="TOKENS", help="of prompt and answer (default: the model's)"
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="data type of the weights (default: bfloat16)",
     )
-    parser.add_argument("--ready", type=float, default=900, metavar="SECONDS", help="longest start (default: 900)")
-    parser.add_argument("--log", type=Path, help="the server's words (default: reeltune-serve-PORT.log here)")
-    parser.add_argument("--print", action="store_true", dest="show", help="print the command line, and do not start it")
-    words = "all that follows: further words of vLLM's command line"
+    parser.add_argument("--tensor", type=int, default=1, metavar="N", help="GPUs of this server")
+    parser.add_argument("--lora-rank", type=int, default=0, metavar="R", help="maximum rank of published adapters")
+    parser.add_argument(
+        "--max-model-len",
+        type=int,
+        metavar="TOKENS",
+        help="maximum tokens of prompt and completion (default: the model's)",
+    )
+    parser.add_argument(
+        "--ready", type=float, default=900, metavar="SECONDS", help="maximum seconds to start (default: 900)"
+    )
+    parser.add_argument(
+        "--log", type=Path, help="log file of the server (default: reeltune-serve-PORT.log in the current folder)"
+    )
+    parser.add_argument(
+        "--print", action="store_true", dest="show", help="print the command line without starting the server"
+    )
+    words = "everything after it: further arguments for vLLM"
     parser.add_argument("--vllm", nargs=argparse.REMAINDER, default=[], metavar="WORD", help=words)
 
 
@@ -74,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
         code = process.running.wait() if process.running else 0
-        print(f"reeltune: the server ended with code {code}; see {log}", file=sys.stderr)
+        print(f"reeltune: the server exited with code {code}; see {log}", file=sys.stderr)
         return 1
     finally:
         process.stop()

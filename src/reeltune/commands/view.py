@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Write RUN/rollouts.html: look at the sampled groups of a run, with video, rewards and answers."
-    )
+    parser.description = "Write RUN/rollouts.html: the sampled groups of a run with videos, rewards and answers."
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("--step", type=int, action="append", metavar="N", help="show this step (may be repeated)")
-    parser.add_argument("--limit", type=int, default=64, metavar="N", help="groups in the page (default 64)")
+    parser.add_argument(
+        "--limit", type=int, default=64, metavar="N", help="maximum number of groups on the page (default: 64)"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 

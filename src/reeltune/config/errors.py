@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 REMOVED = {
-    "rewards.preset": "rewards.weights: {TASK: {format: 0.5, iou: 0.5}} and so on; the files in recipes/ spell out the "
-    "papers' weights, and without any every reward of a task weighs 1",
+    "rewards.preset": "rewards.weights: {TASK: {format: 0.5, iou: 0.5}} and so on; the files in recipes/ contain "
+    "the papers' weights, and without any every reward of a task has weight 1",
 }
 """Keys of earlier versions, and what is written instead."""
 SECRET = re.compile(r"key|secret|password|credential|url|token$", re.IGNORECASE)
@@ -20,7 +20,7 @@ def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     given = repr(_told(path.rpartition(".")[2], problem["input"]))
     if problem["type"] == "extra_forbidden" and path in REMOVED:
-        return f"{path}={given}: there is no such key any more; write {REMOVED[path]}"
+        return f"{path}={given}: this key was removed; use {REMOVED[path]}"
     if problem["type"] == "extra_forbidden":
         known = _keys(schema, problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
@@ -30,9 +30,9 @@ def explain(problem: dict[str, Any], schema: type[BaseModel]) -> str:
         return f"{path}={given}: unknown key; {hint}"
     if problem["type"] == "model_type":
         known = _keys(schema, problem["loc"])
-        return f"{path}={given}: a section with keys of its own is needed, such as {path}.{known[0]}=..."
+        return f"{path}={given}: must be a section with keys, such as {path}.{known[0]}=..."
     if problem["type"] == "missing":
-        return f"{path}: required, but not given"
+        return f"{path}: required, but missing"
     rule = str(problem["msg"]).removeprefix("Value error, ")
     # A rule over several sections names its keys itself.
     return f"{path}={given}: {rule}" if path else rule

@@ -19,23 +19,23 @@ class JudgeConfig(Section):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     kind: str = Field(
-        "none", description="none, openai, recorded, events, lexical, or module:object or file.py:object of your own."
+        "none", description="none, openai, recorded, events, lexical, or your own module:object or file.py:object."
     )
-    options: dict[str, Any] = Field({}, description="For a judge of your own.")
-    base_url: str | None = Field(None, description="http://HOST:PORT/v1 of the endpoint.")
-    model: str | None = Field(None, description="The model's name at the endpoint.")
-    temperature: float = Field(0.0, ge=0)
+    options: dict[str, Any] = Field({}, description="Options of your own judge.")
+    base_url: str | None = Field(None, description="Address of the endpoint, http://HOST:PORT/v1.")
+    model: str | None = Field(None, description="Name of the model at the endpoint.")
+    temperature: float = Field(0.0, ge=0, description="Sampling temperature of the judge.")
     max_tokens: int = Field(1024, ge=1, description="Longest reply.")
-    api_key_env: str | None = Field(None, description="Environment variable with the key; none: no key is sent.")
-    transcript: str | None = Field(None, description="JSON Lines file of all replies: cache and recording.")
-    prompts: str | None = Field(None, description="Folder of NAME.txt files in place of our own prompts.")
-    concurrency: int = Field(16, ge=1, description="Requests at a time.")
-    timeout_s: float = Field(60.0, gt=0, description="Of one request.")
-    attempts: int = Field(6, ge=1, description="Requests per prompt while the endpoint fails.")
-    backoff_s: float = Field(1.0, ge=0, description="First pause after a failure; it doubles.")
-    replies: int = Field(2, ge=1, description="Replies in a wrong form that are taken per prompt.")
-    max_failures: int = Field(50, ge=1, description="Unanswered questions in a row that stop the run.")
-    budget_tokens: int = Field(1_000_000, ge=0, description="A run that may cost more must be confirmed.")
+    api_key_env: str | None = Field(None, description="Environment variable that holds the key; none: no key is sent.")
+    transcript: str | None = Field(None, description="JSON Lines file of all replies, used as cache and recording.")
+    prompts: str | None = Field(None, description="Folder of NAME.txt files that replace our prompts.")
+    concurrency: int = Field(16, ge=1, description="Concurrent requests.")
+    timeout_s: float = Field(60.0, gt=0, description="Timeout of one request, in seconds.")
+    attempts: int = Field(6, ge=1, description="Attempts per prompt while the endpoint fails.")
+    backoff_s: float = Field(1.0, ge=0, description="First pause after a failure, in seconds; it doubles each time.")
+    replies: int = Field(2, ge=1, description="Malformed replies accepted per prompt before it counts as unanswered.")
+    max_failures: int = Field(50, ge=1, description="Number of consecutive unanswered questions that stops the run.")
+    budget_tokens: int = Field(1_000_000, ge=0, description="Token budget; a run that may cost more must be confirmed.")
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> "JudgeConfig":
@@ -50,9 +50,9 @@ class JudgeConfig(Section):
     def _is_the_name_of_a_variable(cls, name: str | None) -> str | None:
         if name is not None and not VARIABLE.fullmatch(name):
             raise ValueError(
-                "an environment variable's name is needed, such as OPENAI_API_KEY, in capitals; what is given is none "
-                "and is not repeated here: if it is the key itself, take it out of the recipe and out of your shell's "
-                "history"
+                "must be the name of an environment variable in capitals, such as OPENAI_API_KEY. The given value "
+                "is not one and is not repeated here: if it is the key itself, remove it from the recipe and from "
+                "your shell history"
             )
         return name
 
@@ -61,7 +61,7 @@ class JudgeConfig(Section):
     def _holds_no_secret(cls, address: str | None) -> str | None:
         if address is not None and any(sign in address for sign in "@?#"):
             raise ValueError(
-                "it looks like http://HOST:PORT/v1, without a user, key or query in it; give the key by "
+                "must look like http://HOST:PORT/v1, without a user, key or query; pass the key through "
                 "judge.api_key_env"
             )
         return address

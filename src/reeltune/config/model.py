@@ -32,15 +32,20 @@ class ModelConfig(Section):
     path: str = Field(
         description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
     )
-    base: str | None = Field(None, description="Of an adapter: its base model; none: where adapter_config.json says.")
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    base: str | None = Field(None, description="Base model of an adapter; none: as in adapter_config.json.")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Data type of the stored weights.")
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field("sdpa", description="Attention kernel.")
     freeze: Freeze = Field(
         ("vision", "projector"),
-        description="Parts that do not train. With both of these each video is encoded once per run, not per step.",
+        description="Parts that do not train. With vision and projector frozen, each video is encoded once per "
+        "run instead of once per step.",
     )
-    gradient_checkpointing: bool = False
-    family: str | None = Field(None, description="Who adapts this model: a name, module:Class or file.py:Class.")
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, more time."
+    )
+    family: str | None = Field(
+        None, description="Model family: a name, module:Class or file.py:Class; none: by model type."
+    )
     mixture_of_depths: MixtureOfDepthsConfig | None = Field(
         None, description="p-MoD: vision tokens skip layers; {} is the published form."
     )
@@ -56,36 +61,44 @@ class ModelConfig(Section):
 class AdapterConfig(Section):
     """A LoRA adapter (arXiv 2106.09685): the model is frozen, `rank` new directions of each target layer train."""
 
-    kind: Literal["lora"] = "lora"
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1, description="The adapter's share is scaled by alpha / rank.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="For sft alone: a rollout and its update must be one model.")
+    kind: Literal["lora"] = Field("lora", description="Kind of adapter.")
+    rank: int = Field(16, ge=1, description="Rank of the low-rank matrices.")
+    alpha: int = Field(32, ge=1, description="The adapter's output is scaled by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Only for sft: rollout and update must use the same model.")
     targets: str | list[str] = Field(
         "language",
-        description="Linear layers: language, vision, all, a list of ends of names, or a regular expression.",
+        description="Linear layers: language, vision, all, a list of name endings, or a regular expression.",
     )
-    quantize: Literal["none", "nf4"] = Field("none", description="nf4: the frozen base in 4 bits (QLoRA).")
+    quantize: Literal["none", "nf4"] = Field("none", description="nf4: keep the frozen base in 4 bits (QLoRA).")
 
 
 def training_problem(recipe: "Recipe") -> str | None:
     """What of a recipe does not go together: its adapter, or having none, with the rest. None: it fits."""
     adapter = recipe.adapter
     if recipe.parallel.shard != "none" and recipe.optim.moments != "full":
-        return f"optim.moments={recipe.optim.moments} goes with whole weights; sharded ones have parallel.offload"
+        return (
+            f"optim.moments={recipe.optim.moments} needs parallel.shard=none; with sharded weights use parallel.offload"
+        )
     if recipe.parallel.shard != "none" and adapter and adapter.quantize != "none":
-        return "adapter.quantize goes with whole weights: set parallel.shard or adapter.quantize to none"
+        return (
+            "adapter.quantize cannot be combined with sharded weights: set parallel.shard or adapter.quantize to none"
+        )
     if adapter is None:
         if recipe.checkpoint.export == "merged":
-            return "checkpoint.export=merged goes with an adapter; add one (adapter={}), or drop it"
-        return "optim.lr_of.adapter: there is no adapter" if "adapter" in recipe.optim.lr_of else None
+            return "checkpoint.export=merged needs an adapter; add one (adapter={}), or remove it"
+        return (
+            "optim.lr_of.adapter: the recipe has no adapter; add one (adapter={}), or remove the rate"
+            if "adapter" in recipe.optim.lr_of
+            else None
+        )
     if adapter.dropout and recipe.samples_completions:
-        rule = f"{recipe.method} needs 0, for rollout and update to be the same model"
+        rule = f"{recipe.method} needs 0, because rollout and update must use the same model"
         return f"adapter.dropout={adapter.dropout}: {rule}"
     if "vision" not in recipe.model.freeze:
         return (
-            "an adapter trains in place of the weights: put vision into model.freeze, and to train in the tower set "
-            "adapter.targets to vision or all"
+            "an adapter trains instead of the weights: add vision to model.freeze, and to train the vision tower "
+            "set adapter.targets to vision or all"
         )
     if adapter.quantize != "none" and recipe.checkpoint.export == "merged":
-        return "a quantized base is not merged while it trains: export the adapter, then run reeltune merge"
+        return "a quantized base cannot be merged during training: export the adapter, then run reeltune merge"
     return None

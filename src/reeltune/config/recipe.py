@@ -23,14 +23,18 @@ class Source(Section):
     path: str = Field(
         description="A samples.jsonl, or toyworld:train/TASK, toyworld:held_out/TASK, toyworld:lesson/NAME."
     )
-    weight: float = Field(1.0, gt=0, description="Share of the draws, relative to the source's number of samples.")
-    first_step: int = Field(0, ge=0, description="With last_step: a curriculum. The source is drawn from here on.")
-    last_step: int | None = Field(None, description="The last step that draws from the source; none: the end.")
+    weight: float = Field(1.0, gt=0, description="Sampling weight, relative to the number of samples of the source.")
+    first_step: int = Field(
+        0, ge=0, description="First step that draws from the source (with last_step: a curriculum)."
+    )
+    last_step: int | None = Field(None, description="Last step that draws from the source; none: the last of the run.")
 
     @model_validator(mode="after")
     def _is_drawn(self) -> "Source":
         if self.last_step is not None and self.last_step < self.first_step:
-            raise ValueError(f"first_step={self.first_step} is after last_step={self.last_step}: it is never drawn")
+            raise ValueError(
+                f"first_step={self.first_step} is after last_step={self.last_step}: the source would never be drawn"
+            )
         return self
 
 
@@ -41,28 +45,42 @@ def _sources(value: Any) -> Any:
 
 class DataConfig(Section):
     train: Annotated[list[Source], BeforeValidator(_sources), Field(min_length=1)]
-    tasks: list[str] = Field([], description="Python files with further tasks.")
-    mode: Literal["think", "direct", "structured"] = "direct"
+    tasks: list[str] = Field([], description="Python files with more tasks.")
+    mode: Literal["think", "direct", "structured"] = Field(
+        "direct", description="What the prompt asks for: reasoning first, only the answer, or a structured draft."
+    )
     system: str | None = Field(None, description="A system prompt.")
 
 
 class VideoConfig(Section):
-    fps: float = Field(2.0, gt=0)
-    min_frames: int = Field(4, ge=1)
-    max_frames: int = Field(768, ge=1)
+    fps: float = Field(2.0, gt=0, description="Sampled frames per second, up to max_frames.")
+    min_frames: int = Field(4, ge=1, description="Minimum frames per video.")
+    max_frames: int = Field(768, ge=1, description="Maximum frames per video.")
     sampling: Literal["number", "time"] = Field(
-        "number", description="time: frames every 1 / fps seconds also where the frame rate varies."
+        "number",
+        description="number: evenly spaced frames; time: one frame every 1 / fps seconds, also with a variable "
+        "frame rate.",
     )
-    total_pixels: int = Field(3584 * 28 * 28, gt=0, description="Budget of all frames of a video together.")
-    min_frame_pixels: int = Field(16 * 28 * 28, gt=0)
-    max_frame_pixels: int = Field(768 * 28 * 28, gt=0)
-    cache: str | None = Field(None, description="Folder of decoded frames; none: RUN/../frame-cache.")
-    cache_gib: float = Field(20.0, ge=0)
-    feature_cache_gib: float = Field(2.0, ge=0, description="Memory for the features of a frozen tower.")
-    feature_disk_gib: float = Field(20.0, ge=0, description="Disk for them, beside the frames; 0: none.")
-    prefetch: int = Field(1, ge=0, description="Processes that decode the next step's videos meanwhile; 0: none.")
-    timeout_s: float = Field(300.0, gt=0, description="Longest reading or decoding of one video; longer: unusable.")
-    max_broken_share: float = Field(0.05, ge=0, le=1, description="More unusable videos than this stop the run.")
+    total_pixels: int = Field(3584 * 28 * 28, gt=0, description="Pixel budget of all frames of a video together.")
+    min_frame_pixels: int = Field(
+        16 * 28 * 28, gt=0, description="Minimum pixels per frame; smaller frames are enlarged."
+    )
+    max_frame_pixels: int = Field(
+        768 * 28 * 28, gt=0, description="Maximum pixels per frame; larger frames are reduced."
+    )
+    cache: str | None = Field(None, description="Cache folder of decoded frames; none: RUN/../frame-cache.")
+    cache_gib: float = Field(20.0, ge=0, description="Disk space for decoded frames, in GiB.")
+    feature_cache_gib: float = Field(
+        2.0, ge=0, description="Memory for cached features of a frozen vision tower, in GiB."
+    )
+    feature_disk_gib: float = Field(20.0, ge=0, description="Disk space for cached features, in GiB; 0: none.")
+    prefetch: int = Field(1, ge=0, description="Processes that decode the videos of the next step in advance; 0: none.")
+    timeout_s: float = Field(
+        300.0, gt=0, description="Time limit for reading one video, in seconds; slower videos are unusable."
+    )
+    max_broken_share: float = Field(
+        0.05, ge=0, le=1, description="Maximum share of unusable videos; more stop the run."
+    )
 
     @model_validator(mode="after")
     def _least_is_not_above_most(self) -> "VideoConfig":
@@ -74,90 +92,95 @@ class VideoConfig(Section):
 
 
 class RewardConfig(Section):
-    weights: dict[str, dict[str, float]] = Field({}, description="task -> reward -> weight, over the task's own.")
-    functions: dict[str, dict[str, str]] = Field(
-        {}, description="task -> name -> module:function or file.py:function, a reward of your own; weight 1."
+    weights: dict[str, dict[str, float]] = Field(
+        {}, description="task -> reward -> weight; overrides the weights of the task."
     )
-    options: dict[str, dict[str, Any]] = Field({}, description="task -> what that task lets you set of its rewards.")
+    functions: dict[str, dict[str, str]] = Field(
+        {}, description="task -> name -> module:function or file.py:function: your own rewards, with weight 1."
+    )
+    options: dict[str, dict[str, Any]] = Field({}, description="task -> options of its rewards.")
     max_fault_share: float = Field(
-        0.05, ge=0, le=1, description="A larger share of the calls of reward functions that raises stops the run."
+        0.05, ge=0, le=1, description="Maximum share of reward function calls that may raise; more stop the run."
     )
     concurrency: int = Field(
-        64, ge=1, description="Calls of reward functions at a time; 1: one by one, in the main thread."
+        64, ge=1, description="Concurrent calls of reward functions; 1: one at a time, in the main thread."
     )
-    iou_threshold: float | None = Field(None, ge=0, le=1, description="An overlap below it counts as none.")
-    generalized_iou: bool = Field(False, description="Boxes: (GIoU + 1) / 2, so that a near miss scores too.")
+    iou_threshold: float | None = Field(None, ge=0, le=1, description="Overlaps below this value count as 0.")
+    generalized_iou: bool = Field(False, description="Boxes: use (GIoU + 1) / 2, so that near misses score too.")
     length_bounds: tuple[Annotated[int, Field(ge=0)], int] | None = Field(
-        None, description="Adds the reward `length`, to be given a weight: 1 within so many characters."
+        None, description="[min, max] characters: adds the reward `length` (1 within the bounds), which needs a weight."
     )
 
     @field_validator("length_bounds")
     @classmethod
     def _hold_a_length(cls, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
         if bounds and bounds[0] > bounds[1]:
-            raise ValueError(f"no text has from {bounds[0]} to {bounds[1]} characters; give the lower bound first")
+            raise ValueError(f"no text can have {bounds[0]} to {bounds[1]} characters; give the lower bound first")
         return bounds
 
 
 class WatchConfig(Section):
     """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
 
-    every: int = Field(10, ge=1, description="Steps that a warning looks back on.")
+    every: int = Field(10, ge=1, description="Number of past steps that a warning considers.")
     stop_after: int = Field(
         50,
         ge=0,
-        description="Uninformative steps in a row (each answer unreadable or cut off, or no group with signal) "
-        "after which a run stops; 0: never.",
+        description="Number of consecutive uninformative steps (all completions unparsed or truncated, or all "
+        "groups of zero variance) that stops the run; 0: never.",
     )
-    max_kl: float = Field(10.0, gt=0, description="A KL per token above it is called out.")
-    max_grad_norm: float = Field(1e3, gt=0, description="A gradient norm above it is called out.")
+    max_kl: float = Field(10.0, gt=0, description="Warn above this KL per token.")
+    max_grad_norm: float = Field(1e3, gt=0, description="Warn above this gradient norm.")
 
 
 class SFTConfig(Section):
-    steps: int = Field(100, ge=0)
+    steps: int = Field(100, ge=0, description="Number of optimizer steps.")
     samples_per_step: int = Field(32, ge=1, description="Samples per optimizer step, over all processes.")
 
 
 class OptimConfig(Section):
     """AdamW and its schedule."""
 
-    lr: float = Field(1e-6, gt=0)
+    lr: float = Field(1e-6, gt=0, description="Peak learning rate.")
     lr_of: dict[TrainedPart, Annotated[float, Field(gt=0)]] = Field(
-        {}, description="Parts with a rate of their own: vision, projector, language, adapter, routers."
+        {}, description="Learning rates of single parts: vision, projector, language, adapter, routers."
     )
-    warmup_steps: int = Field(0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
-    final_lr_share: float = Field(0.0, ge=0, le=1, description="lr at the last step as a share of lr.")
-    weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    eps: float = Field(1e-8, gt=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warmup.")
+    schedule: Literal["constant", "linear", "cosine"] = Field("linear", description="Learning rate after the warmup.")
+    final_lr_share: float = Field(0.0, ge=0, le=1, description="Final learning rate as a share of lr.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), description="AdamW's betas."
+    )
+    eps: float = Field(1e-8, gt=0, description="AdamW's epsilon.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     moments: Literal["full", "8bit", "host"] = Field(
-        "full", description="AdamW's two: 8bit by bitsandbytes; host: in the host's memory between steps."
+        "full",
+        description="Storage of AdamW's moments: full, 8bit (bitsandbytes), or host (in host memory between steps).",
     )
-    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast, weights stay as loaded.")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="bf16: autocast; weights keep their data type."
+    )
 
 
 class PackingConfig(Section):
-    train_tokens: int = Field(32768, ge=1, description="Tokens of one learner pass; groups are never split.")
-    rollout_tokens: int = Field(65536, ge=1, description="Tokens of one decoding batch.")
+    train_tokens: int = Field(32768, ge=1, description="Maximum tokens per learner pass; groups are never split.")
+    rollout_tokens: int = Field(65536, ge=1, description="Maximum tokens per decoding batch.")
 
 
 class CheckpointConfig(Section):
-    every: int = Field(100, ge=0, description="Steps between checkpoints; 0: at the end only.")
-    keep: int = Field(2, ge=1, description="Older checkpoints are removed.")
+    every: int = Field(100, ge=0, description="Steps between checkpoints; 0: only at the end.")
+    keep: int = Field(2, ge=1, description="Number of checkpoints to keep; older ones are deleted.")
     export: Literal["adapter", "merged"] = Field(
-        "adapter", description="With an adapter: merged also writes model/, the base with the adapter in it."
+        "adapter", description="With an adapter: merged also writes model/, the merged model."
     )
-    asynchronous: bool | None = Field(
-        None, description="Write a copy of weights and moments while steps go on. None: where a GPU trains."
-    )
+    asynchronous: bool | None = Field(None, description="Write checkpoints while training continues. None: on GPUs.")
 
 
 class EvalConfig(Section):
-    data: str | None = None
-    every: int = Field(0, ge=0, description="Steps between evaluations; 0: none during training.")
-    max_new_tokens: int = Field(256, ge=1)
+    data: str | None = Field(None, description="Samples to evaluate on during training, as in data.train.")
+    every: int = Field(0, ge=0, description="Steps between evaluations; 0: no evaluation during training.")
+    max_new_tokens: int = Field(256, ge=1, description="Maximum tokens per answer.")
 
 
 class SelectConfig(Section):
@@ -165,27 +188,29 @@ class SelectConfig(Section):
 
     repeats: int = Field(8, ge=2, description="K, completions per sample.")
     temperature: float | None = Field(None, gt=0, description="None: rl.temperature.")
-    tasks: list[str] = Field([], description="Only samples of these tasks; none: all.")
-    batch_size: int = Field(32, ge=1, description="Samples between two writes; a kill costs at most these.")
+    tasks: list[str] = Field([], description="Only samples of these tasks; none: all tasks.")
+    batch_size: int = Field(32, ge=1, description="Samples per batch; a kill loses at most one batch.")
 
 
 class ToyworldConfig(Section):
-    dir: str = Field("runs/toyworld", description="Where generated videos are kept between runs.")
+    dir: str = Field("runs/toyworld", description="Folder in which generated videos are kept between runs.")
     edition: Literal[1, 2] = Field(
-        1, description="Which world; toyworld:base knows 1 alone, recipes/toy/base-2.yaml trains one for 2."
+        1, description="Edition of toyworld; toyworld:base knows only 1, recipes/toy/base-2.yaml trains a base for 2."
     )
-    train_videos: int = Field(400, ge=1)
-    held_out_videos: int = Field(256, ge=1)
-    seed: int = 0
+    train_videos: int = Field(400, ge=1, description="Number of training videos.")
+    held_out_videos: int = Field(256, ge=1, description="Number of held-out videos.")
+    seed: int = Field(0, description="Seed of the generated videos.")
 
 
 class Recipe(Section):
     """All that a run depends on. InputError for every rule that it breaks, at once: `parse_recipe`, `load_recipe`."""
 
-    method: Literal["grpo", "sft", "distill"]
-    seed: int = 0
+    method: Literal["grpo", "sft", "distill"] = Field(
+        description="GRPO, supervised fine-tuning, or on-policy distillation."
+    )
+    seed: int = Field(0, description="Seed of all random numbers of a run.")
     model: ModelConfig
-    adapter: AdapterConfig | None = Field(None, description="LoRA; {} is rank 16 in the language model.")
+    adapter: AdapterConfig | None = Field(None, description="LoRA adapter; {}: rank 16 in the language model.")
     data: DataConfig
     video: VideoConfig = VideoConfig()
     rewards: RewardConfig = RewardConfig()
@@ -194,7 +219,7 @@ class Recipe(Section):
     rl: RLConfig = RLConfig()
     watch: WatchConfig = WatchConfig()
     sft: SFTConfig = SFTConfig()
-    distill: DistillConfig | None = Field(None, description="The teacher of method distill.")
+    distill: DistillConfig | None = Field(None, description="Settings of method distill.")
     optim: OptimConfig = OptimConfig()
     parallel: ParallelConfig = ParallelConfig()
     packing: PackingConfig = PackingConfig()

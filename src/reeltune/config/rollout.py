@@ -15,36 +15,45 @@ VLLM = "vllm"
 class LaunchConfig(Section):
     """Servers that start and end with the run, on this machine."""
 
-    replicas: int = Field(1, ge=1, description="Servers, on GPUs of their own, one after the other.")
-    tensor: int = Field(1, ge=1, description="GPUs of one server.")
-    python: str = Field("python", description="The Python of the environment that vLLM is installed in.")
-    port: int = Field(8100, ge=1, le=65535, description="Of the first server; the next ones count up.")
-    first_gpu: int = Field(0, ge=0, description="The servers' GPUs begin here; the run's own stand before.")
-    options: list[str] = Field([], description="Further words of vLLM's command line.")
-    ready_s: float = Field(900.0, gt=0, description="Longest start of a server.")
+    replicas: int = Field(1, ge=1, description="Number of servers, each on its own GPUs.")
+    tensor: int = Field(1, ge=1, description="GPUs per server.")
+    python: str = Field("python", description="Python of the environment that has vLLM.")
+    port: int = Field(8100, ge=1, le=65535, description="Port of the first server; the others use the following ports.")
+    first_gpu: int = Field(0, ge=0, description="Index of the first GPU for servers; training uses those before it.")
+    options: list[str] = Field([], description="Further arguments for vLLM.")
+    ready_s: float = Field(900.0, gt=0, description="Time limit for starting a server, in seconds.")
 
 
 class RolloutConfig(Section):
     """Who samples completions. What is said of servers is for the engine `vllm`."""
 
     engine: str = Field(
-        "hf", description="hf, vllm, or module:object / file.py:object: (policy, recipe) -> engine of your own."
+        "hf", description="hf, vllm, or your own module:object / file.py:object, (policy, recipe) -> engine."
     )
-    servers: list[str] = Field([], description="http://HOST:PORT of servers that `reeltune serve` started.")
-    launch: LaunchConfig | None = Field(None, description="{} starts the servers beside the run, in place of servers.")
+    servers: list[str] = Field([], description="Addresses http://HOST:PORT of servers started by `reeltune serve`.")
+    launch: LaunchConfig | None = Field(
+        None, description="Start servers together with the run, instead of using `servers` ({}: with defaults)."
+    )
     media: Literal["embeds", "frames"] = Field(
-        "embeds", description="embeds: the learner's features travel; frames: servers read them from a shared disk."
+        "embeds", description="embeds: send the learner's features; frames: servers read frames from a shared disk."
     )
     publish: Literal["disk", "lora", "nccl"] = Field(
-        "disk", description="How servers get new weights: the whole model, or the adapter alone, as files."
+        "disk",
+        description="How servers get new weights: disk (the complete model) or lora (only the adapter), as files.",
     )
-    publish_dir: str | None = Field(None, description="Where these files go, seen by all servers; none: RUN/published.")
+    publish_dir: str | None = Field(
+        None, description="Folder of these files, visible to all servers; none: RUN/published."
+    )
     max_staleness: int = Field(
-        0, ge=0, description="Steps that rollouts run ahead of the update; 0: synchronous, bit for bit."
+        0, ge=0, description="Number of steps that rollouts are ahead of the update; 0: synchronous."
     )
-    timeout_s: float = Field(600.0, gt=0, description="Longest answer to one request, and longest publishing.")
-    retries: int = Field(3, ge=1, description="Further tries of a request, each on another server where there is one.")
-    min_servers: int = Field(1, ge=1, description="Fewer that answer, for timeout_s, end the run: exit code 75.")
+    timeout_s: float = Field(
+        600.0, gt=0, description="Time limit for one request and for publishing weights, in seconds."
+    )
+    retries: int = Field(3, ge=1, description="Retries of a request, each on another server if possible.")
+    min_servers: int = Field(
+        1, ge=1, description="Minimum number of responding servers; fewer for timeout_s end the run with exit code 75."
+    )
 
     @field_validator("servers")
     @classmethod
@@ -52,12 +61,14 @@ class RolloutConfig(Section):
         for each in servers:
             host = each.partition("://")[2]
             if not each.startswith(("http://", "https://")) or not host.strip("/") or any(c in each for c in "@?# "):
-                raise ValueError(f"a server looks like http://HOST:PORT, without a path, user or query; got {each!r}")
+                raise ValueError(
+                    f"a server must look like http://HOST:PORT, without a path, user or query; got {each!r}"
+                )
             if host.rstrip("/").count("/"):
-                raise ValueError(f"a server is its address alone, without the path; got {each!r}")
+                raise ValueError(f"give only the address of a server, without a path; got {each!r}")
         found = [each.rstrip("/") for each in servers]
         if len(set(found)) < len(found):
-            raise ValueError(f"a server stands twice in {found}")
+            raise ValueError(f"a server is listed twice in {found}")
         return found
 
 
@@ -71,8 +82,8 @@ def rollout_problem(recipe: "Recipe") -> str | None:
         return None
     if rollout.publish == "nccl":
         return (
-            "rollout.publish=nccl is not served yet: it needs GPUs that learner and servers share, which nobody here "
-            "could test; take disk (a folder in memory, such as /dev/shm, is quick), or lora"
+            "rollout.publish=nccl is not supported yet: it needs GPUs shared by learner and servers and has not "
+            "been tested; use disk (an in-memory folder such as /dev/shm is fast), or lora"
         )
     if rollout.publish == "lora":
         return _adapter(recipe)
@@ -84,8 +95,8 @@ def log_probs_problem(recipe: "Recipe") -> str | None:
     rl = recipe.rl
     if recipe.rollout.engine == VLLM and recipe.samples_completions and (rl.top_p < 1 or rl.top_k > 0):
         return (
-            f"rl.top_p={rl.top_p:g} and rl.top_k={rl.top_k}: a server's log-probs are those after the cut, the "
-            "learner's before it. With rollout.engine=vllm train with rl.top_p=1 and rl.top_k=0"
+            f"rl.top_p={rl.top_p:g} and rl.top_k={rl.top_k}: a server's log-probs are computed after truncation, "
+            "the learner's before it. With rollout.engine=vllm set rl.top_p=1 and rl.top_k=0"
         )
     return None
 
@@ -93,26 +104,29 @@ def log_probs_problem(recipe: "Recipe") -> str | None:
 def _servers(rollout: RolloutConfig) -> str | None:
     given = bool(rollout.servers) + (rollout.launch is not None)
     if rollout.engine == VLLM and given != 1:
-        return "rollout.engine=vllm needs rollout.servers or rollout.launch, and one of them alone"
+        return "rollout.engine=vllm needs exactly one of rollout.servers and rollout.launch"
     if rollout.engine == "hf" and given:
-        return "rollout.engine=hf asks no servers: set rollout.engine to vllm, or take rollout.servers and launch out"
+        return (
+            "rollout.engine=hf uses no servers: set rollout.engine to vllm, or remove rollout.servers and "
+            "rollout.launch"
+        )
     count = rollout.launch.replicas if rollout.launch else len(rollout.servers)
     if rollout.engine == VLLM and rollout.min_servers > count:
-        return f"rollout.min_servers={rollout.min_servers} is more than the {count} there are"
+        return f"rollout.min_servers={rollout.min_servers} is more than the {count} configured"
     return None
 
 
 def _staleness(recipe: "Recipe") -> str | None:
     if recipe.rl.correction != "none" and recipe.method != "grpo":
-        return f"rl.correction={recipe.rl.correction} is for method grpo; with {recipe.method} it must be none"
+        return f"rl.correction={recipe.rl.correction} needs method grpo; with {recipe.method} it must be none"
     if recipe.rollout.max_staleness == 0:
         return None
     if recipe.method != "grpo":
-        return f"rollout.max_staleness is for method grpo; with {recipe.method} it must be 0"
+        return f"rollout.max_staleness needs method grpo; with {recipe.method} it must be 0"
     if recipe.rl.skipping:
         return (
-            "rollout.max_staleness > 0 rolls out before the rewards are known that rl.skipping looks at: take "
-            "rl.skipping out, or set rollout.max_staleness to 0"
+            "rollout.max_staleness > 0 samples before the rewards that rl.skipping uses are known: remove "
+            "rl.skipping, or set rollout.max_staleness to 0"
         )
     if recipe.rl.gold_in_group != "never":
         return "rollout.max_staleness > 0: a gold completion has no behavior log-probs; set rl.gold_in_group to never"
@@ -121,10 +135,10 @@ def _staleness(recipe: "Recipe") -> str | None:
 
 def _adapter(recipe: "Recipe") -> str | None:
     if recipe.adapter is None:
-        return "rollout.publish=lora publishes an adapter, and the recipe has none: add adapter, or take disk"
+        return "rollout.publish=lora publishes an adapter, but the recipe has none: add adapter, or use disk"
     if "projector" not in recipe.model.freeze or recipe.model.mixture_of_depths:
         return (
-            "rollout.publish=lora: vLLM takes low-rank matrices alone, and here whole modules train beside them; add "
-            "projector to model.freeze, or take rollout.publish=disk"
+            "rollout.publish=lora: vLLM accepts only low-rank matrices, but complete modules also train here; add "
+            "projector to model.freeze, or use rollout.publish=disk"
         )
     return None

@@ -11,5 +11,7 @@ class RunConfig(Section):
     """Where a run stands, and who else is told of it."""
 
     dir: str = Field("runs/train", description="The run directory.")
-    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field([])
-    groups_every: int = Field(10, ge=0, description="Steps between groups that trackers get as a table; 0: none.")
+    trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field(
+        [], description="Experiment trackers that get metrics and groups."
+    )
+    groups_every: int = Field(10, ge=0, description="Steps between tables of groups sent to trackers; 0: none.")

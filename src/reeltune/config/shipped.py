@@ -36,5 +36,5 @@ def locate(path: Path) -> Path:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else "reeltune recipes list tells the names of those that come with it"
+    hint = f"did you mean {near[0]!r}?" if near else "`reeltune recipes list` prints the shipped ones"
     raise InputError(f"recipe {str(path)!r} does not exist, and no shipped recipe has this name; {hint}")

@@ -52,7 +52,7 @@ def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     """The file over the one that it extends; `above`: those that extend it, the first of them first."""
     if path.resolve() in above or len(above) > MAX_BASES:
         chain = " -> ".join(str(each) for each in (*above, path))
-        raise InputError(f"recipe {path}: extends must end in at most {MAX_BASES} files; this goes on: {chain}")
+        raise InputError(f"recipe {path}: extends may chain at most {MAX_BASES} files; this chain is longer: {chain}")
     tree = read_yaml(path)
     if not isinstance(tree, dict):
         raise InputError(f"recipe {path} must be a mapping of sections; got {type(tree).__name__}")
@@ -60,7 +60,7 @@ def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         return tree
     base = tree.pop("extends")
     if not isinstance(base, str) or not base:
-        raise InputError(f"recipe {path}: extends={base!r} must be one path or the name of a shipped recipe")
+        raise InputError(f"recipe {path}: extends={base!r} must be one path, or the name of one shipped recipe")
     beside = path.parent / base
     try:
         found = beside if beside.exists() else locate(Path(base))
@@ -84,7 +84,7 @@ def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def read_yaml(path: Path, *, what: str = "recipe") -> Any:
     """The content of a YAML file in UTF-8. InputError when it is missing, unreadable, too large or broken."""
     if path.suffix == ".jsonl" and path.is_file():
-        raise InputError(f"{what} {path}: JSON lines are samples (data.train={path}), no YAML file of settings")
+        raise InputError(f"{what} {path}: a JSON Lines file contains samples (data.train={path}), not YAML settings")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -93,7 +93,7 @@ def read_yaml(path: Path, *, what: str = "recipe") -> Any:
     except OSError as error:
         raise InputError(f"{what} {path}: cannot be read: {error.strerror}; give the path of a YAML file") from error
     if len(data) > MAX_BYTES:
-        raise InputError(f"{what} {path} is larger than {MAX_BYTES // 1024} KiB; is it a YAML file of settings?")
+        raise InputError(f"{what} {path} is larger than {MAX_BYTES // 1024} KiB; is it really a YAML file of settings?")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -140,8 +140,8 @@ def rename(tree: dict[str, Any], table: dict[str, str] = RENAMED) -> None:
             continue
         target, _ = _holder(tree, new)
         if target is not None and new.rpartition(".")[2] in target:
-            raise InputError(f"{old} is the old name of {new}, and both are given; remove {old}")
-        log.warning("%s is now called %s; the old name is still read", old, new)
+            raise InputError(f"{old} is the old name of {new}, and both are set; remove {old}")
+        log.warning("%s was renamed to %s; the old name still works", old, new)
         value = holder.pop(leaf)
         *parents, last = new.split(".")
         node = tree
@@ -176,14 +176,14 @@ def _check_bounds(text: str, where: str) -> None:
                 sizes[anchor] = nodes - before
         elif isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_nodes):
-                raise InputError(f"{where} holds itself: the alias *{event.anchor} stands inside its own value")
+                raise InputError(f"{where} contains itself: the alias *{event.anchor} is inside its own value")
             nodes += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             nodes += 1
         if depth > MAX_DEPTH:
             raise InputError(f"{where} is nested deeper than {MAX_DEPTH} levels")
         if nodes > MAX_NODES:
-            raise InputError(f"{where} holds more than {MAX_NODES} values, aliases counted as what they repeat")
+            raise InputError(f"{where} contains more than {MAX_NODES} values, counting aliases as what they repeat")
 
 
 class _Loader(yaml.SafeLoader):
@@ -195,7 +195,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in lines:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands in line {lines[key.value]} already", key.start_mark
+                        None, None, f"the key {key.value!r} is already in line {lines[key.value]}", key.start_mark
                     )
                 lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)

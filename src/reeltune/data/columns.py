@@ -68,7 +68,8 @@ def map_columns(
     video = _column("video", COMMON["video"], names, given or {})
     if video is None:
         raise InputError(
-            f"no column of the table names a video: it has {', '.join(names)}; say which with --column video=NAME"
+            f"no column of the table names a video; the columns are {', '.join(names)}; say which with --column "
+            "video=NAME"
         )
     tried = []
     for name in [get_task(task).name] if task else list(TASKS):
@@ -79,7 +80,7 @@ def map_columns(
     if best is None or best[0][0] == 0:
         wanted = f"task {task!r}" if task else "any task"
         raise InputError(
-            f"the columns {', '.join(names)} do not give {wanted} its fields; say which is which with --column "
+            f"the columns {', '.join(names)} do not provide the fields of {wanted}; name them with --column "
             "FIELD=NAME (start, end, query, question, options, target, caption, ...), and the task with --task. "
             + (f"The first row: {json.dumps(rows[0], default=str)[:300]}" if rows else "")
         )
@@ -194,7 +195,7 @@ def _index_base(rows: Sequence[Row], found: Mapping[str, Any], kinds: Mapping[st
         return 0
     counts = [len(options_of(row, found.get("options", ()))) for row in rows]
     if min(numbers) >= 1 and any(number == count for number, count in zip(numbers, counts, strict=True)):
-        notes.append(f"answers in {column!r} are option numbers from 1: one is the number of its options")
+        notes.append(f"answers in {column!r} are option numbers from 1: one answer equals the number of options")
         return 1
     shown = "one is 0" if min(numbers) == 0 else f"they run from {min(numbers)} to {max(numbers)}; else --index-from 1"
     notes.append(f"answers in {column!r} are option numbers from 0: {shown}")

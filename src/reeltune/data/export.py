@@ -115,7 +115,7 @@ def export(samples: Sequence[Sample], form: str, output: Path, *, mode: Mode) ->
     """
     suffix = FORMS[form].suffix
     if output.suffix != suffix:
-        raise InputError(f"-o {output}: {form} is written as {suffix}; give a name that ends so")
+        raise InputError(f"-o {output}: {form} is written as {suffix}; give a name with that ending")
     left_out: Counter[str] = Counter()
     rows = list(_rows(samples, FORMS[form].row, mode, left_out))
     if not rows:
@@ -161,7 +161,7 @@ def _messages(said: Said, *, answer: bool) -> list[Row]:
         if any(medium.kind not in SHOWN for medium in turn.media):
             raise NoPlace("a list of frames")
         if "<video>" in turn.text or "<image>" in turn.text:
-            raise NoPlace("a text that reads as the place of a medium")
+            raise NoPlace("text that looks like a media placeholder")
         places = "".join(f"<{medium.kind}>" for medium in turn.media)
         found.append({"role": turn.role, "content": places + turn.text})
     return [*found, {"role": "assistant", "content": said.answer}] if answer else found

@@ -39,7 +39,7 @@ class Report:
     warnings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def text(self) -> str:
-        lines = [f"{self.path}: {counted(self.rows, 'row')}, {len(self.samples)} within the contract"]
+        lines = [f"{self.path}: {counted(self.rows, 'row')}, {len(self.samples)} valid"]
         for name, group in (("error", self.errors), ("warning", self.warnings)):
             for kind, places in group.items():
                 lines.append(f"{name}: {kind}: {len(places)}")
@@ -66,8 +66,8 @@ def check_samples(
     """
     if command := import_command(path):
         raise InputError(
-            f"{path}: no samples.jsonl, but a form that can be imported; make samples of it, with --videos the folder "
-            f"from which its video paths start: {command}"
+            f"{path}: not a samples.jsonl, but a format that can be imported; convert it, with --videos set to the "
+            f"folder that its video paths are relative to: {command}"
         )
     report = Report(path)
     _read(report)
@@ -91,7 +91,7 @@ def _read(report: Report) -> None:
     report.samples = loaded.samples
     report.rows = len(loaded.samples) + len(loaded.faults)
     for fault in loaded.faults:
-        kind = "ids used twice" if "used before" in fault.reason else "the contract is broken"
+        kind = "ids used twice" if "used before" in fault.reason else "invalid samples"
         report.errors[kind].append(fault.reason.removeprefix(f"{report.path}, "))
 
 
@@ -105,15 +105,15 @@ def _check_sample(sample: Sample, report: Report) -> None:
     try:
         get_task(sample.task).validate(sample)
     except InputError as error:
-        report.errors["gold answers earn less than the full reward"].append(str(error))
+        report.errors["gold answers do not earn the full reward"].append(str(error))
     if not sample.all_media:
-        report.warnings["samples without video or image: text alone"].append(f"id {sample.id!r}")
+        report.warnings["samples without a video or image: text only"].append(f"id {sample.id!r}")
     options: Sequence[str] = getattr(sample, "options", ())
     if len({normalized(option) for option in options}) < len(options):
         report.warnings["options repeat each other"].append(f"id {sample.id!r}: {' | '.join(options)}")
     unknown = [f"{key} {value}" for key, value in sample.meta.items() if str(value).startswith("unknown:")]
     if unknown:
-        report.warnings["facts were not known at import; import again with the videos"].append(
+        report.warnings["facts were not available at import; import again with the videos"].append(
             f"id {sample.id!r}: {', '.join(unknown)}"
         )
 
@@ -127,7 +127,7 @@ def _check_repeats(report: Report) -> None:
     for group in groups.values():
         if len(group) > 1:
             golds = {get_task(sample.task).gold(sample, "direct") for sample in group}
-            kind = "questions repeat each other" if len(golds) == 1 else "equal questions with different answers"
+            kind = "questions repeat each other" if len(golds) == 1 else "identical questions with different answers"
             places = ", ".join(f"{sample.id!r} ({sample.where.rpartition(', ')[2]})" for sample in group)
             report.warnings[kind].append(f"ids {places}")
 
@@ -194,7 +194,7 @@ def _check_digests(report: Report) -> None:
                     f"id {sample.id!r}: {error}"
                 )
             except SampleError as error:
-                report.errors["digests are not one for each medium"].append(str(error))
+                report.errors["number of digests differs from number of media"].append(str(error))
 
 
 def _check_times(index: "VideoIndex", samples: int, report: Report) -> None:
@@ -218,10 +218,10 @@ def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> No
         try:
             prompt_length(sample)
         except VideoError as error:
-            kind = "prompts that cannot be counted, their video is missing or cannot be read"
+            kind = "prompts that cannot be counted because their video is missing or unreadable"
             report.errors[kind].append(f"id {sample.id!r}: {error}")
         except SampleError as error:
-            report.errors["prompts that the model cannot take"].append(str(error))
+            report.errors["prompts that are too long for the model"].append(str(error))
 
 
 def decoded(path: Path, part: "Bounds | None" = None) -> "VideoIndex":
@@ -240,13 +240,13 @@ def decoded(path: Path, part: "Bounds | None" = None) -> "VideoIndex":
 def _check_duration(sample: Sample, length: float, report: Report) -> None:
     stated: float | None = getattr(sample, "duration", None)
     if stated is not None and abs(stated - length) > DURATION_TOLERANCE:
-        report.warnings["durations differ from the file's"].append(
+        report.warnings["durations differ from those of the files"].append(
             f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.media_name}"
         )
     late = [time for time in getattr(sample, "times", ()) if time > length + PAST_DURATION_TOLERANCE]
     late += [end for _, end in get_task(sample.task).spans(sample) if end > length + DURATION_TOLERANCE]
     if late:
-        report.errors["times lie after the end of the file"].append(
+        report.errors["times are after the end of the file"].append(
             f"id {sample.id!r}: {', '.join(f'{time:g}' for time in late)} s, the file ends at {length:g} s"
         )
 
@@ -256,13 +256,13 @@ def _check_leaks(report: Report, others: Sequence[Sample], against: Path) -> Non
     ids = {sample.id for sample in others}
     for sample in report.samples:
         if sample.id in ids:
-            report.warnings[f"ids that {against} uses too"].append(repr(sample.id))
+            report.warnings[f"ids that are also in {against}"].append(repr(sample.id))
     paths = {path.resolve() for sample in others for path in sample.files}
     own = {path.resolve(): sample for sample in report.samples for path in sample.files}
     same = {path: path for path in own if path in paths}
     for path, other in {**same, **dict(_equal_files(set(own) - paths, paths - set(own)))}.items():
         note = "" if path == other else f" has the content of {other}"
-        report.errors[f"leaks: videos that {against} uses too"].append(f"{path}{note} (id {own[path].id!r})")
+        report.errors[f"leaks: videos that are also in {against}"].append(f"{path}{note} (id {own[path].id!r})")
 
 
 def _equal_files(first: Iterable[Path], second: Iterable[Path]) -> Iterator[tuple[Path, Path]]:

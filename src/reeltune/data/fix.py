@@ -52,7 +52,7 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False, digests: bo
     does. InputError when nothing is left, or when output is the source.
     """
     if source.resolve() == output.resolve():
-        raise InputError(f"--fix {output}: give another file than the samples themselves, which stay as they are")
+        raise InputError(f"--fix {output}: give another file; the samples themselves are never changed")
     changes: list[str] = []
     rows: list[dict[str, Any]] = []
     places: list[str] = []
@@ -69,15 +69,17 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False, digests: bo
             continue
         name = ids.unique(str(fixed["id"]), counts)
         if name != str(fixed["id"]):
-            changes.append(f"{where}: an id used before: now {name!r}")
+            changes.append(f"{where}: duplicate id: now {name!r}")
         fixed = rebase(fixed | {"id": name}, source.parent.absolute(), output.parent.absolute())
         rows.append(fixed)
         places.append(where)
     if not rows:
-        raise InputError(f"{source}: no row can be fixed; nothing was written")
+        raise InputError(f"{source}: no row can be fixed, so nothing was written")
     if digests:
         for number in record_digests(rows, output.parent):
-            changes.append(f"{places[number]}: its media have changed since their digests were recorded: recorded anew")
+            changes.append(
+                f"{places[number]}: its media have changed since their digests were recorded: recorded again"
+            )
     else:
         without_digests(rows)
     write_jsonl(output, rows)
@@ -96,7 +98,7 @@ def _rows(source: Path, changes: list[str]) -> Iterator[tuple[str, dict[str, Any
         if isinstance(row, dict):
             yield where, row
         else:
-            changes.append(f"{where}: no JSON object: dropped")
+            changes.append(f"{where}: not a JSON object: dropped")
             yield where, None
 
 

@@ -64,7 +64,7 @@ def import_annotations(
             continue
         row = with_paths(row, placed)
         if names.repeats(row):
-            annotations.counts["repeated entries: kept, each under an id of its own"] += 1
+            annotations.counts["repeated entries: kept, each under its own id"] += 1
         row["id"] = names.unique(str(row["id"]), annotations.counts)
         rows.append(row)
     if not rows:
@@ -84,8 +84,7 @@ def _entries(benchmark: Benchmark, annotations: Annotations, name: str) -> Itera
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         files = ", ".join(map(str, annotations.files))
         raise InputError(
-            f"{files}: not of the form that format {name} has ({type(error).__name__}: {error}); docs/data.md "
-            "describes it"
+            f"{files}: does not match format {name} ({type(error).__name__}: {error}); see docs/data.md"
         ) from error
 
 
@@ -131,7 +130,7 @@ class IdRegister:
             number += 1
             free = f"{name}-{number}"
         if number > 1:
-            counts["ids used before: given a suffix"] += 1
+            counts["duplicate ids: given a suffix"] += 1
         self._ids.add(free)
         return free
 
@@ -197,11 +196,11 @@ class VideoFinder:
         if len(different) > 1:
             candidates = ", ".join(sorted(map(str, different)))
             raise InputError(
-                f"video {name!r} may be any of {len(different)} files: {candidates}. Give --videos the folder from "
-                "which the annotation's paths start, or move the others away"
+                f"video {name!r} matches {len(different)} files: {candidates}. Set --videos to the folder that the "
+                "annotation's paths are relative to, or move the other files away"
             )
         return different[0] if different else None
 
 
 def _listed(counts: Counter[str]) -> str:
-    return "; ".join(f"{count} {text}" for text, count in counts.items()) or "it holds none"
+    return "; ".join(f"{count} {text}" for text, count in counts.items()) or "it has none"

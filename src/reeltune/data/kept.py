@@ -95,17 +95,17 @@ class MediaFinder:
         """The medium that a samples file in `folder` calls `name`."""
         stated = _plain(folder / name)
         record = self._records.get(stated)
-        problem = f"there is no file {stated}; was the folder moved? --media-root FOLDER says where the media are"
+        problem = f"there is no file {stated}; if the folder was moved, pass its new place with --media-root FOLDER"
         for path in (stated, *self._elsewhere(name)):
             if not path.exists():
                 continue
             same = record is None or _is(path, record)
             if not same:
-                problem = f"{path} is not the file that the run saw: its size or its content is another one"
+                problem = f"{path} is not the file that the run used: its size or content differs"
             elif record is not None or self._may_show(path):
                 return Media(name, path)
             else:
-                problem = f"{path} stands outside the given folders; --media-root {path.parent} lets it be shown"
+                problem = f"{path} is outside the given folders; to show it, pass --media-root {path.parent}"
         return Media(name, None, problem)
 
     def _may_show(self, path: Path) -> bool:

@@ -27,13 +27,11 @@ def recipe_text(directory: Path, samples: Sequence[Sample], held_out: int, *, mo
     tokens = 24 if toy else 512
     lines = [
         f"# {command}",
-        f"# {counted(len(samples), 'sample')} of {task.name}. Look at index.html first; "
-        "`reeltune plan` tells the memory.",
+        f"# {counted(len(samples), 'sample')} of {task.name}. Check index.html first; `reeltune plan` estimates "
+        "the memory.",
     ]
     if toy:
-        lines.append(
-            "# toyworld:base is a small model for trying things out: give --model DIR, or set model.path here."
-        )
+        lines.append("# toyworld:base is a small model for experiments: pass --model DIR, or set model.path here.")
     if judged:
         lines.append(f"# Rewards of {task.name} need a judge. This is supervised; for method: grpo add, for example,")
         lines.append("#   judge: {kind: openai, base_url: http://HOST:PORT/v1, model: NAME}")
@@ -49,7 +47,8 @@ def recipe_text(directory: Path, samples: Sequence[Sample], held_out: int, *, mo
         "  fps: 2",
         *(["  min_frame_pixels: 4096", "  max_frame_pixels: 4096"] if toy else ["  max_frames: 128"]),
         "rl:",
-        f"  steps: {steps:<19}# {'one pass over the samples' if steps < MAX_STEPS else 'more samples than that'}",
+        f"  steps: {steps:<19}# "
+        f"{'one pass over the samples' if steps < MAX_STEPS else 'less than one pass over the samples'}",
         f"  groups_per_step: {GROUPS}",
         "  group_size: 8",
         f"  max_new_tokens: {tokens}",

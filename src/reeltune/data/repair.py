@@ -53,7 +53,7 @@ def repair(row: Mapping[str, Any], note: Note, *, past_duration: PastDuration = 
 def _repair_types(row: Row, note: Note) -> None:
     if isinstance(row.get("id"), float) and row["id"].is_integer():
         row["id"] = str(int(row["id"]))
-        note("ids that are numbers: written as text")
+        note("numeric ids: converted to text")
     if "duration" in row:
         row["duration"] = _seconds(row["duration"], note)
 
@@ -72,7 +72,7 @@ def _seconds(value: Any, note: Note) -> Any:
     found = float(match[1]) if match else clock_seconds(value)
     if found is None:
         return value
-    note("times written as text: read as seconds")
+    note("times written as text: converted to seconds")
     return found
 
 
@@ -82,7 +82,7 @@ def _repair_spans(row: Row, field: str, note: Note, past_duration: PastDuration)
     if not isinstance(value, list | tuple):
         return
     if len(value) == 2 and not any(isinstance(part, list | tuple) for part in value):
-        note("one span without its outer list: put into one")
+        note("one span without its outer list: wrapped in one")
         value = [value]
     spans = [[_seconds(part, note) for part in s] if isinstance(s, list | tuple) else s for s in value]
     limit = float(duration) if duration is not None and is_number(duration) else math.inf
@@ -104,7 +104,7 @@ def _listed(value: Any, note: Note) -> Any:
         spans, _ = read_spans(Block(value, tagged=True))
         found = [list(span) for span in spans] if spans else value
     if isinstance(found, list):
-        note("spans written as text: read")
+        note("spans written as text: converted")
         return found
     return value
 
@@ -115,24 +115,24 @@ def _usable_spans(
     kept, past = [], False
     for span in spans:
         if not (isinstance(span, list | tuple) and len(span) == 2 and all(map(is_number, span))):
-            note("spans that are no pair of finite numbers: dropped")
+            note("spans that are not a pair of finite numbers: dropped")
             continue
         start, end = span
         if end <= start:
             note("reversed spans: dropped" if end < start else "empty spans: dropped")
             continue
         if start < 0:
-            note("spans that start before 0: cut")
+            note("spans that start before 0: clipped")
             start = 0.0
         if end > duration + PAST_DURATION_TOLERANCE:
             if past_duration == "keep":
-                note("spans that end after the video: kept, meta.past_duration says so")
+                note("spans that end after the video: kept and declared in meta.past_duration")
                 past = True
             elif past_duration == "drop" or start >= duration:
                 note("spans that end after the video: dropped")
                 continue
             else:
-                note("spans that end after the video: cut at the duration")
+                note("spans that end after the video: clipped to the duration")
                 end = duration
         if end > start:
             kept.append([start, end])
@@ -147,14 +147,14 @@ def _repair_letter(row: Row, field: str, note: Note) -> None:
     is_text = isinstance(options, list | tuple) and normalized(str(target)) in [normalized(str(o)) for o in options]
     if len(text) == 1 and text in LETTERS and (text in names or not is_text):
         if text != target:
-            note("letters in another form: written as A, B, ...")
+            note("letters in another form: rewritten as A, B, ...")
             row[field] = text
         if isinstance(options, list | tuple) and text in LETTERS[len(options) :]:
-            raise Unusable("letters past the options: sample dropped")
+            raise Unusable("letters beyond the options: sample dropped")
     elif isinstance(target, str) and isinstance(options, list | tuple):
         texts = [normalized(str(option)) for option in options]
         if texts.count(normalized(target)) == 1 and len(texts) <= len(LETTERS):
-            note("answers that are the text of an option: written as its letter")
+            note("answers that are the text of an option: replaced by its letter")
             row[field] = LETTERS[texts.index(normalized(target))]
 
 
@@ -164,13 +164,13 @@ def _repair_label(row: Row, field: str, note: Note) -> None:
         return
     same = [label for label in labels if isinstance(label, str) and normalized(label) == normalized(target)]
     if len(same) == 1:
-        note("labels in another form: written as in `labels`")
+        note("labels in another form: rewritten as in `labels`")
         row[field] = same[0]
 
 
 def _repair_number(row: Row, field: str, note: Note) -> None:
     if isinstance(row[field], str) and re.fullmatch(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?\s*", row[field]):
-        note("numbers written as text: read")
+        note("numbers written as text: converted")
         row[field] = float(row[field])
 
 
@@ -192,9 +192,9 @@ def _is_box(value: Any) -> bool:
 def _cut_box(box: Any, note: Note) -> list[float]:
     cut = [min(1.0, max(0.0, value)) for value in box]
     if cut != list(box):
-        note("boxes that reach past the picture: cut")
+        note("boxes that extend beyond the frame: clipped")
     if cut[2] <= cut[0] or cut[3] <= cut[1]:
-        raise Unusable("boxes without an area inside the picture: sample dropped")
+        raise Unusable("boxes without an area inside the frame: sample dropped")
     return cut
 
 

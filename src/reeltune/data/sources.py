@@ -69,8 +69,8 @@ def load_sources(sources: Sequence[Source], toyworld: ToyworldConfig) -> Pool:
             other, path = known.setdefault(sample.id, (sample, source.path))
             if other != sample:
                 raise InputError(
-                    f"samples of one run need different ids; {sample.id!r} is one sample in {path} and another in "
-                    f"{source.path}. Rename the ids of one of the two files"
+                    f"sample ids must be unique within a run; {sample.id!r} is in {path} and, as another sample, "
+                    f"in {source.path}. Rename the ids in one of the two files"
                 )
     lines = {fault.id: fault for pool in pools for fault in pool.lines}
     missing = {fault.id: fault for pool in pools for fault in pool.missing}
@@ -108,7 +108,7 @@ def _split_and_name(spec: str) -> tuple[str, str]:
     if split not in (*TOYWORLD_SPLITS, "lesson") or not slash:
         raise InputError(
             "toyworld data must look like toyworld:train/TASK, toyworld:held_out/TASK or toyworld:lesson/NAME; "
-            f"got {spec!r}. In its second edition also {', '.join(TOYWORLD_SPLITS[2:])}"
+            f"got {spec!r}. In the second edition also {', '.join(TOYWORLD_SPLITS[2:])}"
         )
     return split, name
 
@@ -136,5 +136,5 @@ def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
             EDITIONS[toyworld.edition].new_model(directory, seed=toyworld.seed)
         return directory
     if spec.startswith(TOYWORLD):
-        raise InputError(f"model.path: toyworld has the models toyworld:base and toyworld:new; got {spec!r}")
+        raise InputError(f"model.path: the toyworld models are toyworld:base and toyworld:new; got {spec!r}")
     return local_model(spec)

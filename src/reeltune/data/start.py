@@ -131,7 +131,9 @@ def start(
         samples.append((made, path))
     if not samples:
         shown = "; ".join(f"row {each['row']}: {each['reason']}" for each in aside[:3])
-        raise InputError(f"no row of the table makes a sample; the first reasons: {shown or 'the table is empty'}")
+        raise InputError(
+            f"no row of the table could be converted to a sample; the first reasons: {shown or 'the table is empty'}"
+        )
     if digests:
         record_digests([row for row, _ in samples], directory)
     out = _held_out([path for _, path in samples], held_out, seed)
@@ -152,7 +154,7 @@ def _aside(number: int, row: Row, reason: str) -> Row:
 def _found(videos: Videos, name: str) -> tuple[Path | None, str]:
     name = name.rpartition("v=")[2].partition("&")[0] if "watch?v=" in name else name
     if not name:
-        return None, "the row names no video that its sample shows whole; `reeltune data import` takes other media"
+        return None, "the row does not name a complete video; for other media use `reeltune data import`"
     try:
         path = videos.path(name)
     except InputError as error:  # several files of this name: which one is meant cannot be known
@@ -160,7 +162,9 @@ def _found(videos: Videos, name: str) -> tuple[Path | None, str]:
     if path is None:
         return None, f"there is no video {name!r} in {videos.folder}"
     return (
-        (path, "") if path.is_file() else (None, f"{path} is a folder of frames; make a video of them (docs/data.md)")
+        (path, "")
+        if path.is_file()
+        else (None, f"{path} is a folder of frames; convert them to a video (docs/data.md)")
     )
 
 
@@ -172,7 +176,7 @@ def _usable(row: Row, index: VideoIndex | str, counts: Counter[str]) -> tuple[Ro
     types = sample_types()
     made: dict[str, Any] = dict(row)
     if "duration" in types[str(row["task"])].model_fields and not _agrees(made.get("duration"), index):
-        counts["durations: read off the file"] += 1
+        counts["durations: read from the files"] += 1
         made["duration"] = round(index.end, 3)
     fixed = repair(made, changes.append, past_duration="clip")
     if fixed is None:
@@ -194,7 +198,7 @@ def _agrees(duration: Any, index: VideoIndex) -> bool:
 
 
 def _held_out(paths: Sequence[Path], share: float, seed: int) -> set[Path]:
-    """The videos to evaluate on: at least one where there are two, at most all but one; copies stay together."""
+    """The videos for evaluation: at least one where there are two, at most all but one; copies stay together."""
     groups = _copies(list(dict.fromkeys(paths)))
     if len(groups) < 2 or share <= 0:
         return set()

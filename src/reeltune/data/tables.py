@@ -22,7 +22,7 @@ def read_table(path: Path) -> list[Row]:
     """
     rows = _of_folder(path) if path.is_dir() else read_records(path)
     if not rows:
-        raise InputError(f"{path}: the table holds no row")
+        raise InputError(f"{path}: the table has no rows")
     return [{str(key): _filled(value) for key, value in row.items() if key is not None} for row in rows]
 
 
@@ -81,7 +81,7 @@ def read_csv(path: Path) -> list[Row]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give the annotation file") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: no table of UTF-8 text ({error}); save it as CSV in UTF-8") from error
+        raise InputError(f"{path}: not a table in UTF-8 ({error}); save it as CSV in UTF-8") from error
 
 
 def first_entry(path: Path) -> Any:
@@ -123,8 +123,8 @@ def _data_files(path: Path) -> Iterator[Path]:
     files = sorted(path.rglob("*.parquet"))
     if not files:
         raise InputError(
-            f"{path}: a folder, but no saved dataset: it holds neither state.json nor .parquet files; give a .csv, "
-            ".tsv, .json, .jsonl or .parquet file, or what Dataset.save_to_disk wrote"
+            f"{path}: a folder, but not a saved dataset: it has neither state.json nor .parquet files; give a "
+            ".csv, .tsv, .json, .jsonl or .parquet file, or what Dataset.save_to_disk wrote"
         )
     yield from files
 
@@ -134,7 +134,7 @@ def _read_parquet(path: Path) -> list[Row]:
     try:
         rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path}: no Parquet table ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from error
     return rows
 
 
@@ -148,7 +148,7 @@ def _read_arrow(path: Path) -> list[Row]:
             except pyarrow.ArrowInvalid:
                 table = pyarrow.ipc.open_file(source).read_all()
     except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path}: no Arrow table ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: not an Arrow table ({str(error).splitlines()[0]})") from error
     rows: list[Row] = table.to_pylist()
     return rows
 

@@ -34,13 +34,13 @@ def check_parallel(config: ParallelConfig, world: World) -> None:
         return
     if world.size == 1:
         raise InputError(
-            "parallel.shard=full spreads the weights over several processes, and this is one alone. Start with "
+            "parallel.shard=full shards the weights over several processes, but there is only one. Start with "
             "torchrun --nproc_per_node N -m reeltune train RECIPE, or set parallel.shard to none"
         )
     if world.size % config.replicate or world.size == config.replicate:
         raise InputError(
-            f"parallel.replicate={config.replicate}: {world.size} processes are not that many copies of several "
-            "processes each; give a divisor of their number that is less than it"
+            f"parallel.replicate={config.replicate}: {world.size} processes cannot be split into that many groups "
+            "of at least two; use a proper divisor of the number of processes"
         )
 
 

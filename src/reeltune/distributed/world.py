@@ -94,7 +94,7 @@ def join(environment: Mapping[str, str] | None = None) -> World:
         distributed.init_process_group(backend, rank=rank, world_size=size, timeout=TIMEOUT)
     seen = distributed.get_world_size() if distributed.is_initialized() else 1
     if seen != size:
-        raise InputError(f"WORLD_SIZE says {size} processes, but this process sees {seen}. Start with: {COMMAND}")
+        raise InputError(f"WORLD_SIZE is {size}, but this process sees {seen} processes. Start with: {COMMAND}")
     return World(rank, size, device)
 
 
@@ -118,8 +118,8 @@ def refuse_misread_launch(environment: Mapping[str, str]) -> None:
         ignored.append("ACCELERATE_MIXED_PRECISION")
     if ignored:
         raise InputError(
-            f"{', '.join(ignored)}: these are settings of accelerate's configuration, which this trainer does not "
-            f"read; everything that decides a run stands in its recipe (optim.precision). Start with: {COMMAND}"
+            f"{', '.join(ignored)}: these settings belong to accelerate's configuration, which this trainer does "
+            f"not read; set everything in the recipe (optim.precision). Start with: {COMMAND}"
         )
     if "WORLD_SIZE" in environment:
         if "RANK" not in environment:
@@ -128,14 +128,14 @@ def refuse_misread_launch(environment: Mapping[str, str]) -> None:
     if "ACCELERATE_MIXED_PRECISION" in environment:
         # Set by every `accelerate launch`; on a CPU it starts one process, whatever --num_processes says.
         raise InputError(
-            "accelerate launch started this process alone, whatever number of processes it was given. "
-            f"Start with: {COMMAND}"
+            "accelerate launch started only this process, whatever number of processes it was given. Start with: "
+            f"{COMMAND}"
         )
     for name in COUNTS:
         if int(environment.get(name, "1")) > 1:
             raise InputError(
-                f"{name}={environment[name]} processes were started that do not know of each other (no WORLD_SIZE). "
-                f"Start one torchrun per node instead: {COMMAND}"
+                f"{name}={environment[name]} independent processes were started (no WORLD_SIZE). Start one "
+                f"torchrun per node instead: {COMMAND}"
             )
 
 
@@ -151,8 +151,8 @@ def _device(environment: Mapping[str, str]) -> torch.device:
     local = int(environment.get("LOCAL_RANK", "0"))
     if local >= torch.cuda.device_count():
         raise InputError(
-            f"process {local} of this node has no GPU of its own: there are {torch.cuda.device_count()}. "
-            "Start at most as many processes as there are GPUs"
+            f"process {local} of this node has no GPU of its own: this node has {torch.cuda.device_count()}. Start "
+            "at most one process per GPU"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

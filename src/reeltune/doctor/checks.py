@@ -44,7 +44,7 @@ def examine() -> Iterator[Finding]:
 
 
 def versions() -> list[Finding]:
-    rows = [Finding("python", sys.version_info >= (3, 11), platform.python_version(), "take Python 3.11 or newer")]
+    rows = [Finding("python", sys.version_info >= (3, 11), platform.python_version(), "use Python 3.11 or newer")]
     for name in PACKAGES:
         version = _version(name)
         rows.append(Finding(name, version is not None, version or "missing", f"pip install {name}"))
@@ -75,7 +75,7 @@ def devices() -> list[Finding]:
         card = torch.cuda.get_device_properties(index)
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info(index))
         seen = f"{card.name}, {free:.1f} of {total:.1f} GiB free, compute capability {card.major}.{card.minor}"
-        advice = "another program holds this GPU's memory: nvidia-smi"
+        advice = "another program is using the memory of this GPU: see nvidia-smi"
         rows.append(Finding(f"gpu {index}", free > 0.8 * total, seen, advice))
     return rows
 
@@ -86,9 +86,11 @@ def attention(device: str) -> list[Finding]:
     for case in attention_errors(torch.device(device)):
         what = f"attention on {device}: {case.provider}, {case.dtype}, {case.layout}"
         if case.error is None:
-            rows.append(Finding(what, False, case.failure, "report this table; until then model.attention=eager"))
+            rows.append(Finding(what, False, case.failure, "report this table; until then use model.attention=eager"))
         else:
-            advice = "this PyTorch's kernel computes something else: take the tested version (constraints.txt)"
+            advice = (
+                "the attention kernel of this PyTorch gives other results: use the tested version (constraints.txt)"
+            )
             seen = f"{case.error:.1e} from the definition (at most {case.limit:.0e})"
             rows.append(Finding(what, case.error <= case.limit, seen, advice))
     return rows
@@ -111,13 +113,14 @@ def several_processes(command: Sequence[str] | None = None) -> Finding:
         )
     except subprocess.TimeoutExpired:
         advice = (
-            "processes wait for each other: a firewall, or the wrong network (NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME)"
+            "processes cannot reach each other: check the firewall and the network interface "
+            "(NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME)"
         )
-        return Finding(what, False, f"no end within {LAUNCH_SECONDS} s", advice)
+        return Finding(what, False, f"did not finish within {LAUNCH_SECONDS} s", advice)
     if done.returncode == 0:
         return Finding(what, True, done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "done")
     lines = [line for line in done.stderr.splitlines() if "Error" in line]
-    advice = f"look at NCCL_DEBUG=INFO; the launcher is {COMMAND}"
+    advice = f"set NCCL_DEBUG=INFO for details; the launcher is {COMMAND}"
     return Finding(what, False, (lines or ["ended with an error"])[0].strip()[:200], advice)
 
 
@@ -125,4 +128,4 @@ def _guarded(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, look())
     except Exception as error:  # every fault of a machine is a finding
-        return Finding(what, False, f"{type(error).__name__}: {error}"[:300], "take a tested version (constraints.txt)")
+        return Finding(what, False, f"{type(error).__name__}: {error}"[:300], "use a tested version (constraints.txt)")

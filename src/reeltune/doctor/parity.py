@@ -46,9 +46,9 @@ def _rows(server: Server, messages: Messages, policy: Policy, case: probe.Case, 
         with torch.no_grad():
             seen = probe.look(server, messages, policy, case)
     except (Down, Refused, KeyError, TypeError, ValueError) as error:
-        yield Finding(f"{name}: answer", False, f"{type(error).__name__}: {error}", "look at the server's log")
+        yield Finding(f"{name}: answer", False, f"{type(error).__name__}: {error}", "check the server's log")
         return
-    advice = "its tokenizer, chat template or vLLM is another one: start it with `reeltune serve` and this model"
+    advice = "its tokenizer, chat template or vLLM version differs: start it with `reeltune serve` and this model"
     told = f"{seen.tokens} equal" if seen.ids else seen.why.splitlines()[0]
     yield Finding(f"{name}: prompt ids", seen.ids, told, advice)
     if not seen.ids:
@@ -58,7 +58,7 @@ def _rows(server: Server, messages: Messages, policy: Policy, case: probe.Case, 
     if video:
         in_text = policy.family.served_times == "text"
         yield Finding(f"{name}: time stamps", True if in_text else same, "in the text" if in_text else "in positions")
-        advice = "vLLM counts positions in another way for this clip: rollout.media=embeds sends ours along"
+        advice = "vLLM computes other positions for this clip: rollout.media=embeds sends ours"
         yield Finding(f"{name}: positions", same, "by the log-probs", "" if same else advice)
     seen_gap = f"{seen.gap:.1e} apart at most (at most {tolerance:g})"
-    yield Finding(f"{name}: log-probs", same, seen_gap, "" if same else "it has other weights, or another precision")
+    yield Finding(f"{name}: log-probs", same, seen_gap, "" if same else "its weights or precision differ")

@@ -54,7 +54,7 @@ class Comparison:
         lines = []
         for name, ids in zip(names, (self.only_a, self.only_b), strict=True):
             if ids:
-                lines.append(f"{len(ids)} id(s) only in {name}, left out: {', '.join(ids[:5])}")
+                lines.append(f"{len(ids)} id(s) only in {name}, ignored: {', '.join(ids[:5])}")
         head = [
             "task, metric (%)",
             "A",
@@ -92,8 +92,8 @@ def read_scored(path: Path) -> Scored:
         # Samples have the first three too; `answers` is what score writes of each one's completions.
         if not text or not isinstance(row.get("answers"), list):
             raise InputError(
-                f"{file}, line {line}: no scores of a sample (id, task, video, metrics, answers); give a folder of "
-                "`reeltune eval` or what `reeltune score --per-sample` wrote"
+                f"{file}, line {line}: not the scores of a sample (id, task, video, metrics, answers); give a "
+                "folder of `reeltune eval` or the output of `reeltune score --per-sample`"
             )
         found[row["id"]] = row
     return found
@@ -103,7 +103,7 @@ def compare(a: Scored, b: Scored, *, resamples: int = 10_000, seed: int = 0) -> 
     """B against A on the ids that both have. InputError when there is none, or when one id is of two tasks."""
     common = [name for name in a if name in b]
     if not common:
-        raise InputError("the two have no id in common; compare answers to the same samples")
+        raise InputError("the two evaluations have no ids in common; compare answers to the same samples")
     other = [name for name in common if a[name]["task"] != b[name]["task"]]
     if other:
         raise InputError(

@@ -124,7 +124,9 @@ class Served:
         own = [key for key in OWN if getattr(medium, key) is not None]
         if medium.kind == "frames" or own:
             told = f"with {', '.join(own)} of its own" if own else "a list of frames"
-            raise SampleError(f"id {sample.id!r}: an endpoint is sent whole videos and images; {medium} is {told}")
+            raise SampleError(
+                f"id {sample.id!r}: an endpoint accepts only complete videos and images; {medium} is {told}"
+            )
         [path] = medium.files(sample.folder)
         if medium.kind == "image":
             return [{"type": "image_url", "image_url": {"url": _file_url(path, "image")}}]
@@ -167,8 +169,8 @@ def _file_url(path: Path, kind: Literal["video", "image"]) -> str:
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise VideoError(
-                f"{path}: {size / 2**20:.0f} MiB are more than the {LARGEST_FILE // 2**20} MiB that are sent as a "
-                "file; send frames: --send frames"
+                f"{path}: {size / 2**20:.0f} MiB exceed the limit of {LARGEST_FILE // 2**20} MiB for a file; use "
+                "--send frames"
             )
         data = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
@@ -195,8 +197,8 @@ def served(
     key = os.environ.get(key_env, "").strip() if key_env else None
     if key == "":
         raise InputError(
-            "--endpoint-key-env: the environment has no variable of the name that is given, or an empty one; give the "
-            "name, such as OPENAI_API_KEY, not the key itself"
+            "--endpoint-key-env: the environment variable of this name is missing or empty; give the name, such "
+            "as OPENAI_API_KEY, not the key itself"
         )
     settings = ModelSettings(model, drawing.temperature, drawing.max_new_tokens or recipe.eval.max_new_tokens)
     endpoint = Endpoint(url, settings, key=key, timeout_s=recipe.rollout.timeout_s, names=NAMES)

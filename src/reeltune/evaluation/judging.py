@@ -87,9 +87,9 @@ def confirm(cost: Cost, label: str, *, budget: int, yes: bool) -> None:
         return
     rule = f"this may cost {cost.tokens:,} tokens, more than judge.budget_tokens={budget:,}"
     if not sys.stdin.isatty():
-        raise InputError(f"{rule}; raise it to {cost.tokens}, or with score add --yes")
+        raise InputError(f"{rule}; raise it to {cost.tokens}, or pass --yes to score")
     # Not as input's own prompt: that goes to stdout, which may be a file.
-    print(f"reeltune: {rule}. Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"reeltune: {rule}. Continue? [y/N] ", end="", file=sys.stderr, flush=True)
     if input().strip().lower() not in ("y", "yes"):
         raise InputError(f"{rule}; nothing was sent")
 
@@ -128,8 +128,8 @@ def judged_table(metrics: Mapping[str, Mapping[str, float]], judge: Judge) -> st
             blocks.append("\n".join([f"{title} ({note})", *lines]))
     counts = judge.counts
     blocks.append(
-        f"judge: {counts.questions} questions, {counts.calls} calls, {counts.cache_hits} known before, "
-        f"{counts.retries} retries, {counts.rejected} replies in a wrong form, {counts.failures} unanswered"
+        f"judge: {counts.questions} questions, {counts.calls} calls, {counts.cache_hits} cached, {counts.retries} "
+        f"retries, {counts.rejected} malformed replies, {counts.failures} unanswered"
     )
     return "\n\n".join(blocks)
 

@@ -94,7 +94,7 @@ def run_rollouts(run: Path) -> dict[str, list[str]]:
     """All sampled completions of a GRPO run, by id, gold ones left out. InputError for a folder without rollouts."""
     files = sorted((run / "rollouts").glob("step-*.jsonl"))
     if not files:
-        raise InputError(f"{run}: no run with rollouts: it has no rollouts/step-*.jsonl")
+        raise InputError(f"{run}: not a run with rollouts: it has no rollouts/step-*.jsonl")
     found: dict[str, list[str]] = {}
     for file in files:
         for _, row in read_rows(file):
@@ -109,7 +109,9 @@ def as_rows(suspects: Iterable[Suspect]) -> list[dict[str, Any]]:
 
 def summary(suspects: Sequence[Suspect], samples: int, shown: int = 5) -> str:
     """In words, the first ones with their answers."""
-    lines = [f"{len(suspects)} of {samples} gold answers are reached by no completion while others agree:"]
+    lines = [
+        f"{len(suspects)} of {samples} gold answers match no completion although completions agree on another answer:"
+    ]
     for each in suspects[:shown]:
         said = " ".join(each.answer.split())
         share = f"{each.agreement:.0%} of {each.completions}"

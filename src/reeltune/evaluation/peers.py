@@ -50,7 +50,7 @@ def read_answers(path: Path | str, samples: Sequence[Sample]) -> dict[str, list[
 def read_from_a_peer(path: Path, samples: Sequence[Sample]) -> tuple[dict[str, list[str]], str]:
     """Completions by our ids, and in words how they were matched. InputError where they cannot be."""
     if path.suffix == ".xlsx":
-        raise InputError(f"{path}: save the sheet as .tsv or .csv (VLMEvalKit: PRED_FORMAT=tsv)")
+        raise InputError(f"{path}: save the table as .tsv or .csv (VLMEvalKit: PRED_FORMAT=tsv)")
     rows = _rows(path)
     if "doc_id" in rows[0]:
         rows = sorted(rows, key=lambda row: int(row["doc_id"]))
@@ -60,8 +60,9 @@ def read_from_a_peer(path: Path, samples: Sequence[Sample]) -> tuple[dict[str, l
         texts, facts = [_text(row.get(name)) for row in rows], list(rows)
     else:
         raise InputError(
-            f"{path}: no predictions of lmms-eval (doc_id, resps), VLMEvalKit (a column prediction) or VideoChat-R1 "
-            f"(pred); it has {', '.join(rows[0])}. Name the completions' field one of {', '.join(TEXTS)}"
+            f"{path}: not predictions of lmms-eval (doc_id, resps), VLMEvalKit (a column prediction) or "
+            f"VideoChat-R1 (pred); it has {', '.join(rows[0])}. Rename the field of the completions to one of "
+            f"{', '.join(TEXTS)}"
         )
     ids, how = _ids(facts, samples, path)
     found: dict[str, list[str]] = {}
@@ -104,10 +105,10 @@ def _ids(facts: Sequence[Row], samples: Sequence[Sample], path: Path) -> tuple[l
         return named, "their videos and questions"
     if len(facts) != len(samples):
         raise InputError(
-            f"{path}: {len(facts)} answers for {len(samples)} samples, no field of theirs holds our ids, and their "
-            "videos and questions do not name one sample each; give the samples of the same questions, in their order"
+            f"{path}: {len(facts)} answers for {len(samples)} samples, no field contains our ids, and videos and "
+            "questions do not identify one sample each; give the samples of the same questions in the same order"
         )
-    return [sample.id for sample in samples], "their order: make sure that the samples have the same"
+    return [sample.id for sample in samples], "their order; make sure that the samples are in the same order"
 
 
 def _by_question(facts: Sequence[Row], samples: Sequence[Sample]) -> list[str]:

@@ -20,14 +20,14 @@ def read_predictions(path: Path | str) -> dict[str, list[str]]:
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name  # as in samples
         if not isinstance(name, str) or not isinstance(text, str):
             field = "text" if isinstance(name, str) else "id"
-            wrong = f"{shown(row[field])} is no text" if field in row else f"missing; the line has {', '.join(row)}"
+            wrong = f"{shown(row[field])} is not text" if field in row else f"missing; the line has {', '.join(row)}"
             raise InputError(
                 f"{path}, line {line}, id {shown(name)}, field {field!r}: {wrong}; "
                 'a prediction is {"id": "...", "text": "..."}'
             )
         found.setdefault(name, []).append(text)
     if not found:
-        raise InputError(f'{path}: the file holds no prediction; write one {{"id": ..., "text": ...}} per line')
+        raise InputError(f'{path}: the file has no predictions; write one {{"id": ..., "text": ...}} per line')
     return found
 
 
@@ -53,8 +53,8 @@ def compare_ids(wanted: Iterable[str], predictions: dict[str, list[str]]) -> lis
     several = [name for name, texts in predictions.items() if len(texts) > 1 and name in known]
     notices = [
         (missing, "without a prediction; they count as wrong"),
-        (unknown, "in the predictions that no sample has; they are not scored"),
-        (several, "with several predictions; a sample's score is the mean over them"),
+        (unknown, "only in the predictions; they are not scored"),
+        (several, "with several predictions; the score of a sample is their mean"),
     ]
     return [f"{len(names)} id(s) {what}: {_listed(names)}" for names, what in notices if names]
 

@@ -161,8 +161,8 @@ def _require_numbers(task: str, metrics: Mapping[Any, Any]) -> None:
         number = isinstance(value, int | float) and math.isfinite(value)
         if not (isinstance(name, str) and name.strip() and (number or value is None)):
             raise InputError(
-                f"task {task}: the metric {name!r} is {value!r}; `metrics` gives names and finite numbers (None: there "
-                "is none)"
+                f"task {task}: the metric {name!r} is {value!r}; `metrics` must return names and finite numbers "
+                "(None: does not apply)"
             )
 
 
@@ -177,8 +177,8 @@ def warnings(metrics: Metrics, *, max_new_tokens: int) -> list[str]:
             )
         elif row["unparsed"] >= MOSTLY:
             found.append(
-                f"{task}: {row['unparsed']:.0f} % of the answers cannot be read, so the scores say nothing: look at "
-                "predictions.jsonl; does the model know the form that the prompt asks for?"
+                f"{task}: {row['unparsed']:.0f} % of the answers cannot be parsed, so the scores mean little: "
+                "check in predictions.jsonl whether the model follows the format that the prompt asks for"
             )
     return found
 

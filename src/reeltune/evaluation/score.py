@@ -42,7 +42,7 @@ def score(
 
     A sample without a prediction is wrong and unparsed, never dropped; one with several counts as their mean.
     A metric is the mean over the samples that it applies to.
-    `fit_on` names the samples that fitted baselines learn from (by default those that are scored, which
+    `fit_on` names the samples to fit the baselines on (by default those that are scored, which
     flatters the baseline). `resamples` draws of videos give the 95 % intervals; 0, or a single video, leaves them out.
     `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
     them. Raises InputError for files that cannot be read.
@@ -55,7 +55,7 @@ def score(
     truncated: Mapping[str, float] | None = None
     if Path(predictions_path).is_dir():
         predictions = run_rollouts(Path(predictions_path))
-        notices.append(f"{predictions_path}: all completions of the run, the model changing meanwhile")
+        notices.append(f"{predictions_path}: all completions of the run, sampled while the model changed")
     elif is_from_a_peer(Path(predictions_path)):
         predictions, how = read_from_a_peer(Path(predictions_path), samples)
         notices.append(how)

@@ -27,7 +27,7 @@ def compare(session: Session, asked: Mapping[str, str]) -> Row:
     """
     names = [name for name in asked.get("sides", "").split(",") if name]
     if not 2 <= len(names) <= MOST_SIDES:
-        raise InputError(f"sides: from two to {MOST_SIDES} are compared, as NAME or NAME@STEP; got {len(names)}")
+        raise InputError(f"sides: two to {MOST_SIDES} can be compared, as NAME or NAME@STEP; got {len(names)}")
     sides = [_side(session, name) for name in names]
     scores = [_scores(opened, step) for opened, step in sides]
     common = [name for name in scores[0] if all(name in other for other in scores[1:])]
@@ -63,7 +63,7 @@ def _side(session: Session, name: str) -> tuple[Opened, float | None]:
         try:
             number = float(step)
         except ValueError:
-            raise InputError(f"sides: {name}: {step!r} is no step") from None
+            raise InputError(f"sides: {name}: {step!r} is not a step") from None
         if number not in steps:
             raise InputError(f"sides: {opened} has no evaluation at step {step}; it has {steps}")
         return source, number

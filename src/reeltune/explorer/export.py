@@ -34,7 +34,7 @@ def write_export(run: Path, target: Path, *, media_roots: Sequence[Path] = (), g
     session = Session([run], media_roots=media_roots, cache=target / ".cache")
     if len(session.opened) != 1:
         raise InputError(
-            f"{run} holds {len(session.opened)} runs or evaluations; give one: {', '.join(session.opened)}"
+            f"{run} contains {len(session.opened)} runs or evaluations; name one: {', '.join(session.opened)}"
         )
     try:
         [opened] = session.opened.values()
@@ -84,7 +84,7 @@ def _pages(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             if place.path is None:
                 continue
             if medium.kind == "frames":
-                page["media"][number]["problem"] = f"lists of frames are not in this file: {medium}"
+                page["media"][number]["problem"] = f"lists of frames are not included in this file: {medium}"
                 continue
             state = session.media.wait(place.path, medium)
             if state["state"] != "ready":

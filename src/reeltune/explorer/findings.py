@@ -34,8 +34,8 @@ def read_answer(text: str, sample: Sample | None, mode: Mode | None) -> Row:
             off = task.off_form(text, asked)
             marks += [{"start": start, "end": end, "kind": "stray"} for start, end in off.stray]
             missing = ", ".join(f"<{tag}>" for tag in off.missing)
-            more = f": no whole {missing} where it belongs" if missing else ""
-            findings.append(f"not the asked form ({asked}){more}")
+            more = f": no complete {missing} where it belongs" if missing else ""
+            findings.append(f"not the required format ({asked}){more}")
     return {"marks": marks, "drawn": drawn(parsed.value, times_of(sample)), "findings": findings}
 
 

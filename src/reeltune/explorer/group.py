@@ -21,7 +21,7 @@ def find_group(opened: Opened, at: str) -> Row:
     """The row of the index at FILE:LINE. InputError where there is none."""
     file, _, line = at.rpartition(":")
     if not line.isdigit():
-        raise InputError(f"at={at!r}: a group is named by its file and line, such as rollouts/step-000006.jsonl:3")
+        raise InputError(f"at={at!r}: a group is identified by its file and line, such as rollouts/step-000006.jsonl:3")
     keys = opened.index.select("SELECT key FROM groups WHERE file = ? AND line = ?", (file, int(line)))
     if not keys:
         raise InputError(f"{opened.source.name} has no group at {at}")
@@ -58,7 +58,7 @@ def group_page(opened: Opened, at: str) -> Row:
         "completions": _completions(opened, group, row, sample),
     }
     if sample is None:
-        return page | {"problem": "The sample of this group is not known: its question and its video cannot be shown."}
+        return page | {"problem": "The sample of this group is unknown, so its question and video cannot be shown."}
     task = get_task(sample.task)
     mode = opened.mode if opened.mode in task.modes else None
     seen = frames_seen(row)
@@ -108,7 +108,9 @@ def _completions(opened: Opened, group: Row, row: Mapping[str, Any], sample: Sam
         scored = row["answers"][len(found)] if "answers" in row else None
         reading = read_score(scored, sample) if scored is not None else read_answer(text, sample, opened.mode)
         if components and all(value is None for value in components.values()):
-            reading["findings"].append("left out of the group: no reward, as its judge or a reward function failed")
+            reading["findings"].append(
+                "excluded from the group: it has no reward because the judge or a reward function failed"
+            )
         reading["marks"] += (judgment := judged(text, said))["marks"]
         found.append(
             {

@@ -59,7 +59,7 @@ class MediaCache:
         try:
             container, offset = _container(path)
         except (av.error.FFmpegError, IndexError) as error:
-            return {"state": "failed", "problem": f"{path.name} is no video that can be read ({error})"}
+            return {"state": "failed", "problem": f"{path.name} is not a readable video ({error})"}
         if container:
             return {
                 "state": "ready",
@@ -73,7 +73,7 @@ class MediaCache:
             return {"state": "ready", "file": target, "type": "video/mp4", "offset": 0.0}
         job = self._start(path, medium, target)
         if job.error:
-            return {"state": "failed", "problem": f"{path.name} could not be made playable: {job.error}"}
+            return {"state": "failed", "problem": f"{path.name} could not be converted: {job.error}"}
         return {"state": "converting", "share": job.share}
 
     def wait(self, path: Path, medium: Medium) -> dict[str, Any]:

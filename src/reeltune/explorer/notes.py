@@ -35,7 +35,9 @@ class Notes:
         rows = {}
         for line, row in read_rows(self.path):
             if not isinstance(row.get("id"), str):
-                raise InputError(f"{self.path}, line {line}: a note has an id, tags and a note; fix or remove the line")
+                raise InputError(
+                    f"{self.path}, line {line}: a note needs an id, tags and a note; fix or remove the line"
+                )
             rows[row["id"]] = {"id": row["id"], "tags": list(row.get("tags", [])), "note": str(row.get("note", ""))}
         self._rows, self._seen = rows, (stat.st_mtime_ns, stat.st_size)
 
@@ -59,7 +61,8 @@ class Notes:
         tags = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
         if len(tags) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags) or len(note) > LONGEST_NOTE:
             raise InputError(
-                f"a sample has at most {MOST_TAGS} tags of {LONGEST_TAG} characters and a note of {LONGEST_NOTE}"
+                f"a sample can have {MOST_TAGS} tags of {LONGEST_TAG} characters and a note of {LONGEST_NOTE} "
+                "characters"
             )
         with self._lock:
             self._read()

@@ -43,7 +43,7 @@ class Where:
 def parse(query: str) -> list[Term]:
     """InputError for a query that is too long; everything else says something."""
     if len(query) > LONGEST:
-        raise InputError(f"a filter has at most {LONGEST} characters; this one has {len(query)}")
+        raise InputError(f"a filter can have at most {LONGEST} characters; this one has {len(query)}")
     terms = []
     for match in TERM.finditer(query):
         quoted, bare = match["quoted"], match["bare"]
@@ -80,7 +80,7 @@ def column(name: str, columns: Mapping[str, str]) -> str:
     if name not in columns:
         raise InputError(
             f"there is no field {name!r}{nearest(name, columns)}; the fields are {', '.join(columns)}. "
-            f'What is meant as text stands in quotes: "{name}"'
+            f'To search for text, put it in quotes: "{name}"'
         )
     return '"' + name + '"'
 
@@ -109,7 +109,7 @@ def _of_text(name: str, term: Term) -> Where:
         return Where(f"{name} IN ({', '.join('?' * len(values))})", tuple(values))
     if term.op == "!=":
         return Where(f"{name} IS NULL OR {name} NOT IN ({', '.join('?' * len(values))})", tuple(values))
-    raise InputError(f"{term.field} is text: it is compared with = != or : and not with {term.op}")
+    raise InputError(f"{term.field} is text, which supports = != and :, not {term.op}")
 
 
 def _number(value: str, term: Term) -> float:

@@ -33,7 +33,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, hosts: Sequence[str] = LOOPBACK, token: str = "") -> None:
         if not hosts and not token:
-            raise ValueError("a server that answers to any name needs a token")
+            raise ValueError("a server that accepts any host name needs a token")
         self.app, self.hosts, self.token = app, hosts, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,17 +55,17 @@ class Guard:
     def _refuses(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         if self.hosts and host not in self.hosts:
-            return 421, "This server does not go by that name."
+            return 421, "This server does not accept that host name."
         if len(scope.get("query_string", b"")) + len(scope["path"]) > LONGEST_ADDRESS:
             return 414, "The address is too long."
         if (origin := headers.get("origin")) and urlsplit(origin).netloc != headers.get("host"):
-            return 403, "Not from another page."
+            return 403, "Requests from other pages are refused."
         if len(headers.get("range", "")) > 60 or "," in headers.get("range", ""):
-            return 416, "One range at a time."
+            return 416, "Only one range per request."
         if self.token and not self._asked_with_token(scope):
             given = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
             if not hmac.compare_digest(given.encode(), self.token.encode()):
-                return 401, "Open the whole address that `reeltune explore` printed: it holds a token."
+                return 401, "Open the complete address that `reeltune explore` printed; it contains a token."
         return None
 
     def _asked_with_token(self, scope: Scope) -> bool:

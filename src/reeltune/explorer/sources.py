@@ -106,8 +106,8 @@ def _kinds(path: Path) -> list[tuple[Path, Kind]]:
     found = list(_search(path, DEPTH))
     if not found:
         raise InputError(
-            f"{path}: neither a run (config.yaml), an evaluation (predictions.jsonl), a selection (stats.jsonl) nor "
-            "samples (*.jsonl) stand in it"
+            f"{path}: it contains no run (config.yaml), evaluation (predictions.jsonl), selection (stats.jsonl) or "
+            "samples (*.jsonl)"
         )
     return found
 
@@ -150,7 +150,7 @@ def _kind_of_file(path: Path) -> Kind:
         return "samples"
     if "id" not in row or "text" not in row:
         raise InputError(
-            f"{path}: neither samples (id, task), answers (id, text, or what another evaluator wrote) nor scores "
+            f"{path}: not samples (id, task), answers (id, text, or the output of another evaluator) or scores "
             f"(reeltune score --per-sample); its first row has {', '.join(row) or 'nothing'}"
         )
     return "answers"
@@ -174,7 +174,7 @@ def _source(name: str, path: Path, kind: Kind, samples: Sequence[Path]) -> Sourc
         if path.is_dir() and not own and (path / "samples.jsonl").exists():
             own = (path / "samples.jsonl",)
     if kind in ("evaluation", "answers") and not own:
-        problems.append("The samples of these answers are not known: open them with --samples FILE")
+        problems.append("The samples of these answers are unknown: pass them with --samples FILE")
     return Source(name, kind, path, own, tuple(problems))
 
 

@@ -45,12 +45,12 @@ def build_judge(config: "JudgeConfig") -> Judge | None:
         inspect.signature(factory).bind(config)
     except TypeError:
         raise InputError(
-            f"judge.kind={config.kind!r}: takes {inspect.signature(factory)}; it is called with the judge section alone"
+            f"judge.kind={config.kind!r}: takes {inspect.signature(factory)}; it is called with only the judge section"
         ) from None
     if inspect.isabstract(factory):
         missing = ", ".join(sorted(factory.__abstractmethods__))
         raise InputError(f"judge.kind={config.kind!r}: the class lacks {missing}")
     judge = factory(config)
     if not isinstance(judge, Judge):
-        raise InputError(f"judge.kind={config.kind!r}: gives a {type(judge).__name__}, not a reeltune Judge")
+        raise InputError(f"judge.kind={config.kind!r}: returns a {type(judge).__name__}, not a reeltune Judge")
     return judge

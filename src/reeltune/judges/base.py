@@ -68,7 +68,7 @@ class Judge(ABC):
 
     kind: ClassVar[str]
     proxy: ClassVar[bool] = False
-    proxy_note: ClassVar[str] = "a proxy, not a judgment"
+    proxy_note: ClassVar[str] = "a proxy, not a judge"
     """What a proxy's numbers are, beside their names in a table."""
 
     def __init__(self, config: "JudgeConfig | None" = None) -> None:

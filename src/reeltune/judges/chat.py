@@ -105,9 +105,9 @@ class RecordedJudge(ChatJudge):
             self._count(failures=1)
             return None
         raise InputError(
-            f"{self.transcript.path}: no reply is recorded for a {question.template!r} question ({prompt_hash[:12]}) "
-            f"to {self.label}: {messages[-1]['content'][:200]!r}. The texts, the model or the prompts differ from the "
-            "recorded run; record it again with judge.kind=openai"
+            f"{self.transcript.path}: there is no recorded reply to a {question.template!r} question "
+            f"({prompt_hash[:12]}) to {self.label}: {messages[-1]['content'][:200]!r}. Texts, model or prompts "
+            "differ from the recorded run; record again with judge.kind=openai"
         )
 
 
@@ -185,7 +185,7 @@ class OpenAIJudge(ChatJudge):
                     self._failed_in_a_row = 0
                     return answer
             if rejected is not None:
-                raise Unanswered(f"{self.replies} replies in a wrong form, the last: {rejected}")
+                raise Unanswered(f"{self.replies} malformed replies, the last: {rejected}")
         except Unanswered as error:
             if not stop.is_set():
                 self._failed(error)
@@ -195,11 +195,11 @@ class OpenAIJudge(ChatJudge):
         with self._lock:
             self._failed_in_a_row += 1
             failed = self._failed_in_a_row
-        kept = f"{len(self.transcript)} replies are kept in {self.transcript.path or 'memory only'}"
+        kept = f"{len(self.transcript)} replies are saved in {self.transcript.path or 'memory only'}"
         if error.refused and self.counts.calls == 0:
             raise InputError(f"the judge cannot be reached: {error}; start it, or check judge.base_url. {kept}")
         if failed >= self.max_failures:
-            raise InputError(f"the judge left {failed} questions in a row unanswered; the last: {error}. {kept}")
+            raise InputError(f"the judge failed to answer {failed} questions in a row; the last: {error}. {kept}")
 
 
 def _collect(futures: "list[Future[Any]]", progress: Progress | None) -> None:
@@ -238,7 +238,7 @@ def openai_judge(config: "JudgeConfig") -> OpenAIJudge:
 def _key(name: str) -> str:
     key = os.environ.get(name, "").strip()
     if not key:
-        raise InputError(f"judge.api_key_env={name!r}: the environment has no such variable, or an empty one; set it")
+        raise InputError(f"judge.api_key_env={name!r}: the environment variable is missing or empty; set it")
     return key
 
 
@@ -247,11 +247,13 @@ def recorded_judge(config: "JudgeConfig") -> RecordedJudge:
     prompts, transcript = _prompts(config), _transcript(config)
     held = sorted(transcript.settings, key=str)
     if not held:
-        raise InputError(f"judge.transcript={config.transcript!r}: there is no recorded reply; record with kind=openai")
+        raise InputError(
+            f"judge.transcript={config.transcript!r}: it has no recorded replies; record some with kind=openai"
+        )
     chosen = [each for each in held if config.model in (None, each.model)]
     if len(chosen) != 1:
         names = ", ".join(f"{each.model} at temperature {each.temperature}" for each in held)
-        raise InputError(f"judge.model={config.model!r}: the transcript holds {names}; name one of them alone")
+        raise InputError(f"judge.model={config.model!r}: the transcript contains {names}; name one of them")
     return RecordedJudge(chosen[0], prompts, transcript, replies=config.replies)
 
 

@@ -71,7 +71,7 @@ class Key:
         """`name` stands for the key in messages. InputError, without the key, for what no header can hold."""
         self._secret = secret.strip()
         if not self._secret or not all("!" <= character <= "~" for character in self._secret):
-            raise InputError(f"{name} must be one word of printable ASCII characters; it is empty or holds others")
+            raise InputError(f"{name} must be one word of printable ASCII characters; it is empty or contains others")
         forms = {self._secret, json.dumps(self._secret)[1:-1], self._secret.replace("/", r"\/"), quote(self._secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -179,12 +179,13 @@ class Endpoint:
             response = self._requests.post(self.url, json.dumps(body).encode(), headers, self.timeout_s)
         except TimeoutError:
             raise _Retry(
-                f"{self.url}: no whole answer within {self.names.timeout}={self.timeout_s:g} seconds"
+                f"{self.url}: no complete answer within {self.names.timeout}={self.timeout_s:g} seconds"
             ) from None
         except httpx2.HTTPError as error:
             refused = isinstance(error, httpx2.ConnectError)
             raise _Retry(
-                self._cleaned(f"{self.url}: {type(error).__name__}: {error or 'the server hung up'}"), refused=refused
+                self._cleaned(f"{self.url}: {type(error).__name__}: {error or 'the server closed the connection'}"),
+                refused=refused,
             ) from None
         if response.status != 200:
             raise self._refusal(response)
@@ -196,7 +197,9 @@ class Endpoint:
         text = f"{self.url} answered {response.status}: {said}"
         if response.status in FATAL:
             names = self.names
-            return InputError(f"{names.what} refuses: {text}; check {names.address}, {names.model} and {names.key}")
+            return InputError(
+                f"{names.what} refused the request: {text}; check {names.address}, {names.model} and {names.key}"
+            )
         if response.status in PASSING or response.status >= 500:
             return _Retry(text, after=_seconds(response.retry_after))
         return Unanswered(text)
@@ -211,7 +214,7 @@ class Endpoint:
             ended = answer["choices"][0].get("finish_reason")
             if not isinstance(text, str):
                 raise TypeError(f"the content is a {type(text).__name__}")
-            text.encode()  # half a surrogate pair is no text; it could not be written down
+            text.encode()  # half a surrogate pair is not text; it could not be written down
             counts = (_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             said = self._cleaned(f"{type(error).__name__}: {error}): {response.body.decode('utf-8', 'replace')}")
@@ -225,9 +228,9 @@ class Endpoint:
 
 def check_address(base_url: str, names: Names = JUDGE) -> None:
     """InputError for an address that is none or holds more than one: what may be a secret in it is not repeated."""
-    rule = f"{names.address} must look like http://HOST:PORT/v1, without a user, key or query in it"
+    rule = f"{names.address} must look like http://HOST:PORT/v1, without a user, key or query"
     if any(sign in base_url for sign in "@?#") or not base_url.isprintable():
-        raise InputError(f"{rule}; give the key by {names.key}")
+        raise InputError(f"{rule}; pass the key through {names.key}")
     if not base_url.startswith(("http://", "https://")):
         raise InputError(f"{rule}; got {base_url!r}")
     try:
@@ -246,7 +249,7 @@ def _tokens(usage: object, name: str) -> int:
     if count is None:
         return 0
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_TOKENS:
-        raise ValueError(f"usage.{name} is no count of tokens")
+        raise ValueError(f"usage.{name} is not a token count")
     return count
 
 

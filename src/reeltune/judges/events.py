@@ -44,8 +44,8 @@ def labels(text: str, statements: Sequence[str]) -> tuple[Label, ...]:
     if (None in told or not told) and None in asked:
         wrong = statements[asked.index(None)]
         raise InputError(
-            f"judge.kind='events' reads toyworld sentences such as 'The red circle moves left.' only; got {wrong!r}. "
-            "Use judge.kind=openai or recorded for real captions"
+            "judge.kind='events' reads only toyworld sentences such as 'The red circle moves left.'; got "
+            f"{wrong!r}. Use judge.kind=openai or recorded for real captions"
         )
     left = Counter(fact for fact in told if fact)
     return tuple(_label(fact, left) for fact in asked)

@@ -28,8 +28,8 @@ class LexicalJudge(RuleJudge):
         if isinstance(question, Extraction):
             return cast(A, tuple(sentences(question.text)))
         raise InputError(
-            f"judge.kind='lexical' only counts shared words; it cannot answer a {question.template!r} question. Use "
-            "judge.kind=openai or recorded"
+            f"judge.kind='lexical' only counts shared words and cannot answer a {question.template!r} question. "
+            "Use judge.kind=openai or recorded"
         )
 
     @property

@@ -139,7 +139,7 @@ def load_prompts(folder: Path | None = None) -> Prompts:
     found: dict[str, str] = {}
     for path in files:
         if path.stem not in OWN:
-            raise InputError(f"{path}: no prompt has this name; known prompts: {', '.join(OWN)}")
+            raise InputError(f"{path}: there is no prompt of this name; known prompts: {', '.join(OWN)}")
         text = path.read_text(encoding="utf-8").strip()
         used = set(re.findall(r"\{\{(\w+)\}\}", text))
         known = _FIELDS[path.stem] | (_FURTHER if "statements" in _FIELDS[path.stem] else frozenset())

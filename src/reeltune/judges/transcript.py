@@ -85,7 +85,7 @@ class Transcript:
                     if line.strip() and line.endswith(b"\n"):
                         self._take(line, f"{path}, line {number}")
         except OSError as error:
-            raise InputError(f"{path}: cannot be read as a judge's transcript: {error.strerror}") from error
+            raise InputError(f"{path}: cannot be read as a judge transcript: {error.strerror}") from error
 
     def _take(self, line: bytes, where: str) -> None:
         try:
@@ -95,9 +95,9 @@ class Transcript:
             known = settings.hash_of(row["messages"])
             str(reply).encode()
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{where}: not a line of a judge's transcript ({error}); give another path") from None
+            raise InputError(f"{where}: not a line of a judge transcript ({error}); give another path") from None
         if known != prompt_hash or not isinstance(reply, str):
-            raise InputError(f"{where}: the hash does not fit the prompt; the line was changed by hand. Remove it")
+            raise InputError(f"{where}: the hash does not match the prompt, so the line was edited; remove it")
         self.settings.add(settings)
         if "rejected" in row:
             self._rejected[prompt_hash] += 1

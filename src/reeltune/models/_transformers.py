@@ -59,8 +59,8 @@ def require_arguments(function: Callable[..., Any], names: Sequence[str]) -> Non
     known = inspect.signature(function).parameters
     if gone := [name for name in names if name not in known]:
         raise InputError(
-            f"{getattr(function, '__qualname__', function)} takes no {gone} with {versions()}; Reeltune passes it. "
-            "Install a tested version"
+            f"{getattr(function, '__qualname__', function)} does not accept {gone} with {versions()}, but Reeltune "
+            "passes it. Install a tested version"
         )
 
 
@@ -69,7 +69,7 @@ def _cache_name() -> str:
     known = inspect.signature(LlamaDecoderLayer.forward).parameters
     names = [name for name in ("cache", "past_key_values") if name in known]
     if not names:
-        raise InputError(f"decoder layers take their cache under an unknown name with {versions()}")
+        raise InputError(f"the cache argument of decoder layers has an unknown name with {versions()}")
     return names[0]
 
 
@@ -278,7 +278,7 @@ def _beside(net: Any, name: str, device: torch.device) -> Any:
     for base in type(net).__mro__:
         if (found := getattr(sys.modules[base.__module__], name, None)) is not None:
             return inspect.unwrap(found) if device.type == "cpu" else found
-    raise InputError(f"{type(net).__name__} has no {name} beside it with {versions()}; install a tested version")
+    raise InputError(f"{type(net).__name__} has no {name} with {versions()}; install a tested version")
 
 
 # Activation checkpointing, "gradient checkpointing" before transformers 5.24

@@ -146,8 +146,8 @@ def target_names(policy: Policy, targets: str | Sequence[str]) -> list[str]:
         if not meant:
             ends = sorted({name.rpartition(".")[2] for name in linear})
             raise InputError(
-                f"adapter.targets={target!r}: no linear layer of {policy.source} goes by it{nearest(target, ends)}; "
-                f"give language, vision, all, or some of {', '.join(ends)}"
+                f"adapter.targets={target!r}: it matches no linear layer of "
+                f"{policy.source}{nearest(target, ends)}; give language, vision, all, or some of {', '.join(ends)}"
             )
         found += meant
     return list(dict.fromkeys(found))

@@ -61,21 +61,23 @@ def open_folder(path: Path, base: Path | None = None) -> AdapterFolder:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: the adapter's settings cannot be read ({error}); copy the folder again") from error
     if not isinstance(settings, LoraConfig):
-        raise InputError(f"{path}: an adapter of kind {settings.peft_type}; only LoRA is served")
+        raise InputError(f"{path}: an adapter of type {settings.peft_type}; only LoRA is supported")
     if settings.use_dora or settings.bias != "none" or settings.fan_in_fan_out:
-        raise InputError(f"{path}: a variant of LoRA (DoRA, biases that train) that is not served; merge it with peft")
+        raise InputError(
+            f"{path}: a variant of LoRA (DoRA, trainable biases) that is not supported; merge it with peft"
+        )
     if not (path / WEIGHTS).is_file():
         raise InputError(f"{path}: there is no {WEIGHTS} in it; copy the folder again")
     base = base or base_directory(path)
     if not (base / "config.json").is_file():
         raise InputError(
-            f"{path}: its base model must stand at {str(base)!r}, and there is none; say where it stands with "
+            f"{path}: its base model must stand at {str(base)!r}, and nothing is there; give its directory with "
             "model.base=DIRECTORY"
         )
     if "base_weights" in ours and ours["base_weights"] != weights_digest(base):
         raise InputError(
-            f"{path} is an adapter of another base: {base} has other weights than the model it was trained over. Give "
-            "that one with model.base=DIRECTORY"
+            f"{path} is an adapter of another base: the weights of {base} differ from those it was trained on. "
+            "Give the right base with model.base=DIRECTORY"
         )
     return AdapterFolder(path, base, settings, ours)
 
@@ -87,13 +89,13 @@ def fill(policy: Policy, folder: AdapterFolder, *, name: str = TRAINED) -> None:
     if different := sorted(set(stored) ^ set(wanted)):
         raise InputError(
             f"{folder.path}: the adapter has other layers than this model's, for example "
-            f"{different[0].removeprefix(PEFT_PREFIX)}; its targets and its base must be those of the recipe"
+            f"{different[0].removeprefix(PEFT_PREFIX)}; its targets and base must match the recipe"
         )
     for key, parameter in wanted.items():
         if stored[key].shape != parameter.shape:
             raise InputError(
                 f"{folder.path}: {key.removeprefix(PEFT_PREFIX)} is {tuple(stored[key].shape)} in the file and "
-                f"{tuple(parameter.shape)} here; it is an adapter of another base or rank"
+                f"{tuple(parameter.shape)} here; the adapter has another base or rank"
             )
     with torch.no_grad():
         for key, parameter in wanted.items():
@@ -115,8 +117,8 @@ def require_settings(folder: AdapterFolder, policy: Policy) -> None:
         there, here = getattr(folder.settings, name), getattr(ours, name)
         if there != here:
             raise InputError(
-                f"adapter.{key}={here}, but the adapter in {folder.path} has {there}. Training goes on with that one: "
-                "make them equal, or merge it first with reeltune merge"
+                f"adapter.{key}={here}, but the adapter in {folder.path} has {there}. Training would continue with "
+                "that adapter: make the settings equal, or merge it first with reeltune merge"
             )
 
 

@@ -113,7 +113,7 @@ def _in_order(family: Family, text: str, media: Sequence[Clip]) -> tuple[Clip, .
         }
     if family.image_placeholder is None and any(clip.is_image for clip in media):
         raise InputError(
-            f"{type(family).__name__} takes no images; show them as frames of a video, or take another model"
+            f"{type(family).__name__} does not accept images; show them as frames of a video, or use another model"
         )
     written = _placeholders(family).findall(text)
     found = [clip for each in written if (clip := next(queues[each], None))]

@@ -121,6 +121,6 @@ def require_equal_experts(policy: Policy, group: Group) -> None:
     if found < wanted:
         raise InputError(
             f"{policy.source}: rollout and update choose the same experts for {found:.1%} of tokens and layers; at "
-            f"least {wanted:.1%} must be equal, else the update moves experts that wrote nothing. Use "
-            f"model.dtype=float32 and optim.precision=float32 ({versions()})"
+            f"least {wanted:.1%} must be equal, or the update would train experts that did not produce the tokens. "
+            f"Use model.dtype=float32 and optim.precision=float32 ({versions()})"
         )

@@ -36,7 +36,7 @@ def base_directory(path: Path) -> Path:
         return local_model(f"{name}@{revision}" if revision and is_hub_name(name) else name)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path / ADAPTER_SETTINGS}: it names no base model ({error}); copy the folder again"
+            f"{path / ADAPTER_SETTINGS}: it does not name a base model ({error}); copy the folder again"
         ) from error
 
 
@@ -46,8 +46,7 @@ def check_directory(path: Path) -> None:
         raise InputError(_no_model(path))
     if not any(path.glob("*.safetensors")):
         raise InputError(
-            f"{path} has a config.json but no *.safetensors weights; download them there, or save them with "
-            "save_pretrained"
+            f"{path} has a config.json but no *.safetensors weights; download them, or save them with save_pretrained"
         )
 
 
@@ -60,7 +59,7 @@ def check_weight_files(path: Path) -> None:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path / INDEX}: not a weight index ({error}); copy the directory again") from error
         if lost := sorted(wanted - {file.name for file in files}):
-            raise InputError(f"{path}: {INDEX} names {lost}, which are not there; copy the missing files")
+            raise InputError(f"{path}: {INDEX} lists {lost}, which are missing; copy them")
         files = [path / name for name in sorted(wanted)]
     for file in files:
         try:
@@ -75,7 +74,7 @@ def check_weight_files(path: Path) -> None:
 def _no_model(path: Path) -> str:
     if is_adapter(path):
         return f"{path} is an adapter, not a model: give its base, or merge it first: reeltune merge {path} -o DIR"
-    what = "has no config.json" if path.is_dir() else "is no directory" if path.exists() else "does not exist"
+    what = "has no config.json" if path.is_dir() else "is not a directory" if path.exists() else "does not exist"
     return f"model.path must be a Hugging Face model directory with a config.json; {str(path)!r} {what}"
 
 
@@ -83,8 +82,8 @@ def check_attention(attention: str) -> None:
     """InputError for FlashAttention 2 where its package is missing."""
     if attention == "flash_attention_2" and not is_flash_attn_2_available():
         raise InputError(
-            "model.attention=flash_attention_2 needs a GPU and the package flash-attn, which is not usable here: "
-            "pip install flash-attn --no-build-isolation, or set model.attention=sdpa"
+            "model.attention=flash_attention_2 needs a GPU and a working package flash-attn: pip install "
+            "flash-attn --no-build-isolation, or set model.attention=sdpa"
         )
 
 
@@ -94,8 +93,8 @@ def require_bitsandbytes(setting: str) -> Any:
         return importlib.import_module("bitsandbytes")
     except ImportError as error:
         raise InputError(
-            f"{setting} needs the package bitsandbytes, which is not usable here ({error}): "
-            f"pip install 'reeltune[quantize]', or drop {setting.partition('=')[0]}"
+            f"{setting} needs the package bitsandbytes, which does not work here ({error}): pip install "
+            f"'reeltune[quantize]', or remove {setting.partition('=')[0]}"
         ) from None
 
 
@@ -134,7 +133,7 @@ def open_tokenizer(path: Path) -> Any:
         return AutoTokenizer.from_pretrained(path)
     except Exception as error:  # tokenizers raises bare Exception for a damaged file
         raise InputError(
-            f"{path}: its tokenizer cannot be opened ({_first_line(error)}); copy tokenizer.json and "
+            f"{path}: its tokenizer cannot be loaded ({_first_line(error)}); copy tokenizer.json and "
             "tokenizer_config.json from the base model"
         ) from error
 
@@ -154,7 +153,7 @@ def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options
             path, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: the weights cannot be opened: {_first_line(error)}") from error
+        raise InputError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
     finally:
         transformers_logging.set_verbosity(before)
     _refuse_gaps(path, report, ignore)
@@ -189,8 +188,8 @@ def _refuse_gaps(path: Path, report: dict[str, Any], ignore: re.Pattern[str] | N
     faults = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds if names]
     if faults:
         raise InputError(
-            f"{path}: the weights are not those of the model in config.json; {'; '.join(faults)}. A model opened so "
-            "would run on random numbers: save or download the directory again"
+            f"{path}: the weights do not match config.json; {'; '.join(faults)}. The model would run with random "
+            "weights: save or download the directory again"
         )
 
 
@@ -200,8 +199,8 @@ def refuse_not_finite(path: Path, model: nn.Module) -> None:
         bad = [name for name, each in model.named_parameters() if not bool(torch.isfinite(each).all())]
     if bad:
         raise InputError(
-            f"{path}: {len(bad)} weights hold NaN or infinity: {_some(bad)}. The run that saved them had diverged, or "
-            "the file is damaged; go back to an earlier checkpoint"
+            f"{path}: {len(bad)} weights hold NaN or infinity: {_some(bad)}. The run had diverged, or the file is "
+            "damaged; use an earlier checkpoint"
         )
 
 

@@ -77,7 +77,7 @@ def load_policy(
         enable_checkpointing(model)
     tokenizer = open_tokenizer(path)
     if not (adapter.chat_template or getattr(tokenizer, "chat_template", None)):
-        raise InputError(f"{path}: the tokenizer has no chat template; put the model's chat_template.jinja there")
+        raise InputError(f"{path}: the tokenizer has no chat template; add the model's chat_template.jinja")
     policy = Policy(model, tokenizer, adapter, path)
     if self_check and not empty:
         check_against_stock(policy)

@@ -121,5 +121,6 @@ def _compare(policy: Policy, what: str, stock: Tensor, ours: Tensor) -> None:
     if not difference <= allowed:
         raise InputError(
             f"{policy.source}: {what} differs from the stock model by {difference:.3g} in a log-prob (allowed: "
-            f"{allowed:.1g}) with {versions()}. Rollout and update would see another model; install tested versions"
+            f"{allowed:.1g}) with {versions()}. Rollout and update would use a different model; install tested "
+            "versions"
         )

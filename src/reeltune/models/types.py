@@ -46,7 +46,7 @@ class Prompt:
     def clip(self) -> Clip:
         """Its one video. InputError where it shows anything else."""
         if len(self.media) != 1 or self.media[0].is_image:
-            raise InputError(f"one video is needed here; the prompt shows {len(self.media)} videos and images")
+            raise InputError(f"exactly one video is needed; the prompt shows {len(self.media)} videos and images")
         return self.media[0]
 
     @property

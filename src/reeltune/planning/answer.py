@@ -165,7 +165,7 @@ def lines(found: Answer) -> list[str]:
         "reference model (rl.kl)": held.reference,
         "adapter": held.adapter,
         "weights as the passes use them": held.gathered,
-        "rollout: whole weights": held.whole_weights,
+        "rollout: complete weights": held.whole_weights,
         "rollout: prompt cache": held.prompt_cache,
         "update: activations": held.activations,
     }
@@ -178,9 +178,10 @@ def lines(found: Answer) -> list[str]:
     if found.work.sent_bytes:
         text.append(f"sent by each device in a step: {found.work.sent_bytes / GIB:.2f} GiB")
     text.append(
-        f"time: {_digits(found.seconds_per_group)} device seconds per group, {_digits(found.step_seconds)} s a step, "
-        f"{_digits(found.hours)} hours for {found.steps} steps ({UTILISATION:.0%} of {devices.device.tflops:g} TFLOPs "
-        f"and {BANDWIDTH_SHARE:.0%} of the bandwidth assumed; every answer whole; videos not decoded)"
+        f"time: {_digits(found.seconds_per_group)} device seconds per group, {_digits(found.step_seconds)} s a "
+        f"step, {_digits(found.hours)} hours for {found.steps} steps ({UTILISATION:.0%} of "
+        f"{devices.device.tflops:g} TFLOPs and {BANDWIDTH_SHARE:.0%} of the bandwidth assumed; every completion at "
+        "full length; video decoding not included)"
     )
     return text
 
@@ -202,12 +203,12 @@ def verdict(found: Answer) -> str:
     held = asdict(found.memory)
     largest = max(held, key=lambda name: held[name])
     words = {
-        "whole_weights": "the whole weights while sampling",
+        "whole_weights": "the complete weights while sampling",
         "prompt_cache": "the prompt cache",
-        "gathered": "the passes' copies of the weights",
+        "gathered": "the copies of the weights for the passes",
     }
-    because = f"{over:.1f} GiB too much, most of it {words.get(largest, largest)} ({held[largest] / GIB:.1f} GiB)"
+    because = f"{over:.1f} GiB too much, mostly {words.get(largest, largest)} ({held[largest] / GIB:.1f} GiB)"
     if not found.advice:
-        advice = "take a smaller model, fewer pixels (video.total_pixels) or more memory"
-        return f"fits: no, because {because}; nothing that the plan knows is enough: {advice}"
+        advice = "use a smaller model, fewer pixels (video.total_pixels) or more memory"
+        return f"fits: no, because {because}; no setting that the plan knows is enough: {advice}"
     return f"fits: no, because {because}; try {' '.join(found.advice)}"

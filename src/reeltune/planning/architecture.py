@@ -125,8 +125,8 @@ def read_architecture(config: Mapping[str, Any], where: str, *, tokens_per_image
         return _read(_filled(config), tokens_per_image)
     except KeyError as error:
         raise InputError(
-            f"{where}: cannot plan a config of model type {config.get('model_type')!r} without the key {error}; its "
-            "sizes can be written in a plan file instead (docs/plan.md)"
+            f"{where}: cannot plan a config of model type {config.get('model_type')!r} without the key {error}; "
+            "write its sizes in a plan file instead (docs/plan.md)"
         ) from None
 
 

@@ -67,7 +67,7 @@ def read_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     path = locate(path)
     if path.is_dir():
         if overrides:
-            raise InputError(f"{path} is a model directory, which takes no overrides; got {overrides[0]!r}")
+            raise InputError(f"{path} is a model directory, which accepts no overrides; got {overrides[0]!r}")
         return _from_directory(path)
     tree = read_yaml(path, what="plan file, recipe or model directory")
     if not isinstance(tree, dict):
@@ -143,8 +143,8 @@ def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]
         directory = local_model(spec, weights=False)
         return spec, _model_config(directory)
     raise InputError(
-        f"model.path: {str(directory)!r} has no config.json, and its name is none of {', '.join(KNOWN)}, whose sizes "
-        "are known; give the model's directory"
+        f"model.path: {str(directory)!r} has no config.json, and its name is none of {', '.join(KNOWN)}, whose "
+        "sizes are known; give the directory of the model"
     )
 
 
@@ -158,6 +158,6 @@ def largest_video(video: VideoConfig, side: int) -> int:
 def _model_config(directory: Path) -> dict[str, Any]:
     file = directory / "config.json"
     if not file.is_file():
-        raise InputError(f"{directory} has no config.json, so its model cannot be planned")
+        raise InputError(f"{directory} has no config.json, so the model cannot be planned")
     config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return config

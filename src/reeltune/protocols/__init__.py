@@ -119,8 +119,8 @@ def load_protocol(benchmark: str, name: str, prompts: Path | None = None) -> Pro
     known = protocols()
     if benchmark not in known:
         raise InputError(
-            f"no protocol is known for {benchmark!r}{nearest(benchmark, known)}; there are {', '.join(known)}; samples "
-            "say theirs in `source`"
+            f"no protocol is known for {benchmark!r}{nearest(benchmark, known)}; known: {', '.join(known)}. "
+            "Samples name their benchmark in `source`"
         )
     if name not in known[benchmark]:
         raise InputError(f"{benchmark} has no protocol {name!r}; it has {', '.join(known[benchmark])}")
@@ -133,7 +133,7 @@ def load_protocol(benchmark: str, name: str, prompts: Path | None = None) -> Pro
         instruction = file.read_text(encoding="utf-8").strip()
         if hashlib.sha256(instruction.encode()).hexdigest() != digest:
             raise InputError(
-                f"{file}: not the published instruction of {tree['source']} ({tree['instruction_at']}): the SHA-256 of "
-                f"its text, blanks around it stripped, must be {digest}"
+                f"{file}: not the published instruction of {tree['source']} ({tree['instruction_at']}): the "
+                f"SHA-256 of its stripped text must be {digest}"
             )
     return Protocol(benchmark=benchmark, name=name, instruction=instruction, **tree)

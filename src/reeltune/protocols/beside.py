@@ -32,10 +32,11 @@ class Beside:
         for ids, what in ((self.more, "more"), (self.less, "less")):
             if ids:
                 shown = ", ".join(ids[:SHOWN]) + (f", ... ({len(ids)})" if len(ids) > SHOWN else "")
-                lines.append(f"  it credits {len(ids)} answer(s) {what} than we do: {shown}")
+                lines.append(f"  it credits {len(ids)} answer(s) {what} than our reading does: {shown}")
         if not self.protocol.is_whole:
             lines.append(
-                "  asked in our words, read and averaged as they do: docs/benchmarks.md says how to ask in theirs"
+                "  asked in our words, parsed and averaged as they do: docs/benchmarks.md explains how to use "
+                "their prompt"
             )
         return "\n".join([*lines, *(f"  note: {note}" for note in self.protocol.notes)])
 
@@ -54,9 +55,9 @@ def protocol_of(samples: Sequence[Sample], name: str, prompts: Path | None = Non
     found = {source: _benchmark(source) for source in sources}
     if len(set(found.values())) != 1 or None in found.values():
         raise InputError(
-            f"--protocol {name}: the samples' `source` names no single benchmark with protocols (it is "
-            f"{', '.join(sorted(sources)[:SHOWN])}); there are {', '.join(protocols())}. Write "
-            f"--protocol BENCHMARK/{name}"
+            f"--protocol {name}: the `source` of the samples does not name a single benchmark with protocols (it "
+            f"is {', '.join(sorted(sources)[:SHOWN])}); there are {', '.join(protocols())}. Write --protocol "
+            f"BENCHMARK/{name}"
         )
     return load_protocol(str(next(iter(found.values()))), name, prompts)
 

@@ -25,8 +25,8 @@ def before_and_after(run: RunFiles, samples: RunSamples) -> str:
                     for sample in shown)  # fmt: skip
     notes = dict.fromkeys(get_task(sample.task).picture_note for sample in shown)
     lead = (
-        f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as the model answered "
-        f"them at step {steps[0]} and at step {steps[-1]}." + "".join(f" {note}" for note in notes if note)
+        f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as answered by "
+        f"the model at step {steps[0]} and at step {steps[-1]}." + "".join(f" {note}" for note in notes if note)
     )
     return section("Before and after", cards, lead=lead) if shown else ""
 

@@ -80,7 +80,7 @@ def _opening(published: Published, run: RunFiles | None) -> str:
     base = f"[{published.base}](https://huggingface.co/{published.base})" if published.base else "a base model"
     how = f", trained with {run.method.upper()}" if run else ""
     step = f", step {published.step}" if published.step is not None else ""
-    unknown = "" if published.license else "\n\nIts license is not stated: ask whoever published it before you use it."
+    unknown = "" if published.license else "\n\nIts license is not stated: ask the publisher before using it."
     return f"# {published.name.rpartition('/')[2]}\n\n{what} {base}{how} by Reeltune{step}.{unknown}\n"
 
 
@@ -89,17 +89,17 @@ def _use(published: Published, asked: Mapping[str, Any]) -> str:
     seen = f"It was trained with at most {video['max_frames']} frames at {video['fps']:g} per second" if video else ""
     mode = f", answer mode `{data['mode']}`" if data else ""
     other = (
-        "Some of its vision tokens skip layers (p-MoD): only Reeltune opens it.\n"
+        "Some of its vision tokens skip layers (p-MoD), so only Reeltune can load it.\n"
         if published.routed
-        else f"`peft` opens it over {published.base or 'its base model'}.\n"
+        else f"Load it with `peft` on top of {published.base or 'its base model'}.\n"
         if published.adapter
-        else "It is a plain directory that transformers and vLLM open.\n"
+        else "It is a plain model directory for transformers and vLLM.\n"
     )
     return (
         "## How to use it\n\n```python\nimport reeltune as rt\n\n"
         f'model = rt.load("{published.name}")\nprint(model.ask("video.mp4", "When does the door open?"))\n```\n\n'
         f'```bash\nreeltune ask {published.name} video.mp4 "When does the door open?"\n```\n\n'
-        + (f"{seen}{mode}: `reeltune.json` tells Reeltune so. " if seen else "")
+        + (f"{seen}{mode}: Reeltune reads this from `reeltune.json`. " if seen else "")
         + other
     )
 
@@ -142,7 +142,7 @@ def _results(run: RunFiles, published: Published) -> str:
             lines.append(f"| {name.removeprefix(EVAL)} | {cells} |")
     lines.append("\nNothing else was measured.")
     if _evaluated_on(run).startswith(TOYWORLD):
-        lines.append("Toyworld is a simulation: these numbers say nothing of real videos.")
+        lines.append("Toyworld is a simulation: these numbers say nothing about real videos.")
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +163,7 @@ def _training(run: RunFiles) -> str:
                               if name in environment),
     }  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value not in (None, ""))
-    return f"## Training\n\n| | |\n|---|---|\n{table}\n\nThe whole recipe is `recipe.yaml`.\n"
+    return f"## Training\n\n| | |\n|---|---|\n{table}\n\nThe complete recipe is `recipe.yaml`.\n"
 
 
 def _trained_on(run: RunFiles) -> list[str]:

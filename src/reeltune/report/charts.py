@@ -51,7 +51,7 @@ def line_chart(
     y_range: Point | None = None,
     width: int = 460,
     height: int = 240,
-    empty: str = "nothing was recorded",
+    empty: str = "no data recorded",
     last_values: bool = True,
 ) -> str:
     """A <figure>: title, legend with each line's last value (unless turned off), the chart.

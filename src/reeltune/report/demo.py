@@ -36,11 +36,11 @@ OPTIONAL = ("mean_overlap", "success@0.5", "retained")
 DASHES = {"base": "2 3", "sft": "7 4", "grpo": ""}
 TASK_IN_WORDS = (
     "The task is temporal grounding: asked when something happens in a video, the model answers with a time span. "
-    "mIoU is the mean overlap (intersection over union) of the answered and the true span."
+    "mIoU is the mean overlap (intersection over union) of predicted and true spans."
 )
 SIMULATION = (
-    "Toyworld is a simulation: generated clips of colored shapes with exact ground truth, and a small model "
-    "made for them. The page shows that the training works, not how a large model does on real video."
+    "Toyworld is a simulation: generated clips of colored shapes with exact ground truth, and a small model made "
+    "for them. The page shows that training works, not how a large model performs on real videos."
 )
 
 
@@ -60,7 +60,7 @@ def headline(demo: Demo) -> str:
     """One sentence with the measured change; it says so when there was none."""
     base, grpo = demo.result("base", "miou"), demo.result("grpo", "miou")
     if base is None or grpo is None:
-        return "The demo is not complete: base and GRPO have no result to compare yet."
+        return "The demo is not complete: there are no results of the base model and GRPO to compare yet."
     count = len(demo.samples)
     verb = "raised" if grpo > base else "lowered" if grpo < base else "left unchanged"
     sentence = (
@@ -77,13 +77,13 @@ def headline(demo: Demo) -> str:
 def _header(demo: Demo) -> str:
     shown = [
         ("miou", "mIoU, held-out", 1),
-        ("r@0.5", "answers with IoU of 0.5 or more", 1),
+        ("r@0.5", "answers with an IoU of at least 0.5", 1),
         ("unparsed", "unreadable answers", -1),
-        ("multiple_choice_accuracy", "multiple choice, not trained: the retained skill", 1),
+        ("multiple_choice_accuracy", "multiple choice (not trained): retained skill", 1),
     ]
     if "mean_overlap" in _columns(demo):
         shown[1] = ("mean_overlap", "mean overlap of tracks", 1)
-        shown[3] = ("retained", "mean of the tasks that were not trained", 1)
+        shown[3] = ("retained", "mean of the untrained tasks", 1)
     tiles = "".join(_tile(demo, metric, label, better) for metric, label, better in shown)
     return (
         f'<header><p class="kicker">Reeltune demo</p><h1>{text(headline(demo))}</h1>'
@@ -143,7 +143,7 @@ def _learning(demo: Demo) -> str:
     return section(
         "Reward and skill over the steps",
         f'<div class="charts">{"".join(charts)}</div>',
-        lead="Left, what the model is rewarded for; right, what it can do on videos it never saw.",
+        lead="Left: the training reward. Right: performance on held-out videos.",
     )
 
 
@@ -167,8 +167,9 @@ def _results(demo: Demo) -> str:
         seconds = demo.result(name, "seconds")
         rows.append([*cells, "–" if seconds is None else seconds_in_words(seconds)])
     lead = (
-        "In percent. The trivial baselines look at no video: the whole video as the answer, and the one span that "
-        "fits best on average. Multiple choice was not trained on: it shows what the training left of another skill."
+        "In percent. The trivial baselines ignore the video: the whole video as the answer, and the single span "
+        "that fits best on average. Multiple choice was not trained; it shows how much of another skill is "
+        "retained."
     )
     return section("Results", table(["", *columns.values(), "Wall time"], rows, name="results"), lead=lead)
 
@@ -176,7 +177,7 @@ def _results(demo: Demo) -> str:
 def _spread(demo: Demo) -> str:
     """The share of videos above every threshold, and mIoU by kind of question; both from the predictions."""
     if not demo.answers:
-        return section("How good is each answer?", notice("There are no predictions to look at."))
+        return section("How good is each answer?", notice("There are no predictions to show."))
     thresholds = [step / 50 for step in range(51)]
     curves = []
     for model, answers in demo.answers.items():
@@ -185,9 +186,9 @@ def _spread(demo: Demo) -> str:
         curves.append(Series(NAMES[model], points, model, DASHES[model]))
     chart = line_chart(
         curves,
-        title="Share of videos answered at least this well",
+        title="Share of videos with at least this IoU",
         note="%",
-        x_label="IoU of the answer and the truth",
+        x_label="IoU of answer and truth",
         y_range=(0, 100),
         last_values=False,
     )
@@ -208,9 +209,9 @@ def _spread(demo: Demo) -> str:
 def _videos(demo: Demo) -> str:
     chosen = [demo.samples[index] for index in evenly_spaced(len(demo.samples), SHOWN)]
     lead = (
-        f"{len(chosen)} of the {len(demo.samples)} held-out videos, evenly spaced in the list sorted by id; none was "
-        "picked by hand. The line follows the video; press a time line to go there. The number at the right is the "
-        "IoU of the answer and the truth, 1 at best."
+        f"{len(chosen)} of the {len(demo.samples)} held-out videos, evenly spaced in the list sorted by id; none "
+        "was picked by hand. The line follows the video; click a time line to jump there. The number on the right "
+        "is the IoU of answer and truth (best: 1)."
     )
     cards = "".join(_card(demo, sample) for sample in chosen)
     return section("Watch it answer", f'<div class="cards">{cards}</div>', lead=lead)
@@ -244,8 +245,8 @@ def _how(demo: Demo) -> str:
     made = ", ".join(facts)
     steps = _steps(demo, ("grpo", "sft"))
     return (
-        f"<footer><p>{text(made)}{'. ' if made else ''}{text(steps)}</p>"
-        "<p>Every number is read from the files beside this page.</p></footer>"
+        f"<footer><p>{text(made)}{'. ' if made else ''}{text(steps)}</p><p>All numbers are read from the files "
+        "next to this page.</p></footer>"
     )
 
 

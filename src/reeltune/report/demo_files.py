@@ -51,11 +51,15 @@ def read_demo(directory: Path) -> Demo:
     """InputError without results.json, demo.json or the held-out samples; runs and predictions may be missing."""
     facts = _json(directory / "demo.json")
     if "held_out" not in facts:
-        raise InputError(f"{directory / 'demo.json'}: field 'held_out' is missing; it names the held-out samples.jsonl")
+        raise InputError(
+            f"{directory / 'demo.json'}: field 'held_out' is missing; it must name the held-out samples.jsonl"
+        )
     samples = []
     for sample in load_samples(Path(facts["held_out"])):
         if not isinstance(sample, TemporalGroundingSample):
-            raise InputError(f"{facts['held_out']}, id {sample.id!r}: the demo shows temporal_grounding samples only")
+            raise InputError(
+                f"{facts['held_out']}, id {sample.id!r}: the demo supports only temporal_grounding samples"
+            )
         samples.append(sample)
     answers = {}
     for model in MODELS:

@@ -27,7 +27,7 @@ def first_look_page(
     """A whole HTML document; `samples` are the rows shown, `aside` what could not be used."""
     parts = [f"<h1>{text(title)}</h1>", facts(summary)]
     rows = [[text(name), text(_shown(column))] for name, column in columns.items()]
-    parts.append(section("Columns", table(["field", "column"], rows), lead="Another one: --column FIELD=COLUMN."))
+    parts.append(section("Columns", table(["field", "column"], rows), lead="To change one: --column FIELD=COLUMN."))
     parts.append(section(counted(len(samples), "row"), *(_row(sample, mode) for sample in samples)))
     if aside:
         names = ["row", "id", "video", "reason"]

@@ -24,7 +24,7 @@ def group_card(group: Group, samples: RunSamples, *, video_bytes: int) -> str:
         screen = f'<div class="screen{pixelated}">{media_tags(sample, max_bytes=video_bytes)}</div>'
         question = f'<pre class="question">{text(get_task(sample.task).prompt(sample, samples.mode), 3000)}</pre>'
         picture = f'<div class="picture">{_picture(sample, texts)}</div>'
-    signal = "" if _has_signal(group) else ' <span class="badge">no signal: all rewards are equal</span>'
+    signal = "" if _has_signal(group) else ' <span class="badge">zero variance: all rewards are equal</span>'
     return (
         f'<article class="card group-card"><h3>{text(group["id"])} <small class="muted">{text(group["task"])}</small>'
         f'{signal}</h3><div class="watch asked">{screen}<div>{question}{picture}</div></div>'
@@ -70,7 +70,7 @@ def _component(value: float | None) -> str:
 
 
 def _remarks(completion: str, truncated: bool, sample: Sample | None) -> str:
-    remarks = ["cut off at the length limit"] if truncated else []
+    remarks = ["truncated at the length limit"] if truncated else []
     if sample is not None:
         parsed = get_task(sample.task).read(sample, completion)
         if parsed.reason is not None:

@@ -30,7 +30,7 @@ def image_tag(path: Path, *, max_bytes: int = 8_000_000) -> str:
     """The image inside the page, or a line that says why it is not."""
     kind = IMAGE_TYPES.get(path.suffix.lower())
     if kind is None or not path.is_file() or path.stat().st_size > max_bytes:
-        return _note(f"an image that is gone, too large or of a kind that browsers do not show: {path}")
+        return _note(f"image missing, too large or of a type that browsers do not support: {path}")
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return f'<img alt="{text(path.name)}" src="data:{kind};base64,{data}">'
 

@@ -80,9 +80,9 @@ def video_tag(path: Path, *, max_bytes: int = 8_000_000) -> str:
     """The video inside the page, or a line that says why it is not."""
     kind = VIDEO_TYPES.get(path.suffix.lower())
     if kind is None:
-        return _no_video(f"browsers do not play {path.suffix or 'this kind of'} files: {path}")
+        return _no_video(f"browsers cannot play {path.suffix or 'this kind of'} files: {path}")
     if not path.is_file():
-        return _no_video(f"the video is gone: {path}")
+        return _no_video(f"video not found: {path}")
     size = path.stat().st_size
     if size > max_bytes:
         return _no_video(f"{size / 1e6:.0f} MB, too large to embed: {path}")

@@ -27,7 +27,7 @@ HEALTH = {
     "lr": ("Learning rate", ""),
     "completion_tokens": ("Completion length", "tokens"),
     "reward_std": ("Spread of reward in a group", "standard deviation"),
-    "groups_without_signal": ("Groups without signal", "all rewards equal"),
+    "groups_without_signal": ("Zero-variance groups", "all rewards equal"),
     "unparsed": ("Unreadable answers", "share of completions"),
     "unjudged": ("Unanswered by the judge", "share of completions"),
     "truncated": ("Cut-off completions", "share"),
@@ -52,7 +52,9 @@ def _header(run: RunFiles) -> str:
     state = f"{run.last_step} of {planned} steps" if planned is not None else f"{run.last_step} steps"
     stopped = ""
     if planned is not None and run.last_step < planned:
-        stopped = notice(f"This run is not finished: it stands at {state}. The same command with --resume goes on.")
+        stopped = notice(
+            f"This run is not finished: it is at {state}. To continue, run the same command with --resume."
+        )
     for row in run.warnings[-SHOWN_WARNINGS:]:
         stopped += notice(f"Step {row['step']}: {row['warning']}")
     rows: list[tuple[str, object]] = [("Method", run.method.upper()), ("Steps", state)]
@@ -65,7 +67,7 @@ def _header(run: RunFiles) -> str:
     full = ""
     if recipe.exists():
         content = text(recipe.read_text(encoding="utf-8"))
-        full = f"<details><summary>The whole recipe</summary><pre>{content}</pre></details>"
+        full = f"<details><summary>The complete recipe</summary><pre>{content}</pre></details>"
     return (
         f'<header><p class="kicker">Reeltune run {text(run.directory.resolve().name)}</p>'
         f"<h1>{text(headline(run))}</h1>{stopped}{facts(rows)}{full}</header>"
@@ -91,7 +93,7 @@ def headline(run: RunFiles) -> str:
     losses = run.values("loss")
     if losses:
         return f"Loss {number_text(losses[0][1])} at the first step, {number_text(losses[-1][1])} at the last"
-    return "No training step is recorded yet"
+    return "No training step has been recorded yet"
 
 
 def _recipe_facts(run: RunFiles) -> list[tuple[str, object]]:
@@ -183,7 +185,7 @@ def _lines(run: RunFiles, keys: Sequence[str], **options: bool) -> list[Series]:
 def _evaluation(run: RunFiles, samples: RunSamples) -> str:
     skills = _skills(run)
     if not skills:
-        return section("Evaluation", notice("No evaluation is recorded; set eval.data and eval.every to have some."))
+        return section("Evaluation", notice("No evaluation was recorded; set eval.data and eval.every."))
     baselines, remark = trivial_baselines(samples)
     parts = []
     for task in dict.fromkeys(key.split("/")[1] for key in skills):
@@ -225,9 +227,12 @@ def trivial_baselines(samples: RunSamples) -> tuple[dict[str, dict[str, dict[str
         fitted = fitted and bool(fit_on)
         found[name] = TASKS[name].baselines(own, fit_on or None)
     if not found:
-        return {}, "The evaluation samples cannot be read, so there are no trivial baselines beside the metrics."
-    where = "the training samples" if fitted else "the evaluation samples themselves, which flatters them"
-    return found, f"Trivial baselines look at no video; those that are fitted learn from {where}."
+        return (
+            {},
+            "The evaluation samples cannot be read, so there are no trivial baselines to compare the metrics with.",
+        )
+    where = "the training samples" if fitted else "the evaluation samples themselves, which favors them"
+    return found, f"Trivial baselines ignore the video; fitted ones use {where}."
 
 
 def _health(run: RunFiles) -> str:
@@ -246,11 +251,11 @@ def _health(run: RunFiles) -> str:
 def _quarantine(run: RunFiles) -> str:
     rows = run.quarantine
     if not rows:
-        return section("Videos set aside", '<p class="muted">None: every video could be used.</p>')
+        return section("Videos set aside", '<p class="muted">None: all videos were usable.</p>')
     shown = [[text(row["id"]), text(row["video"]), text(row["reason"], 400)] for row in rows[:QUARANTINE_SHOWN]]
     more = len(rows) - len(shown)
     rest = f'<p class="muted">And {more} more in quarantine.jsonl.</p>' if more else ""
-    lead = f"{len(rows)} samples have a video that cannot be used; others took their places."
+    lead = f"{len(rows)} samples have an unusable video and were replaced by others."
     return section("Videos set aside", table(["Sample", "Video", "Reason"], shown, name="texts"), rest, lead=lead)
 
 
@@ -263,7 +268,7 @@ def _rollouts(run: RunFiles, samples: RunSamples) -> str:
         cards = "".join(group_card(each, samples, video_bytes=VIDEO_BYTES) for each in run.groups(step)[:GROUPS_SHOWN])
         parts.append(f"<h3>Step {step}</h3>{cards}")
     lead = (
-        f"The first {GROUPS_SHOWN} groups of the first and of the last step, as they were drawn; none was picked. "
-        "The command “reeltune view” shows more."
+        f"The first {GROUPS_SHOWN} groups of the first and last steps, in the order drawn and not hand-picked. "
+        "“reeltune view” shows more."
     )
-    return section("What it sampled", *(notice(each) for each in samples.problems), *parts, lead=lead)
+    return section("Sampled completions", *(notice(each) for each in samples.problems), *parts, lead=lead)

@@ -132,7 +132,7 @@ class RunSamples:
 def read_run_samples(run: RunFiles) -> RunSamples:
     """Never raises for samples that are gone: a page without questions is better than none."""
     if not run.config:
-        return RunSamples({}, [], "direct", ("config.yaml is missing, so the samples are not known.",))
+        return RunSamples({}, [], "direct", ("config.yaml is missing, so the samples are unknown.",))
     try:
         recipe = parse_recipe(run.config, where=str(run.directory / "config.yaml"))
         for path in recipe.data.tasks:
@@ -152,7 +152,7 @@ def _source(path: str, recipe: Recipe, problems: list[str]) -> list[Sample]:
     """Toyworld is never generated for a report: from another folder that would write videos to a wrong place."""
     try:
         if path.startswith(TOYWORLD) and not (file := toyworld_file(path, recipe.toyworld)).exists():
-            raise InputError(f"there is no {file}; run this where the run was started")
+            raise InputError(f"there is no {file}; run this from the folder where the run was started")
         return load_source(path, recipe.toyworld).samples
     except InputError as error:
         problems.append(f"The samples of {path} cannot be shown: {error}")

@@ -44,7 +44,7 @@ def _row(duration: float, row: SpanRow) -> str:
 
 def _bar(duration: float, span: Span, color: str) -> str:
     start, end = (min(max(value, 0.0), duration) for value in span)
-    past = ' <b class="past" title="goes on after the end of the video">▸</b>' if span[1] > duration + 0.05 else ""
+    past = ' <b class="past" title="continues past the end of the video">▸</b>' if span[1] > duration + 0.05 else ""
     left, width = 100 * start / duration, 100 * (end - start) / duration
     return (
         f'<span class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:var(--{color})" '

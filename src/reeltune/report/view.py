@@ -28,7 +28,7 @@ def write_rollout_viewer(run_dir: Path, *, steps: Sequence[int] | None = None, l
     for no run directory, a limit below 1, and a step without rollouts.
     """
     if limit < 1:
-        raise InputError(f"--limit: at least one group must be shown; got {limit}")
+        raise InputError(f"--limit must be at least 1; got {limit}")
     files = read_run(run_dir)
     unknown = [step for step in steps or () if step not in files.rollout_files]
     if unknown:
@@ -61,8 +61,8 @@ def _body(files: RunFiles, chosen: dict[int, list[Group]]) -> str:
     name = files.directory.resolve().name
     head = f'<header><p class="kicker">Rollouts of {text(name)}</p>'
     if not chosen:
-        reason = "SFT samples nothing." if files.method == "sft" else "No step has been finished yet."
-        return f"{head}<h1>There are no rollouts to look at</h1></header>{notice(reason)}"
+        reason = "SFT does not sample completions." if files.method == "sft" else "No step has finished yet."
+        return f"{head}<h1>There are no rollouts to show</h1></header>{notice(reason)}"
     samples = read_run_samples(files)
     keys = [(step, number) for step, groups in chosen.items() for number in range(len(groups))]
     cards = []
@@ -76,7 +76,7 @@ def _body(files: RunFiles, chosen: dict[int, list[Group]]) -> str:
         )
     problems = "".join(notice(problem) for problem in samples.problems)
     return (
-        f"{head}<h1>What the model sampled, and how it was rewarded</h1>"
+        f"{head}<h1>Sampled completions and their rewards</h1>"
         f'<p class="lead">{text(_bounds(files, chosen))}</p></header>{problems}'
         f'{_chooser(chosen)}<div class="groups">{"".join(cards)}</div>'
     )
@@ -87,9 +87,9 @@ def _bounds(files: RunFiles, chosen: dict[int, list[Group]]) -> str:
     shown, known = len(chosen), len(files.rollout_files)
     which = "all steps" if shown == known else f"{shown} of {known} steps"
     return (
-        f"{groups} groups of {which} are in this page. --limit sets how many groups it may hold, --step N shows a "
-        f"step of your choice. Videos above {VIDEO_BYTES / 1e6:.0f} MB are named, not embedded. "
-        "The left and right arrow keys go through the groups."
+        f"{groups} groups of {which} are on this page. --limit sets the maximum number of groups, --step N selects "
+        f"a step. Videos above {VIDEO_BYTES / 1e6:.0f} MB are named but not embedded. Use the left and right arrow "
+        "keys to browse the groups."
     )
 
 

@@ -42,8 +42,8 @@ class RewardFaults:
         fault = Fault(reward, sample, shown(completion, 200), _told(error))
         self.faults.append(fault)
         if len(self) <= PRINTED:
-            more = "; further ones are counted only" if len(self) == PRINTED else ""
-            print(f"reeltune: {fault}: the completion is left out of its group{more}", file=sys.stderr)
+            more = "; further faults are only counted" if len(self) == PRINTED else ""
+            print(f"reeltune: {fault}: the completion is excluded from its group{more}", file=sys.stderr)
         if self.file:
             append_lines(self.file, [json.dumps(asdict(fault), ensure_ascii=False)])
 
@@ -55,8 +55,9 @@ class RewardFaults:
             return
         listed = f"All are listed in {self.file}. " if self.file else ""
         raise InputError(
-            f"{len(self)} of {self.calls} calls of reward functions raised ({len(self) / self.calls:.1%}); at most "
-            f"rewards.max_fault_share={self.max_share:g} may. {listed}The last: {self.faults[-1]}. "
+            f"{len(self)} of {self.calls} calls of reward functions raised ({len(self) / self.calls:.1%}); the "
+            "limit is "
+            f"rewards.max_fault_share={self.max_share:g}. {listed}The last: {self.faults[-1]}. "
             "Fix the function, or allow a larger share"
         )
 

@@ -78,8 +78,8 @@ class Call:
         values = value.tolist() if hasattr(value, "tolist") else value
         if not isinstance(values, list | tuple) or len(values) != len(self.texts):
             raise InputError(
-                f"reward {self.name!r} of sample {self.sample.id!r} is {shown(value)}; a function of a group returns a "
-                f"list with one number or None for each of its {len(self.texts)} completions"
+                f"reward {self.name!r} of sample {self.sample.id!r} is {shown(value)}; a group reward function "
+                f"must return a list with one number or None for each of the {len(self.texts)} completions"
             )
         return [self._number(each) for each in values]
 
@@ -107,11 +107,11 @@ def load_reward_function(spec: str, columns: Iterable[str] = ()) -> RewardFuncti
 def with_form(function: Any, name: str, columns: Iterable[str] = ()) -> RewardFunction:
     """`load_reward_function` for the object itself."""
     if not callable(function) or inspect.isclass(function):
-        raise InputError(f"reward function {name!r}: {shown(function)} is no function; {FORMS}")
+        raise InputError(f"reward function {name!r}: {shown(function)} is not a function; {FORMS}")
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        raise InputError(f"reward function {name!r}: its parameters cannot be told; {FORMS}") from None
+        raise InputError(f"reward function {name!r}: its parameters cannot be read; {FORMS}") from None
     if any(each.name == "completions" for each in parameters):
         return RewardFunction(function, "trl", _trl_columns(parameters, name, columns))
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

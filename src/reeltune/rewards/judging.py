@@ -29,8 +29,8 @@ def recipe_judge(recipe: Recipe, rewards: Mapping[str, Reward]) -> Judge | None:
     if wanted and recipe.judge.kind == "none":
         task, reward = next((name, each.judged[0]) for name, each in rewards.items() if each.judged)
         raise InputError(
-            f"the reward {task}.{reward} needs a judge: set judge.kind ({', '.join(JUDGES)}, or file.py:object of your "
-            f"own), or rewards.weights.{task}.{reward}=0"
+            f"the reward {task}.{reward} needs a judge: set judge.kind ({', '.join(JUDGES)}, or file.py:object), "
+            f"or rewards.weights.{task}.{reward}=0"
         )
     if not wanted and recipe.eval.data is None:
         return None
@@ -54,7 +54,7 @@ def announce_cost(
         cost,
         recipe.judge.budget_tokens,
         what=f"the rewards and evaluations of {recipe.steps} steps",
-        less="train on fewer steps, or evaluate less often (eval.every)",
+        less="train for fewer steps, or evaluate less often (eval.every)",
     )
 
 

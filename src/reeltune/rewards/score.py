@@ -78,6 +78,22 @@ def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> di
     return rewards
 
 
+def check_reward_names(config: RewardConfig, mode: Mode) -> None:
+    """InputError for tasks, rewards, functions and options that do not exist; needs no samples."""
+    named = {"weights": config.weights, "functions": config.functions, "options": config.options}
+    for section, given in named.items():
+        for name in given:
+            if name not in TASKS:
+                raise InputError(f"rewards.{section}.{name}: there is no such task{nearest(name, TASKS)}")
+    # A recipe may spell out weights for tasks that its mode does not have and its data does not contain.
+    tasks = {name for given in named.values() for name in given if mode in get_task(name).modes}
+    recipe_rewards(config.model_copy(update={part: _of(named[part], tasks) for part in named}), tasks, mode)
+
+
+def _of(section: Mapping[str, Any], tasks: set[str]) -> dict[str, Any]:
+    return {name: given for name, given in section.items() if name in tasks}
+
+
 def needs_judge(rewards: Mapping[str, Reward]) -> bool:
     """Whether a reward with a weight is declared by its task to be a judge's to give."""
     return any(reward.judged for reward in rewards.values())
@@ -140,8 +156,8 @@ def _add_judged(
     if judge is None:
         sample = samples[places[0]]
         raise InputError(
-            f"the reward {sample.task}.{rewards[sample.task].judged[0]} of sample {sample.id!r} needs a judge; "
-            "none is given"
+            f"the reward {sample.task}.{rewards[sample.task].judged[0]} of sample {sample.id!r} needs a judge, but "
+            "none was given"
         )
     judgments = [
         rewards[samples[i].task].task.judge_group(samples[i], texts[i], rewards[samples[i].task].options)
@@ -198,7 +214,7 @@ def _add_functions(
 
 def _own_options(task: Task[Any, Any], given: Mapping[str, Any]) -> Any:
     if task.options_type is None:
-        raise InputError(f"rewards.options.{task.name}: this task has nothing to set")
+        raise InputError(f"rewards.options.{task.name}: this task has no options")
     try:
         return task.options_type.model_validate(given)
     except ValidationError as error:

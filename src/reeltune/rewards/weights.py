@@ -75,8 +75,7 @@ def reward_of(
     for name in functions or {}:
         if name in components:
             raise InputError(
-                f"rewards.functions.{task.name}.{name}: the task has a reward of this name, which yours would replace; "
-                "choose another name"
+                f"rewards.functions.{task.name}.{name}: the task already has a reward of this name; choose another name"
             )
     own = {name: load_reward_function(spec, columns) for name, spec in (functions or {}).items()}
     known = {*components, *own}

@@ -74,8 +74,9 @@ class Group(PromptGroup):
             if found is None or tuple(found) != wanted:
                 told = "none" if found is None else f"shape {tuple(found)}"
                 raise InputError(
-                    f"the rollout engine gave completions of shape {shape} (G, C) for sample {self.sample.id!r}, and "
-                    f"{name} of {told}, not {wanted}: fix the engine (rollout/engine.py says what it returns)"
+                    f"the rollout engine returned completions of shape {shape} (G, C) for sample "
+                    f"{self.sample.id!r}, and {name} of {told}, not {wanted}: fix the engine (see "
+                    "rollout/engine.py)"
                 )
         self.completions, self.state = rollout.completions, rollout.state
         self.texts, self.log_probs, self.truncated = rollout.texts, rollout.log_probs, rollout.truncated

@@ -90,7 +90,7 @@ def require_python(python: str) -> None:
     """InputError where there is no such program; whether it has vLLM is found out by starting it."""
     if shutil.which(python) is None:
         raise InputError(
-            f"rollout.launch.python={python!r}: there is no such program; give the Python of an environment with vLLM "
+            f"rollout.launch.python={python!r}: no such program; give the Python of an environment with vLLM "
             "(docs/rollouts.md), such as /path/to/venv/bin/python"
         )
 
@@ -113,8 +113,8 @@ class Process:
         except OSError:
             return
         raise InputError(
-            f"port {self.serving.port} is taken: something listens at {self.serving.url}, perhaps a server of an "
-            "earlier run; end it, or give another port (rollout.launch.port, reeltune serve --port)"
+            f"port {self.serving.port} is in use: something is listening at {self.serving.url}, perhaps a server "
+            "of an earlier run; stop it, or use another port (rollout.launch.port, reeltune serve --port)"
         )
 
     def start(self) -> None:
@@ -137,7 +137,7 @@ class Process:
         while not server.lives():
             if not self.lives:
                 code = self.running.returncode if self.running else None
-                raise InputError(f"the server {self.serving.url} ended with code {code}; {self._last_words()}")
+                raise InputError(f"the server {self.serving.url} exited with code {code}; {self._last_words()}")
             if time.monotonic() > until:
                 raise InputError(
                     f"the server {self.serving.url} was not ready within rollout.launch.ready_s={timeout_s:g}; "
@@ -166,7 +166,7 @@ class Process:
 
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-        return f"the end of {self.log}:\n" + "\n".join(f"  {line[:300]}" for line in lines)
+        return f"last lines of {self.log}:\n" + "\n".join(f"  {line[:300]}" for line in lines)
 
 
 LAUNCHER = frozenset(

@@ -98,7 +98,7 @@ class MediaReader:
         self, path: Path, picture: np.ndarray, content: str, pixels: PixelBudget | FrameSize, *, alone: bool
     ) -> Clip:
         if self.family.image_placeholder is None:
-            raise SampleError(f"{path}: {type(self.family).__name__} takes no images; take another model")
+            raise SampleError(f"{path}: {type(self.family).__name__} does not accept images; use another model")
         try:
             pieces = self.family.image_frames(picture, pixels, alone=alone)
         except InputError as error:

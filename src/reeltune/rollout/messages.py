@@ -40,8 +40,9 @@ def require_served(family: Family, media: str) -> None:
     """InputError for a family whose videos we cannot send."""
     if family.served_times is None:
         raise InputError(
-            f"rollout.engine=vllm serves families that declare `served_times` (Qwen2-VL to Qwen3.6); "
-            f"{type(family).__name__} does not, so rollout.media={media} cannot carry its videos: use rollout.engine=hf"
+            "rollout.engine=vllm supports families that declare `served_times` (Qwen2-VL to Qwen3.6); "
+            f"{type(family).__name__} does not, so rollout.media={media} cannot carry its videos: use "
+            "rollout.engine=hf"
         )
 
 
@@ -62,13 +63,13 @@ class Messages:
         """Why a prompt cannot be asked of a server, known before it is; None: it can."""
         if len(prompt.media) > 1 or any(clip.is_image for clip in prompt.media):
             return (
-                f"rollout.engine=vllm asks about one video, or text alone; this prompt shows {len(prompt.media)} "
-                "videos and images: use rollout.engine=hf"
+                "rollout.engine=vllm supports prompts with one video or text only; this prompt shows "
+                f"{len(prompt.media)} videos and images: use rollout.engine=hf"
             )
         # The server reads one text, in which nothing marks what only looks like a special token.
         read = prompt_ids(self.policy.tokenizer, self.policy.family, Rendered(prompt.text, prompt.media, {}))
         if read != prompt.input_ids.tolist():
-            return "its text holds what a server would read as a special token: use rollout.engine=hf"
+            return "its text contains what a server would read as a special token: use rollout.engine=hf"
         return None
 
     def body(self, request: Request, group_size: int, params: SamplingParams) -> bytes:
@@ -154,10 +155,10 @@ def require_prompt(prompt: Prompt, theirs: Sequence[int], tokenizer: Any) -> Non
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
     around = slice(max(at - 3, 0), at + SHOWN)
     raise PromptDiffers(
-        f"a server reads the prompt as other tokens than the learner, from token {at} on ({len(ours)} tokens here, "
-        f"{len(theirs)} there):\n  ours   {ours[around]} {tokenizer.decode(ours[around])!r}\n"
-        f"  theirs {list(theirs[around])} {tokenizer.decode(list(theirs[around]))!r}\nIts model, tokenizer or vLLM is "
-        "another one: start it with `reeltune serve` and this model"
+        f"server and learner tokenize the prompt differently, starting at token {at} on ({len(ours)} tokens here, "
+        f"{len(theirs)} there):\n  ours   {ours[around]} {tokenizer.decode(ours[around])!r}\n  theirs "
+        f"{list(theirs[around])} {tokenizer.decode(list(theirs[around]))!r}\nIts model, tokenizer or vLLM version "
+        "differs: start it with `reeltune serve` and this model"
     )
 
 

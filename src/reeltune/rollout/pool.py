@@ -49,7 +49,7 @@ class Member:
     server: Server
     ready: bool = False
     running: int = 0
-    why: str = "not asked yet"
+    why: str = "not contacted yet"
 
 
 @dataclass
@@ -144,9 +144,7 @@ class Pool:
         while len(failed) <= self.retries:
             suspect = self.deaths.get(job.key, 0)
             if suspect >= DEATHS:
-                return GivenUp(
-                    f"{suspect} servers died while they answered it; the last: {reason or 'before this run'}"
-                )
+                return GivenUp(f"{suspect} servers died while answering it; the last: {reason or 'before this run'}")
             try:
                 with self._member(failed, alone=suspect > 0) as member:
                     try:
@@ -172,7 +170,7 @@ class Pool:
         try:
             return job.read(answer)
         except ValueError as error:
-            raise Down(server.url, "request", f"an answer that is none: {error}") from None
+            raise Down(server.url, "request", f"an invalid answer: {error}") from None
 
     def _blame(self, job: Job, member: Member, error: Down) -> None:
         """After a failed request: is the server lost, and did it die of this?"""
@@ -244,6 +242,6 @@ class Pool:
         lines = "".join(f"\n  {member.why}" for member in self.members if not member.ready)
         ready = sum(member.ready for member in self.members)
         return (
-            f"{ready} of {len(self.members)} servers answer, rollout.min_servers={self.min_servers} must, for "
-            f"rollout.timeout_s={self.timeout_s:g}:{lines}"
+            f"{ready} of {len(self.members)} servers have answered for rollout.timeout_s="
+            f"{self.timeout_s:g}, fewer than rollout.min_servers={self.min_servers}:{lines}"
         )

@@ -122,6 +122,6 @@ def require_same(seen: Seen, tolerance: float, url: str) -> None:
     if seen.gap is None or not seen.gap <= tolerance:
         raise InputError(
             f"{url}: its log-probs differ from the learner's by {seen.gap:.3g} on a made video, more than "
-            f"{tolerance:g} (rl.parity_tolerance): it has other weights, another precision, or sees other positions. "
-            "`reeltune doctor parity MODEL --server URL` shows which"
+            f"{tolerance:g} (rl.parity_tolerance): its weights, precision or positions differ. `reeltune doctor "
+            "parity MODEL --server URL` finds out which"
         )

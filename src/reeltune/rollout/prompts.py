@@ -22,15 +22,16 @@ def check_length(sample: Sample, length: int, limit: int | None) -> None:
     """Raise SampleError where a prompt of `length` tokens leaves no room for an answer within `limit` positions."""
     if limit is not None and length >= limit:
         raise SampleError(
-            f"id {sample.id!r}: its prompt has {length} tokens, the model takes {limit} with the answer "
-            "(max_position_embeddings); shorten the text, or lower video.max_frames or video.total_pixels"
+            f"id {sample.id!r}: its prompt has {length} tokens, but the model supports {limit} including the "
+            "completion (max_position_embeddings); shorten the text, or lower video.max_frames or "
+            "video.total_pixels"
         )
 
 
 class PromptCheck:
     """Counts the tokens of samples' prompts by a model's tokenizer and pixel rules; no weights, no decoding.
 
-    Raises InputError when `model` is no directory of a supported family.
+    Raises InputError when `model` is not a directory of a supported family.
     """
 
     def __init__(self, model: Path, video: VideoConfig, *, mode: Mode, system: str | None = None) -> None:

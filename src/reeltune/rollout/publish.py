@@ -111,18 +111,22 @@ class Publisher:
         cannot be told from one sum: it is said once, and the log-probs of every step are left to show it."""
         rows = server.weight_sum()
         if len(rows) != 1 or len(rows[0]["dtypes"]) != 1 or rows[0]["dtypes"][0] not in self.sums:
-            self.notes.add(f"{server.url} has {len(rows)} workers or several types of numbers: no checksum of weights")
+            self.notes.add(
+                f"{server.url} has {len(rows)} workers or several data types: weights cannot be compared by checksum"
+            )
             return
         if rows[0].get("elements", 0) < self.elements:
             # Its kernels keep weights in a packing of their own, as vLLM's do on a CPU.
-            self.notes.add(f"{server.url} holds its weights in another form: no checksum, the log-probs show them")
+            self.notes.add(
+                f"{server.url} stores its weights in another form: no checksum, so the log-probs are the check"
+            )
             return
         [dtype] = rows[0]["dtypes"]
         if rows[0]["sum"] != self.sums[dtype]:
             raise Down(
                 server.url,
                 "publishing, checksum",
-                f"the weights it holds sum up to {rows[0]['sum']} in {dtype}, the learner's to {self.sums[dtype]}",
+                f"its weights have the checksum {rows[0]['sum']} in {dtype}, the learner's have {self.sums[dtype]}",
             )
 
     def clear(self) -> None:

@@ -68,7 +68,7 @@ class Server:
         """The answer to one chat completion."""
         found = self._json(self._send("POST", "/v1/chat/completions", body, "request", self.timeout_s))
         if not isinstance(found, dict):
-            raise Down(self.url, "request", f"an answer that is none: {str(found)[:SAID]!r}")
+            raise Down(self.url, "request", f"an invalid answer: {str(found)[:SAID]!r}")
         return found
 
     # Changing its weights
@@ -95,7 +95,7 @@ class Server:
         """Drop what it remembers of prompts, media and features: all of it was computed by older weights."""
         found = self._post("/reset_prefix_cache", None, "publishing, prefix cache")
         if isinstance(found, dict) and found.get("success") is False:
-            raise Down(self.url, "publishing, prefix cache", "it still holds blocks and was not reset")
+            raise Down(self.url, "publishing, prefix cache", "it still has blocks in use and was not reset")
         self._post("/reset_mm_cache", None, "publishing, media cache")
         self._post("/reset_encoder_cache", None, "publishing, encoder cache")
 
@@ -124,16 +124,18 @@ class Server:
                 return self._requests.get(url, timeout_s)
             return self._requests.post(url, body or b"", {"Content-Type": "application/json"}, timeout_s)
         except TimeoutError:
-            raise Down(self.url, phase, f"no whole answer within {timeout_s:g} s", slow=True) from None
+            raise Down(self.url, phase, f"no complete answer within {timeout_s:g} s", slow=True) from None
         except httpx2.HTTPError as error:
-            raise Down(self.url, phase, f"{type(error).__name__}: {error or 'the server hung up'}") from None
+            raise Down(
+                self.url, phase, f"{type(error).__name__}: {error or 'the server closed the connection'}"
+            ) from None
 
     def _json(self, response: Response, phase: str = "request") -> Any:
         said = response.text[:SAID] if response.status != 200 else ""
         if response.status in (400, 404, 405, 413, 422):
-            raise Refused(f"{self.url}: {phase}: the server answers {response.status}: {said}")
+            raise Refused(f"{self.url}: {phase}: the server answered {response.status}: {said}")
         if response.status != 200:
-            raise Down(self.url, phase, f"the server answers {response.status}: {said}")
+            raise Down(self.url, phase, f"the server answered {response.status}: {said}")
         if response.cut:
             raise Down(self.url, phase, f"an answer of more than {LARGEST_ANSWER} bytes")
         if not response.body.strip():

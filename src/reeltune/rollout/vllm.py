@@ -82,8 +82,8 @@ class VLLMEngine:
         if len(answering) < self.recipe.rollout.min_servers:
             lines = "".join(f"\n  {line}" for ok, line in found if not ok)
             raise InputError(
-                f"rollout.min_servers={self.recipe.rollout.min_servers} must answer at the start, {len(answering)} do:"
-                f"{lines}\nStart them with: reeltune serve MODEL --port PORT"
+                f"rollout.min_servers={self.recipe.rollout.min_servers} servers must answer at the start, but "
+                f"{len(answering)} did:{lines}\nStart them with: reeltune serve MODEL --port PORT"
             )
 
     def _look(self, server: Server) -> tuple[bool, str]:
@@ -93,7 +93,7 @@ class VLLMEngine:
         except Down as error:
             return False, str(error)
         except Refused as error:
-            return False, f"{error}; it was not started by `reeltune serve`, whose flags and plugin are needed"
+            return False, f"{error}; it was not started by `reeltune serve`, whose flags and plugin are required"
         if model["id"] != NAME:
             return False, f"{server.url}: it serves {model['id']!r}, not {NAME!r}: start it with `reeltune serve`"
         note = "" if version.startswith(f"{TESTED}.") else f" (tested: {TESTED})"
@@ -135,7 +135,7 @@ class VLLMEngine:
                     problem = f"{error}"
         problems = [each for each in self.world.gather([problem]) if each]
         if problems:
-            raise InputError(f"rollouts could not be trusted: {problems[0]}")
+            raise InputError(f"rollouts cannot be trusted: {problems[0]}")
 
     # Rollouts
 
@@ -193,8 +193,8 @@ class VLLMEngine:
         if hybrid and not torch.cuda.is_available():
             # In float32 by an assertion, "CPU GDN attention requires BF16."; a tiny Qwen3.5 in bfloat16 died too.
             raise InputError(
-                "rollout.launch: the CPU engine of vLLM 0.32 dies of gated delta nets (Qwen3.5, Qwen3.6) at the first "
-                "request: take rollout.engine=hf, or a machine with a GPU"
+                "rollout.launch: the CPU engine of vLLM 0.32 crashes on gated delta nets (Qwen3.5, Qwen3.6) at "
+                "the first request: use rollout.engine=hf, or a machine with a GPU"
             )
         return [
             Serving(

@@ -30,16 +30,16 @@ def against_recipe(recipe: Recipe, stats: Sequence[SampleStats], path: Path) -> 
     if {each.model for each in stats} != {identity.model} or {each.sampling for each in stats} != {identity.sampling}:
         known = (path.parent / FILE).exists()
         lines = differences(read_identity(path.parent), identity) if known else []
-        problems += [line for line in lines if not line.startswith("pool:")] or ["another model or sampling"]
+        problems += [line for line in lines if not line.startswith("pool:")] or ["a different model or sampling"]
     by_id = {each.id: each for each in stats}
     samples = {sample.id: sample for sample in pool}
     if not by_id.keys() & samples.keys():
-        raise InputError(f"{path}: holds none of the recipe's samples")
+        raise InputError(f"{path}: has none of the recipe's samples")
     broken = quarantined(path.parent)
     if missing := [name for name in samples if name not in by_id and name not in broken]:
-        problems.append(f"{len(missing)} samples of the recipe are not in them, such as {missing[0]!r}")
+        problems.append(f"{len(missing)} samples of the recipe are missing, such as {missing[0]!r}")
     if more := [name for name in by_id if name not in samples]:
-        problems.append(f"{len(more)} of them are not of the recipe's samples, such as {more[0]!r}")
+        problems.append(f"{len(more)} of them are not samples of the recipe, such as {more[0]!r}")
     current, changed, asked = [], [], []
     for name, sample in samples.items():
         if name not in by_id:

@@ -71,9 +71,9 @@ def read_identity(directory: Path) -> Identity:
     try:
         return Identity(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; give a directory that reeltune select wrote") from None
+        raise InputError(f"{path} does not exist; give a directory written by reeltune select") from None
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not the identity of statistics ({error})") from None
+        raise InputError(f"{path}: not the identity file of a selection ({error})") from None
 
 
 def differences(found: Identity, wanted: Identity) -> list[str]:
@@ -98,5 +98,5 @@ def claim(directory: Path, identity: Identity) -> None:
         lines.append(f"shard: samples {found.start} to {found.stop}, not {identity.start} to {identity.stop}")
     if lines:
         raise InputError(
-            f"{directory} holds statistics of something else; give another directory:\n  " + "\n  ".join(lines)
+            f"{directory} contains statistics of something else; give another directory:\n  " + "\n  ".join(lines)
         )

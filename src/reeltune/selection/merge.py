@@ -18,7 +18,7 @@ def merge(directories: Sequence[Path], output: Path) -> list[SampleStats]:
     InputError for shards of different models, samplings or pools, for overlaps, gaps and unfinished shards.
     """
     if output.resolve() in {directory.resolve() for directory in directories}:
-        raise InputError(f"-o {output}: is one of the shards; give another directory")
+        raise InputError(f"-o {output}is one of the shards; give another directory")
     for directory in directories:
         if [each.resolve() for each in directories].count(directory.resolve()) > 1:
             raise InputError(f"--merge: {directory} is given twice; give every shard once")
@@ -47,18 +47,20 @@ def _check_parts(identities: dict[Path, Identity]) -> None:
     first, *others = identities
     for directory in others:
         if lines := differences(identities[directory], identities[first]):
-            raise InputError(f"--merge: {directory} and {first} do not belong together:\n  " + "\n  ".join(lines))
+            raise InputError(f"--merge: {directory} and {first} do not match:\n  " + "\n  ".join(lines))
     end, last = 0, None
     for directory in _in_order(identities):
         part = identities[directory]
         if part.start > end:
-            raise InputError(f"--merge: samples {end} to {part.start} of the pool are missing; add their shard")
+            raise InputError(
+                f"--merge: samples {end} to {part.start} of the pool are missing; add the shard that has them"
+            )
         if part.start < end:
             raise InputError(f"--merge: {directory} and {last} overlap in samples {part.start} to {end}; leave one out")
         end, last = part.stop, directory
     size = identities[first].pool_size
     if end < size:
-        raise InputError(f"--merge: samples {end} to {size} of the pool are missing; add their shard")
+        raise InputError(f"--merge: samples {end} to {size} of the pool are missing; add the shard that has them")
 
 
 def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats], list[dict[str, object]]]:
@@ -72,6 +74,6 @@ def _read_shard(directory: Path, identity: Identity) -> tuple[list[SampleStats],
     outside = [row.index for row in rows if not identity.start <= row.index < identity.stop]
     if found != expected or outside:
         raise InputError(
-            f"--merge: {directory} holds {found} of its {expected} samples; run its command again, it goes on"
+            f"--merge: {directory} holds {found} of its {expected} samples; run its command again to continue"
         )
     return rows, broken

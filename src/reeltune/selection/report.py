@@ -23,14 +23,14 @@ LEVELS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 ASKED = ("query", "question", "instruction", "object")
 COLORS = ("grpo", "sft", "truth", "violet", "base")
 MEANING = {
-    "all wrong": "no answer was right: nothing to reinforce",
-    "all right": "every answer was right: nothing left to learn",
-    "mixed": "some answers were right: what tells them apart can be learned",
-    "poor and steady": "all answers about equally poor",
-    "good and steady": "all answers about equally good",
-    "varied": "answers of different worth, some of them good",
-    "varied but poor": "answers of different worth, none good enough",
-    "no reward": "no reward applied to any answer",
+    "all wrong": "no completion was right: nothing to reinforce",
+    "all right": "every completion was right: nothing left to learn",
+    "mixed": "some completions were right: their difference can be learned",
+    "poor and steady": "all completions about equally poor",
+    "good and steady": "all completions about equally good",
+    "varied": "completions of different quality, some of them good",
+    "varied but poor": "completions of different quality, none good enough",
+    "no reward": "no reward applied to any completion",
 }
 
 
@@ -59,10 +59,10 @@ def _header(rows: Sequence[Row], options: Options, broken: int) -> str:
     kept = sum(decision.kept for _, decision in rows)
     repeats = sorted({len(each.rewards) for each, _ in rows})
     known = [
-        ("answers per sample", ", ".join(map(str, repeats))),
+        ("completions per sample", ", ".join(map(str, repeats))),
         ("right or wrong", "0 < passes < K"),
         ("measured", f"std ≥ {options.min_std:g} and {options.level} ≥ {options.min_level:g}"),
-        ("size", "all informative ones" if options.size is None else f"at most {options.size}, by rank"),
+        ("size", "all informative samples" if options.size is None else f"at most {options.size}, by rank"),
         ("quotas", ", ".join(map(str, options.quotas)) or "none"),
         ("model", ", ".join(sorted({each.model for each, _ in rows}))),
         ("sampling", ", ".join(sorted({each.sampling for each, _ in rows}))),
@@ -88,7 +88,7 @@ def _kinds(rows: Sequence[Row]) -> str:
         "What was found",
         table(["Class", *map(text, tasks), "Samples", "Kept"], lines),
         table(["Informative, but left out", "Samples"], left_out) if left_out else "",
-        lead="Classes of the answers' scores: the content alone, without the reward for the format.",
+        lead="Classes of the completions' scores, by content only, without the format reward.",
     )
 
 
@@ -101,10 +101,10 @@ def _histograms(rows: Sequence[Row], options: Options) -> str:
             figures.append(_passes(task, own))
         else:
             figures += [
-                _values(task, own, "mean", "mean score", 1.0, f"{options.level} ≥ {options.min_level:g} is asked"),
-                _values(task, own, "std", "std of the score", 0.5, f"std ≥ {options.min_std:g} is asked"),
+                _values(task, own, "mean", "mean score", 1.0, f"{options.level} ≥ {options.min_level:g} is required"),
+                _values(task, own, "std", "std of the score", 0.5, f"std ≥ {options.min_std:g} is required"),
             ]
-    return section("How the scores lie", f'<div class="charts">{"".join(figures)}</div>')
+    return section("Distribution of the scores", f'<div class="charts">{"".join(figures)}</div>')
 
 
 def _passes(task: str, rows: Sequence[Row]) -> str:
@@ -136,7 +136,7 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
     measured = [each for each in stats if each.task not in discrete]
     if not measured:
         return section(
-            "Other thresholds", notice("Every task is right or wrong: its rule, 0 < passes < K, has no threshold.")
+            "Other thresholds", notice("All tasks are scored right or wrong: the rule 0 < passes < K has no threshold.")
         )
     levels = sorted({*LEVELS, options.min_level})
     stds = sorted({*STDS, options.min_std})
@@ -168,7 +168,7 @@ def _thresholds(stats: Sequence[SampleStats], options: Options) -> str:
         "Other thresholds",
         table(["Informative samples", *(f"{options.level} ≥ {level:g}" for level in levels)], cells),
         f'<div class="charts">{chart}</div>',
-        lead="Measured scores only, before size and quotas. Choose again with reeltune select --from stats.jsonl.",
+        lead="Continuous scores only, before size and quotas. Select again with reeltune select --from stats.jsonl.",
     )
 
 
@@ -190,7 +190,7 @@ def _examples(rows: Sequence[Row]) -> str:
             chosen = [own[number * len(own) // count] for number in range(count)]
             cards = "".join(_card(*row) for row in chosen)
             parts.append(f'<h3>{kind}: {text(meaning)}</h3><div class="cards">{cards}</div>')
-    lead = "Evenly spaced in the list sorted by id; none was picked by hand. The best and the worst of K answers."
+    lead = "Evenly spaced in the list sorted by id, not hand-picked. The best and the worst of K completions."
     return section("Examples", *parts, lead=lead)
 
 

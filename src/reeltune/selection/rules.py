@@ -103,7 +103,7 @@ def parse_quota(text: str) -> Quota:
     name, equals, limit = text.rpartition("=")
     field, colon, value = name.partition(":")
     if not (equals and colon and value and field in QUOTA_FIELDS and limit.isdecimal()):
-        raise InputError(f"a quota looks like {'|'.join(QUOTA_FIELDS)}:VALUE=NUMBER; got {text!r}")
+        raise InputError(f"a quota must look like {'|'.join(QUOTA_FIELDS)}:VALUE=NUMBER; got {text!r}")
     return Quota(field, value, int(limit))
 
 

@@ -47,7 +47,7 @@ def parse_shard(text: str) -> Shard:
     """ "3/8": the third of eight parts."""
     number, slash, count = text.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise InputError(f"--shard looks like 3/8, the third of eight parts; got {text!r}")
+        raise InputError(f"--shard must look like 3/8, the third of eight parts; got {text!r}")
     return Shard(int(number), int(count))
 
 
@@ -65,7 +65,7 @@ def load_pool(recipe: Recipe) -> tuple[list[Sample], list[Fault]]:
     seen: set[str] = set()
     for sample in pool:
         if sample.id in seen:
-            raise InputError(f"data.train: two sources have a sample with the id {sample.id!r}; give each its own")
+            raise InputError(f"data.train: two sources have a sample with the id {sample.id!r}; rename one of them")
         seen.add(sample.id)
     return pool, loaded.lines
 

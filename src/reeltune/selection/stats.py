@@ -31,7 +31,7 @@ class SampleStats(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    index: int = Field(ge=0, description="Place in the pool.")
+    index: int = Field(ge=0, description="Position in the pool.")
     task: str
     source: str | None
     rewards: list[float | None] = Field(min_length=2)
@@ -126,7 +126,7 @@ def read_stats(path: Path) -> list[SampleStats]:
                 f"{FILE} that reeltune select wrote"
             ) from None
         if stats.id in lines:
-            raise InputError(f"{path}, line {line}, id {stats.id!r}: stands in line {lines[stats.id]} already")
+            raise InputError(f"{path}, line {line}, id {stats.id!r}: already in line {lines[stats.id]}")
         lines[stats.id] = line
         found.append(stats)
     return found

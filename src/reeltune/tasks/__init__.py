@@ -94,13 +94,13 @@ def _checked(spec: str, task: Any) -> "Task[Any, Any]":
     if not isinstance(task, Task):
         given = f"{task.__name__}, a class" if isinstance(task, type) else type(task).__name__
         raise InputError(
-            f"{spec}: a task file must end with TASK = MyTask(), an instance of reeltune's Task; got {given}"
+            f"{spec}: a task file must define TASK = MyTask(), an instance of reeltune's Task; got {given}"
         )
     for field in ("name", "sample_type", "default_weights"):
         if not hasattr(task, field):
             raise InputError(
                 f"task {spec!r}: the class {type(task).__name__} declares no {field}; "
-                'a task has a name, a sample_type and default_weights = {"format": 1.0, ...}'
+                'a task needs a name, a sample_type and default_weights = {"format": 1.0, ...}'
             )
     if task.judged and not inspect.isgeneratorfunction(type(task).judge_group):
         raise InputError(

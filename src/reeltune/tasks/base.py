@@ -57,7 +57,7 @@ class RewardOptions:
     """Further shaping of rewards, all off by default (our choice; none is in the published recipes)."""
 
     iou_threshold: float | None = None
-    """An overlap below it counts as none."""
+    """Overlaps below this value count as 0."""
     generalized_iou: bool = False
     """Boxes: (GIoU + 1) / 2 in place of IoU, so that a near miss scores higher than a far one."""
     length_bounds: tuple[int, int] | None = None
@@ -120,7 +120,7 @@ class Task(ABC, Generic[S, A]):
     def gold(self, sample: S, mode: Mode) -> str:
         """A completion that earns the full reward: `target` as the answer."""
         if "target" not in self.sample_type.model_fields:
-            raise InputError(f"task {self.name}: its samples have no field `target`; write its method `gold`")
+            raise InputError(f"task {self.name}: its samples have no field `target`; define its method `gold`")
         return wrap(str(getattr(sample, "target")), mode, thought="Let me look.")  # noqa: B009
 
     def scores(self, sample: S, value: A | None) -> dict[str, float]:
@@ -257,8 +257,8 @@ class Task(ABC, Generic[S, A]):
             short = {k: v for k, v in self.rewards(sample, text, mode).items() if v is not None and v < FULL}
             if short:
                 raise InputError(
-                    f"id {sample.id!r}: its own gold answer ({mode}) {text!r} earns {short} instead of 1; "
-                    "the target cannot be reached as it is written"
+                    f"id {sample.id!r}: its own gold answer ({mode}) {text!r} earns {short} instead of 1; the "
+                    "target cannot be reached as written"
                 )
 
 

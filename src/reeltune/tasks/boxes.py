@@ -14,7 +14,7 @@ Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 
 def _ordered(box: Box) -> Box:
     if box[2] <= box[0] or box[3] <= box[1]:
-        raise ValueError("x1 must lie right of x0 and y1 below y0; give [x0, y0, x1, y1] in fractions, 0..1")
+        raise ValueError("x1 must be greater than x0 and y1 greater than y0; give [x0, y0, x1, y1] as fractions, 0..1")
     return box
 
 

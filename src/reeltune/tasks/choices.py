@@ -28,7 +28,7 @@ def check_letter(options: Sequence[str], target: str) -> None:
     """FieldError for a target that is no letter of the options."""
     names = LETTERS[: len(options)]
     if len(target) != 1 or target not in names:
-        raise FieldError("target", f"must be a letter of the {len(options)} options, one of {', '.join(names)}")
+        raise FieldError("target", f"must be the letter of one of the {len(options)} options: {', '.join(names)}")
 
 
 def question_text(question: str, options: Sequence[str]) -> str:

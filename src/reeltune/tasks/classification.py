@@ -22,7 +22,7 @@ class ClassificationSample(Sample):
     def _check(self) -> Self:
         names = [normalized(label) for label in self.labels]
         if len(set(names)) < len(names):
-            raise FieldError("labels", "two labels are the same; make them differ")
+            raise FieldError("labels", "two labels are identical; labels must be unique")
         if self.target not in self.labels:
             raise FieldError("target", f"must be one of the labels: {', '.join(self.labels)}")
         return self

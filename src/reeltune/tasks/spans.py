@@ -46,7 +46,7 @@ TIE = 1e-9
 
 def _ordered(span: Span) -> Span:
     if span[1] <= span[0]:
-        raise ValueError("the end must lie after the start; give [start, end] in seconds")
+        raise ValueError("the end must be after the start; give [start, end] in seconds")
     return span
 
 
@@ -65,7 +65,7 @@ def check_within(field: str, spans: Iterable[Span], duration: float | None, meta
             raise FieldError(
                 field,
                 f"the span [{start:g}, {end:g}] ends after the video, which lasts {duration:g} s (tolerance "
-                f"{PAST_DURATION_TOLERANCE} s); cut it at the duration, or run `reeltune data check --fix`",
+                f"{PAST_DURATION_TOLERANCE} s); clip it to the duration, or run `reeltune data check --fix`",
             )
 
 

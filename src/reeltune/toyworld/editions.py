@@ -24,7 +24,7 @@ class Edition(Protocol):
 class First:
     def generate(self, directory: Path, split: str, task: str, *, videos: int, seed: int) -> Path:
         if split not in ("train", "held_out"):
-            raise InputError(f"toyworld:{split} belongs to the second edition: set toyworld.edition=2")
+            raise InputError(f"toyworld:{split} needs the second edition: set toyworld.edition=2")
         return generate_first(directory, videos=videos, split=_split(split), seed=seed, tasks=[task])
 
     def write_lesson(self, directory: Path, name: str, *, seed: int) -> Path:

@@ -125,10 +125,10 @@ def kinds_of(
         if not kinds:
             raise InputError(f"toyworld asks about {', '.join(questions)} (or a task's name alone), not {name!r}")
         if not weight > 0:
-            raise InputError(f"a share of toyworld samples is a number above 0, got {name}: {weight}")
+            raise InputError(f"a share of toyworld samples must be above 0; got {name}: {weight}")
         for kind in kinds:
             found[kind] = found.get(kind, 0.0) + weight / len(kinds)
     if not found:
-        raise InputError("toyworld needs at least one task, got none")
+        raise InputError("toyworld needs at least one task; got none")
     total = sum(found.values())
     return list(found), [weight / total for weight in found.values()]

@@ -122,7 +122,7 @@ def write_lesson(directory: Path, name: str, *, seed: int = 0, lessons: Mapping[
     """
     lessons = lessons or LESSONS
     if name not in lessons:
-        raise InputError(f"{name!r} is no lesson of toyworld; there are {', '.join(lessons)}")
+        raise InputError(f"{name!r} is not a toyworld lesson; the lessons are {', '.join(lessons)}")
     return write_samples(
         directory / "train.jsonl", lesson_samples(lessons[name], seed), total=lessons[name].videos, label=name
     )

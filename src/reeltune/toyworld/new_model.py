@@ -50,7 +50,7 @@ def build_model(directory: Path, texts: Iterable[str], *, seed: int = 0, size: M
     Equal arguments give equal bytes. Raises InputError when `directory` exists.
     """
     if directory.exists():
-        raise InputError(f"a new model needs a directory of its own, and {directory} exists: remove it or name another")
+        raise InputError(f"a new model needs a new directory, but {directory} exists: remove it, or give another")
     size = size or ModelSize()
     tokenizer = train_tokenizer(texts, vocabulary=size.vocabulary, words=size.words)
     config = model_config(tokenizer, size)

@@ -29,8 +29,8 @@ def warn_of_rounding(recipe: Recipe) -> None:
     """bfloat16 holds 8 bits: an update below 1/256 of a weight is lost, whole, at every step."""
     if recipe.model.dtype == "bfloat16" and not recipe.adapter:
         _say(
-            f"model.dtype bfloat16 keeps the weights themselves in bfloat16, where steps of optim.lr "
-            f"{recipe.optim.lr:g} round to nothing for most of them; use model.dtype float32 with optim.precision bf16"
+            "model.dtype bfloat16 keeps the weights themselves in bfloat16, where steps of optim.lr "
+            f"{recipe.optim.lr:g} round to zero for most of them; use model.dtype float32 with optim.precision bf16"
         )
 
 
@@ -42,9 +42,11 @@ def opening(recipe: Recipe, data: Data, world: World, first_step: int, notes: Se
     size = sum(file.stat().st_size for file in model_directory(recipe).glob("*.safetensors"))
     _say(f"{recipe.method} of {recipe.model.path} ({sized(size)} of weights), {recipe.steps} steps")
     if is_adapter(model_directory(recipe)):
-        goes_on = "training goes on with it" if recipe.adapter else "merged into its base, all of which may train"
+        goes_on = (
+            "training continues with it" if recipe.adapter else "it is merged into its base, all of which may train"
+        )
         _say(f"model.path is an adapter: {goes_on}")
-    _say(f"data: {counted(len(samples), 'sample')} of {', '.join(tasks)}; {len(data.held_out)} to evaluate on")
+    _say(f"data: {counted(len(samples), 'sample')} of {', '.join(tasks)}; {len(data.held_out)} for evaluation")
     for name, pool in (("data.train", data.train), ("eval.data", data.evaluated)):
         if pool.faults:
             _say(f"{name}: {len(pool.faults)} set aside, the first: {pool.faults[0].reason}")
@@ -69,7 +71,7 @@ def plan(recipe: Recipe, world: World) -> None:
         planned = plan_recipe(recipe, name=recipe.model.path)
         found = answer_longest(planned, _devices(world))
     except (InputError, ValueError) as error:
-        _say(f"no plan of memory and time: {error}")
+        _say(f"no estimate of memory and time: {error}")
         return
     if world.device.type == "cpu":
         held = found.memory
@@ -98,8 +100,8 @@ def end(first: float, left: int) -> None:
     if left and not quiet():
         when = datetime.now() + timedelta(seconds=first * left)
         _say(
-            f"the first step took {first:.1f} s: the other {left} take about {clock(first * left)}, "
-            f"until {when:%Y-%m-%d %H:%M}"
+            f"the first step took {first:.1f} s; the remaining {left} will take about {clock(first * left)}, until "
+            f"{when:%Y-%m-%d %H:%M}"
         )
 
 

@@ -167,8 +167,8 @@ def newest_whole(root: Path, *, run: str | None) -> tuple[Path | None, list[str]
     if damages:
         lines = "\n".join(f"  {each}" for each in damages)
         raise InputError(
-            f"no checkpoint can be used:\n{lines}\nRestore one, or begin a new run: give another run.dir, and as "
-            "model.path the model of a checkpoint whose weights you trust"
+            f"no usable checkpoint:\n{lines}\nRestore one, or start a new run with another run.dir and, as "
+            "model.path, the model of a checkpoint that you trust"
         )
     return None, []
 
@@ -233,8 +233,8 @@ def load_optimizer(checkpoint: Path, policy: Policy, optimizer: torch.optim.Opti
     if saved and saved != set(training):
         different = sorted(saved ^ set(training))
         raise InputError(
-            f"{checkpoint}: the checkpoint trains other parameters than the recipe, for example "
-            f"{different[:3]}; resume with the recipe that began the run"
+            f"{checkpoint}: the checkpoint trains other parameters than the recipe, for example {different[:3]}; "
+            "resume with the recipe that started the run"
         )
     # Adam's step count is one number, on the CPU; the moments are shaped and spread as their parameter.
     tensors = {each: torch.zeros(()) if each.endswith("::step") else _beside(each, training) for each in stored}

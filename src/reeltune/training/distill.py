@@ -61,12 +61,12 @@ def build_teacher(recipe: Recipe, student: Policy) -> Teacher:
         raise InputError(
             f"distill.teacher={str(path)!r} is a {type(teacher.family).__name__} with frames in multiples of "
             f"{teacher.family.factor}, the student a {type(student.family).__name__} with {student.family.factor}: "
-            "they would see other prompts; take a teacher of the student's family"
+            "they would see different prompts; use a teacher of the student's family"
         )
     if teacher.tokenizer.get_vocab() != student.tokenizer.get_vocab():
         raise InputError(
-            f"distill.teacher={str(path)!r} has another vocabulary than {recipe.model.path}: its probabilities would "
-            "be those of other tokens; take a teacher with the student's tokenizer"
+            f"distill.teacher={str(path)!r} has another vocabulary than {recipe.model.path}: its probabilities "
+            "would belong to other tokens; use a teacher with the student's tokenizer"
         )
     teacher.requires_grad_(False).eval()
     return Teacher(to_device(teacher, student.device), build_reader(teacher, recipe))

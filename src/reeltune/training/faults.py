@@ -19,9 +19,9 @@ def require_finite(tensors: Mapping[str, Tensor | None], *, step: int, sample: s
         if tensor is not None and not bool(torch.isfinite(tensor).all()):
             wrong = tensor[~torch.isfinite(tensor)]
             raise InputError(
-                f"step {step + 1}, sample {sample!r}: {len(wrong)} of {tensor.numel()} values of {name} are not finite "
-                f"(the first: {float(wrong.flatten()[0])}). Nothing of this step was written; look at the last steps "
-                "in metrics.jsonl, lower optim.lr, or check the model's weights"
+                f"step {step + 1}, sample {sample!r}: {len(wrong)} of {tensor.numel()} values of {name} are not "
+                f"finite (the first: {float(wrong.flatten()[0])}). Nothing of this step was saved; check the last "
+                "steps in metrics.jsonl, lower optim.lr, or check the model's weights"
             )
 
 

@@ -174,7 +174,7 @@ GSPO = Loss(mean_of_completions, clipped_sequence_surrogate)
 
 def _is_loss(name: str, found: object) -> None:
     if not isinstance(found, Loss):
-        raise InputError(f"rl.loss={name!r} must name a reeltune.training.grpo.Loss; it is a {type(found).__name__}")
+        raise InputError(f"rl.loss={name!r} must name a reeltune.training.grpo.Loss; got a {type(found).__name__}")
 
 
 LOSSES: Registry[Loss] = Registry(

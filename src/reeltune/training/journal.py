@@ -117,7 +117,9 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
         row: dict[str, Any] = json.loads(line)
         step = row["step"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}, line {number}: not a line of a journal ({error!r}); restore the file") from None
+        raise InputError(f"{path}, line {number}: not a journal entry ({error!r}); restore the file") from None
     if isinstance(step, bool) or not isinstance(step, int) or step < 0:
-        raise InputError(f"{path}, line {number}: a step is an integer from 0 on; got {step!r}; restore the file")
+        raise InputError(
+            f"{path}, line {number}: a step must be an integer of at least 0; got {step!r}; restore the file"
+        )
     return row

@@ -81,8 +81,8 @@ class Learner:
         norm = float(whole(nn.utils.clip_grad_norm_(self.policy.parameters(), self.recipe.optim.max_grad_norm)))
         if not math.isfinite(norm):
             raise InputError(
-                f"step {step + 1}: the gradient's norm is {norm}; this update was not applied. Lower optim.lr, or look "
-                f"for the cause in the last steps of {self.recipe.run.dir}/metrics.jsonl"
+                f"step {step + 1}: the gradient norm is {norm}, so this update was not applied. Lower optim.lr, or "
+                f"look for the cause in the last steps of {self.recipe.run.dir}/metrics.jsonl"
             )
         self.optimizer.step()
         return sums | {"grad_norm": norm, "lr": rate}
@@ -138,7 +138,7 @@ class Learner:
                 total[name] = total.get(name, 0.0) + value
         for name, value in total.items():
             if not math.isfinite(value):
-                raise InputError(f"step {step + 1}: {name} is {value}; this update was not applied. Lower optim.lr")
+                raise InputError(f"step {step + 1}: {name} is {value}, so this update was not applied. Lower optim.lr")
         return total
 
     def _unsynchronized(self) -> AbstractContextManager[Any]:
@@ -212,9 +212,9 @@ class Learner:
         gap = max(self.world.gather(gaps))
         if not gap <= tolerance:
             raise InputError(
-                f"rollout and learner must give the sampled tokens the same log-probs within {tolerance:g}; they "
-                f"differ by {gap:.3g}. They see different inputs (positions, pixels, padding) or run at different "
-                "precision; if the precision is meant, raise rl.parity_tolerance"
+                f"rollout and learner must agree on the log-probs of sampled tokens within {tolerance:g}; they "
+                f"differ by {gap:.3g}. Either their inputs differ (positions, pixels, padding) or their "
+                "precision does; if the precision is intended, raise rl.parity_tolerance"
             )
 
 

@@ -237,7 +237,7 @@ class Interrupt:
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
-        print("\nfinishing this step, then saving; press Ctrl-C again to stop at once", file=sys.stderr)
+        print("\nfinishing this step, then saving; press Ctrl-C again to stop immediately", file=sys.stderr)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -33,21 +33,21 @@ def find_damage(folder: Path, *, step: int, run: str | None) -> str | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return f"its {FILE} cannot be read ({type(error).__name__}: {error})"
     if said_step != step:
-        return f"it is the checkpoint of step {said_step!r} under the name of step {step}"
+        return f"it is the checkpoint of step {said_step!r}, but is named step {step}"
     if run is not None and said_run != run:
         return "it is a checkpoint of another run (its recipe is not config.yaml)"
     there = _files(folder)
     if lost := sorted(wanted.keys() - there.keys()):
         return f"files are missing: {_some(lost)}"
     if more := sorted(there.keys() - wanted.keys()):
-        return f"files do not belong to it: {_some(more)}"
+        return f"unexpected files: {_some(more)}"
     for name, (size, digest) in wanted.items():
         try:
             found = there[name].stat().st_size
             if found != size:
                 return f"{name} has {found} bytes, not {size}"
             if _digest(there[name]) != digest:
-                return f"{name} has changed: its bytes are not those that were saved"
+                return f"{name} has changed since it was saved"
         except OSError as error:
             return f"{name} cannot be read: {error.strerror}"
     return _state_fault(folder, step)
@@ -60,7 +60,7 @@ def _state_fault(folder: Path, step: int) -> str | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its state.json cannot be read ({type(error).__name__}: {error})"
     if isinstance(state, bool) or not isinstance(state, int) or state < 0 or state != step:
-        return f"its state.json speaks of step {state!r}"
+        return f"its state.json is of step {state!r}"
     return None
 
 

@@ -63,10 +63,10 @@ class OffPolicy:
         gap = (own - behavior).abs()[mask]
         if group.version == step and len(gap) and not float(gap.mean()) <= self.tolerance:
             raise InputError(
-                f"step {step + 1}, sample {group.sample.id!r}: with the same weights, rollout and learner differ by "
-                f"{float(gap.mean()):.3g} in a token's log-prob on average, more than {self.tolerance:g} "
-                "(rl.parity_tolerance): they see different inputs, or the engine has lost its weights. Nothing of this "
-                "step was applied"
+                f"step {step + 1}, sample {group.sample.id!r}: with the same weights, rollout and learner differ "
+                f"by {float(gap.mean()):.3g} in a token's log-prob on average, more than {self.tolerance:g} "
+                "(rl.parity_tolerance): their inputs differ, or the engine has other weights. This step was not "
+                "applied"
             )
         old = behavior if self.stale and self.kind == "none" else own
         group.old_log_probs, group.correction = old, weights

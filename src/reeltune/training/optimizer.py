@@ -19,10 +19,12 @@ def make_optimizer(policy: Policy, config: OptimConfig) -> torch.optim.Optimizer
     """
     trained = policy.trained()
     if not trained:
-        raise InputError("no parameter trains: unfreeze a part of the model (model.freeze)")
+        raise InputError("no parameter is trainable: unfreeze a part of the model (model.freeze)")
     parts = {part for _, _, part in trained}
     if idle := sorted(set(config.lr_of) - parts):
-        raise InputError(f"optim.lr_of.{idle[0]}: nothing of it trains; what trains: {', '.join(sorted(parts))}")
+        raise InputError(
+            f"optim.lr_of.{idle[0]}: this part does not train; trainable parts: {', '.join(sorted(parts))}"
+        )
     groups = []
     for own in (None, *config.lr_of):
         members = [value for _, value, part in trained if (part if part in config.lr_of else None) == own]

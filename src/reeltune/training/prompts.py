@@ -209,7 +209,7 @@ class PromptSource:
                     self.quarantine.set_aside(sample, error)
                     self.quarantine.check(len(self.samples))
             index = self.schedule.substitute(self.step, slot.place, attempt)
-        raise InputError(f"no readable sample among {MAX_SUBSTITUTES}; see {self.quarantine.path}")
+        raise InputError(f"no usable sample among {MAX_SUBSTITUTES}; see {self.quarantine.path}")
 
     def _count_quarantined(self) -> float:
         """Of all processes, so that each also stops at the share that the recipe allows for the whole run."""

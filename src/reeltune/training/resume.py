@@ -41,8 +41,8 @@ def require_same_run(run_dir: Path, recipe: Recipe) -> list[str]:
     if refused:
         lines = "\n".join(f"  {line}" for line in refused)
         raise InputError(
-            f"--resume: these settings are not those of {run_dir}:\n{lines}\nGo on with the recipe that began the run, "
-            f"or begin a new run from its newest checkpoint: --fork {run_dir} with another run.dir"
+            f"--resume: these settings differ from those of {run_dir}:\n{lines}\nUse the recipe that started the "
+            f"run, or start a new run from its newest checkpoint: --fork {run_dir} with another run.dir"
         )
     return list(differing.values())
 
@@ -61,7 +61,7 @@ def differences(run_dir: Path, recipe: Recipe) -> dict[str, str]:
     for name in STEPS:
         if name in lines and recipe.optim.schedule != "constant":
             schedule = f"optim.schedule={recipe.optim.schedule}"
-            lines[name] += f"; with {schedule} the learning rates of the further steps change too"
+            lines[name] += f"; with {schedule} the learning rates of the remaining steps change too"
     return lines
 
 
@@ -72,9 +72,11 @@ def _settings(run_dir: Path) -> dict[str, Any] | None:
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML ({error}): it was damaged; restore it, or begin a new run.dir") from None
+        raise InputError(
+            f"{path} is not YAML ({error}): the file is damaged; restore it, or use another run.dir"
+        ) from None
     if not isinstance(before, dict):
-        raise InputError(f"{path} is not a recipe: it was damaged; restore it, or begin a new run.dir")
+        raise InputError(f"{path} is not a recipe: the file is damaged; restore it, or use another run.dir")
     rename(before)
     return before
 
@@ -97,12 +99,14 @@ def require_same_inputs(run_dir: Path, identity: Mapping[str, Any]) -> None:
     try:
         lines = changes(json.loads(path.read_text(encoding="utf-8")), identity)
     except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path}: not the identity of a run ({error}); restore it, or begin a new run.dir") from None
+        raise InputError(
+            f"{path}: not the identity file of a run ({error}); restore it, or use another run.dir"
+        ) from None
     if lines:
         raise InputError(
-            f"--resume: the recipe is that of {run_dir}, but what it names has changed since:\n  "
+            f"--resume: the recipe is that of {run_dir}, but files that it names have changed:\n  "
             + "\n  ".join(lines)
-            + f"\nRestore it, or begin a new run from the newest checkpoint: --fork {run_dir} with another run.dir"
+            + f"\nRestore them, or start a new run from the newest checkpoint: --fork {run_dir} with another run.dir"
         )
 
 
@@ -114,7 +118,7 @@ def find_fork(source: Path) -> Path:
             raise InputError(f"--fork {source}: {damage}")
         return source
     if not list_checkpoints(source / "checkpoints"):
-        raise InputError(f"--fork {source}: no checkpoint and no run that has one; give RUN or RUN/checkpoints/step-N")
+        raise InputError(f"--fork {source}: not a checkpoint or a run that has one; give RUN or RUN/checkpoints/step-N")
     found, _ = newest_whole(source / "checkpoints", run=None)
     assert found is not None  # there are some
     return found

@@ -64,13 +64,15 @@ def find_start(recipe: Recipe, *, resume: bool, fork: Path | None) -> Start:
     """
     run_dir = Path(recipe.run.dir)
     if resume and fork:
-        raise InputError("--resume goes on with the run in run.dir, --fork begins another one there: give one of them")
+        raise InputError(
+            "--resume continues the run in run.dir, --fork starts another one there: give only one of them"
+        )
     if resume:
         return _find_resume(recipe, run_dir)
     begun = (run_dir / "metrics.jsonl").exists()
     if begun or (list_checkpoints(run_dir / "checkpoints") and not (run_dir / "fork.json").exists()):
         raise InputError(
-            f"run.dir={str(run_dir)!r} already holds a run; add --resume to go on with it, or give another run.dir"
+            f"run.dir={str(run_dir)!r} already contains a run; add --resume to continue it, or give another run.dir"
         )
     if fork is None:
         return Start()
@@ -81,12 +83,12 @@ def find_start(recipe: Recipe, *, resume: bool, fork: Path | None) -> Start:
 
 
 def _find_resume(recipe: Recipe, run_dir: Path) -> Start:
-    changed = [f"changed since the run began: {each}" for each in require_same_run(run_dir, recipe)]
+    changed = [f"changed since the run started: {each}" for each in require_same_run(run_dir, recipe)]
     root = run_dir / "checkpoints"
     checkpoint, damages = newest_whole(root, run=digest_of_run(run_dir, recipe))
     if checkpoint:
         _require_steps(recipe, checkpoint, "--resume")
-    notes = [f"WARNING: {each}; an older checkpoint is used" for each in damages]
+    notes = [f"WARNING: {each}; using an older checkpoint" for each in damages]
     return Start(resume=True, checkpoint=checkpoint, notes=[*changed, *notes])
 
 
@@ -94,8 +96,8 @@ def _require_steps(recipe: Recipe, checkpoint: Path, option: str) -> None:
     step = checkpoint_step(checkpoint)
     if step > recipe.steps:
         raise InputError(
-            f"{option}: {checkpoint} is of step {step}, and the recipe ends at {recipe.steps} "
-            "(rl.steps, sft.steps); raise the number of steps"
+            f"{option}: {checkpoint} is of step {step}, but the recipe ends at {recipe.steps} (rl.steps, "
+            "sft.steps); raise the number of steps"
         )
 
 
@@ -164,12 +166,12 @@ def write_config(run_dir: Path, recipe: Recipe, start: Start) -> None:
 def require_writable(run_dir: Path, *, must_exist: bool = False) -> None:
     """InputError when the run directory cannot be made or written, or is not there to go on; nothing is left behind."""
     if must_exist and not run_dir.exists():
-        raise InputError(f"--resume: run.dir={str(run_dir)!r} does not exist; leave --resume out to begin it")
+        raise InputError(f"--resume: run.dir={str(run_dir)!r} does not exist; to start it, remove --resume")
     place = existing(run_dir)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         raise InputError(
-            f"run.dir={str(run_dir)!r}: cannot be written ({error.strerror}: {place}); give a folder that can"
+            f"run.dir={str(run_dir)!r}: cannot be written ({error.strerror}: {place}); give a writable folder"
         ) from error

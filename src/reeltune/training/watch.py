@@ -47,8 +47,8 @@ class Watch:
         if self.config.stop_after and self._dead >= self.config.stop_after:
             told = "; ".join(self.standing().values())
             raise InputError(
-                f"step {step}: nothing could be learned from any completion of the last {self._dead} steps: {told}. "
-                "watch.stop_after sets after how many such steps a run stops; 0: never"
+                f"step {step}: no completion of the last {self._dead} steps gave a learning signal: {told}. "
+                "watch.stop_after sets after how many such steps a run stops (0: never)"
             )
         return new
 
@@ -68,18 +68,19 @@ class Watch:
         mean, found = self._mean(), dict[str, str]()
         if mean["truncated"] >= MOSTLY:
             found["truncated"] = (
-                f"{mean['truncated']:.0%} of the completions are cut off at {self.max_new_tokens} tokens: "
-                "raise rl.max_new_tokens"
+                f"{mean['truncated']:.0%} of the completions are truncated at {self.max_new_tokens} tokens: raise "
+                "rl.max_new_tokens"
             )
         if mean["unparsed"] >= MOSTLY:
             found["unparsed"] = (
-                f"{mean['unparsed']:.0%} of the answers cannot be read: look at the rollouts; does the prompt ask for "
-                "the form that the task reads (data.mode), and does the model know it (a short SFT shows it how)?"
+                f"{mean['unparsed']:.0%} of the completions cannot be parsed: look at the rollouts. Check that the "
+                "prompt asks for the format that the task reads (data.mode) and that the model knows it (a short "
+                "SFT teaches it)"
             )
         if mean.get("groups_without_signal", 0.0) >= self.groups:
             found["signal"] = (
-                "no group has signal, all its rewards are equal: are the rewards too hard or too easy for this model? "
-                "A higher rl.temperature or rl.group_size, easier samples or partial rewards give some"
+                "all groups have zero variance: the rewards may be too hard or too easy for this model. A higher "
+                "rl.temperature or rl.group_size, easier samples, or partial rewards help"
             )
         found |= self._collapse(mean)
         return found
@@ -94,8 +95,8 @@ class Watch:
             found["gradient"] = f"the gradient is large (norm {mean['grad_norm']:.2g}): lower optim.lr"
         if mean.get("nll", math.inf) < COLLAPSED["nll"] and mean["completion_tokens"] > 0:
             found["entropy"] = (
-                f"the policy hardly varies any more (entropy estimate {mean['nll']:.2g} nats per token): lower "
-                "optim.lr, raise rl.temperature, or add rl.kl"
+                f"the policy has become almost deterministic (entropy estimate {mean['nll']:.2g} nats per token): "
+                "lower optim.lr, raise rl.temperature, or add rl.kl"
             )
         if self._lost_half(mean.get("reward")):
             found["reward"] = (

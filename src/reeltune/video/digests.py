@@ -59,7 +59,7 @@ def record_digests(rows: Sequence[Row], folder: Path) -> list[int]:
 def require_recorded(sample: Sample) -> None:
     """VideoError where a medium has other bytes than those whose digest the sample records; nothing recorded is none.
 
-    SampleError where the digests are not one for each medium.
+    SampleError where the number of digests differs from number of media.
     """
     recorded = sample.meta.get(FIELD)
     if recorded is None:

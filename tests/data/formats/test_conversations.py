@@ -131,14 +131,14 @@ def test_video_r1(tmp_path: Path, videos: Path, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     for count in (
         "3 multiple_choice samples of 1 video",
-        "1 problems of type 'numerical', which no task here has: left out",
-        "1 problems of type 'free-form', which no task here has: left out",
-        "1 problems of type 'regression', which no task here has: left out",
-        "1 problems about data of type 'image': left out",
+        "1 problems of type 'numerical', for which there is no task: left out",
+        "1 problems of type 'free-form', for which there is no task: left out",
+        "1 problems of type 'regression', for which there is no task: left out",
+        "1 problems with data of type 'image': left out",
         "1 entries whose video is not there: left out",
         "1 problems whose options are not lettered A, B, C, ... in order: left out",
-        "1 letters past the options: sample dropped",
-        "1 written thoughts (process): not kept",
+        "1 letters beyond the options: sample dropped",
+        "1 written reasoning (process): removed",
     ):
         assert count in out
     rows = [sample.model_dump() for sample in load_samples(output)]
@@ -187,14 +187,14 @@ Q, A = turn("user", "<video>What?"), turn("assistant", "A dog.")
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (talk("<video>?", "a", videos=["0.mp4", "sub/1.mp4"]), "entries with other files than places for them"),
-        (talk("<video><video>?", "a"), "entries with other files than places for them"),
+        (talk("<video>?", "a", videos=["0.mp4", "sub/1.mp4"]), "entries whose files do not match their placeholders"),
+        (talk("<video><video>?", "a"), "entries whose files do not match their placeholders"),
         (talk("?", "a", images=["x.png"]), "entries whose image is not there"),
         (
             talk("When?", "1 to 2", videos=["0.mp4", "sub/1.mp4"]),
-            "questions for a time about anything but one whole video",
+            "questions about a time that do not refer to one complete video",
         ),
-        (talk("?", "a", audios=["x.wav"]), "entries with sound or other parts"),
+        (talk("?", "a", audios=["x.wav"]), "entries with audio or other parts"),
         (talk("?", "a", videos=["none.mp4"]), "entries whose video is not there"),
         (talk("?", "a", videos=["sub"]), "entries whose video is a folder of frames"),
         (
@@ -205,11 +205,11 @@ Q, A = turn("user", "<video>What?"), turn("assistant", "A dog.")
             {"messages": [Q, turn("tool", "x"), A], "videos": ["0.mp4"]},
             "entries with messages of other roles (tools, functions)",
         ),
-        ({"messages": [Q], "videos": ["0.mp4"]}, "entries without a question that an answer follows"),
+        ({"messages": [Q], "videos": ["0.mp4"]}, "entries without a question followed by an answer"),
         (talk("<video>", "a"), "entries with an empty question or answer"),
-        (talk("When?", "5 to 2"), "answers by a reversed or impossible span"),
-        (talk("When?", "1914 to 1918"), "answers by a span that starts after its video has ended"),
-        (talk(OPTIONS, "E"), "answers by a letter that no option has"),
+        (talk("When?", "5 to 2"), "answers with a reversed or impossible span"),
+        (talk("When?", "1914 to 1918"), "answers with a span that starts after the end of the video"),
+        (talk(OPTIONS, "E"), "answers whose letter matches no option"),
     ],
 )
 def test_what_makes_no_sample_is_counted(tmp_path: Path, videos: Path, entry: dict, reason: str) -> None:
@@ -229,9 +229,9 @@ def test_what_is_not_kept_is_counted(tmp_path: Path, videos: Path) -> None:
     assert len(samples) == 4 and samples[3].meta == {"past_duration": True} and samples[0].system == "Be brief."
     assert found.counts == {
         "entries in the form of LLaMA-Factory": 4,
-        "lines below the options (how to answer): not kept": 1,
-        "answers with thoughts or tags: only the answer kept": 1,
-        "spans that end after the video: kept, meta.past_duration says so": 1,
+        "lines below the options (how to answer): removed": 1,
+        "answers with reasoning or tags: only the answer is kept": 1,
+        "spans that end after the video: kept and declared in meta.past_duration": 1,
     }
 
 
@@ -255,14 +255,14 @@ def test_several_videos_images_parts_turns_and_text_alone(tmp_path: Path, videos
     assert all(path.is_file() for sample in samples for path in sample.files)
     assert (samples[3].media[0].start, samples[3].media[0].end) == (3, 5)
     assert [turn.text for turn in samples[4].turns] == ["What?", "A dog."] and samples[4].instruction == "And?"
-    assert found.counts["entries without a video or an image: kept as text alone"] == 1
+    assert found.counts["entries without a video or an image: kept as text only"] == 1
 
 
 def test_a_broken_video_costs_only_its_questions_for_a_time(tmp_path: Path) -> None:
     clip(tmp_path / "v/0.mp4")
     (tmp_path / "v/bad.mp4").write_bytes(b"no video")
     samples, found = imported(tmp_path, tmp_path / "v", LLAMA_FACTORY, {**LLAMA_FACTORY, "videos": ["bad.mp4"]})
-    assert len(samples) == 1 and found.counts["questions for a time whose video cannot be read: left out"] == 1
+    assert len(samples) == 1 and found.counts["questions about a time whose video cannot be read: left out"] == 1
 
 
 def test_lines_under_the_name_json_and_a_list_under_the_name_jsonl(tmp_path: Path, videos: Path) -> None:

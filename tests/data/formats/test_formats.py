@@ -34,7 +34,7 @@ def test_grounding_json(tmp_path: Path, name: str) -> None:
     assert found.counts == {
         "reversed spans: dropped": 1,
         "samples without a usable span: dropped": 1,
-        "spans that end after the video: kept, meta.past_duration says so": 1,
+        "spans that end after the video: kept and declared in meta.past_duration": 1,
     }
     assert (found.videos, found.missing) == (1, 1)
 
@@ -144,7 +144,7 @@ def test_even_indices() -> None:
 def test_boxes_past_the_picture_are_cut(tmp_path: Path) -> None:
     boxes = [[-0.1, 0.1, 0.3, 1.2]] * 8
     ((sample,), found) = imported("got10k", dump(tmp_path, [{"path": "x", "object": "y", "gt": boxes}]))
-    assert sample.target[0] == (0, 0.1, 0.3, 1) and found.counts["boxes that reach past the picture: cut"] == 9
+    assert sample.target[0] == (0, 0.1, 0.3, 1) and found.counts["boxes that extend beyond the frame: clipped"] == 9
 
 
 def test_video_quality(tmp_path: Path) -> None:

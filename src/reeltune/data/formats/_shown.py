@@ -21,7 +21,7 @@ def shown_by(entry: Row, messages: list[Message], annotations: Annotations) -> l
     """
     given = {kind: _files(entry, kind) for kind in ("video", "image")}
     if any(entry.get(key) for key in ("audio", "audios")):
-        raise LeftOut("entries with sound or other parts")
+        raise LeftOut("entries with audio or other parts")
     places = [list(_places(parts)) for _, parts in messages]
     own = [_name(part) for found in places for _, part in found if part]
     if own and all(own):
@@ -30,7 +30,7 @@ def shown_by(entry: Row, messages: list[Message], annotations: Annotations) -> l
     media = [[_medium(kind, part, given, left) for kind, part in found] for found in places]
     unplaced = [{kind: name} for kind, names in left.items() for name in names]
     if unplaced and any(media):
-        raise LeftOut("entries with other files than places for them")
+        raise LeftOut("entries whose files do not match their placeholders")
     first = next((number for number, (role, _) in enumerate(messages) if role == "user"), None)
     if unplaced and first is not None:
         media[first] = unplaced
@@ -47,7 +47,7 @@ def _places(parts: list[Row]) -> Iterator[tuple[str, Row | None]]:
         elif str(part.get("type")) in _KINDS:
             yield _KINDS[str(part["type"])], part
         else:
-            raise LeftOut("entries with sound or other parts")
+            raise LeftOut("entries with audio or other parts")
 
 
 def _medium(kind: str, part: Row | None, given: dict[str, list[str]], left: dict[str, Iterator[str]]) -> Row:
@@ -56,7 +56,7 @@ def _medium(kind: str, part: Row | None, given: dict[str, list[str]], left: dict
         kind = "video" if kind == "image" and not given["image"] else kind
         name = next(left[kind], "")
     if not name:
-        raise LeftOut("entries with other files than places for them")
+        raise LeftOut("entries whose files do not match their placeholders")
     bounds = {"start": "video_start", "end": "video_end"}
     return {kind: name} | {to: part[key] for to, key in bounds.items() if part and part.get(key) is not None}
 

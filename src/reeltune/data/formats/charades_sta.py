@@ -41,7 +41,7 @@ def _read_text(texts: list[Path], annotations: Annotations) -> Iterator[Row]:
         duration, meta = lengths.get(video) or video_duration(annotations, video), {}
         if duration is None:
             duration, meta = max(end for _, end, _ in rows), {"duration": "unknown: latest annotated end"}
-            annotations.counts["videos without a known duration: the latest annotated end stands in"] += 1
+            annotations.counts["videos of unknown duration: the latest annotated end is used"] += 1
         for index, (start, end, sentence) in enumerate(rows):
             yield {
                 "id": f"{video}_{index}",

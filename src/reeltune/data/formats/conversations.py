@@ -90,7 +90,7 @@ def _length(annotations: Annotations, video: str) -> float:
     try:
         found = video_duration(annotations, video)
     except VideoError as error:
-        raise LeftOut("questions for a time whose video cannot be read") from error
+        raise LeftOut("questions about a time whose video cannot be read") from error
     assert found is not None, "the video was found before"
     return found
 
@@ -101,7 +101,7 @@ def _row(entry: Row, number: int, annotations: Annotations, length: Callable[[st
     said = [(role, _words(parts), shown) for (role, parts), shown in zip(messages, media, strict=True)]
     turns = [turn for turn in said if turn[0] != "system"]
     if not turns or [role for role, _, _ in turns] != ["user", "assistant"] * (len(turns) // 2):
-        raise LeftOut("entries without a question that an answer follows")
+        raise LeftOut("entries without a question followed by an answer")
     if not all(text for _, text, _ in turns):
         raise LeftOut("entries with an empty question or answer")
     answer = _answer(turns[-1][1], annotations)
@@ -114,7 +114,7 @@ def _row(entry: Row, number: int, annotations: Annotations, length: Callable[[st
     elif turns[-2][2]:
         found["media"] = turns[-2][2]
     if not everything:
-        annotations.counts["entries without a video or an image: kept as text alone"] += 1
+        annotations.counts["entries without a video or an image: kept as text only"] += 1
     if len(turns) > 2:
         found["turns"] = [
             {"role": role, "text": text, **({"media": shown} if shown else {})} for role, text, shown in turns[:-2]
@@ -133,7 +133,7 @@ def _answer(written: str, annotations: Annotations) -> str:
     if not answer:
         raise LeftOut("entries with an empty question or answer")
     if answer != written:
-        annotations.counts["answers with thoughts or tags: only the answer kept"] += 1
+        annotations.counts["answers with reasoning or tags: only the answer is kept"] += 1
     return answer
 
 
@@ -156,14 +156,14 @@ def _sample(question: str, answer: str, length: Callable[[], float] | None, anno
     """The task and its own fields; `length` of the one video that all is about, None for anything else."""
     if _SPANS.fullmatch(answer) and asks_for_time(question):
         if length is None:
-            raise LeftOut("questions for a time about anything but one whole video")
+            raise LeftOut("questions about a time that do not refer to one complete video")
         return _grounding(question, answer, length())
     listed = listed_options(question)
     if listed:
         letter, _ = read_letter(Block(answer, tagged=True), listed.options)
         if letter:
             if listed.rest:
-                annotations.counts["lines below the options (how to answer): not kept"] += 1
+                annotations.counts["lines below the options (how to answer): removed"] += 1
             return {
                 "task": "multiple_choice",
                 "question": listed.question,
@@ -171,16 +171,16 @@ def _sample(question: str, answer: str, length: Callable[[], float] | None, anno
                 "target": letter,
             }
         if answer.strip("(). ").upper() in LETTERS:
-            raise LeftOut("answers by a letter that no option has")
+            raise LeftOut("answers whose letter matches no option")
     return {"task": "instruction", "instruction": question, "response": answer}
 
 
 def _grounding(question: str, answer: str, duration: float) -> Row:
     spans = written_spans(answer)
     if spans is None:
-        raise LeftOut("answers by a reversed or impossible span")
+        raise LeftOut("answers with a reversed or impossible span")
     if all(start >= duration for start, _ in spans):
-        raise LeftOut("answers by a span that starts after its video has ended")
+        raise LeftOut("answers with a span that starts after the end of the video")
     return {
         "task": "temporal_grounding",
         "query": question,
@@ -209,7 +209,7 @@ BENCHMARK = Benchmark(
     splits="as you made them",
     metric="that of each sample's task",
     license="that of your data",
-    defects="which task an entry is for is told by its words: look at a few samples of each",
+    defects="the task of an entry is inferred from its wording: check a few samples of each",
     read=read,
     recognizes=recognizes,
     seen=False,

@@ -23,7 +23,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
         index = str(field_of(entry, "idx", path, number))
         events = list(extra["events"])
         if not events:
-            annotations.counts["rows without an event: kept; their recall is full, no caption reward applies"] += 1
+            annotations.counts["rows without an event: kept; their recall is 1 and no caption reward applies"] += 1
         yield {
             "id": f"dream-1k-{index}",
             "task": TASK.name,

@@ -34,11 +34,11 @@ def read(annotations: Annotations) -> Iterator[Row]:
 
 def _row(entry: Row, number: int, source: str) -> Row:
     if str(entry.get("data_type", "video")) != "video":
-        raise LeftOut(f"problems about data of type {entry['data_type']!r}")
+        raise LeftOut(f"problems with data of type {entry['data_type']!r}")
     kind = str(entry["problem_type"]).strip().casefold().replace("_", " ").replace("-", " ")
     convert = CONVERSIONS.get(kind)
     if convert is None:
-        raise LeftOut(f"problems of type {entry['problem_type']!r}, which no task here has")
+        raise LeftOut(f"problems of type {entry['problem_type']!r}, for which there is no task")
     question = re.sub(r"\s*<(?:video|image)>\s*", " ", str(entry["problem"])).strip()
     told = next((str(entry[name]) for name in _KINDS if entry.get(name) not in (None, "")), None)
     return {
@@ -63,7 +63,7 @@ def _choice(entry: Row, question: str) -> Row:
         raise LeftOut("problems whose options are not lettered A, B, C, ... in order")
     options = [option_text(option) for option in given]
     if len(options) < 2:
-        raise LeftOut("problems of multiple choice without options")
+        raise LeftOut("multiple-choice problems without options")
     return {
         "task": "multiple_choice",
         "question": question,
@@ -75,7 +75,7 @@ def _choice(entry: Row, question: str) -> Row:
 def _number(entry: Row, question: str) -> Row:
     text = _answer(entry).replace(",", "")
     if not re.fullmatch(r"[-+]?\d{1,15}(?:\.\d{1,15})?", text):
-        raise LeftOut("problems of numbers whose answer is none")
+        raise LeftOut("number problems whose answer is not a number")
     return {"task": "numeric", "question": question, "target": float(text)}
 
 
@@ -90,7 +90,7 @@ def _grounding(entry: Row, question: str) -> Row:
     except (ValueError, KeyError, TypeError):
         value = None
     if not isinstance(value, list) or not value:
-        raise LeftOut("problems of grounding without a time")
+        raise LeftOut("grounding problems without a time")
     spans = value if isinstance(value[0], list) else [value]
     return {"task": "temporal_grounding", "query": question, "target": spans}
 

@@ -35,7 +35,7 @@ def _read_json(path: Path, annotations: Annotations) -> Iterator[Row]:
         times = _video_times(annotations.find_video(video), len(boxes))
         if times is None:
             times, meta = [float(index) for index in range(len(boxes))], {"times": "unknown: indices stand in"}
-            annotations.counts["sequences without a video: times are not known, 0, 1, ... stand in"] += 1
+            annotations.counts["sequences without a video: times are unknown, so 0, 1, ... are used"] += 1
         yield _row(video, field_of(entry, "object", path, number), times, boxes, meta)
 
 
@@ -117,6 +117,6 @@ BENCHMARK = Benchmark(
     splits="train 9,335 and val 180 sequences; the test boxes are not public",
     metric="mean overlap, success at 0.5 and 0.7, area under the success curve",
     license="CC BY-NC-SA 4.0",
-    defects="boxes reach past the frame: they are cut; object names are WordNet's, some misspelt",
+    defects="boxes that extend beyond the frame are clipped; object names are WordNet's, some misspelt",
     read=read,
 )

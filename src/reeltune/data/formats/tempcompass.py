@@ -25,7 +25,7 @@ def read(annotations: Annotations) -> Iterator[Row]:
         for aspect, questions in aspects.items():
             for index, entry in enumerate(questions):
                 if "mc_question" in entry:
-                    annotations.counts["tasks of captioning: left out"] += 1
+                    annotations.counts["captioning tasks: left out"] += 1
                     continue
                 where = f"{path}, video {video}, {aspect} {index}"
                 yield {
@@ -49,7 +49,7 @@ def _question(text: str, answer: str, where: str) -> Row:
         given = [match[1] for match in names if match]
         said = next((index for index, name in enumerate(given) if answer.startswith(name)), None)
         if said is None:
-            raise InputError(f"{where}: the answer {answer!r} is none of {', '.join(given)}")
+            raise InputError(f"{where}: the answer {answer!r} is not one of {', '.join(given)}")
         texts = [option[len(name) :].strip(": ") for option, name in zip(options, given, strict=True)]
         return {"task": "multiple_choice", "question": question, "options": texts, "target": LETTERS[said]}
     options = [option_text(option) for option in options]

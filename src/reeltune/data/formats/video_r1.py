@@ -28,9 +28,9 @@ def read(annotations: Annotations) -> Iterator[Row]:
 
 def _row(entry: Row, number: int, annotations: Annotations) -> Row:
     if entry["data_type"] != "video":
-        raise LeftOut(f"problems about data of type {entry['data_type']!r}")
+        raise LeftOut(f"problems with data of type {entry['data_type']!r}")
     if str(entry["problem_type"]).replace("_", " ") != "multiple choice":
-        raise LeftOut(f"problems of type {entry['problem_type']!r}, which no task here has")
+        raise LeftOut(f"problems of type {entry['problem_type']!r}, for which there is no task")
     given = entry.get("options") or []
     if not in_order(given):
         raise LeftOut("problems whose options are not lettered A, B, C, ... in order")
@@ -38,7 +38,7 @@ def _row(entry: Row, number: int, annotations: Annotations) -> Row:
     video = str(entry["path"])
     video_file(annotations, video)
     if entry.get("process"):
-        annotations.counts["written thoughts (process): not kept"] += 1
+        annotations.counts["written reasoning (process): removed"] += 1
     return {
         "id": entry_id(entry.get("problem_id"), number),
         "task": "multiple_choice",

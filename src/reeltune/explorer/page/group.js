@@ -40,7 +40,7 @@ export async function groupPage(state) {
     ...Object.fromEntries(page.completions.slice(0, 9).map((_, index) => [String(index + 1), () => hold(index)])),
   };
   const flags = [
-    group.advantage === 0 && group.answers > 1 && page.completions.length > 1 ? "no signal: all rewards are equal" : null,
+    group.advantage === 0 && group.answers > 1 && page.completions.length > 1 ? "zero variance: all rewards are equal" : null,
     group.replaced ? "replaced by another prompt" : null, group.kept === 0 ? `left out: ${group.reason ?? ""}` : null,
     group.duplicates ? `asked ${group.duplicates + 1} times of the same video` : null,
   ].filter(Boolean);
@@ -73,7 +73,7 @@ function completion(page, each, index, highlight, hold) {
   if (correct !== undefined) facts.push(["right", correct ? "✓" : "✗"]);
   for (const [name, value] of Object.entries(each.components)) if (name !== "iou") facts.push([name, value === null ? "–" : number(value)]);
   if (tokens !== undefined) facts.push(["tokens", number(tokens)]);
-  const remarks = [...each.findings, truncated ? "cut off at the length limit" : null, gold ? "the gold answer, not sampled" : null].filter(Boolean);
+  const remarks = [...each.findings, truncated ? "truncated at the length limit" : null, gold ? "the gold answer, not sampled" : null].filter(Boolean);
   return h("section", { class: "completion", tabindex: 0, role: "button", "aria-pressed": "false", "data-number": each.number,
     onmouseenter: () => highlight(index), onmouseleave: () => highlight(null), onclick: () => hold(index) },
     h("div", { class: "facts" }, h("b", { class: "number" }, each.number),

@@ -21,7 +21,7 @@ def _check(name: str, found: Any) -> None:
     if not (isinstance(found, type) and issubclass(found, Family)):
         raise InputError(f"model family {name!r} must be a subclass of reeltune.models.families.Family; got {found!r}")
     if hasattr(found, "picture"):
-        raise InputError(f"model family {name!r} has a method `picture`, which is `image_frames` now: rename it")
+        raise InputError(f"model family {name!r} has a method `picture`, which is now called `image_frames`: rename it")
 
 
 FAMILIES: Registry[type[Family]] = Registry(
@@ -50,8 +50,8 @@ def make_family(config: Any, path: Path, name: str | None = None) -> Family:
     if name is None and config.model_type not in FAMILIES:
         near = get_close_matches(config.model_type, list(FAMILIES), n=1, cutoff=0.0)
         raise InputError(
-            f"{path}: no adapter for model type {config.model_type!r}; the nearest is {near[0]!r} of "
-            f"{', '.join(FAMILIES)}. One of your own is named by model.family: module:Class or path/to/file.py:Class; "
-            "docs/new-family.md shows how"
+            f"{path}: no family supports model type {config.model_type!r}; the nearest is {near[0]!r}. "
+            f"Supported: {', '.join(FAMILIES)}. Set model.family to your own, module:Class or path/to/file.py:Class "
+            "(docs/new-family.md)"
         )
     return FAMILIES.get(name or config.model_type)(config, read_processor(path))

@@ -140,11 +140,11 @@ class Family(ABC):
 
     def image_text(self, clip: Clip) -> str:
         """The text that replaces an image's `image_placeholder`."""
-        raise NotImplementedError(f"{type(self).__name__} takes no images")
+        raise NotImplementedError(f"{type(self).__name__} does not accept images")
 
     def image_frames(self, image: np.ndarray, pixels: PixelBudget | FrameSize, *, alone: bool) -> np.ndarray:
         """An image uint8 [H, W, 3] as the tower sees it, uint8 [T, h, w, 3]; `alone`: no other image in its prompt."""
-        raise NotImplementedError(f"{type(self).__name__} takes no images")
+        raise NotImplementedError(f"{type(self).__name__} does not accept images")
 
     @abstractmethod
     def position_ids(self, ids: Tensor, media: Sequence[Clip]) -> Tensor:
@@ -163,15 +163,17 @@ class Family(ABC):
         kinds = set(getattr(text_config, "layer_types", None) or ["full_attention"])
         if other := sorted(kinds - SERVED_KINDS):
             raise InputError(
-                f"{path}: layers of kind {other} cannot keep completions of a shared prompt apart; layers of kind "
-                f"{sorted(SERVED_KINDS)} can. Use a model that has no others"
+                f"{path}: layers of type {other} cannot separate completions that share a prompt; only "
+                f"{sorted(SERVED_KINDS)} can. Use a model without other layers"
             )
         if self.visibility != "causal":
-            raise InputError(f"{path}: {type(self).__name__} has {self.visibility} attention; only causal is served")
+            raise InputError(
+                f"{path}: {type(self).__name__} has {self.visibility} attention; only causal attention is supported"
+            )
         if dropout := getattr(text_config, "attention_dropout", 0.0):
             raise InputError(
-                f"{path}: attention_dropout is {dropout}; shared prompts need 0 so that rollout and update see the "
-                "same model. Set it to 0 in config.json"
+                f"{path}: attention_dropout is {dropout}; it must be 0 so that rollout and update use the same "
+                "model. Set it to 0 in config.json"
             )
 
 

@@ -144,7 +144,7 @@ def _block(left: deque[TimePatch], room: int) -> Tensor:
         time = torch.full_like(place[0], patch.time - first.time)
         cells.append(torch.stack([time, *place]).flatten(1))
     if not cells:
-        raise ValueError(f"{room} placeholders where a grid of {first.rows} x {first.columns} vision tokens must stand")
+        raise ValueError(f"{room} placeholders for a grid of {first.rows} x {first.columns} vision tokens")
     return torch.cat(cells, dim=1)
 
 

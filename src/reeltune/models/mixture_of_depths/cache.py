@@ -73,8 +73,8 @@ def routed_cache_layer(cache: Any, index: int) -> RoutedCacheLayer:
         )
     if layer.get_seq_length():
         raise InputError(
-            "p-MoD: this cache was filled without routing, so its tokens are not those that the layer would keep; "
-            "start with an empty DynamicCache"
+            "p-MoD: this cache was filled without routing, so it contains tokens that the layer would skip; start "
+            "with an empty DynamicCache"
         )
     routed = RoutedCacheLayer()
     cache.layers[index] = routed

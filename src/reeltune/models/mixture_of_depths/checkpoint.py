@@ -31,7 +31,7 @@ def open_routed(path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = 
         if stored:
             raise InputError(
                 f"{path}: its weights hold routers of layers {sorted(stored)}, but config.json has no "
-                f"{CONFIG_KEY!r}: opened so, the routers would be dropped. Restore the key from the run's config.yaml"
+                f"{CONFIG_KEY!r}, so the routers would be dropped. Restore the key from the run's config.yaml"
             )
         model = open_weights(path, **options)
         if wanted is not None:
@@ -39,7 +39,8 @@ def open_routed(path: Path, config: Any, wanted: MixtureOfDepthsConfig | None = 
         return model
     if wanted is not None and wanted != saved:
         raise InputError(
-            f"{path} was saved with p-MoD {_differences(saved, wanted)}; drop model.mixture_of_depths or make it equal"
+            f"{path} was saved with p-MoD {_differences(saved, wanted)}; remove model.mixture_of_depths or make "
+            "it equal"
         )
     # The routers are read below: stock transformers does not know them.
     model = open_weights(path, ignore=ROUTER_KEY, **options)
@@ -91,8 +92,8 @@ def _fill_routers(path: Path, model: nn.Module, stored: dict[int, dict[str, Tens
     complete = {layer for layer, tensors in stored.items() if set(tensors) == {"weight", "bias"}}
     if complete != set(expected) or set(stored) != set(expected):
         raise InputError(
-            f"{path}: config.json routes layers {sorted(expected)}, but the weights hold whole routers of layers "
-            f"{sorted(complete)}: the model was saved without some of them. Save it again from the run"
+            f"{path}: config.json routes layers {sorted(expected)}, but the weights include complete routers of "
+            f"layers {sorted(complete)} only. Save the model again from the run"
         )
     with torch.no_grad():
         for layer, router in expected.items():

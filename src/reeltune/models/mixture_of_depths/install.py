@@ -33,10 +33,10 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
     that the routed layer repeats, attention that a selection cannot serve, and a schedule that routes layer 0.
     """
     if is_routed(model):
-        raise InputError("p-MoD is installed on this model already; remove it first")
+        raise InputError("p-MoD is already installed on this model; remove it first")
     if getattr(getattr(model, "config", None), CONFIG_KEY, None) is not None:
         raise InputError(
-            f"the model's config has {CONFIG_KEY!r}: it was saved routed, and opened without its routers. Open its "
+            f"the model's config has {CONFIG_KEY!r}: it was saved with routers but loaded without them. Load its "
             "directory with reeltune.models.mixture_of_depths.checkpoint.open_routed"
         )
     layers = decoder_layers(model)
@@ -95,8 +95,9 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
     for index, layer in enumerate(layers):
         if type(layer).__name__ not in ROUTED_CLASSES and not isinstance(layer, RoutedLayer):
             raise InputError(
-                f"p-MoD cannot route decoder layer {index} of class {type(layer).__name__}: the routed layer repeats "
-                f"the block of {sorted(ROUTED_CLASSES)}, and another block would be changed without a word"
+                f"p-MoD cannot route decoder layer {index} of class {type(layer).__name__}: routed layers "
+                f"implement the blocks of {sorted(ROUTED_CLASSES)}, and another block would silently compute "
+                "something else"
             )
     return layers
 
@@ -148,15 +149,16 @@ class PassReader:
             raise InputError("p-MoD cannot route padding-free rows given by cu_seq_lens_q; give a mask instead")
         if isinstance(mask, Tensor) and mask.ndim == 4 and isinstance(cache, Cache):
             raise InputError(
-                "p-MoD cannot use a 4-D attention mask with a cache: the mask's columns are not the tokens that each "
-                "layer keeps. Give a 2-D padding mask, or use_cache=False"
+                "p-MoD cannot use a 4-D attention mask with a cache: its columns do not match the tokens that "
+                "each layer keeps. Pass a 2-D padding mask, or use_cache=False"
             )
         if mask is not None and not (isinstance(mask, Tensor) and mask.ndim in (2, 4)):
             raise InputError(f"p-MoD needs attention_mask as a 2-D or 4-D tensor; got {type(mask).__name__}")
         if samples is None and (cache is None or not cache.get_seq_length()):
             raise InputError(
-                "p-MoD does not know which tokens of this prompt are vision tokens: call the model with input_ids, or "
-                "the language model with vision_samples [rows, tokens], a sample's number at its vision tokens, else -1"
+                "p-MoD cannot tell which tokens of this prompt are vision tokens: call the model with input_ids, "
+                "or the language model with vision_samples [rows, tokens], a sample's number at its vision "
+                "tokens, else -1"
             )
 
 
@@ -183,7 +185,7 @@ def _parts(model: Any) -> tuple[nn.Module, nn.Module]:
     language_model: nn.Module | None = model.get_decoder() if hasattr(model, "get_decoder") else None
     if composite is None or language_model is None or composite is language_model:
         raise InputError(
-            f"p-MoD needs a vision language model with a language model of its own; {type(model).__name__} has none"
+            f"p-MoD needs a vision language model with a separate language model; {type(model).__name__} has none"
         )
     return composite, language_model
 

@@ -90,7 +90,7 @@ class RoutedLayer:
         Position ids are used through their cos and sin only: with gaps they would read as packed sequences.
         """
         if routing is None or position_embeddings is None:
-            raise ValueError("a routed layer needs `routing` and `position_embeddings`: call it through its model")
+            raise ValueError("a routed layer needs `routing` and `position_embeddings`: call it through the model")
         cache = kwargs.pop(CACHE, None)
         # No vision token to skip: text only, or a decoding step. Weights are 1, so this is the family's own layer.
         if not routing.counts:

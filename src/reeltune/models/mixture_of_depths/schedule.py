@@ -65,7 +65,7 @@ def _spread(config: MixtureOfDepthsConfig, layers: int, *, routed: range) -> lis
     share = (target * layers - (layers - len(routed))) / len(routed) if routed else 0.0
     if not 0 <= share <= 1:
         raise ValueError(
-            f"schedule {config.schedule} of {layers} layers cannot keep {target:g} of the vision tokens on average: "
-            f"its {len(routed)} routed layers would have to keep {share:.3g} each; set mean_ratio"
+            f"schedule {config.schedule} of {layers} layers cannot keep {target:g} of the vision tokens on "
+            f"average: its {len(routed)} routed layers would each have to keep {share:.3g}; set mean_ratio"
         )
     return [share if index in routed else None for index in range(layers)]

@@ -97,8 +97,8 @@ def enable(language_model: Any) -> None:
             continue
         if (known := SHARED_CLASSES.get(type(net).__name__)) is None:
             raise InputError(
-                f"layer {index} is a recurrent layer of class {type(net).__name__}; only {sorted(SHARED_CLASSES)} can "
-                "hand a prompt's state to its completions"
+                f"layer {index} is a recurrent layer of class {type(net).__name__}; only {sorted(SHARED_CLASSES)} "
+                "can pass the state of a prompt to its completions"
             )
         become(net, known)
 

@@ -63,7 +63,7 @@ class PackedRow:
     def __init__(self, groups: Sequence[Group]) -> None:
         known = groups[0].state is not None
         if any((group.state is not None) != known for group in groups):
-            raise ValueError("either every group of a row brings its prompt's state or none does")
+            raise ValueError("either all groups of a row or none must bring the state of their prompt")
         # The last token of a completion predicts nothing: length - 1 of them are in the row.
         self.attention = RowAttention(
             [0 if known else len(group.prompt) for group in groups],

@@ -15,21 +15,25 @@ class _Options(BaseModel):
 class ThinkOptions(_Options):
     """The think scorer T (VideoCap-R1, arXiv 2506.01725): how items match. All values are our choice."""
 
-    threshold: float = Field(0.6, gt=0, le=1, description="Similarity from which two attributes or actions match.")
-    senses: int = Field(2, ge=0, le=3, description="Most frequent WordNet senses that make synonyms; 0: none.")
-    name_weight: float = Field(2.0, ge=0, description="Subjects align by this times their names' similarity plus F1.")
+    threshold: float = Field(
+        0.6, gt=0, le=1, description="Minimum similarity at which two attributes or actions match."
+    )
+    senses: int = Field(2, ge=0, le=3, description="Number of most frequent WordNet senses used for synonyms; 0: none.")
+    name_weight: float = Field(
+        2.0, ge=0, description="Subjects are aligned by this weight times the similarity of their names plus F1."
+    )
     name_threshold: float = Field(
         0.4,
         ge=0,
         le=1,
-        description="Below this similarity of names a pair's items count for nothing; 0: names are free.",
+        description="Minimum similarity of names for a pair to count; 0: names are ignored.",
     )
     measure: Literal["f1", "jaccard"] = Field(
         "f1",
-        description="f1: published; jaccard: of all that either says, so that two guesses earn no more than one.",
+        description="f1: as published; jaccard: over the union, so that two guesses earn no more than one.",
     )
     pooling: Literal["pooled", "mean"] = Field(
-        "pooled", description="One F1 over attributes and actions, or the mean of both F1s."
+        "pooled", description="pooled: one F1 over attributes and actions; mean: the mean of both F1s."
     )
 
 
@@ -39,12 +43,12 @@ class CaptionOptions(_Options):
 
     shape: Literal["steps", "linear"] = Field("linear", description="steps: as published; linear: the measure itself.")
     steps: list[tuple[float, float]] = Field(
-        [(0.28, 0.5), (0.35, 1.0)], description="[from coverage, reward], rising; 0 before the first."
+        [(0.28, 0.5), (0.35, 1.0)], description="[minimum coverage, reward] in rising order; 0 below the first."
     )
     measure: Literal["recall", "f1", "jaccard"] = Field(
         "f1",
-        description="f1 judges precision too, so that guessing costs; jaccard: two guesses earn no more than one; "
-        "recall: as published, won by guessing.",
+        description="f1 also judges precision, so that guessing costs; jaccard: two guesses earn no more than "
+        "one; recall: as published, rewards guessing.",
     )
 
     @model_validator(mode="after")
