@@ -6,6 +6,7 @@ python scripts/reference.py --check  exit 1 where a page is not what the code sa
 
 import argparse
 import inspect
+import re
 import sys
 import types
 import typing
@@ -23,6 +24,7 @@ from reeltune.config.recipe import Recipe
 from reeltune.config.shipped import papers
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+LINE = 88
 MADE = "<!-- Written by scripts/reference.py; change the code, not this page. -->\n\n"
 
 
@@ -239,10 +241,30 @@ def _signature(thing: Any) -> str:
     if inspect.isclass(thing) and issubclass(thing, BaseModel):
         return "(...)"
     try:
-        found = str(inspect.signature(thing))
+        signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return ""
-    return found.replace("reeltune.", "").replace("pathlib._local.", "").replace("pathlib.", "").replace("typing.", "")
+    found = _short(str(signature))
+    if len(found) <= LINE:
+        return found
+    rows: list[str] = []
+    for each in signature.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and "*" not in rows and not any(row.startswith("*") for row in rows):
+            rows.append("*")
+        rows.append(_short(str(each)))
+    end = found[found.rindex(")") :] if signature.return_annotation is signature.empty else _short(_returned(signature))
+    return "(\n" + "".join(f"    {row},\n" for row in rows) + end
+
+
+def _returned(signature: inspect.Signature) -> str:
+    """`) -> TYPE`, as the whole signature prints it."""
+    bare = str(signature.replace(parameters=[]))
+    return bare.removeprefix("(")
+
+
+def _short(text: str) -> str:
+    """Without the names of modules: `collections.abc.Sequence[sample.Sample]` is a Sequence[Sample]."""
+    return re.sub(r"\b(?:[a-z_][a-z_0-9]*\.)+(?=[A-Z~])", "", text).replace("~", "")
 
 
 if __name__ == "__main__":

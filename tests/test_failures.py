@@ -58,7 +58,7 @@ def test_a_full_disk_under_a_run(tmp_path: Path, small_disk: Path) -> None:
             "toyworld.train_videos=2", "toyworld.held_out_videos=1", "eval.every=0", "checkpoint.every=1",
         )
     )  # fmt: skip
-    assert "make room, then go on" in told and re.search("No space left|os error 28", told)
+    assert "free some space, then run the command again" in told and re.search("No space left|os error 28", told)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_read_only_folder_is_named_before_the_weights_are_read(read_only: Path
         (read_only / "probe").write_text("")
     small = (f"toyworld.dir={tmp_path / 'toy'}", "toyworld.train_videos=2", "toyworld.held_out_videos=1")
     told = message(reeltune("train", str(TOY), f"run.dir={read_only / 'runs' / 'one'}", *small, "model.path=nowhere"))
-    assert "cannot be written" in told and str(read_only) in told and "give a folder that can" in told
+    assert "cannot be written" in told and str(read_only) in told and "give a writable folder" in told
     told = message(reeltune("recipes", "copy", "toy/grpo", str(read_only)))
     assert str(read_only) in told
 
@@ -189,7 +189,7 @@ def test_a_command_without_a_terminal_writes_no_carriage_return(tmp_path: Path) 
 
 def test_tokenizers_tell_the_system_s_error_in_words_only() -> None:
     assert "make room" in str(explain_failure(Exception("No space left on device (os error 28)")))
-    assert "the disk, or the way to it" in str(explain_failure(OSError(5, "Input/output error")))
+    assert "the disk or its connection" in str(explain_failure(OSError(5, "Input/output error")))
     assert explain_failure(Exception("a defect of ours")) is None
 
 

@@ -122,8 +122,7 @@ def test_a_revision_is_its_own_directory_and_a_wrong_name_is_said(hub: Hub, tmp_
     assert load(hub, tmp_path, "owner/tiny@v2").stdout.startswith(f"{OTHER} Qwen3VL ")
     wrong = load(hub, tmp_path, "owner/tinny")
     assert (
-        "there is not a directory 'owner/tinny' here, and the Hugging Face Hub gives no model of that name"
-        in wrong.stderr
+        "there is no directory 'owner/tinny' here, and the Hugging Face Hub has no model of that name" in wrong.stderr
     )
     lost = load(hub, tmp_path, "owner/other", offline=True)
     assert "it is not in the hub's cache" in lost.stderr

@@ -45,13 +45,13 @@ def _download(spec: str, weights: bool) -> Path:
         ) from error
     except LocalEntryNotFoundError as error:
         raise InputError(
-            f"there is not a directory {spec!r} here, it is not in the hub's cache, and the hub cannot be reached "
+            f"there is no directory {spec!r} here, it is not in the hub's cache, and the hub cannot be reached "
             "(offline, or no connection). Check the path, or download it on a machine with a network: hf download "
             f"{name}{f' --revision {revision}' if revision else ''}"
         ) from error
     except (HfHubHTTPError, HFValidationError) as error:
         raise InputError(
-            f"there is not a directory {spec!r} here, and the Hugging Face Hub has no model of that name and "
+            f"there is no directory {spec!r} here, and the Hugging Face Hub has no model of that name and "
             f"revision: {str(error).strip().splitlines()[0]}. Check the spelling"
         ) from error
 

@@ -70,7 +70,7 @@ def test_errors_are_named(folder: Path, row: dict, kind: str, part: str) -> None
         (GOOD | {"id": "b"}, "questions repeat"),
         (GOOD | {"id": "b", "target": [[1, 2]]}, "different answers"),
         (CHOICE | {"options": ["x", "X."]}, "options repeat"),
-        (CHOICE | {"meta": {"duration": "unknown: x"}}, "not known at import"),
+        (CHOICE | {"meta": {"duration": "unknown: x"}}, "not available at import"),
     ],
 )
 def test_warnings_are_named(folder: Path, row: dict, kind: str) -> None:
@@ -268,7 +268,7 @@ def test_fix_repairs_types_and_drops_what_cannot_be_used(tmp_path: Path) -> None
     assert done.returncode == 0 and found["clean"] and found["rows"] == 9, done.stderr
     assert (found["fixed"]["kept"], found["fixed"]["dropped"]) == (6, 3)
     changes = found["fixed"]["changes"]
-    for kind in ("its video cannot be decoded", "its video is missing", "no JSON object: dropped", "no id"):
+    for kind in ("its video cannot be decoded", "its video is missing", "not a JSON object: dropped", "no id"):
         assert sum(count for text, count in changes.items() if text.startswith(kind)) == 1, changes
     samples: list[Any] = list(load_samples(output))
     assert [s.id for s in samples] == ["7", "clock", "text", "option", "row 5", "n"]

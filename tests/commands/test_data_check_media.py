@@ -37,4 +37,4 @@ def test_any_media_are_looked_at(tmp_path: Path) -> None:
     assert "b.png: cannot be read as an image" in found["images cannot be decoded"]
     assert "no frame is shown from 60 s" in found["videos cannot be decoded"]
     assert "id 'past'" in found["times are after the end of the file"], "times count from the part's start"
-    assert any(kind.startswith("samples without video or image") for kind in report.warnings)
+    assert any(kind.startswith("samples without a video or image") for kind in report.warnings)

@@ -100,7 +100,7 @@ def test_a_directory_holds_the_answers_of_one_evaluation(
     assert code == 2 and "samples: " in message and "model: " not in message
     (out / "identity.json").unlink()
     code, message = evaluate("qwen2_5_vl")
-    assert code == 2 and "whose answers are these" in message
+    assert code == 2 and "unknown whose answers these are" in message
     assert (out / "predictions.jsonl").read_bytes() == before
 
 

@@ -170,7 +170,14 @@ def test_what_cannot_be_used_is_set_aside_with_its_reason(folder: Path) -> None:
     aside = [json.loads(line) for line in (folder / "out" / "set_aside.jsonl").read_text().splitlines()]
     assert len(samples) == 4 and samples[1].target == ((3, 4),), "a span past the end is cut at it"
     assert [row["row"] for row in aside] == [4, 5, 6, 7, 8, 9]
-    reasons = ["broken.mp4", "no video 'none.mp4'", "any of 2 files", "usable span", "usable span", "names no video"]
+    reasons = [
+        "broken.mp4",
+        "no video 'none.mp4'",
+        "matches 2 files",
+        "usable span",
+        "usable span",
+        "does not name a complete video",
+    ]
     assert all(part in row["reason"] for part, row in zip(reasons, aside, strict=True))
 
 

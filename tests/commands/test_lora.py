@@ -82,7 +82,7 @@ def test_train_resume_evaluate_select_merge(workshop: Any) -> None:
 
 def test_merging_what_is_none_or_over_something(workshop: Any, capsys: Any) -> None:
     reeltune("merge", workshop.model, "-o", workshop.folder / "new", code=2)
-    assert "is no adapter's folder" in capsys.readouterr().err
+    assert "is not an adapter's folder" in capsys.readouterr().err
     reeltune("merge", workshop.model, "-o", workshop.folder, code=2)
     assert not (workshop.folder / "new").exists()
 
@@ -106,7 +106,7 @@ def test_an_adapter_is_trained_on_or_merged_into_a_full_training(workshop: Any, 
     assert "merged into its base" in capsys.readouterr().err
     assert (workshop.folder / "full" / "checkpoints" / "step-000002" / "model").is_dir()
     train(workshop, "full", ADAPTER, *grpo, "--resume", code=2)
-    assert "these settings are not those of" in capsys.readouterr().err
+    assert "these settings differ from those of" in capsys.readouterr().err
     train(workshop, "third", "adapter={rank: 8}", *grpo, code=2)
     assert "adapter.rank=8, but the adapter in" in capsys.readouterr().err
 
@@ -128,11 +128,11 @@ def test_over_a_base_in_four_bits(workshop: Any, capsys: Any) -> None:
         (["adapter={targets: [qproj]}"], "adapter.targets='qproj': no linear layer"),
         (["adapter={quantize: nf4}"], "needs the package bitsandbytes"),
         (["adapter={dropout: 0.1}"], "adapter.dropout=0.1: grpo needs 0"),
-        (["adapter={}", "model.freeze=[]"], "put vision into model.freeze"),
-        (["checkpoint.export=merged"], "goes with an adapter"),
+        (["adapter={}", "model.freeze=[]"], "add vision to model.freeze"),
+        (["checkpoint.export=merged"], "needs an adapter"),
         (["adapter={rnk: 4}"], "nearest valid key: adapter.rank"),
-        (["model.freeze=[vision, projector, language]"], "no parameter trains"),
-        (["optim.lr_of={vision: 1e-6}"], "optim.lr_of.vision: nothing of it trains"),
+        (["model.freeze=[vision, projector, language]"], "no parameter is trainable"),
+        (["optim.lr_of={vision: 1e-6}"], "optim.lr_of.vision: this part does not train"),
     ],
 )
 def test_bad_settings_are_one_message(

@@ -65,7 +65,7 @@ def test_a_recipe_gets_its_step_and_a_directory_its_model(
     assert main(["plan", str(model), "--vision", "64"]) == 0
     assert "3 decoder layers" in capsys.readouterr().out
     assert main(["plan", str(model), "rl.group_size=6"]) == 2
-    assert "takes no overrides; got 'rl.group_size=6'" in capsys.readouterr().err
+    assert "accepts no overrides; got 'rl.group_size=6'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

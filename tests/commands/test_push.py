@@ -198,7 +198,7 @@ def test_what_cannot_be_published_is_one_message(runs: Any, hub: Hub, capsys: An
     assert main(["push", run, "doors"]) == 2
     assert "must look like owner/name" in capsys.readouterr().err
     assert main(["push", str(tmp_path), "me/doors"]) == 2
-    assert "neither a run, nor a checkpoint" in capsys.readouterr().err
+    assert "not a run, a checkpoint" in capsys.readouterr().err
     hub.refuses = True
     assert main(["push", run, "me/doors"]) == 2
     assert "hf auth login" in capsys.readouterr().err

@@ -282,12 +282,12 @@ def test_the_exported_directory_is_that_of_one_process(runs: Runs, case: str) ->
 
 def test_what_processes_cannot_be(workshop: Any, capsys: Any) -> None:
     assert main(workshop.command("alone", SHARD)[3:]) == 2
-    assert "this is one alone" in capsys.readouterr().err
+    assert "there is only one" in capsys.readouterr().err
     assert not (workshop.folder / "alone").exists()
     assert main(workshop.command("alone", "parallel.param_dtype=bfloat16")[3:]) == 2
-    assert "param_dtype goes with shard: full" in capsys.readouterr().err
+    assert "param_dtype needs parallel.shard=full" in capsys.readouterr().err
     world = World(0, 4, torch.device("cpu"))
     for replicate in (3, 4):
-        with pytest.raises(InputError, match="give a divisor"):
+        with pytest.raises(InputError, match="use a proper divisor"):
             check_parallel(ParallelConfig(shard="full", replicate=replicate), world)
     check_parallel(ParallelConfig(shard="full", replicate=2), world)

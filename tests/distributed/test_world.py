@@ -17,11 +17,11 @@ from reeltune.errors import InputError
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"ACCELERATE_MIXED_PRECISION": "no"}, "accelerate launch started this process alone"),
+        ({"ACCELERATE_MIXED_PRECISION": "no"}, "accelerate launch started only this process"),
         ({"ACCELERATE_MIXED_PRECISION": "bf16", "WORLD_SIZE": "2", "RANK": "0"}, "ACCELERATE_MIXED_PRECISION"),
         ({"ACCELERATE_USE_FSDP": "true", "WORLD_SIZE": "2", "RANK": "0"}, "ACCELERATE_USE_FSDP"),
         ({"ACCELERATE_USE_DEEPSPEED": "1"}, "ACCELERATE_USE_DEEPSPEED"),
-        ({"OMPI_COMM_WORLD_SIZE": "4"}, "OMPI_COMM_WORLD_SIZE=4 processes were started that do not know"),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, "OMPI_COMM_WORLD_SIZE=4 independent processes were started"),
         ({"SLURM_STEP_NUM_TASKS": "2"}, "SLURM_STEP_NUM_TASKS=2"),
         ({"WORLD_SIZE": "2"}, "without RANK"),
     ],

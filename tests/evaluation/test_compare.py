@@ -79,7 +79,7 @@ def test_what_one_side_lacks_is_named() -> None:
     found = compare(a, b, resamples=10)
     assert (found.only_a, found.only_b, found.differences[0].n) == (["a"], ["d"], 2)
     assert "only in A" in found.text()
-    with pytest.raises(InputError, match="no id in common"):
+    with pytest.raises(InputError, match="no ids in common"):
         compare({"a": a["a"]}, {"d": b["d"]})
     with pytest.raises(InputError, match="is of multiple_choice in one"):
         compare(a, {"a": a["a"] | {"task": "numeric"}})
@@ -111,4 +111,4 @@ def test_the_command_reads_what_score_writes(tmp_path: Path, capsys: Any) -> Non
     timed = {"id": "q1", "task": "temporal_grounding", "video": "1.mp4", "duration": 5.0}
     (tmp_path / "timed.jsonl").write_text(json.dumps(timed) + "\n")
     assert main(["compare", str(tmp_path / "timed.jsonl"), str(tmp_path / "timed.jsonl")]) == 2
-    assert "line 1: no scores of a sample" in capsys.readouterr().err
+    assert "line 1: not the scores of a sample" in capsys.readouterr().err

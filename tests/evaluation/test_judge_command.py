@@ -116,7 +116,9 @@ def test_an_endpoint_and_its_replay(files: Path) -> None:
     (files / "predictions.jsonl").write_text(other)
     done = score(files, *replay)
     assert (
-        done.returncode == 2 and "no reply is recorded" in done.stderr and "differ from the recorded run" in done.stderr
+        done.returncode == 2
+        and "there is no recorded reply" in done.stderr
+        and "differ from the recorded run" in done.stderr
     )
 
 
@@ -144,7 +146,7 @@ def test_a_cost_above_the_budget_is_confirmed_first(files: Path) -> None:
         (
             ["--judge", "openai", "--judge-set", "base_url=http://127.0.0.1:9", "--judge-set", "model=m",
              "--judge-set", "api_key_env=NO_SUCH_KEY"],
-            "the environment has no such variable",
+            "the environment variable is missing or empty",
         ),
         (["--judge", "openai", "--judge-set", "base_url=http://127.0.0.1:9", "--judge-set", "model=m",
           "--judge-set", "prompts=nowhere"], r"no .txt file there"),

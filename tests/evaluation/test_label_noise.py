@@ -65,5 +65,5 @@ def test_the_command_reads_a_runs_rollouts(tmp_path: Path, capsys: Any) -> None:
     assert main(["score", str(tmp_path / "s.jsonl"), str(tmp_path / "run"), "--label-noise", str(out)]) == 0
     assert "1 of 2 gold answers" in capsys.readouterr().out
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["a"]
-    with pytest.raises(InputError, match="no run with rollouts"):
+    with pytest.raises(InputError, match="not a run with rollouts"):
         run_rollouts(tmp_path)

@@ -74,7 +74,7 @@ def test_videochat_r1s_logs_are_matched_by_video_and_question(tmp_path: Path) ->
     assert {row["id"]: row["accuracy"] for row in found.per_sample} == {"q0": 0, "q1": 0, "q2": 100}
     assert "their videos and questions" in found.notices[0] and "q0" in found.notices[1]
     path.write_text(json.dumps(rows[0] | {"prompt": "Who dances? Who sings?", "video_path": "a.mp4"}) + "\n")
-    with pytest.raises(InputError, match="do not name one sample each"):  # two would fit
+    with pytest.raises(InputError, match="do not identify one sample each"):  # two would fit
         score(samples, path)
 
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_matched_is_refused(samples: Path, tmp_path: Path) -> Non
         score(samples, path)
     other = tmp_path / "x.csv"
     other.write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="no predictions of lmms-eval"):
+    with pytest.raises(InputError, match="not predictions of lmms-eval"):
         read_from_a_peer(other, [])
     with pytest.raises(InputError, match=r"as \.tsv"):
         read_from_a_peer(tmp_path / "x.xlsx", [])

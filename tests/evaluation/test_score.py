@@ -121,7 +121,7 @@ def test_baselines_can_be_fitted_elsewhere(samples: Path, tmp_path: Path) -> Non
         ('{"id": "a", "answer": "A"}', ["'text': missing; the line has id, answer"]),
         ('{"id": 3.5, "text": "x"}', ["line 1", "'id'", "3.5"]),
         ('{"id": "a", "text": null}', ["'text'", "None"]),
-        ("", ["holds no prediction"]),
+        ("", ["has no predictions"]),
     ],
 )
 def test_broken_predictions_are_refused(tmp_path: Path, line: str, parts: list[str]) -> None:

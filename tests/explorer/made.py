@@ -127,7 +127,7 @@ def make_run(folder: Path, *, steps: int = 3, lr: float = 1e-4, better: bool = T
         metrics.append({"step": step, "reward": 1.0 + 0.1 * step, "unparsed": 0.0, "loss": 0.5 / step})
     metrics.append({"step": steps, "eval/temporal_grounding/miou": 70.0})
     write_rows(run / "metrics.jsonl", metrics)
-    write_rows(run / "watch.jsonl", [{"step": 2, "warning": "no group has signal, all its rewards are equal"}])
+    write_rows(run / "watch.jsonl", [{"step": 2, "warning": "all groups have zero variance"}])
     for step in (0, steps):
         right = better and step == steps
         answers = [

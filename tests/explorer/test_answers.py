@@ -168,9 +168,9 @@ def test_what_breaks_the_form_is_marked(samples: Path) -> None:
     text = "Well. <answer>A</answer> I am sure."
     found = read_answer(text, sample, "direct")
     assert marked(text, found["marks"]) == [("answer", "A"), ("stray", "Well."), ("stray", "I am sure.")]
-    assert found["findings"] == ["not the asked form (direct)"]
+    assert found["findings"] == ["not the required format (direct)"]
     [finding] = read_answer(text, sample, "think")["findings"]
-    assert finding == "not the asked form (think): no whole <think> where it belongs"
+    assert finding == "not the required format (think): no complete <think> where it belongs"
     assert read_answer(text, sample, None)["findings"] == []
     good = "<think>so</think><answer>A</answer>"
     assert read_answer(good, sample, "think")["findings"] == []
@@ -183,7 +183,7 @@ def test_lines_of_thinking_that_are_no_subject_are_marked() -> None:
     text = "<think>\nred circle | red | appears\nwho knows\n</think><answer>The red circle appears.</answer>"
     found = read_answer(text, to_sample(row, sample_types()), "structured")
     assert [part for part in marked(text, found["marks"]) if part[0] == "stray"] == [("stray", "who knows")]
-    assert found["findings"] == ["not the asked form (structured)"]
+    assert found["findings"] == ["not the required format (structured)"]
 
 
 def test_verdicts_on_what_the_answer_says_are_marked_in_it() -> None:

@@ -51,7 +51,7 @@ def test_what_is_marked_is_the_text_of_the_answer(client: TestClient) -> None:
     marked = {mark["kind"]: completion["text"][mark["start"] : mark["end"]] for mark in completion["marks"]}
     assert marked == {"think": "red", "answer": "A", "stray": "<think>red</think>"}
     assert completion["drawn"]["text"] == "A"
-    assert "not the asked form (direct)" in completion["findings"]
+    assert "not the required format (direct)" in completion["findings"]
 
 
 def test_the_evaluation_is_taken_apart(client: TestClient) -> None:
@@ -77,7 +77,7 @@ def test_sides_are_won_and_lost(client: TestClient) -> None:
     assert difference["b"] == pytest.approx((1 + 0 + 1 + 0) / 4)
     apart = client.get("/api/compare", params={"sides": "run,samples.jsonl"}).json()
     assert (apart["n"], apart["rows"], apart["differences"]) == (0, [], []) and apart["settings"]  # no dead end
-    assert "from two to" in client.get("/api/compare", params={"sides": "run"}).json()["error"]
+    assert "two to" in client.get("/api/compare", params={"sides": "run"}).json()["error"]
     assert "no evaluation at step" in client.get("/api/compare", params={"sides": "run@0,run@7"}).json()["error"]
 
 
@@ -161,7 +161,7 @@ def test_another_file_of_that_name_is_not_taken_for_it(folder: Path, tmp_path: P
     other.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
     _, client = moved(folder, tmp_path, with_media=False, roots=[other.parent])
     assert (
-        "not the file that the run saw"
+        "not the file that the run used"
         in client.get("/api/media", params={"source": "run", "at": SPAN}).json()["error"]
     )
     other.write_bytes(original)

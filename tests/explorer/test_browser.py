@@ -219,7 +219,7 @@ def test_a_run_that_trains_is_followed(page: Page, place: Path) -> None:
     wait_for_count(shown, "4 groups")
     until(shown, "document.getElementById('state').textContent === 'live'")
     shown = page.open("source=run&view=overview")
-    assert "no group has signal" in shown.inner_text(".notice")
+    assert "all groups have zero variance" in shown.inner_text(".notice")
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "reward": 1.777}\n')
     write_rows(run / "rollouts" / "step-000005.jsonl", step_rows(5))

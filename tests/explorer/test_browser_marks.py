@@ -103,7 +103,7 @@ def test_what_breaks_the_form_is_marked_in_the_text(page: Page) -> None:
     shown = page.open("source=judged&view=group&at=rollouts/step-000001.jsonl:1")
     ready(shown)
     assert marked(shown, 1, "stray") == [] and marked(shown, 2, "stray") == ["Well.", "no subject"]
-    assert "not the asked form (structured)" in shown.inner_text("[data-number='2'] .remark")
+    assert "not the required format (structured)" in shown.inner_text("[data-number='2'] .remark")
     assert shown.query_selector("[data-number='1'] .remark") is None
 
 

@@ -145,7 +145,7 @@ def test_a_folder_of_many_kinds_is_looked_through(tmp_path: Path) -> None:
     assert kinds == {"run": "run", "data": "samples"}
     assert [source.name for source in open_sources([tmp_path / "run", tmp_path / "data"])] == ["run", "data"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="neither a run"):
+    with pytest.raises(InputError, match="contains no run"):
         open_sources([tmp_path / "empty"])
     with pytest.raises(InputError, match="no such file"):
         open_sources([tmp_path / "gone"])

@@ -104,7 +104,7 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"root:x:0:0:" * 50)
     cache = MediaCache(tmp_path / "cache")
-    assert "no video that can be read" in cache.playable(path, Medium(video="x"))["problem"]
+    assert "not a readable video" in cache.playable(path, Medium(video="x"))["problem"]
     with pytest.raises(VideoError):
         cache.strip(path, Medium(video="x"), [0.0])
 

@@ -137,7 +137,7 @@ def test_the_key_in_place_of_its_variable_is_refused_without_being_repeated(monk
             JudgeConfig(**settings, api_key_env=key)
         assert "canary" not in str(raised.value)
     monkeypatch.setenv("JUDGE_KEY", " \n")
-    with pytest.raises(InputError, match="no such variable, or an empty one"):
+    with pytest.raises(InputError, match="variable is missing or empty"):
         openai_judge(JudgeConfig(**settings, api_key_env="JUDGE_KEY"))
 
 

@@ -99,7 +99,7 @@ def test_sharded_weights_are_whole_or_the_lost_shard_is_named(model: Path) -> No
     files[2].write_bytes(body[:-10])
     assert f"{files[2]}: damaged or cut off" in message(model)
     files[2].unlink()
-    assert f"names ['{files[2].name}'], which are not there" in message(model)
+    assert f"names ['{files[2].name}'], which are missing" in message(model)
 
 
 def test_a_shard_without_one_of_its_weights_is_found(model: Path) -> None:
@@ -121,7 +121,7 @@ def test_an_adapter_directory_says_how_to_merge_it(model: Path) -> None:
 
 def test_a_hub_name_says_how_to_download_it() -> None:
     found = message(Path("Qwen/Qwen2.5-VL-7B-Instruct"))
-    assert "there is not a directory 'Qwen/Qwen2.5-VL-7B-Instruct' here" in found
+    assert "there is no directory 'Qwen/Qwen2.5-VL-7B-Instruct' here" in found
     assert found.endswith("hf download Qwen/Qwen2.5-VL-7B-Instruct")
 
 

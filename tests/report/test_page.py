@@ -39,7 +39,7 @@ def test_videos_are_inside_or_named(tmp_path: Path) -> None:
     assert 'src="data:video/mp4;base64,MTIzNA=="' in video_tag(clip)
     assert "too large to embed" in video_tag(clip, max_bytes=3)
     assert "not found" in video_tag(tmp_path / "b.mp4")
-    assert "do not play .avi" in video_tag(tmp_path / "<b>.avi") and "<b>" not in video_tag(tmp_path / "<b>.avi")
+    assert "cannot play .avi" in video_tag(tmp_path / "<b>.avi") and "<b>" not in video_tag(tmp_path / "<b>.avi")
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_toyworld_is_never_generated_for_a_page(make_run: Make, tmp_path: Path, 
     config["data"]["train"] = "toyworld:train/multiple_choice"
     config["toyworld"] = {"dir": str(toyworld), "train_videos": 2}
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    assert "run this where the run was started" in report(run).text
+    assert "run this from the folder where the run was started" in report(run).text
     assert not list(toyworld.iterdir())
 
 

@@ -98,7 +98,7 @@ def test_one_that_ends_at_once_is_named_with_its_last_words(
     make: Callable[[], Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN", "fail")
-    with pytest.raises(InputError, match=r"ended with code 1; the end of (.|\n)*no GPU to be had"):
+    with pytest.raises(InputError, match=r"exited with code 1; last lines of (.|\n)*no GPU to be had"):
         Fleet([make()]).start(30.0)
 
 

@@ -149,7 +149,7 @@ def test_prompts_are_counted_without_decoding(reader: InputReader, folder: Path,
 @pytest.mark.parametrize(
     ("media", "message"),
     [
-        ([{"image": "walk/f1.png", "fps": 1}], r"'media\[0\]'.*an image has no fps"),
+        ([{"image": "walk/f1.png", "fps": 1}], r"'media\[0\]'.*an image cannot have fps"),
         ([{"video": "a.mp4", "image": "map.png"}], "got video and image"),
         ([{"start": 1}], "got none"),
         ([{"frames": "walk"}], "their rate in `fps`"),

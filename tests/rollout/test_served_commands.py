@@ -121,4 +121,4 @@ def _texts(chat: ChatEndpoint, row: dict[str, Any]) -> list[str]:
 def test_an_endpoint_is_not_asked_where_nobody_is(vowels: Any, capsys: Any) -> None:
     out = str(vowels.folder / "out")
     assert main(["select", "-o", out, "--from", "stats.jsonl", "--endpoint", "http://127.0.0.1:1/v1"]) == 2
-    assert "ask nobody" in capsys.readouterr().err
+    assert "which use no model" in capsys.readouterr().err

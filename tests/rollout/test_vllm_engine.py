@@ -129,7 +129,7 @@ def test_a_server_that_loads_nothing_is_found_out_by_its_weights(connect: Any, p
         policy.head.weight[0, 0] += 1.0
     try:
         engine.sync(policy.named_weights, 1)
-        assert "publishing, checksum: the weights it holds sum up to" in engine.pool.members[0].why
+        assert "publishing, checksum: its weights have the checksum" in engine.pool.members[0].why
         assert [member.ready for member in engine.pool.members] == [False, True]
         deaf.served.clear()
         engine.generate(requests_of(policy), 2, params(policy))
@@ -142,7 +142,7 @@ def test_a_server_that_loads_nothing_is_found_out_by_its_weights(connect: Any, p
 @pytest.mark.parametrize(
     ("knob", "words"),
     [
-        ({"other_ids": True}, "reads the prompt as other tokens than the learner"),
+        ({"other_ids": True}, "server and learner tokenize the prompt differently"),
         ({"off": 0.01}, "its log-probs differ from the learner's by 0.01"),
         ({"garbage": True}, "rollouts could not be trusted"),
     ],
@@ -210,5 +210,5 @@ def test_none_left(connect: Any, policy: Policy) -> None:
 def test_other_prompt_ids_later_stop_the_run(connect: Any, policy: Policy) -> None:
     engine, [fake] = connect(1)
     fake.other_ids = True
-    with pytest.raises(InputError, match="reads the prompt as other tokens"):
+    with pytest.raises(InputError, match="tokenize the prompt differently"):
         engine.generate(requests_of(policy), 2, params(policy))

@@ -112,8 +112,8 @@ def test_an_adapter_learns_from_a_whole_teacher_and_teaches_in_turn(workshop: An
     ("overrides", "words"),
     [
         (["method=distill"], "needs a teacher: set distill.teacher"),
-        (["distill.teacher=x"], "belongs to method: distill"),
-        (["method=distill", "distill.teacher=x", "rl.kl=0.1"], "the teacher is the reference; drop rl.kl"),
+        (["distill.teacher=x"], "needs method: distill"),
+        (["method=distill", "distill.teacher=x", "rl.kl=0.1"], "the teacher is the reference; remove rl.kl"),
         (["method=distill", "distill.teacher=x", "rl.skipping={}"], "rl.skipping: "),
         (["method=distill", "distill.teacher=x", "rl.gold_in_group=always"], "rl.gold_in_group: "),
         (["method=distill", "distill.teacher=x", "distill.group_size=0"], "distill.group_size=0"),

@@ -49,7 +49,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(
 ) -> None:
     monkeypatch.setattr("reeltune.training.learner.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float(value)))
     assert run(workshop, "run", "rl.steps=1") == 2
-    assert f"the gradient's norm is {value}; this update was not applied" in capsys.readouterr().err
+    assert f"the gradient norm is {value}, so this update was not applied" in capsys.readouterr().err
     assert not (workshop.folder / "run" / "metrics.jsonl").exists()
 
 

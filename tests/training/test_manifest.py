@@ -54,8 +54,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda f: (f / "optimizer.safetensors").write_bytes(b""), "has 0 bytes"),
     "missing": (lambda f: (f / "optimizer.safetensors").unlink(), "files are missing: optimizer.safetensors"),
     "missing folder": (lambda f: shutil.rmtree(f / "model"), "files are missing: model/model.safetensors, model/sh"),
-    "more": (lambda f: (f / "model/other.safetensors").write_bytes(b"x"), "do not belong to it: model/other"),
-    "dangling": (lambda f: (f / "model/link").symlink_to("nowhere"), "do not belong to it: model/link"),
+    "more": (lambda f: (f / "model/other.safetensors").write_bytes(b"x"), "unexpected files: model/other"),
+    "dangling": (lambda f: (f / "model/link").symlink_to("nowhere"), "unexpected files: model/link"),
     "no manifest": (lambda f: (f / FILE).unlink(), "no manifest.json"),
     "manifest cut": (lambda f: (f / FILE).write_text('{"step": 4, '), "manifest.json cannot be read"),
     "manifest is a list": (lambda f: (f / FILE).write_text("[]"), "manifest.json cannot be read"),
@@ -64,10 +64,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "negative step": (lambda f: rewrite(f, FILE, '"step": 4', '"step": -4'), "step -4, but is named step 4"),
     "another run": (lambda f: rewrite(f, FILE, RUN, "another"), "of another run"),
     "state changed": (lambda f: rewrite(f, "state.json", "4", "9"), "state.json has changed"),
-    "forged": (lambda f: forged(f, 9), "speaks of step 9"),
-    "forged, negative": (lambda f: forged(f, -1), "speaks of step -1"),
-    "forged, text": (lambda f: forged(f, "4"), "speaks of step '4'"),
-    "forged, true": (lambda f: forged(f, True), "speaks of step True"),
+    "forged": (lambda f: forged(f, 9), "is of step 9"),
+    "forged, negative": (lambda f: forged(f, -1), "is of step -1"),
+    "forged, text": (lambda f: forged(f, "4"), "is of step '4'"),
+    "forged, true": (lambda f: forged(f, True), "is of step True"),
 }
 
 
@@ -81,7 +81,7 @@ def test_damage_is_named_and_the_one_before_is_used(tmp_path: Path, name: str) -
     [told] = damages
     assert str(newer) in told and words in told
     shutil.rmtree(older)
-    with pytest.raises(InputError, match="no checkpoint can be used") as caught:
+    with pytest.raises(InputError, match="no usable checkpoint") as caught:
         newest_whole(tmp_path, run=RUN)
     assert words in str(caught.value)
 

@@ -96,10 +96,10 @@ def test_config_yaml_stays_what_the_run_began_with(workshop: Any) -> None:
 def test_a_setting_that_only_one_of_the_two_has_is_a_difference(workshop: Any, words: list[str]) -> None:
     run = workshop.folder / "run"
     recipe_file(workshop, run)
-    with pytest.raises(InputError, match="these settings are not those of"):
+    with pytest.raises(InputError, match="these settings differ from those of"):
         require_same_run(run, load_recipe(workshop.recipe, words))
     (run / "config.yaml").write_text(yaml.safe_dump(load_recipe(workshop.recipe, words).model_dump(mode="json")))
-    with pytest.raises(InputError, match="these settings are not those of"):
+    with pytest.raises(InputError, match="these settings differ from those of"):
         require_same_run(run, load_recipe(workshop.recipe))
 
 
@@ -175,7 +175,7 @@ def test_samples_that_a_kill_left_half_kept_are_kept_by_the_resume(workshop: Any
 def test_a_checkpoint_past_the_last_step_is_refused(workshop: Any, capsys: Any) -> None:
     assert run(workshop, "run", "rl.steps=2") == 0
     assert run(workshop, "run", "rl.steps=1", "--resume") == 2
-    assert "is of step 2, and the recipe ends at 1" in capsys.readouterr().err
+    assert "is of step 2, but the recipe ends at 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ['{"step": -1}', '{"step": "2"}', '{"loss": 1.0}', "[", '{"step": true}'])
@@ -201,7 +201,7 @@ def test_what_the_recipe_names_must_not_change_either(workshop: Any, capsys: Any
         path.write_bytes(changed)
         assert run(workshop, "run", *words, "--resume") == 2
         name = {task: "code", samples: "samples", weights: "model"}[path]
-        assert f"has changed since:\n  {name}: " in capsys.readouterr().err
+        assert f"have changed:\n  {name}: " in capsys.readouterr().err
         path.write_bytes(before)
     assert run(workshop, "run", *words, "--resume") == 0
 
@@ -236,13 +236,13 @@ def test_a_fork_is_a_new_run_from_a_checkpoint(workshop: Any, capsys: Any) -> No
 def test_what_cannot_be_forked_is_refused(workshop: Any, capsys: Any) -> None:
     assert run(workshop, "run", "rl.steps=1") == 0
     source = workshop.folder / "run"
-    for words, message in ((["--fork", str(workshop.folder)], "no checkpoint and no run that has one"),):
+    for words, message in ((["--fork", str(workshop.folder)], "not a checkpoint or a run that has one"),):
         assert run(workshop, "fork", "rl.steps=2", *words) == 2
         assert message in capsys.readouterr().err
     assert run(workshop, "run", "rl.steps=2", "--fork", str(source), "--resume") == 2
     assert "give only one of them" in capsys.readouterr().err
     assert run(workshop, "run", "rl.steps=2", "--fork", str(source)) == 2
-    assert "already holds a run" in capsys.readouterr().err
+    assert "already contains a run" in capsys.readouterr().err
     (source / "checkpoints" / "step-000001" / "optimizer.safetensors").write_bytes(b"")
     assert run(workshop, "fork", "rl.steps=2", "--fork", str(source)) == 2
     assert "has 0 bytes" in capsys.readouterr().err

@@ -24,10 +24,10 @@ def watch(**settings: Any) -> Watch:
     [
         ({"truncated": 0.94}, "94% of the completions are truncated at 256 tokens: raise rl.max_new_tokens"),
         ({"unparsed": 1.0}, "100% of the answers cannot be read"),
-        ({"groups_without_signal": 4.0}, "no group has signal"),
+        ({"groups_without_signal": 4.0}, "all groups have zero variance"),
         ({"kl": 20.0}, "raise rl.kl or lower optim.lr"),
         ({"grad_norm": 1e6}, "the gradient is large"),
-        ({"nll": 0.001}, "hardly varies any more"),
+        ({"nll": 0.001}, "almost deterministic"),
     ],
 )
 def test_each_kind_is_said_once_and_again_after_it_had_gone(change: dict[str, float], words: str) -> None:
@@ -74,12 +74,12 @@ def test_a_run_without_a_usable_answer_stops() -> None:
     own = watch(stop_after=5)
     for step in range(1, 5):
         own.observe(step, FINE | {"truncated": 1.0})
-    told = r"step 5: nothing could be learned from any completion of the last 5 steps.*raise rl.max_new_tokens"
+    told = r"step 5: no completion of the last 5 steps gave a learning signal.*raise rl.max_new_tokens"
     with pytest.raises(InputError, match=told):
         own.observe(5, FINE | {"truncated": 1.0})
     flat, row = watch(stop_after=3), FINE | {"groups_without_signal": 4.0}
     del row["kl"]
-    with pytest.raises(InputError, match="no group has signal"):
+    with pytest.raises(InputError, match="all groups have zero variance"):
         for step in range(1, 4):
             flat.observe(step, row)
     pulled = watch(stop_after=3)  # a KL term still moves the weights

@@ -69,7 +69,7 @@ def test_lost_routers_are_an_error(plain: Any, tmp_path: Path) -> None:
     save_routed(plain, "llava", tmp_path)
     edit_weights(tmp_path, lambda tensors: {k: v for k, v in tensors.items() if "layers.3.router.bias" not in k})
     with pytest.raises(
-        InputError, match=r"routes layers \[1, 2, 3, 4, 5\], but the weights hold whole routers of layers"
+        InputError, match=r"routes layers \[1, 2, 3, 4, 5\], but the weights include complete routers of layers"
     ):
         reopen(tmp_path)
 
@@ -111,5 +111,5 @@ def test_a_routed_directory_opened_without_its_routers_is_not_routed_anew(plain:
     """Stock classes drop the routers of such a directory; new ones in their place would pass unseen."""
     save_routed(plain, "qwen3_vl", tmp_path)
     stock = AutoModelForImageTextToText.from_pretrained(tmp_path)
-    with pytest.raises(InputError, match="was saved routed, and opened without its routers"):
+    with pytest.raises(InputError, match="was saved with routers but loaded without them"):
         install(stock, CONFIG)

@@ -208,5 +208,5 @@ def test_unknown_decoder_classes_are_refused(plain: Any) -> None:
     model.model.language_model.layers[3] = OtherLayer(2, 2)
     with pytest.raises(InputError, match="decoder layer 3 of class OtherLayer"):
         install(model, PAPER)
-    with pytest.raises(InputError, match="a vision language model with a language model of its own"):
+    with pytest.raises(InputError, match="a vision language model with a separate language model"):
         install(nn.Linear(2, 2), PAPER)

@@ -171,5 +171,5 @@ def test_layers_of_an_unknown_kind_are_refused_by_kind(tmp_path: Path) -> None:
     directory = build(tmp_path / "model", "qwen3_5", class_of("qwen3_5"))
     text = (directory / "config.json").read_text()
     (directory / "config.json").write_text(text.replace('"full_attention"', '"chunked_attention"'))
-    with pytest.raises(InputError, match=r"layers of kind \['chunked_attention'\] cannot"):
+    with pytest.raises(InputError, match=r"layers of type \['chunked_attention'\] cannot"):
         load_policy(directory)
