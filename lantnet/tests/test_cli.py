@@ -66,7 +66,7 @@ def test_geotiff_in_and_out(fields: Pair, tmp_path: Path, capsys: pytest.Capture
     assert layer[3][0].sum() == pytest.approx(area * changed, rel=1e-4)
     printed = capsys.readouterr().out
     assert "power (detected)" in printed
-    assert "hold no data" in printed
+    assert "have no data" in printed
 
 
 def test_a_second_polarization_is_taken_along(fields: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def test_evaluate_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [(np.full((9, 9), 0.3, np.float32), "probability map"), (np.full((9, 9), np.nan, np.float32), "must hold data")],
+    [(np.full((9, 9), 0.3, np.float32), "probability map"), (np.full((9, 9), np.nan, np.float32), "must contain data")],
 )
 def test_evaluate_refuses_what_is_no_mask(
     tmp_path: Path, values: np.ndarray, words: str, capsys: pytest.CaptureFixture[str]
@@ -177,7 +177,7 @@ def test_gray_truths_are_read_with_a_remark(tmp_path: Path, capsys: pytest.Captu
         (["--scale", "x"], "8bit"),
         (["--min-area", "5"], "square meters needs"),
         (["--min-area", "-5"], "above 0"),
-        (["--band", "2"], "band 2 was asked for"),
+        (["--band", "2"], "band 2 was requested"),
         (["--threshold", "2"], "between 0 and 1"),
         (["-o", "FILE"], "folder that can be written"),
     ],

@@ -88,7 +88,7 @@ def test_variables_of_netcdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         source = open_source(name)
         np.testing.assert_array_equal(whole(source)[0], 2 * VALUES)
         assert source.georeference is not None and source.georeference.transform == tuple(GRID)[:6]
-    with pytest.raises(InputError, match=r"several images: VV, VH. Name one, as .*x.nc:NAME"):
+    with pytest.raises(InputError, match=r"several images: VV, VH. Name one as .*x.nc:NAME"):
         open_source(tmp_path / "x.nc")
 
 
@@ -110,7 +110,7 @@ def test_archives(tmp_path: Path) -> None:
         np.testing.assert_array_equal(whole(open_source(name))[0], VALUES)
     with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
         archive.write(path, "other.tif")
-    with pytest.raises(InputError, match=r"must hold one raster.*deep/a.tif, other.tif"):
+    with pytest.raises(InputError, match=r"must contain one raster.*deep/a.tif, other.tif"):
         open_source(tmp_path / "a.zip")
 
 

@@ -71,7 +71,7 @@ def test_measured_alignment_of_arrays_and_of_rasters(tmp_path: Path) -> None:
         (open_source(paths[0]), open_source(paths[1])),
     ):
         moved, notes = align(before, after, "measured")
-        assert "by phase correlation; it was moved there" in notes[-1]
+        assert "by phase correlation; it was corrected" in notes[-1]
         window = Window(20, 20, 200, 200)
         error = np.abs(moved.read(window)[0] - pair.after[window.slices]).mean()
         assert error < 0.5 * np.abs(late - pair.after)[window.slices].mean()
@@ -79,4 +79,4 @@ def test_measured_alignment_of_arrays_and_of_rasters(tmp_path: Path) -> None:
     moved, notes = align(ArraySource(pair.before, "a"), ArraySource(far, "b"), "measured")
     assert isinstance(moved, ShiftedSource) and (moved.down, moved.right) == pytest.approx((20, -7), abs=0.3)
     same, notes = align(ArraySource(pair.before, "a"), ArraySource(pair.after, "b"), "measured")
-    assert "too little to move" in notes[-1] and isinstance(same, ArraySource)
+    assert "too small to correct" in notes[-1] and isinstance(same, ArraySource)

@@ -111,7 +111,7 @@ def test_amplitude_that_is_read_as_power_is_warned_of_and_gives_nearly_the_same_
     pair = speckled_pair(96, 112, Recipe("fields", 0.3, 4, 1))
     before, after = np.sqrt(pair.before), np.sqrt(pair.after)
     declared = lantnet.detect(before, after, scale="amplitude")
-    with pytest.warns(UserWarning, match="Say --scale power or --scale amplitude"):
+    with pytest.warns(UserWarning, match="Set --scale power or --scale amplitude"):
         guessed = lantnet.detect(before, after)
     assert declared.mask.any()
     assert lantnet.evaluate(guessed.mask, declared.mask).kc > 85

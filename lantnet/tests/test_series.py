@@ -117,9 +117,9 @@ def test_a_series_as_users_run_it(
 @pytest.mark.parametrize(
     ("count", "extra", "words"),
     [
-        (2, [], "3 to 250 images; 2 were given"),
+        (2, [], "3 to 250 images; got 2"),
         (4, ["--dates", "2024-01-01,2024-01-02"], "2 dates and 4 images"),
-        (4, ["--dates", "2024-01-01,2024-01-02,2024-01-02,2024-01-03"], "2024-01-02 is there twice"),
+        (4, ["--dates", "2024-01-01,2024-01-02,2024-01-02,2024-01-03"], "2024-01-02 occurs twice"),
     ],
 )
 def test_what_is_no_series(
@@ -134,4 +134,4 @@ def test_images_without_a_date_are_asked_for_one(tmp_path: Path, capsys: pytest.
     for name in "abc":
         np.save(tmp_path / f"{name}.npy", np.ones((20, 20), np.float32))
     assert main(["series", *(str(tmp_path / f"{name}.npy") for name in "abc"), "-o", str(tmp_path / "out")]) == 2
-    assert "when was" in capsys.readouterr().err
+    assert "the date of" in capsys.readouterr().err

@@ -99,7 +99,7 @@ def test_differing_bands_need_a_choice(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match=r"3 bands that differ.*--band 1..3"):
         read(path)
     np.testing.assert_array_equal(read(path, band=2)[0], 255 - GRAY)
-    with pytest.raises(InputError, match="band 4 was asked for"):
+    with pytest.raises(InputError, match="band 4 was requested"):
         read(path, band=4)
 
 

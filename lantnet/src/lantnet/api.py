@@ -123,7 +123,7 @@ def detect(
 
 def declared_scale(name: str | None) -> Scale | None:
     if name is not None and name not in list(Scale):
-        raise InputError(f"the scale must be one of {', '.join(Scale)}; {name!r} was given.")
+        raise InputError(f"the scale must be one of {', '.join(Scale)}; got {name!r}.")
     return None if name is None else Scale(name)
 
 

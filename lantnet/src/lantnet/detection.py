@@ -43,21 +43,19 @@ class Options:
     false_alarm: float | None = None
 
     def __post_init__(self) -> None:
-        _require(self.seed >= 0, f"the seed must be 0 or more; {self.seed} was given.")
-        _require(self.min_pixels >= 1, f"the smallest region must be at least 1 pixel; {self.min_pixels} was given.")
-        _require(
-            self.min_area is None or self.min_area > 0, f"the smallest area must be above 0; {self.min_area} was given."
-        )
-        _require(0 < self.threshold < 1, f"the threshold must lie between 0 and 1; {self.threshold} was given.")
+        _require(self.seed >= 0, f"the seed must be at least 0; got {self.seed}.")
+        _require(self.min_pixels >= 1, f"the smallest region must be at least 1 pixel; got {self.min_pixels}.")
+        _require(self.min_area is None or self.min_area > 0, f"the smallest area must be above 0; got {self.min_area}.")
+        _require(0 < self.threshold < 1, f"the threshold must be between 0 and 1; got {self.threshold}.")
         _require(
             self.false_alarm is None or 0 < self.false_alarm < 0.1,
-            f"the rate of false alarms must lie between 0 and .1; {self.false_alarm} was given.",
+            f"the false alarm rate must be between 0 and 0.1; got {self.false_alarm}.",
         )
         _require(
             self.false_alarm is None or self.recipe != "paper",
-            "--false-alarm belongs to the default recipe: the published method has no such rate. Leave it out.",
+            "--false-alarm needs the default recipe: the published method has no such rate. Remove the option.",
         )
-        _require(self.tile >= 64, f"windows must be at least 64 pixels a side; {self.tile} was given.")
+        _require(self.tile >= 64, f"windows must be at least 64 pixels per side; got {self.tile}.")
 
 
 def _require(rule: bool, message: str) -> None:
@@ -128,7 +126,7 @@ def detect_sources(
     executor = executor or Serial()
     if executor.apart:
         if folder is None:
-            raise ValueError("work in other processes needs a folder that they see")
+            raise ValueError("work in other processes needs a folder that they can access")
         pairs = [(before.portable(folder), after.portable(folder)) for before, after in pairs]
     plan = Plan(options.tile, executor, progress.track, folder)
     scenes = [
@@ -233,8 +231,8 @@ def smallest_region(scene: Scene, options: Options) -> int:
     area = middle_area(scene.height, scene.width, scene.georeference) if scene.georeference else None
     if area is None:
         raise InputError(
-            "a smallest area in square meters needs images with a coordinate system; these have none. "
-            "Give it in pixels (--min-pixels)."
+            "a smallest area in square meters needs images with a coordinate system; these have none. Set it in "
+            "pixels (--min-pixels)."
         )
     return max(1, int(np.ceil(options.min_area / area - 1e-9)))
 
@@ -243,7 +241,7 @@ def _judge(scene: Scene, counts: dict[str, int]) -> list[str]:
     share = (counts["brighter"] + counts["darker"]) / scene.valid_pixels
     if share > 0.5:
         return [
-            f"{100 * share:.0f} % of the scene counts as changed. The method finds what differs from the bulk of a "
-            "scene; where most of it changed, calibrate both dates and check the map."
+            f"{100 * share:.0f} % of the scene counts as changed. The method finds what differs from most of a "
+            "scene; if most of it changed, calibrate both dates and check the map."
         ]
     return []

@@ -47,7 +47,7 @@ def test_two_places_do_not_belong_together_and_are_said_not_to(seed: int) -> Non
     found = examine_pairing([view(one.before, other.after)])
     assert found.shift is None
     assert found.belongs is False
-    assert "may not show the same place" in found.remarks()[0]
+    assert "may show different places" in found.remarks()[0]
 
 
 def test_a_turned_image_does_not_belong() -> None:

@@ -50,9 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", type=Path, metavar="SAMPLES", help="report videos that are also in this file (leaks)"
     )
-    # `--picture` is its earlier name.
     parser.add_argument(
-        "--plot", "--picture", type=Path, metavar="FILE.svg", help="draw spans, durations and answers to an SVG file"
+        "--plot",
+        "--picture",
+        type=Path,
+        metavar="FILE.svg",
+        help="draw spans, durations and answers to an SVG file (--picture: deprecated)",
     )
     parser.add_argument(
         "--task-file",

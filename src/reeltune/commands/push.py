@@ -30,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--license", metavar="ID", help="hub identifier of the license, such as apache-2.0 (default: the base model's)"
     )
-    parser.add_argument("--dataset", action="append", default=[], metavar="OWNER/NAME", help="a dataset on the hub that the model was trained on")
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="OWNER/NAME",
+        help="a dataset on the hub that the model was trained on",
+    )
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--dry-run", action="store_true", help="print the card and the file names, upload nothing")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write the folder instead of uploading it")

@@ -58,7 +58,7 @@ def compare_files(
 ) -> str:
     """Run everything, write compare.png and compare.json into `out` where given; the table."""
     if seeds < 1:
-        raise InputError(f"a comparison needs at least one seed; {seeds} were asked for.")
+        raise InputError(f"a comparison needs at least one seed; got {seeds}.")
     for name in recipes:
         recipe_named(name)
     wanted, wanted_valid, remarks = read_truth(truth)
@@ -68,7 +68,7 @@ def compare_files(
         whole = Window(0, 0, scene.height, scene.width)
         if wanted.shape != (scene.height, scene.width):
             raise InputError(
-                f"the truth must have the size of the images; it is {wanted.shape[1]} x {wanted.shape[0]}, "
+                f"the ground truth must have the size of the images; it is {wanted.shape[1]} x {wanted.shape[0]}, "
                 f"they are {scene.width} x {scene.height} (width x height)."
             )
         view = scene.read(whole)

@@ -65,11 +65,13 @@ def _generated() -> Iterator[Exhibit]:
 def _from_folder(folder: Path) -> Iterator[Exhibit]:
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not found:
-        raise InputError(f"--pairs must name a folder with one subfolder a pair; {folder} has none.")
+        raise InputError(f"--pairs must be a folder with one subfolder per pair; {folder} has none.")
     for directory in found:
         files = {path.stem: path for path in sorted(directory.iterdir())}
         if not {"im1", "im2"} <= files.keys():
-            raise InputError(f"a pair's folder must hold im1.* and im2.* (and gt.* where known); {directory} does not.")
+            raise InputError(
+                f"the folder of a pair must contain im1.* and im2.* (and optionally gt.*); {directory} does not."
+            )
         truth = read_truth(files["gt"])[0] if "gt" in files else None
         yield Exhibit(directory.name, open_source(files["im1"]), open_source(files["im2"]), truth)
 
@@ -77,7 +79,7 @@ def _from_folder(folder: Path) -> Iterator[Exhibit]:
 def _section(exhibit: Exhibit, picture: str, folder: Path, options: Options, progress: bool) -> str:
     before, after = exhibit.before, exhibit.after
     if max(before.height, before.width) > LARGEST:
-        raise InputError(f"the gallery shows pairs of up to {LARGEST} pixels a side; {before.name} is larger.")
+        raise InputError(f"the gallery supports images of up to {LARGEST} pixels per side; {before.name} is larger.")
     maps = MemoryMaps(before.height, before.width)
     outcome = detect_sources([(before, after)], maps, options, Progress(progress))
     view = outcome.scene.read(Window(0, 0, before.height, before.width))
@@ -131,7 +133,7 @@ pre {{ overflow-x: auto; background: var(--box); padding: .75rem; font-size: 13p
 </style></head><body>
 <h1>LANTNet: what changed between two radar images</h1>
 <p>Recipe <b>{html.escape(recipe)}</b>, seed {seed}.
-The recipe never sees the truth; the scores are counted afterwards.</p>
+The recipe never sees the ground truth; scores are computed afterwards.</p>
 {chr(10).join(sections)}
 </body></html>
 """

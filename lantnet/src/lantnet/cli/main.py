@@ -49,16 +49,20 @@ def _terminated(number: int, frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="lantnet", description="What changed between two radar (SAR) images, without labels."
+        prog="lantnet", description="Detect what changed between two radar (SAR) images, without labels."
     )
     parser.add_argument("--version", action="version", version=f"lantnet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _detect_arguments(commands.add_parser("detect", help="map what changed between two images"))
-    _series_arguments(commands.add_parser("series", help="when, how and for how long pixels changed, over many dates"))
-    _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the truth"))
-    _compare_arguments(commands.add_parser("compare", help="recipes and quick methods side by side, against the truth"))
-    _gallery_arguments(commands.add_parser("gallery", help="a page of results, on generated pairs or your own"))
-    _simulate_arguments(commands.add_parser("simulate", help="write a generated pair with its truth, to try things on"))
+    _series_arguments(
+        commands.add_parser("series", help="map when, how and for how long pixels changed over many dates")
+    )
+    _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the ground truth"))
+    _compare_arguments(
+        commands.add_parser("compare", help="compare recipes and simple methods against the ground truth")
+    )
+    _gallery_arguments(commands.add_parser("gallery", help="write a page of results on generated pairs or your own"))
+    _simulate_arguments(commands.add_parser("simulate", help="write a generated pair with its ground truth"))
     return parser
 
 
@@ -66,7 +70,7 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
     _pair_arguments(parser)
     parser.add_argument(
         "--also", nargs=2, action="append", default=[], metavar=("BEFORE", "AFTER"),
-        help="another polarization of both dates; what changed in any changed (may be given again)",
+        help="another polarization of both dates; a change in any polarization counts (may be repeated)",
     )  # fmt: skip
     _detection_arguments(parser)
     parser.set_defaults(run=_detect)
@@ -75,7 +79,9 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
 def _series_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images of one place, in any order")
     parser.add_argument(
-        "--dates", metavar="LIST", help="one date an image, as in 2024-01-31,2024-02-12; read from tags or names else"
+        "--dates",
+        metavar="LIST",
+        help="one date per image, such as 2024-01-31,2024-02-12 (default: read from tags or names)",
     )
     _values_arguments(parser)
     _detection_arguments(parser)
@@ -97,29 +103,30 @@ def _series(options: argparse.Namespace) -> None:
 def _detection_arguments(parser: argparse.ArgumentParser) -> None:
     """What every detection takes, of two dates or of many."""
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--recipe", default="default", help="default, or paper: the published method exactly")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
-    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, pixels (default 21)")
-    parser.add_argument("--min-area", type=float, help="smallest region kept, square meters")
+    parser.add_argument("--recipe", default="default", help="default, or paper (exactly the published method)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0); equal seeds give equal results")
+    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, in pixels (default: 21)")
+    parser.add_argument("--min-area", type=float, help="smallest region kept, in square meters")
     parser.add_argument(
         "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed"
     )
     parser.add_argument(
         "--false-alarm", type=float, metavar="RATE",
-        help="share of pixels that speckle alone may call changed, for instance .0001 (default .001)",
+        help="share of unchanged pixels that may be reported as changed because of speckle, such as 0.0001 "
+             "(default: 0.001)",
     )  # fmt: skip
     parser.add_argument(
-        "--tile", type=int, default=1024, help="side of the windows a scene is read in; bounds the memory"
+        "--tile", type=int, default=1024, help="side of the windows in which a scene is read; limits the memory"
     )
     parser.add_argument(
         "--align", nargs="?", choices=("grid", "measured"), const="grid",
-        help="warp the second image to the first one's grid on the fly; measured: and move it by the shift found",
+        help="warp the second image to the grid of the first; measured: also correct the measured shift",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=1, help="processes (or dask workers) to work with (default 1)")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes or dask workers (default: 1)")
     parser.add_argument(
-        "--dask", metavar="WHERE", help="threads or processes of this machine, or a scheduler: tcp://HOST:PORT"
+        "--dask", metavar="WHERE", help="threads or processes on this machine, or a scheduler tcp://HOST:PORT"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
 
 
 def _pair_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,9 +136,9 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _values_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", help="8bit, amplitude, power or db; detected where not given")
-    parser.add_argument("--band", help="band to use where a file has several: from 1, or its name")
-    parser.add_argument("--nodata", type=float, help="value that marks pixels without data, besides the file's own")
+    parser.add_argument("--scale", help="8bit, amplitude, power or db (default: detected)")
+    parser.add_argument("--band", help="band to use if a file has several: its number (from 1) or its name")
+    parser.add_argument("--nodata", type=float, help="value of pixels without data, in addition to the file's own")
 
 
 def _settings(options: argparse.Namespace) -> Any:
@@ -173,8 +180,8 @@ def _summary(report: dict[str, Any], out: Path) -> str:
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("mask", help="mask: 0 unchanged, 1 or 255 changed")
-    parser.add_argument("truth", help="truth of the same size, likewise")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores as JSON too")
+    parser.add_argument("truth", help="ground truth of the same size, with the same values")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores as JSON")
     parser.set_defaults(run=_evaluate)
 
 
@@ -196,14 +203,14 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     _pair_arguments(parser)
-    parser.add_argument("truth", help="truth of the same size: 0 unchanged, 1 or 255 changed")
+    parser.add_argument("truth", help="ground truth of the same size: 0 unchanged, 1 or 255 changed")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder for compare.png and compare.json")
     parser.add_argument(
-        "--recipes", default="default,paper", help="recipes, separated by commas (paper takes a minute a seed)"
+        "--recipes", default="default,paper", help="recipes, separated by commas (paper takes a minute per seed)"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds a recipe is run with (default 3)")
-    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, pixels (default 21)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds per recipe (default: 3)")
+    parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, in pixels (default: 21)")
+    parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
     parser.set_defaults(run=_compare)
 
 
@@ -227,11 +234,12 @@ def _gallery_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pairs", type=Path, metavar="DIR",
-        help="a folder with a subfolder a pair, in it im1.*, im2.* and perhaps gt.*; generated pairs where not given",
+        help="a folder with one subfolder per pair, containing im1.*, im2.* and optionally gt.* (default: "
+             "generated pairs)",
     )  # fmt: skip
     parser.add_argument("--recipe", default="default", help="recipe to show")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
     parser.set_defaults(run=_gallery)
 
 
@@ -249,12 +257,12 @@ def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the three GeoTIFF files"
     )
-    parser.add_argument("--size", type=int, default=256, help="side of the scene, pixels of 10 m (default 256)")
-    parser.add_argument("--change", choices=kinds, default="mixed", help="what changes (default mixed)")
-    parser.add_argument("--density", type=float, default=0.05, help="how much changes, 0..1 (default 0.05)")
-    parser.add_argument("--looks", type=float, default=4, help="number of looks: fewer, more speckle (default 4)")
+    parser.add_argument("--size", type=int, default=256, help="side of the scene, in pixels of 10 m (default: 256)")
+    parser.add_argument("--change", choices=kinds, default="mixed", help="kind of change (default: mixed)")
+    parser.add_argument("--density", type=float, default=0.05, help="share of changed pixels, 0..1 (default: 0.05)")
+    parser.add_argument("--looks", type=float, default=4, help="number of looks; fewer means more speckle (default: 4)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
     parser.set_defaults(run=_simulate)
 
 

@@ -64,8 +64,9 @@ class ProcessPool:
             )
         except BrokenProcessPool as error:
             raise InputError(
-                f"one of {self.workers} worker processes died, most often for want of memory. Use fewer workers or a "
-                "smaller --tile. (A script that asks for workers must start them under `if __name__ == '__main__'`.)"
+                f"one of {self.workers} worker processes died, most likely because memory ran out. Use fewer "
+                "workers or a smaller --tile. (A script that asks for workers must start them under `if __name__ "
+                "== '__main__'`.)"
             ) from error
 
     def close(self) -> None:
@@ -104,7 +105,7 @@ def executor(workers: int = 1, dask: Any = None) -> Iterator[Executor]:
     ("tcp://host:8786"), or a `distributed.Client`, which is left open.
     """
     if workers < 1:
-        raise InputError(f"there must be at least one worker; {workers} were asked for.")
+        raise InputError(f"there must be at least one worker; got {workers}.")
     if dask is not None:
         with _client(dask, workers) as client:
             yield Dask(client)
@@ -148,7 +149,7 @@ def _client(dask: Any, workers: int) -> Iterator[Any]:
     else:
         raise InputError(
             f"dask is one of {', '.join(DASK)}, the address of a scheduler such as tcp://host:8786, or a Client; "
-            f"{dask!r} was given."
+            f"got {dask!r}."
         )
 
 

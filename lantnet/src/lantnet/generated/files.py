@@ -20,11 +20,11 @@ def simulate_files(out: Path, size: int, recipe: Recipe, track: Track) -> list[P
     from rasterio.transform import Affine
 
     if size < SMALLEST:
-        raise InputError(f"a scene must be at least {SMALLEST} pixels a side; {size} was given.")
+        raise InputError(f"a scene must be at least {SMALLEST} pixels per side; got {size}.")
     if not 0 <= recipe.density <= 1 or recipe.looks <= 0:
         raise InputError(
-            "the density of change must lie in 0..1 and the number of looks be above 0; "
-            f"{recipe.density} and {recipe.looks} were given."
+            "the density of change must be within 0..1 and the number of looks above 0; "
+            f"got {recipe.density} and {recipe.looks}."
         )
     profile: dict[str, Any] = {
         "driver": "GTiff", "height": size, "width": size, "count": 1, "tiled": True, "blockxsize": 512,

@@ -156,8 +156,8 @@ class Calibration:
             return []
         word = "brighter" if self.decibel > 0 else "darker"
         return [
-            f"The second date is {abs(self.decibel):.1f} dB {word} almost everywhere. That counts as calibration, not "
-            "as change, and was taken out; check the calibration of both dates."
+            f"The second date is {abs(self.decibel):.1f} dB {word} almost everywhere. This was treated as a "
+            "calibration difference, not as change, and was removed; check the calibration of both dates."
         ]
 
     def aligned(self, after: Float32) -> Float32:

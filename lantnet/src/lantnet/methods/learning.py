@@ -22,7 +22,7 @@ from lantnet.scene.windows import Window
 from lantnet.types import Float32, Int64, Labels, Mask
 
 NO_DATA = 255
-NOTHING = "Nothing stands out from the speckle, so nothing counts as changed."
+NOTHING = "Nothing stands out from the speckle, so nothing is reported as changed."
 
 
 class InputStage(Protocol):

@@ -33,9 +33,10 @@ BLOCK, BLOCKS = 512, 16
 DENOISED, EXPLAINED = ("denoised", "denoised twice"), ("explained", "explained, wide")
 DENOISING = (1.0, 2.0)
 """Weights of the total variation, in deviations of the speckle of single pixels."""
-WEAK = "Beside a strong change there is a weaker one; both are in the result."
+WEAK = "There is a weaker change next to a strong one; both are in the result."
 PASSED_OVER = (
-    "Beside the change in the result, areas differ by about {:.1f} dB; so little beside so much counts as unchanged."
+    "Beside the change in the result, areas differ by about {:.1f} dB; such a small difference next to "
+    "a strong change is reported as unchanged."
 )
 
 

@@ -51,5 +51,5 @@ RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, PAPER)
 
 def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
-        raise InputError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}.")
+        raise InputError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}.")
     return RECIPES[name]

@@ -32,7 +32,7 @@ def staged(directory: Path) -> Iterator[Path]:
         scratch, lock = _scratch(directory)
     except OSError as error:
         raise InputError(
-            f"the output must be a folder that can be written to; {directory}: {error.strerror}. Name another one."
+            f"the output must be a folder that can be written to; {directory}: {error.strerror}. Choose another one."
         ) from error
     try:
         yield scratch
@@ -43,7 +43,7 @@ def staged(directory: Path) -> Iterator[Path]:
     except Exception as error:
         if getattr(error, "errno", None) in FULL or shutil.disk_usage(scratch).free < NEXT_TO_NOTHING:
             raise InputError(
-                f"the disk of {directory} is full, so nothing was written. Free some space, or name another folder."
+                f"the disk of {directory} is full, so nothing was written. Free some space, or choose another folder."
             ) from error
         raise
     finally:

@@ -34,14 +34,14 @@ def evaluate(mask: Mask, truth: Mask, *, valid: Mask | None = None) -> Scores:
     """
     if mask.shape != truth.shape:
         raise InputError(
-            f"mask and truth must have the same size; the mask is {_size(mask)}, the truth {_size(truth)}. "
+            f"mask and ground truth must have the same size; the mask is {_size(mask)}, the truth {_size(truth)}. "
             "Cut both to one grid first."
         )
     if valid is not None:
         mask, truth = mask[valid], truth[valid]
     total = mask.size
     if total == 0:
-        raise InputError("no pixel is valid in both mask and truth, so nothing can be scored.")
+        raise InputError("no pixel is valid in both mask and ground truth, so nothing can be scored.")
     changed = int(truth.sum())
     fp = int((mask & ~truth).sum())
     fn = int((truth & ~mask).sum())

@@ -20,11 +20,11 @@ def read_truth(path: str | Path, *, band: int | None = None) -> tuple[Mask, Mask
     values, valid = source.read(Window(0, 0, source.height, source.width))
     seen = np.unique(values[valid])
     if not seen.size:
-        raise InputError(f"a mask must hold data; {path} has none.")
+        raise InputError(f"a mask must contain data; {path} has none.")
     if seen[0] < 0 or (seen != np.rint(seen)).any():
         raise InputError(
-            f"a mask holds 0 and 1, or 0 and 255; {path} holds values from {seen[0]:g} to {seen[-1]:g}. "
-            "A probability map must be cut at a threshold first."
+            f"a mask must contain 0 and 1, or 0 and 255; {path} has values from {seen[0]:g} to {seen[-1]:g}. Apply "
+            "a threshold to a probability map first."
         )
     if seen[-1] <= 1:
         return values == 1, valid, []

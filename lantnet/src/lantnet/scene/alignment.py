@@ -68,12 +68,12 @@ def align(before: Source, after: Source, how: Alignment) -> tuple[Source, list[s
         return moved, notes
     found, _ = clear_shift(_blocks(before, moved))
     if found is None:
-        return moved, [*notes, "No shift between the dates could be measured; both were compared as they lie."]
+        return moved, [*notes, "No shift between the dates could be measured; both were compared as they are."]
     down, right = found
     words = f"{after.name} lies {down:.2f} pixels down and {right:.2f} right of {before.name}, by phase correlation"
     if max(abs(down), abs(right)) < LEAST:
-        return moved, [*notes, f"{words}: too little to move it."]
-    notes.append(f"{words}; it was moved there (bilinear).")
+        return moved, [*notes, f"{words}: too small to correct."]
+    notes.append(f"{words}; it was corrected (bilinear).")
     if isinstance(after, GdalSource) and before.georeference is not None and before.georeference.crs is not None:
         return on_grid_of(before, after, (down, right)), notes
     return ShiftedSource(moved, down, right), notes

@@ -39,7 +39,7 @@ def mask_frame(scene: Scene, track: Track) -> None:
     scene.frame = frame
     scene.valid_pixels -= lost
     scene.notes.append(
-        f"{lost} pixels of border noise (a dark frame or wedge with a straight edge) are left out of the result."
+        f"{lost} pixels of border noise (a dark frame or wedge with a straight edge) are excluded from the result."
     )
 
 

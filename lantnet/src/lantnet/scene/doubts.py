@@ -45,8 +45,8 @@ class Values:
         ):
             if share > ONE_VALUE:
                 notes.append(
-                    f"{100 * share:.1f} % of {name} is clipped {word} (exactly its {cause} value): change within it is "
-                    "not seen."
+                    f"{100 * share:.1f} % of {name} is clipped {word} (exactly its {cause} value): changes within "
+                    "it cannot be detected."
                 )
         if self.exponent is not None and self.exponent < MULTIPLIES:
             notes.append(
@@ -56,8 +56,8 @@ class Values:
             )
         elif self.variation > 1.3 * SINGLE_LOOK:
             notes.append(
-                f"{name} varies more on even ground ({self.variation:.2f} of its mean) than a single look can "
-                f"({SINGLE_LOOK:.2f}): it may not be {scale}. Check --scale."
+                f"{name} varies more on homogeneous ground ({self.variation:.2f} of its mean) than a single look "
+                f"can ({SINGLE_LOOK:.2f}): it may not be {scale}. Check --scale."
             )
         return notes
 

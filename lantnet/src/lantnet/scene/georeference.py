@@ -40,9 +40,9 @@ def georeference_of(dataset: Any, name: str) -> Georeference | None:
     placed = not dataset.transform.is_identity
     if not placed and (dataset.gcps[0] or dataset.rpcs is not None):
         raise InputError(
-            f"{name} is in radar geometry: it has ground control points, no map grid, so pixels of two dates do not "
-            "lie on each other. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain "
-            "Correction; or pyroSAR; or order an RTC product), then run this again."
+            f"{name} is in radar geometry: it has ground control points, no map grid, so pixels of two dates do "
+            "not coincide. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain Correction; "
+            "or pyroSAR; or order an RTC product), then run this again."
         )
     if not placed:
         return None  # also where the file names a system: it does not say where in it
@@ -108,7 +108,7 @@ def _how_to_align(before: Any) -> str:
     x1, y1 = before.georeference.point(before.width, before.height)
     left, right, bottom, top = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
     return (
-        "Say --align to resample the second image to the first on the fly, or write it: gdalwarp -r bilinear "
-        f"-t_srs {_short(before.georeference.crs)} -te {left:.10g} {bottom:.10g} {right:.10g} {top:.10g} "
+        "Use --align to resample the second image to the grid of the first, or create it with: gdalwarp -r "
+        f"bilinear -t_srs {_short(before.georeference.crs)} -te {left:.10g} {bottom:.10g} {right:.10g} {top:.10g} "
         f"-ts {before.width} {before.height} AFTER.tif ALIGNED.tif"
     )

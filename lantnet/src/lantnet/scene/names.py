@@ -49,7 +49,7 @@ def on_grid_of(before: Source, after: Source, shift: tuple[float, float] = (0.0,
         )
     place = before.georeference.moved(*shift)
     if after.georeference is None or after.georeference.crs is None:
-        raise InputError(f"--align needs to know where {after.name} lies; it has no coordinate system.")
+        raise InputError(f"--align needs the location of {after.name}, which has no coordinate system.")
     warped = after.on(Grid(before.georeference.crs, place.transform, before.height, before.width))
     return replace(warped, georeference=before.georeference)
 
@@ -76,7 +76,7 @@ def _gdal_name(name: str) -> str:
         return f'NETCDF:"{file}":{variable}' if driver == "NETCDF" else f'HDF5:"{file}":/{"/" + variable.lstrip("/")}'
     if ":" in name:
         return name
-    raise InputError(f"an image must be a file (or a URL, or a name that GDAL knows); there is none at {name}.")
+    raise InputError(f"an image must be a file (or a URL, or a name that GDAL accepts); there is none at {name}.")
 
 
 def _only_raster(path: Path) -> str:
@@ -87,5 +87,7 @@ def _only_raster(path: Path) -> str:
         raise InputError(f"{path} cannot be read as an archive: {error}.") from error
     if len(found) != 1:
         listed = ", ".join(found) or "none"
-        raise InputError(f"a .zip must hold one raster; {path} holds {listed}. Name it as /vsizip/{path}/MEMBER.")
+        raise InputError(
+            f"a .zip must contain one raster; {path} contains {listed}. Name one as /vsizip/{path}/MEMBER."
+        )
     return f"/vsizip/{path}/{found[0]}"

@@ -48,8 +48,8 @@ class Pairing:
     def remarks(self) -> list[str]:
         if self.belongs is False:
             return [
-                f"The two images have almost nothing in common (correlation {self.correlation:.2f}): they may not show "
-                "the same place, or one is turned or mirrored. Check the files before you use the result."
+                f"The two images have almost nothing in common (correlation {self.correlation:.2f}): they may show "
+                "different places, or one may be rotated or mirrored. Check the files before you use the result."
             ]
         if self.shift is None or np.hypot(*self.shift) < NOTABLE:
             return []

@@ -18,7 +18,7 @@ def open_picture(path: Path, band: int | str | None, nodata: float | None) -> Ar
         with Image.open(path) as opened:
             image: Image.Image = opened
             if (frames := getattr(image, "n_frames", 1)) > 1:
-                raise InputError(f"an image file must hold one image; {path} holds {frames}. Split it first.")
+                raise InputError(f"an image file must contain one image; {path} contains {frames}. Split it first.")
             transparent = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
             if image.mode in ("P", "PA") or (transparent and image.mode in ("L", "RGB")):
                 image = image.convert("RGBA" if transparent else "RGB")

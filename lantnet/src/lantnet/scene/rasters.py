@@ -73,7 +73,7 @@ class GdalSource:
             except RasterioError as error:
                 raise InputError(
                     f"{self.name} cannot be read in rows {window.top} to {window.bottom}: {error}. Check that the "
-                    "file is whole, or the connection."
+                    "file is complete, or check the connection."
                 ) from error
         valid = without(valid, values, self.nodata)
         if self.gray is not None:
@@ -89,7 +89,7 @@ class GdalSource:
     def on(self, grid: Grid) -> "GdalSource":
         """The band on another grid, warped as it is read."""
         if self.gray is not None:
-            raise InputError(f"{self.name} has a palette, whose indices have no mean. Write it as gray first.")
+            raise InputError(f"{self.name} has a palette, whose indices cannot be averaged. Convert it to gray first.")
         place = Georeference(grid.crs, grid.transform)
         moved = vars(self) | {"height": grid.height, "width": grid.width, "georeference": place, "grid": grid}
         return GdalSource(**(moved | {"_open": threading.local()}))
@@ -165,10 +165,10 @@ def _band(dataset: Any, path: str, name: str, chosen: int | str | None, nodata: 
 
     if not dataset.count and dataset.subdatasets:
         found = ", ".join(f"{each.rsplit(':', 1)[-1]}" for each in dataset.subdatasets)
-        raise InputError(f"{name} holds several images: {found}. Name one, as {name}:NAME.")
+        raise InputError(f"{name} contains several images: {found}. Name one as {name}:NAME.")
     count = sum(kind is not ColorInterp.alpha for kind in dataset.colorinterp)
     if not count:
-        raise InputError(f"{name} holds no image band ({dataset.count} bands, all transparency).")
+        raise InputError(f"{name} has no image band ({dataset.count} bands, all transparency).")
     channels = [text or "" for text in dataset.descriptions[:count]]
     index = 1 if chosen is None else numbered(chosen, count, channels, name)
     if chosen is None and count > 1 and not _all_equal(dataset, count):

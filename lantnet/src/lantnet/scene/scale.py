@@ -117,13 +117,13 @@ def detect_scale(dtype: str, look: Look, name: str) -> Scale:
     if dtype in ("uint8", "bool"):
         return Scale.EIGHT_BIT
     values = f"{name} holds {dtype} from {look.lowest:g} to {look.highest:g}"
-    ask = "Say what they are: --scale 8bit, amplitude, power or db."
+    ask = "Set --scale to 8bit, amplitude, power or db."
     if look.whole and look.lowest >= 0:
         return Scale.EIGHT_BIT if look.highest <= 255 else Scale.AMPLITUDE
     if np.issubdtype(np.dtype(dtype), np.integer):
         raise InputError(
-            f"integers below 0 are neither amplitude nor power, and may be scaled decibels; {values}. {ask} "
-            "(A scale and offset that the file declares are applied; this one declares none.)"
+            f"integers below 0 are neither amplitude nor power, but may be scaled decibels; {values}. {ask} (A "
+            "scale and offset that the file declares are applied; this one declares none.)"
         )
     if look.negative >= 0.05 * max(look.valid - look.zeros, 1):
         if look.lowest >= -100 and look.highest <= 60:
@@ -147,12 +147,12 @@ def explained(scale: Scale, look: Look, name: str) -> list[str]:
     if scale is Scale.POWER and in_doubt(look):
         notes.append(
             f"{name}: fractions were read as linear power, but the skew of their speckle is {look.skew:.2f}, and "
-            "amplitude has about 1, power 2. Say --scale power or --scale amplitude."
+            "amplitude has about 1, power 2. Set --scale power or --scale amplitude."
         )
     elif scale is Scale.POWER:
-        notes.append(f"{name}: fractions were read as linear power. If they are amplitude, say --scale amplitude.")
+        notes.append(f"{name}: fractions were read as linear power. If they are amplitude, set --scale amplitude.")
     elif scale is Scale.AMPLITUDE:
-        notes.append(f"{name}: whole numbers above 255 were read as amplitude. If they are power, say --scale power.")
+        notes.append(f"{name}: whole numbers above 255 were read as amplitude. If they are power, set --scale power.")
     return notes
 
 
@@ -165,11 +165,13 @@ def frames(scale: Scale, look: Look, name: str) -> list[str]:
     """What looks like a frame around the scene in an image of decibels."""
     notes = []
     if scale is Scale.DECIBEL and look.framed:
-        notes.append(f"{name}: {look.zeros} pixels are exactly 0 dB, more than lie near it: they count as no data.")
+        notes.append(
+            f"{name}: {look.zeros} pixels are exactly 0 dB, more than are close to it: they are treated as no data."
+        )
     if scale is Scale.DECIBEL and not look.whole and look.at_lowest > 0.01 * look.valid:
         notes.append(
-            f"{name}: {100 * look.at_lowest / look.valid:.1f} % is exactly {look.lowest:g} dB. If that is the frame of "
-            f"the scene, say --nodata {look.lowest:g}."
+            f"{name}: {100 * look.at_lowest / look.valid:.1f} % is exactly {look.lowest:g} dB. If that is the "
+            f"border of the scene, set --nodata {look.lowest:g}."
         )
     return notes
 

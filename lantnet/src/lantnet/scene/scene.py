@@ -150,7 +150,7 @@ def open_scene(
         counts, zeros = counts + levels, zeros + dark
     if not scene.valid_pixels:
         raise InputError(
-            f"no pixel holds data in both {before.name} and {after.name} (scale {scene.scale}). Check the files, the "
+            f"no pixel has data in both {before.name} and {after.name} (scale {scene.scale}). Check the files, the "
             "nodata value and whether the two overlap."
         )
     scene.median = median_amplitude(counts)
@@ -198,12 +198,12 @@ def _settled(
     if found[0] is not found[1]:
         raise InputError(
             f"both images must be on one scale; {before.name} looks like {found[0]}, {after.name} like {found[1]}. "
-            "Convert one, or declare the scale of both with --scale."
+            "Convert one, or set the scale of both with --scale."
         )
     for source, look in zip(pair, looks, strict=True):
         notes += frames(found[0], look, source.name)
     framed = tuple(found[0] is Scale.DECIBEL and look.framed for look in looks)
-    origin = "declared" if scale else "as the files say" if before.declared and after.declared else "detected"
+    origin = "declared" if scale else "declared in the files" if before.declared and after.declared else "detected"
     return _Settled(found[0], origin, (framed[0], framed[1]), notes, doubts)
 
 
@@ -215,7 +215,7 @@ def _look(source: Source, walk: list[Window], track: Track, executor: Executor) 
     for _, part in zip(track(walk, "scale"), parts, strict=True):
         look.join(part)
     if not look.valid:
-        raise InputError(f"{source.name} holds no data: every pixel is nodata or not a finite number.")
+        raise InputError(f"{source.name} has no data: every pixel is nodata or not a finite number.")
     return look
 
 
@@ -229,11 +229,11 @@ def _remarks(scene: Scene, zeros: Int64) -> list[str]:
     total = scene.height * scene.width
     notes = []
     if scene.valid_pixels < total:
-        notes.append(f"{total - scene.valid_pixels} of {total} pixels hold no data and are left out of the result.")
+        notes.append(f"{total - scene.valid_pixels} of {total} pixels have no data and are excluded from the result.")
     for band, count in zip((scene.before, scene.after), zeros, strict=True):
         if count > 0.02 * total:
             notes.append(
-                f"{100 * count / total:.1f} % of {band.name} is exactly 0 and counts as dark ground; "
-                "if that is the frame of the scene, say --nodata 0."
+                f"{100 * count / total:.1f} % of {band.name} is exactly 0 and is treated as dark ground; if that "
+                "is the border of the scene, set --nodata 0."
             )
     return notes

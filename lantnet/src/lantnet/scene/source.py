@@ -108,7 +108,7 @@ class NumpySource(Described):
         try:
             values = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"a .npy file must hold one array of numbers; {self.name} does not: {error}") from error
+            raise InputError(f"a .npy file must contain one array of numbers; {self.name} does not: {error}") from error
         return plain(values, self.name)
 
 
@@ -121,7 +121,7 @@ def plain(values: NDArray[Any], name: str) -> NDArray[Any]:
     if np.iscomplexobj(values):
         raise InputError(f"{name} is complex (single-look complex data); pass its amplitude, abs(values).")
     if not (np.issubdtype(values.dtype, np.number) or values.dtype == np.bool_):
-        raise InputError(f"an image array must hold numbers; {name} holds {values.dtype}.")
+        raise InputError(f"an image array must contain numbers; {name} contains {values.dtype}.")
     return values
 
 
@@ -148,9 +148,9 @@ def numbered(chosen: int | str, count: int, channels: list[str], name: str) -> i
         if names.count(chosen.lower()) != 1:
             raise InputError(
                 f"--band names one of the bands {', '.join(channels) or '(without names)'} of {name}, or counts from 1 "
-                f"to {count}; {chosen!r} was asked for."
+                f"to {count}; got {chosen!r}."
             )
         return names.index(chosen.lower()) + 1
     if not 1 <= int(chosen) <= count:
-        raise InputError(f"--band counts from 1; {name} has {count} band(s), and band {chosen} was asked for.")
+        raise InputError(f"--band counts from 1; {name} has {count} band(s), but band {chosen} was requested.")
     return int(chosen)

@@ -111,4 +111,4 @@ def _as_wkt(crs: Any, name: str) -> str:
     try:
         return str(CRS.from_user_input(crs).to_wkt())
     except CRSError as error:
-        raise InputError(f"the coordinate system of {name} cannot be understood: {error}.") from error
+        raise InputError(f"the coordinate system of {name} cannot be parsed: {error}.") from error

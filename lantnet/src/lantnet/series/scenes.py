@@ -42,23 +42,23 @@ class SeriesOutcome:
 def in_order(images: Sequence[Source], dates: Sequence[str] | None) -> tuple[list[Source], list[str]]:
     """Images sorted by date; the dates as given, or as the images say."""
     if len(images) < 3 or len(images) > MOST:
-        raise InputError(f"a series has 3 to {MOST} images; {len(images)} were given. For two dates use detect.")
+        raise InputError(f"a series has 3 to {MOST} images; got {len(images)}. For two dates use detect.")
     if dates is not None and len(dates) != len(images):
-        raise InputError(f"there must be a date an image; {len(dates)} dates and {len(images)} images were given.")
+        raise InputError(f"there must be one date per image; got {len(dates)} dates and {len(images)} images.")
     known: list[str] = []
     for number, image in enumerate(images):
         date = dates[number] if dates is not None else image.date
         if not date:
             raise InputError(
-                f"when was {image.name} taken? Neither its tags nor its name say; give --dates, one an image, as in "
-                "2024-01-31,2024-02-12."
+                f"the date of {image.name} is unknown: neither its tags nor its name contain one; pass --dates "
+                "with one date per image, such as 2024-01-31,2024-02-12."
             )
         known.append(date)
     order = sorted(range(len(images)), key=lambda number: known[number])
     ordered = [known[number] for number in order]
     for first, second in pairwise(ordered):
         if first == second:
-            raise InputError(f"the dates of a series must differ; {first} is there twice.")
+            raise InputError(f"the dates of a series must differ; {first} occurs twice.")
     return [images[number] for number in order], ordered
 
 
@@ -86,7 +86,7 @@ def detect_series(
         directions.append(open_raster(str(work / "direction.tif"), f"what changed at {dates[number + 1]}", None, None))
     scales = {outcome.scene.scale for outcome in outcomes}
     if len(scales) > 1:
-        raise InputError(f"all images must be on one scale; these look like {', '.join(sorted(scales))}. Say --scale.")
+        raise InputError(f"all images must be on one scale; these look like {', '.join(sorted(scales))}. Set --scale.")
     scene = outcomes[0].scene
     account = Account(tuple(images), tuple(directions), scene.scale, scene.factor, tuple(shifts))
     result = SeriesOutcome(dates, outcomes, [0] * (len(dates) - 1), [0] * (len(dates) - 1))
