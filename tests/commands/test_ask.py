@@ -95,7 +95,7 @@ def test_nothing_is_loaded_for_a_video_that_is_not_there(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("reeltune.api.load", load)
     assert main(["ask", "toyworld:base", "x.mp4", "q"]) == 2
-    assert "x.mp4: there is no such file" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert "x.mp4: no such file" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_what_is_drawn() -> None:

@@ -49,11 +49,11 @@ def test_a_good_file_has_nothing_to_say(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "kind", "part"),
     [
-        (GOOD | {"id": "b", "target": [[1, 0]]}, "contract", "'target[0]'"),
-        (GOOD | {"id": "b", "target": [[0, 9]]}, "contract", "after the video"),
+        (GOOD | {"id": "b", "target": [[1, 0]]}, "invalid samples", "'target[0]'"),
+        (GOOD | {"id": "b", "target": [[0, 9]]}, "invalid samples", "after the video"),
         (GOOD | {"id": "b", "target": [[0, 9]], "meta": {"past_duration": True}}, "after the video", "[0, 9] of 2 s"),
         (GOOD | {"query": "y"}, "ids used twice", "already used in line 1"),
-        (CHOICE | {"target": "C"}, "contract", "A, B"),
+        (CHOICE | {"target": "C"}, "invalid samples", "A, B"),
         (GOOD | {"id": "b", "query": "y", "video": "none.mp4"}, "missing", "none.mp4"),
         (BARE, "full reward", "id 'i'"),
     ],
@@ -241,7 +241,7 @@ def test_prompts_longer_than_the_model_are_named(tiny_models, tmp_path: Path) ->
     done = reeltune("data", "check", samples, *model)
     assert done.returncode == 1
     assert "error: prompts that are too long for the model: 1" in done.stdout
-    assert "id 'long': its prompt has" in done.stdout and "the model takes 4096" in done.stdout
+    assert "id 'long': its prompt has" in done.stdout and "the model supports 4096" in done.stdout
     assert "id 'token'" not in done.stdout, "what looks like a special token is text"
     for wrong, message in [(["video.fps=1"], "only with --model"), (["--model", "nowhere"], "config.json")]:
         done = reeltune("data", "check", samples, *wrong)

@@ -135,7 +135,7 @@ def test_a_cost_above_the_budget_is_confirmed_first(files: Path) -> None:
     ("options", "message"),
     [
         (["--judge", "openai"], "judge: kind openai needs judge.base_url and judge.model"),
-        (["--judge", "recorded", "--judge-set", "transcript=nowhere.jsonl"], "no recorded reply"),
+        (["--judge", "recorded", "--judge-set", "transcript=nowhere.jsonl"], "no recorded replies"),
         (["--judge", "events", "--judge-set", "concurency=3"], "did you mean 'concurrency'"),
         (["--judge", "events", "--judge-set", "attempts=none"], "judge.attempts: "),
         (

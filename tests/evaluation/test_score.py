@@ -74,7 +74,7 @@ def test_missing_unknown_and_double_ids_are_named_and_counted(samples: Path, tmp
     found = score(samples, predictions)
     assert [notice.partition(" ")[0] for notice in found.notices] == ["4", "1", "1"]
     assert "without a prediction" in found.notices[0] and "g1, g2, g3, c2" in found.notices[0]
-    assert "no sample has" in found.notices[1] and "zz" in found.notices[1]
+    assert "only in the predictions" in found.notices[1] and "zz" in found.notices[1]
     assert "several predictions" in found.notices[2] and "c1" in found.notices[2]
     # The mean over c1's three completions and the missing c2.
     assert found.metrics["multiple_choice"]["accuracy"] == pytest.approx(100 * (1 / 3 + 0) / 2)

@@ -99,7 +99,7 @@ def test_sharded_weights_are_whole_or_the_lost_shard_is_named(model: Path) -> No
     files[2].write_bytes(body[:-10])
     assert f"{files[2]}: damaged or cut off" in message(model)
     files[2].unlink()
-    assert f"names ['{files[2].name}'], which are missing" in message(model)
+    assert f"lists ['{files[2].name}'], which are missing" in message(model)
 
 
 def test_a_shard_without_one_of_its_weights_is_found(model: Path) -> None:

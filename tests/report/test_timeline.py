@@ -16,7 +16,7 @@ def test_spans_are_shares_of_the_duration() -> None:
 def test_spans_past_the_end_are_cut_and_marked() -> None:
     html = timeline(10.0, [SpanRow("Base", [(5.0, 1e9)], "base"), SpanRow("SFT", [(20.0, 30.0)], "sft")])
     assert bars(html) == [(50.0, 50.0), (100.0, 0.0)]
-    assert html.count("after the end of the video") == 2
+    assert html.count("past the end of the video") == 2
 
 
 def test_unreadable_answers_are_named() -> None:

@@ -23,7 +23,7 @@ def watch(**settings: Any) -> Watch:
     ("change", "words"),
     [
         ({"truncated": 0.94}, "94% of the completions are truncated at 256 tokens: raise rl.max_new_tokens"),
-        ({"unparsed": 1.0}, "100% of the answers cannot be read"),
+        ({"unparsed": 1.0}, "100% of the completions cannot be parsed"),
         ({"groups_without_signal": 4.0}, "all groups have zero variance"),
         ({"kl": 20.0}, "raise rl.kl or lower optim.lr"),
         ({"grad_norm": 1e6}, "the gradient is large"),
@@ -98,7 +98,7 @@ def test_a_run_says_it_while_it_runs_in_its_files_and_last(workshop: Any) -> Non
         .replace("class Vowels", "from reeltune.tasks.base import Parsed\n\n\nclass Vowels")
     )
     output = workshop.train("run", "rl.steps=4", "eval.every=0", "watch.every=2")
-    assert "step 2: WARNING: 100% of the answers cannot be read" in output
+    assert "step 2: WARNING: 100% of the completions cannot be parsed" in output
     assert output.strip().splitlines()[-1].startswith("reeltune: WARNING:")
     run = workshop.folder / "run"
     rows = [json.loads(line) for line in (run / "watch.jsonl").read_text().splitlines()]

@@ -55,7 +55,7 @@ def test_layer_0_is_never_routed() -> None:
 
 
 def test_an_impossible_mean_says_what_each_layer_would_have_to_keep() -> None:
-    with pytest.raises(ValueError, match=r"its 4 routed layers would have to keep -0\.6 each"):
+    with pytest.raises(ValueError, match=r"its 4 routed layers would each have to keep -0\.6"):
         layer_ratios(MixtureOfDepthsConfig(schedule="interleaved", mean_ratio=0.2), 8)
 
 
