@@ -50,8 +50,8 @@ def _read(path: Path) -> str:
 def settings() -> str:
     parts = [
         f"{MADE}# Every setting of a recipe\n",
-        "One YAML file; `section.key=value` on the command line changes one. `extends: NAME` begins from another "
-        "recipe. `reeltune config RECIPE` prints a recipe with every default filled in.\n",
+        "One YAML file; `section.key=value` on the command line overrides one. `extends: NAME` builds on another "
+        "recipe. `reeltune config RECIPE` prints a recipe with all defaults.\n",
         *_section("", Recipe),
     ]
     return "\n".join(parts)
@@ -132,11 +132,11 @@ def _cell(text: str) -> str:
 
 def papers_page() -> str:
     found = [
-        f"{MADE}# Each paper's table again\n",
-        "`reeltune reproduce PAPER` says what is missing, then imports, trains, evaluates and prints our column beside "
-        "the published one; a stage whose outcome stands is not run again. **None was run at full size here**: the "
-        "figures below are the papers'. `--small` runs the claims in toyworld, a simulation; what came out is in "
-        "[evidence](../toyworld.md) and the README.\n",
+        f"{MADE}# Reproduce a paper's table\n",
+        "`reeltune reproduce PAPER` lists what is missing, then imports, trains, evaluates and prints our column next "
+        "to the published ones; finished stages are not repeated. **None has been run at full size here**: the numbers "
+        "below are the papers'. `--small` tests the claims in toyworld, a simulation; results are in "
+        "[toyworld](../toyworld.md) and the README.\n",
     ]
     for name, path in papers().items():
         spec = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -150,9 +150,9 @@ def papers_page() -> str:
         found += [f"reeltune reproduce {name} --small    # minutes to hours on a CPU\n```\n", "It needs:\n"]
         found += [f"- `{place}`: {what}" for place, what in whole["needs"].items()]
         trains = [word for each in whole["stages"] for word in each["run"][1:2] if each["run"][0] == "train"]
-        found += ["", f"Recipe: {', '.join(f'`{each}`' for each in trains)}. In small these claims are judged:\n"]
+        found += ["", f"Recipe: {', '.join(f'`{each}`' for each in trains)}. The small version tests these claims:\n"]
         found += [f"- {claim['says']}" for claim in small["claims"]]
-        found += ["", "Not in small:\n", *[f"- {each}" for each in small["missing"]], ""]
+        found += ["", "Not covered by the small version:\n", *[f"- {each}" for each in small["missing"]], ""]
     return "\n".join(found)
 
 
@@ -160,7 +160,7 @@ def papers_page() -> str:
 
 
 def commands() -> str:
-    found = [f"{MADE}# Every command\n", "`reeltune COMMAND --help` says the same.\n"]
+    found = [f"{MADE}# Every command\n", "`reeltune COMMAND --help` prints the same.\n"]
     for name, command in _subcommands(make_parser(), "reeltune"):
         found += [f"## {name}\n"]
         if command.description:

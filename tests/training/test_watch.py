@@ -102,7 +102,7 @@ def test_a_run_says_it_while_it_runs_in_its_files_and_last(workshop: Any) -> Non
     assert output.strip().splitlines()[-1].startswith("reeltune: WARNING:")
     run = workshop.folder / "run"
     rows = [json.loads(line) for line in (run / "watch.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows if "cannot be read" in row["warning"]] == [2]
-    assert "cannot be read" in (run / "report.html").read_text()
+    assert [row["step"] for row in rows if "cannot be parsed" in row["warning"]] == [2]
+    assert "cannot be parsed" in (run / "report.html").read_text()
     assert workshop.train("stop", "rl.steps=9", "eval.every=0", "watch.stop_after=3", code=2)
     assert len(workshop.metrics("stop")) == 2, "the step that ends the run is not written"

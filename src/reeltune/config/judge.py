@@ -13,7 +13,7 @@ VARIABLE = re.compile("[A-Z_][A-Z0-9_]*")
 
 
 class JudgeConfig(Section):
-    """Who gives what only a reader can give. `openai` is any OpenAI-compatible endpoint; `recorded` replays its
+    """Scores rewards that no rule can compute. `openai` is any OpenAI-compatible endpoint; `recorded` replays its
     transcript; `events` is exact and for toyworld; `lexical` counts shared words, a proxy."""
 
     model_config = ConfigDict(hide_input_in_errors=True)

@@ -12,7 +12,7 @@ Modality = Literal["image", "video"]
 
 
 class MixtureOfDepthsConfig(Section):
-    """p-MoD of one model. The defaults are the paper's; another value of the first five is an ablation."""
+    """The defaults are the paper's; other values of the first five are ablations."""
 
     schedule: Schedule = Field(
         "cosine", description="How the kept share decreases with depth; cosine is the paper's PRD."

@@ -27,7 +27,7 @@ Freeze = Annotated[tuple[Part, ...], BeforeValidator(_parts)]
 
 
 class ModelConfig(Section):
-    """Which model, and how it is opened."""
+    """The model and how it is loaded."""
 
     path: str = Field(
         description="A Hugging Face directory, an adapter's folder, toyworld:base, or toyworld:new (untrained)."
@@ -59,7 +59,7 @@ class ModelConfig(Section):
 
 
 class AdapterConfig(Section):
-    """A LoRA adapter (arXiv 2106.09685): the model is frozen, `rank` new directions of each target layer train."""
+    """A LoRA adapter (arXiv 2106.09685): the model is frozen, and low-rank updates of the target layers train."""
 
     kind: Literal["lora"] = Field("lora", description="Kind of adapter.")
     rank: int = Field(16, ge=1, description="Rank of the low-rank matrices.")

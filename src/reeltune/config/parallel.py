@@ -10,7 +10,7 @@ Dtype = Literal["float32", "bfloat16"]
 
 
 class ParallelConfig(Section):
-    """Without `shard` every process holds the whole model; with it each holds a part of every weight (FSDP2)."""
+    """Without `shard` every process holds the complete model; with it, one shard of every weight (FSDP2)."""
 
     shard: Literal["none", "full"] = Field("none", description="full: shard weights, gradients and moments.")
     replicate: int = Field(1, ge=1, description="Copies of the sharded model, such as one per node (hybrid sharding).")

@@ -120,7 +120,7 @@ class RewardConfig(Section):
 
 
 class WatchConfig(Section):
-    """What a run says and when it stops because nothing is learned. Shares are of a step's completions."""
+    """When a run warns, and when it stops because nothing is learned. Shares are of the completions of a step."""
 
     every: int = Field(10, ge=1, description="Number of past steps that a warning considers.")
     stop_after: int = Field(
@@ -184,7 +184,7 @@ class EvalConfig(Section):
 
 
 class SelectConfig(Section):
-    """`reeltune select`. What is not here is as in training: rl.top_p, rl.top_k, rl.max_new_tokens, rewards, seed."""
+    """`reeltune select`. Everything else is as in training: rl.top_p, rl.top_k, rl.max_new_tokens, rewards, seed."""
 
     repeats: int = Field(8, ge=2, description="K, completions per sample.")
     temperature: float | None = Field(None, gt=0, description="None: rl.temperature.")

@@ -8,7 +8,7 @@ from reeltune.config.section import Section
 
 
 class SkippingConfig(Section):
-    """Prompts without signal before are skipped before their rollout; zero-variance groups can be replaced after it."""
+    """Skips uninformative prompts before their rollout; zero-variance groups can be replaced after it."""
 
     explore: float = Field(
         0.5,

@@ -13,7 +13,7 @@ VLLM = "vllm"
 
 
 class LaunchConfig(Section):
-    """Servers that start and end with the run, on this machine."""
+    """The servers start and stop with the run, on this machine."""
 
     replicas: int = Field(1, ge=1, description="Number of servers, each on its own GPUs.")
     tensor: int = Field(1, ge=1, description="GPUs per server.")
@@ -25,7 +25,7 @@ class LaunchConfig(Section):
 
 
 class RolloutConfig(Section):
-    """Who samples completions. What is said of servers is for the engine `vllm`."""
+    """The engine that samples completions. Settings of servers apply to `vllm`."""
 
     engine: str = Field(
         "hf", description="hf, vllm, or your own module:object / file.py:object, (policy, recipe) -> engine."

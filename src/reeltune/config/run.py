@@ -8,7 +8,7 @@ from reeltune.config.section import Section
 
 
 class RunConfig(Section):
-    """Where a run stands, and who else is told of it."""
+    """The run directory and trackers."""
 
     dir: str = Field("runs/train", description="The run directory.")
     trackers: list[Literal["tensorboard", "wandb", "mlflow", "trackio"]] = Field(
