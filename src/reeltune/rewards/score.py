@@ -80,7 +80,11 @@ def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> di
 
 def check_reward_names(config: RewardConfig, mode: Mode) -> None:
     """InputError for tasks, rewards, functions and options that do not exist; needs no samples."""
-    named = {"weights": config.weights, "functions": config.functions, "options": config.options}
+    named: dict[str, Mapping[str, Any]] = {
+        "weights": config.weights,
+        "functions": config.functions,
+        "options": config.options,
+    }
     for section, given in named.items():
         for name in given:
             if name not in TASKS:
