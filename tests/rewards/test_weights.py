@@ -94,5 +94,7 @@ def test_wrong_names_are_refused(arguments: dict, message: str) -> None:
 
 
 def test_a_value_is_no_function(own: Path) -> None:
-    with pytest.raises(InputError, match=r"own_rewards.py:limit': 3 is not a function; write f\(sample, answer, text\)"):
+    with pytest.raises(
+        InputError, match=r"own_rewards.py:limit': 3 is not a function; write f\(sample, answer, text\)"
+    ):
         load_reward_function(f"{own}:limit")

@@ -68,7 +68,7 @@ def lives(process: Process) -> bool:
 
 def test_a_port_that_is_taken_is_not_taken_for_the_server(make: Callable[[], Process]) -> None:
     process = make()
-    with socket.create_server(("127.0.0.1", process.serving.port)), pytest.raises(InputError, match="is taken"):
+    with socket.create_server(("127.0.0.1", process.serving.port)), pytest.raises(InputError, match="is in use"):
         Fleet([process]).start(5.0)
     assert process.running is None
 

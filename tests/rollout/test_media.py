@@ -172,5 +172,5 @@ def test_a_sample_that_cannot_be_shown_is_set_aside(reader: InputReader, folder:
     with pytest.raises(InputError, match="needs one video; it has 0"):
         row = {"id": "a", "task": "temporal_grounding", "query": "x", "target": [[0, 1]]}
         to_sample(row | {"media": [{"image": "map.png"}]}, sample_types())
-    with pytest.raises(InputError, match="go user, assistant"):
+    with pytest.raises(InputError, match="alternate: user, assistant"):
         sample(folder, turns=[{"role": "assistant", "text": "x"}])

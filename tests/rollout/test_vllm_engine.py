@@ -144,7 +144,7 @@ def test_a_server_that_loads_nothing_is_found_out_by_its_weights(connect: Any, p
     [
         ({"other_ids": True}, "server and learner tokenize the prompt differently"),
         ({"off": 0.01}, "its log-probs differ from the learner's by 0.01"),
-        ({"garbage": True}, "rollouts could not be trusted"),
+        ({"garbage": True}, "rollouts cannot be trusted"),
     ],
 )
 def test_a_server_that_fails_the_probe_is_refused(
@@ -168,7 +168,9 @@ def test_too_few_servers_at_the_start_are_named(
     first, second = servers(2)
     second.kill()
     engine = VLLMEngine(policy, recipe_of([first, second], tiny_models("qwen3_vl"), tmp_path, min_servers=2))
-    with pytest.raises(InputError, match=f"min_servers=2 must answer at the start, 1 do:(.|\n)*{second.port}"):
+    with pytest.raises(
+        InputError, match=f"min_servers=2 servers must answer at the start, but 1 did:(.|\n)*{second.port}"
+    ):
         engine.start()
 
 
@@ -203,7 +205,7 @@ def test_none_left(connect: Any, policy: Policy) -> None:
     engine, fakes = connect(2, timeout_s=0.5)
     for fake in fakes:
         fake.kill()
-    with pytest.raises(NoServers, match="0 of 2 servers answer"):
+    with pytest.raises(NoServers, match="0 of 2 servers have answered"):
         engine.generate(requests_of(policy), 2, params(policy))
 
 

@@ -70,7 +70,7 @@ def test_what_leaves_the_numbers_alone_may_change_and_is_told(workshop: Any) -> 
     with pytest.raises(InputError, match=r"judge\.temperature: 0\.0, now 0\.5"):
         require_same_run(run, load_recipe(workshop.recipe, ["judge.temperature=0.5"]))
     (run / "config.yaml").write_text("[")
-    with pytest.raises(InputError, match="was damaged"):
+    with pytest.raises(InputError, match="is damaged"):
         require_same_run(run, load_recipe(workshop.recipe))
 
 
