@@ -286,7 +286,7 @@ def test_a_reward_function_of_the_users_own(workshop: Any, capsys: Any) -> None:
     assert run(workshop, "bad", functions.replace(":brief", ":breif")) == 2
     assert "did you mean 'brief'" in capsys.readouterr().err
     assert run(workshop, "bad", "rewards.weights={vowel: {brief: 1}}") == 2
-    assert "rewards.weights.vowel: no training sample has this task; did you mean 'vowels'" in capsys.readouterr().err
+    assert "rewards.weights.vowel: there is no such task; did you mean 'vowels'" in capsys.readouterr().err
 
 
 def test_a_trained_tower_and_groups_of_one_video_in_passes_of_their_own(workshop: Any) -> None:
