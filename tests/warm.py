@@ -86,7 +86,7 @@ class Command:
     def finish(self, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
         """Wait for its end, as `wait`, and take what it wrote."""
         code = self.wait(timeout)
-        output, errors = (each.read_text(errors="replace") if each.exists() else "" for each in self._streams)
+        output, errors = (each.read_bytes().decode(errors="replace") if each.exists() else "" for each in self._streams)
         self._folder.cleanup()
         return subprocess.CompletedProcess(["reeltune", *self.args], code, output, errors)
 
