@@ -138,6 +138,7 @@ def _command(
     code: object = 0
     try:
         if program:
+            sys.path.insert(0, str(program.parent))  # as Python does
             runpy.run_path(str(program), run_name="__main__")
         else:
             from reeltune.cli import main
