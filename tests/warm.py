@@ -24,7 +24,15 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["reeltune.cli", "reeltune.training.train", "reeltune.commands.eval"])
+CONTEXT.set_forkserver_preload(
+    [
+        "reeltune.cli",
+        "reeltune.training.train",
+        "reeltune.commands.eval",
+        "reeltune.evaluation.judging",
+        "tests.imported",
+    ]
+)
 
 
 class Command:
@@ -127,7 +135,9 @@ def _command(
     arguments: Sequence[str], cwd: str, environment: Mapping[str, str], streams: Sequence[Path], program: Path | None
 ) -> None:
     """In the fork: become the command."""
-    assert "transformers" in sys.modules, "nothing was imported beforehand: tests.warm saves no time"
+    assert {"transformers", "tests.imported"} <= sys.modules.keys(), (
+        "nothing was imported beforehand: tests.warm saves no time"
+    )
     os.setsid()
     for number, stream in enumerate(streams, start=1):
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), number)
