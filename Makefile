@@ -8,18 +8,22 @@ INSTALLED := .venv/.installed$(if $(LATEST),-latest)
 VERSIONS := $(if $(LATEST),--upgrade --upgrade-strategy eager,--constraint constraints.txt)
 OLDEST := .venv-oldest
 VLLM := .venv-vllm
-FAST := -n 2 -m 'not slow'
+# By files, so that what the tests of a file share is made once.
+FAST := -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
+# In CI modules are compiled when they are first imported, which most of them never are.
+COMPILE := $(if $(CI),--no-compile)
 # What is said of processes, kills and locks does not depend on the version of transformers.
 NO_PROCESSES := not processes and not killed and not second_run and not disk
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test test-quick test-oldest test-slow test-vllm lint docs faults audit
+.PHONY: install demo test test-quick test-oldest test-slow test-vllm lint lint-reeltune lint-lantnet lint-docs docs faults audit
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml lantnet/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet $(VERSIONS) '$(TORCH)' --editable '.[dev]' --editable './lantnet[dev]'
+	$(BIN)/pip install --quiet $(COMPILE) $(VERSIONS) '$(TORCH)' --editable '.[dev]' --editable './lantnet[dev]'
 	rm -f .venv/.installed*
 	touch $@
 
@@ -42,11 +46,16 @@ test-slow: install
 # What touches transformers, on the lowest version that pyproject.toml allows.
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -c 'import transformers; print("transformers", transformers.__version__)'
-	$(OLDEST)/bin/python -m pytest $(FAST) -k '$(NO_PROCESSES)' tests/models tests/rollout tests/training/test_[clgo]*.py
+	$(OLDEST)/bin/python -m pytest $(FAST) -k '$(NO_PROCESSES)' tests/models tests/rollout/test_[hmo]*.py tests/training/test_[cl]*.py
 
+# Most packages are those of .venv: they are linked from there, where there is one, and pip replaces the others.
 $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
-	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/pip install --quiet --constraint constraints-oldest.txt '$(TORCH)' --editable '.[test]'
+	rm -rf $(OLDEST)
+	if [ -e $(INSTALLED) ]; then \
+	  $(BIN)/python -m venv --without-pip $(OLDEST) && \
+	  cp -al .venv/lib/python3.*/site-packages/. $(OLDEST)/lib/python3.*/site-packages/; \
+	else $(PYTHON) -m venv $(OLDEST); fi
+	$(OLDEST)/bin/python -m pip install --quiet $(COMPILE) --constraint constraints-oldest.txt '$(TORCH)' --editable '.[test]'
 	touch $@
 
 # Real vLLM servers on the CPU, in an environment of their own: 3.5 GB. The registries' torchvision and torchaudio are
@@ -75,12 +84,19 @@ docs: install
 	$(BIN)/python scripts/reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-lint: install
+# Three parts, for `make --jobs`.
+lint: lint-reeltune lint-lantnet lint-docs
+
+lint-reeltune: install
 	$(BIN)/ruff check src tests benchmarks faults scripts
 	$(BIN)/ruff format --check src tests benchmarks faults scripts
 	$(BIN)/mypy
+
+lint-docs: install
 	$(BIN)/python scripts/reference.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+lint-lantnet: install
 	cd lantnet && ../$(BIN)/ruff check src tests benchmarks
 	cd lantnet && ../$(BIN)/ruff format --check src tests benchmarks
 	cd lantnet && ../$(BIN)/mypy

@@ -1,9 +1,9 @@
-"""How long a step waits for its checkpoint: written in the step, finished behind the run, or written while the run goes on.
+"""How long a step waits for its checkpoint: written in the step, behind it, or while the run goes on.
 
 python benchmarks/checkpoint.py --hidden 1024 --layers 16
 
 Weights and AdamW's moments of a decoder of random weights, in float32, into a folder of --dir. `waits` is what the step
-waits; `complete after` is when the checkpoint can be used, with nothing else to do meanwhile. Wall-clock: the disk counts.
+waits; `complete after` is when the checkpoint can be used, with nothing else to do meanwhile. Wall-clock time.
 The system's page cache takes the writes of the first two ways as long as it has room.
 """
 

@@ -8,12 +8,12 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from tests.warm_shell import reeltune_on_path
 
 from reeltune.cli import _parse
 
@@ -53,21 +53,18 @@ def test_the_examples_of_a_page_work(page: Path, tmp_path: Path) -> None:
     work.mkdir()
     (work / "recipes").symlink_to(ROOT / "recipes")
     (work / "docs").symlink_to(ROOT / "docs")
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "CLIPS": str(clips),
-        "OMP_NUM_THREADS": "1",
-    }
-    for script in examples(page):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", shortened(script)],
-            cwd=work,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    with reeltune_on_path(tmp_path / "bin", os.environ | {"CLIPS": str(clips)}) as (environment, asked):
+        for script in examples(page):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", shortened(script)],
+                cwd=work,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    assert len(asked) == sum(script.count("\nreeltune ") for script in map("\n{}".format, examples(page)))
 
 
 OTHER = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests import warm
 
 from reeltune.cli import explain_failure
 
@@ -25,9 +27,9 @@ def reeltune(*words: str, **environment: str) -> "subprocess.CompletedProcess[by
     )
 
 
-def message(done: "subprocess.CompletedProcess[bytes]") -> str:
+def message(done: "subprocess.CompletedProcess[Any]") -> str:
     """The one message of a failure: exit code 2, no traceback."""
-    text = done.stderr.decode(errors="replace")
+    text = done.stderr if isinstance(done.stderr, str) else done.stderr.decode(errors="replace")
     assert done.returncode == 2 and "Traceback" not in text, text
     told = [line for line in text.splitlines() if line.startswith("reeltune: ")][-1:]
     assert told, text
@@ -52,8 +54,8 @@ def small_disk(tmp_path: Path) -> "Path":
 def test_a_full_disk_under_a_run(tmp_path: Path, small_disk: Path) -> None:
     assert os.statvfs(small_disk).f_blocks * os.statvfs(small_disk).f_frsize <= 2**20
     told = message(
-        reeltune(
-            "train", str(TOY), f"run.dir={small_disk / 'run'}", f"video.cache={tmp_path / 'cache'}", "rl.steps=1",
+        warm.reeltune(
+            "train", TOY, f"run.dir={small_disk / 'run'}", f"video.cache={tmp_path / 'cache'}", "rl.steps=1",
             "rl.groups_per_step=1", "rl.group_size=2", "rl.max_new_tokens=4", f"toyworld.dir={tmp_path / 'toy'}",
             "toyworld.train_videos=2", "toyworld.held_out_videos=1", "eval.every=0", "checkpoint.every=1",
         )
@@ -85,7 +87,7 @@ def test_a_read_only_folder_is_named_before_the_weights_are_read(read_only: Path
     with pytest.raises(OSError, match=r"Read-only|denied"):
         (read_only / "probe").write_text("")
     small = (f"toyworld.dir={tmp_path / 'toy'}", "toyworld.train_videos=2", "toyworld.held_out_videos=1")
-    told = message(reeltune("train", str(TOY), f"run.dir={read_only / 'runs' / 'one'}", *small, "model.path=nowhere"))
+    told = message(warm.reeltune("train", TOY, f"run.dir={read_only / 'runs' / 'one'}", *small, "model.path=nowhere"))
     assert "cannot be written" in told and str(read_only) in told and "give a writable folder" in told
     told = message(reeltune("recipes", "copy", "toy/grpo", str(read_only)))
     assert str(read_only) in told
@@ -98,13 +100,13 @@ def test_safetensors_on_a_full_disk(small_disk: Path) -> None:
     with pytest.raises(Exception) as caught:
         save_file({"a": torch.zeros(2**20)}, small_disk / "model.safetensors")
     told = explain_failure(caught.value)
-    assert told is not None and "make room" in told
+    assert told is not None and "free some space" in told
 
 
 def test_a_full_device_and_a_refused_place(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, open("/dev/full", "w") as file:
         file.write("x")
-    assert "make room" in str(explain_failure(caught.value))
+    assert "free some space" in str(explain_failure(caught.value))
     (tmp_path / "file").write_text("")
     told = message(reeltune("recipes", "copy", "toy/grpo", str(tmp_path / "file" / "below" / "grpo.yaml")))
     assert "a part of this path is a file" in told or "Not a directory" in told
@@ -128,8 +130,8 @@ def test_flash_attention_that_is_not_there(tmp_path: Path) -> None:
     else:
         pytest.skip("flash-attn is installed here")
     told = message(
-        reeltune(
-            "eval", "toyworld:base", "toyworld:held_out/temporal_grounding", "-o", str(tmp_path / "out"),
+        warm.reeltune(
+            "eval", "toyworld:base", "toyworld:held_out/temporal_grounding", "-o", tmp_path / "out",
             "model.attention=flash_attention_2", "toyworld.held_out_videos=1", f"toyworld.dir={tmp_path / 'toy'}",
         )
     )  # fmt: skip
@@ -169,7 +171,7 @@ def test_the_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
 def test_quiet_and_log_level_are_taken_before_and_after_the_command(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("method: sft\nmodel: {path: m}\ndata: {train: a}\nrewards: {generalised_iou: true}\n")
-    note = b"rewards.generalised_iou is now called rewards.generalized_iou"
+    note = b"rewards.generalised_iou was renamed to rewards.generalized_iou"
     assert note in reeltune("config", str(recipe)).stderr
     for words in (["--quiet", "config", str(recipe)], ["config", str(recipe), "--quiet"]):
         assert reeltune(*words).stderr == b""
@@ -180,15 +182,15 @@ def test_quiet_and_log_level_are_taken_before_and_after_the_command(tmp_path: Pa
 def test_a_command_without_a_terminal_writes_no_carriage_return(tmp_path: Path) -> None:
     words = ["eval", "toyworld:base", "toyworld:held_out/temporal_grounding", "toyworld.held_out_videos=2"]
     words += [f"toyworld.dir={tmp_path / 'toy'}", f"video.cache={tmp_path / 'cache'}"]
-    done = reeltune(*words, "-o", str(tmp_path / "out"), REELTUNE_PROGRESS_SECONDS="0")
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"\r" not in done.stderr and re.search(rb"eval: \d/2 sample", done.stderr)
-    quiet = reeltune(*words, "-o", str(tmp_path / "quiet"), "--quiet")
-    assert quiet.returncode == 0 and quiet.stderr == b"" and b"miou" in quiet.stdout.lower()
+    done = warm.reeltune(*words, "-o", tmp_path / "out", env=os.environ | {"REELTUNE_PROGRESS_SECONDS": "0"})
+    assert done.returncode == 0, done.stderr
+    assert "\r" not in done.stderr and re.search(r"eval: \d/2 sample", done.stderr)
+    quiet = warm.reeltune(*words, "-o", tmp_path / "quiet", "--quiet")
+    assert quiet.returncode == 0 and quiet.stderr == "" and "miou" in quiet.stdout.lower()
 
 
 def test_tokenizers_tell_the_system_s_error_in_words_only() -> None:
-    assert "make room" in str(explain_failure(Exception("No space left on device (os error 28)")))
+    assert "free some space" in str(explain_failure(Exception("No space left on device (os error 28)")))
     assert "the disk or its connection" in str(explain_failure(OSError(5, "Input/output error")))
     assert explain_failure(Exception("a defect of ours")) is None
 

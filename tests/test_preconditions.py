@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.workshop import torchrun
+from tests import warm
 
 
-def test_one_process_in_place_of_two_fails(workshop: Any) -> None:
-    workshop.launcher = lambda count: torchrun(1)
+def test_one_process_in_place_of_two_fails(workshop: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("tests.workshop.Command", lambda *words, ranks: warm.Command(*words))
     with pytest.raises(AssertionError, match="had 1 processes, the test is about 2"):
         workshop.train("two", "rl.steps=1", "eval.every=0", processes=2)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.warm import reeltune
+from tests.warm import Command
 
 TASK = '''
 """Answers rich in vowels: a reward with signal even for a model of random weights."""
@@ -87,6 +87,7 @@ class Workshop:
         return [*start, "reeltune", "train", str(self.recipe), f"run.dir={self.folder / run}", *overrides]
 
     def start(self, run: str, *overrides: str, processes: int = 1) -> "subprocess.Popen[str]":
+        """As a user starts it."""
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         return subprocess.Popen(
             self.command(run, *overrides, processes=processes),
@@ -97,15 +98,19 @@ class Workshop:
             start_new_session=True,
         )
 
-    def train(self, run: str, *overrides: str, code: int = 0, processes: int = 1) -> str:
-        """Run to the end in so many processes, and make sure that there were so many."""
-        if processes == 1:
-            done = reeltune(*self.command(run, *overrides)[3:])
-            output, found = done.stdout + done.stderr, done.returncode
-        else:
+    def begin(self, run: str, *overrides: str, processes: int = 1) -> Command:
+        """As `start`, without the seconds in which each process imports torch."""
+        return Command(*self.command(run, *overrides)[3:], ranks=processes)
+
+    def train(self, run: str, *overrides: str, code: int = 0, processes: int = 1, torchrun: bool = False) -> str:
+        """Run to the end in so many processes, and make sure that there were so many. `torchrun`: started by it."""
+        if torchrun:
             process = self.start(run, *overrides, processes=processes)
             output, _ = process.communicate(timeout=300)
             found = process.returncode
+        else:
+            done = self.begin(run, *overrides, processes=processes).finish()
+            output, found = done.stdout + done.stderr, done.returncode
         assert found == code, output
         if (self.folder / run / "environment.json").exists():
             self.require_processes(run, processes)

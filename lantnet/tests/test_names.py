@@ -19,6 +19,7 @@ from lantnet.scene.alignment import align
 from lantnet.scene.georeference import check_same_grid
 from lantnet.scene.names import date_in, open_source
 from lantnet.scene.scale import Scale
+from lantnet.scene.scene import open_scene
 from lantnet.scene.source import Source
 from lantnet.scene.windows import Window
 
@@ -92,11 +93,25 @@ def test_variables_of_netcdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         open_source(tmp_path / "x.nc")
 
 
+def test_a_netcdf_without_coordinates_is_said_to_be_read_from_its_last_row(tmp_path: Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    xarray.Dataset({"VV": (("y", "x"), VALUES)}).to_netcdf(tmp_path / "plain.nc", engine="scipy")
+    source = open_source(tmp_path / "plain.nc")
+    np.testing.assert_array_equal(whole(source)[0][::-1], VALUES)
+    again = open_source(tmp_path / "plain.nc")
+    scene = open_scene(source, again, scale=None, tile=64, track=lambda windows, name: windows)
+    assert sum("reads its last row first" in note for note in scene.notes) == 2
+    placed = open_source(tiff(tmp_path / "a.tif", [VALUES]))
+    assert placed.remark is None
+
+
 def test_datasets_of_hdf5(tmp_path: Path) -> None:
     rasterio.shutil.copy(tiff(tmp_path / "a.tif", [VALUES]), tmp_path / "a.nc", driver="netCDF", FORMAT="NC4")
     (tmp_path / "a.nc").rename(tmp_path / "a.h5")
     for name in ("Band1", "/Band1"):
-        values, _ = whole(open_source(f"{tmp_path}/a.h5:{name}"))
+        source = open_source(f"{tmp_path}/a.h5:{name}")
+        values, _ = whole(source)
+        assert source.georeference is None and source.remark is None  # GDAL's HDF5 has no order of its own
         np.testing.assert_array_equal(values[::-1], VALUES)  # NetCDF counts rows from the south
     with pytest.raises(InputError, match=r"a\.h5:Band7"):
         open_source(f"{tmp_path}/a.h5:Band7")

@@ -171,5 +171,5 @@ def test_broken_and_missing_files(tmp_path: Path, name: str) -> None:
 def test_animations_are_refused(tmp_path: Path) -> None:
     frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match="holds 2"):
+    with pytest.raises(InputError, match="contains 2"):
         read(tmp_path / "x.gif")

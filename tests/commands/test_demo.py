@@ -32,6 +32,9 @@ def test_all_rows_and_keys(edition: int, tmp_path: Path, capsys: pytest.CaptureF
     assert (results["base"]["mean_overlap"] is None) == (edition == 1)
     assert all(results[name]["retained"] is not None and results[name]["seconds"] > 0 for name in ("base", "grpo"))
     if edition == 2:
+        kept = json.loads((tmp_path / "demo" / "demo.json").read_text())["kept"]
+        assert all(results[name]["retained"] == pytest.approx(sum(kept[name].values()) / 5) for name in kept)
+        assert "task by task" in (tmp_path / "demo" / "report.html").read_text()
         assert results["repeat_start_box"]["mean_overlap"] > 0 and results["repeat_start_box"]["miou"] is None
     assert (tmp_path / "demo" / "report.html").exists()
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"reeltune explore {tmp_path / 'demo'}")

@@ -195,6 +195,8 @@ def test_copies_of_a_video_are_on_one_side(folder: Path) -> None:
         assert not held & trained and held | trained == set("abcxyz")
         assert len(held & set("axyz")) in (0, 4)
         sides.append("a" in held)
+        if len(set(sides)) == 2:
+            break
     assert len(set(sides)) == 2, "the seed decides"
 
 

@@ -125,7 +125,7 @@ def test_over_a_base_in_four_bits(workshop: Any, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["adapter={targets: [qproj]}"], "adapter.targets='qproj': no linear layer"),
+        (["adapter={targets: [qproj]}"], "adapter.targets='qproj': it matches no linear layer"),
         (["adapter={quantize: nf4}"], "needs the package bitsandbytes"),
         (["adapter={dropout: 0.1}"], "adapter.dropout=0.1: grpo needs 0"),
         (["adapter={}", "model.freeze=[]"], "add vision to model.freeze"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reeltune.config.recipe import Source, ToyworldConfig
-from reeltune.data.sources import load_sources
+from reeltune.data.sources import BASE, load_sources, resolve_model
 from reeltune.errors import InputError
 
 
@@ -35,3 +35,9 @@ def test_toyworlds_samples_of_several_tasks_meet_in_one_run(tmp_path: Path) -> N
     specs = ["train/multiple_choice", "train/multiple_choice/colour", "train/temporal_grounding", "held_out/captioning"]
     found = load_sources([Source(path=f"toyworld:{spec}") for spec in specs], settings)
     assert [len(samples) for samples in found.sources] == [3, 3, 3, 2]
+
+
+def test_the_base_that_ships_is_refused_in_a_world_it_was_not_trained_for() -> None:
+    assert resolve_model("toyworld:base", ToyworldConfig()) == BASE
+    with pytest.raises(InputError, match=r"trained for toyworld\.edition=1, not 2; train a base"):
+        resolve_model("toyworld:base", ToyworldConfig(edition=2))

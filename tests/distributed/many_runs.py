@@ -1,4 +1,4 @@
-"""Run by torchrun: several runs one after the other in the same processes, since starting them costs the most.
+"""Run by each of several processes: some runs one after the other, since starting the processes costs the most.
 
 The argument is a JSON file: a list of argument lists of `reeltune`, each with the exit code that it must have.
 """

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from safetensors import safe_open
 from tests.conftest import build_tiny
 from tests.distributed.test_world import ranks_of
+from tests.warm import reeltune
 from tests.workshop import Workshop
 from torch import Tensor
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
@@ -74,9 +74,8 @@ class Runs:
     def launch(self, processes: int, runs: list[tuple[list[str], int]]) -> None:
         commands = self.workshop.folder / f"commands-{processes}.json"
         commands.write_text(json.dumps(runs))
-        start = [*self.workshop.launcher(processes)[:-1], str(Path(__file__).with_name("many_runs.py")), str(commands)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        done = subprocess.run(start, capture_output=True, text=True, timeout=900, env=environment)
+        program = Path(__file__).with_name("many_runs.py")
+        done = reeltune(commands, ranks=processes, program=program, timeout=900)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def checkpoint(self, run: str, step: int) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.warm import reeltune
 
 from reeltune.distributed.world import World, refuse_misread_launch, share_of
 from reeltune.errors import InputError
@@ -50,7 +51,7 @@ def test_accelerate_launch_is_refused_as_a_user_runs_it(workshop: Any) -> None:
     """accelerate may not be installed; what its launcher tells its one process is."""
     command = workshop.command("refused")
     environment = os.environ | {"ACCELERATE_MIXED_PRECISION": "no", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = reeltune(*command[3:], env=environment)
     assert done.returncode == 2 and "Start with: torchrun" in done.stderr
     assert "Traceback" not in done.stderr and not (workshop.folder / "refused").exists()
 

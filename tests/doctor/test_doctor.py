@@ -1,14 +1,13 @@
 """`reeltune doctor`: all checks passed here on the CPU; what is broken is found, with advice, and ends with 1."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.warm import reeltune
 
 from reeltune.cli import main
 from reeltune.doctor import checks
@@ -20,13 +19,7 @@ from reeltune.models.shared_prefix.provider import Provider
 
 def test_the_command_finds_this_machine_well(tmp_path: Path) -> None:
     file = tmp_path / "doctor.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "reeltune", "doctor", "--json", str(file)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = reeltune("doctor", "--json", file, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all checks passed" in done.stdout and "FAIL" not in done.stdout
     rows = {row["what"]: row for row in json.loads(file.read_text())["findings"]}

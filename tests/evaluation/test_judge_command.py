@@ -4,11 +4,11 @@ import gc
 import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.warm import reeltune
 
 from reeltune.cli import main
 
@@ -28,16 +28,9 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def score(folder: Path, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "reeltune", "score", "samples.jsonl", "predictions.jsonl", "--resamples", "0"]
-    return subprocess.run(
-        [*command, "--json", "out.json", *options],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        input=answer,
-        check=False,
-    )
+def score(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = ["score", "samples.jsonl", "predictions.jsonl", "--resamples", "0"]
+    return reeltune(*command, "--json", "out.json", *options, cwd=folder)
 
 
 def result(folder: Path) -> dict[str, Any]:

@@ -1,23 +1,13 @@
 """examples/grpo.py computes what `reeltune train` computes; examples/own_loss.py trains."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.warm import reeltune
 
 ROOT = Path(__file__).parents[2]
-
-
-def run(*words: str) -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def train(*words: str) -> None:
@@ -34,10 +24,11 @@ def settings(folder: Path) -> list[str]:
 
 def test_the_algorithm_in_the_open_is_the_one_that_trains(tmp_path: Path) -> None:
     words = ["recipes/toy/grpo.yaml", *settings(tmp_path)]
-    printed = run(sys.executable, "examples/grpo.py", *words)
+    own = reeltune(*words, cwd=ROOT, program=ROOT / "examples" / "grpo.py")
+    assert own.returncode == 0, own.stderr
     train(*words)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    found = re.findall(r"(\d+) loss (\S+) reward (\S+) grad_norm (\S+)", printed)
+    found = re.findall(r"(\d+) loss (\S+) reward (\S+) grad_norm (\S+)", own.stdout)
     assert len(found) == len(rows) == 3
     for (step, loss, reward, norm), row in zip(found, rows, strict=True):
         assert int(step) == row["step"] and row["grad_norm"] > 0

@@ -123,7 +123,8 @@ def test_several_media_and_lists_of_frames_are_shown(page: Page) -> None:
     before = shown.get_attribute(".stage img", "src")
     shown.click(".screen button")
     until(shown, "before => document.querySelector('.stage img').src !== before", before)
-    assert shown.evaluate("document.querySelector('.stage img').naturalWidth") > 0 and SECONDS == 4
+    until(shown, "document.querySelector('.stage img').naturalWidth > 0")
+    assert SECONDS == 4
 
 
 def test_the_log_of_another_evaluator_is_looked_at(page: Page) -> None:

@@ -256,7 +256,7 @@ def test_targets_by_part_end_and_pattern(tiny_models: Any) -> None:
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (["q_proj", "kproj"], r"adapter.targets='kproj': no linear layer.*did you mean 'k_proj'"),
+        (["q_proj", "kproj"], r"adapter.targets='kproj': it matches no linear layer.*did you mean 'k_proj'"),
         (r".*\.query", "no linear layer"),
         ("[", "not a regular expression"),
     ],

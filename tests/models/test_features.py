@@ -1,14 +1,12 @@
 """Features of a frozen tower: kept within budgets, shared by runs and processes, never stale."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.warm import Command
 
 from reeltune.models.features import FeatureCache, feature_disk, tower_name
 from reeltune.models.policy import load_policy
@@ -120,15 +118,11 @@ print(disk.corrupt)
 
 
 def test_two_processes_write_the_same_entries_at_once(tmp_path: Path) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        for _ in range(2)
-    ]
-    outputs = [writer.communicate(timeout=120)[0] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0, 0]
-    assert [output.strip() for output in outputs] == ["0", "0"]
-    assert not list(tmp_path.glob(".*"))
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 200_000
+    program, folder = tmp_path / "writer.py", tmp_path / "features"
+    program.write_text(WRITER)
+    writers = [Command(folder, program=program) for _ in range(2)]
+    done = [writer.finish(timeout=120) for writer in writers]
+    assert [each.returncode for each in done] == [0, 0], done
+    assert [each.stdout.strip() for each in done] == ["0", "0"]
+    assert not list(folder.glob(".*"))
+    assert 0 < sum(path.stat().st_size for path in folder.iterdir()) <= 200_000

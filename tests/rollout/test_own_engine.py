@@ -65,4 +65,4 @@ def test_the_engine_of_a_file_samples_and_knows_the_version_of_its_weights(works
 
 def test_an_unknown_engine_is_named(workshop: Any, capsys: Any) -> None:
     assert main(workshop.command("run", "rollout.engine=vlm")[3:]) == 2
-    assert "'vlm' is no known rollout engine" in capsys.readouterr().err
+    assert "'vlm' is not a known rollout engine" in capsys.readouterr().err

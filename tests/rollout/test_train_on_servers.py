@@ -111,7 +111,7 @@ def test_none_left_saves_and_says_so_by_its_exit_code(workshop: Any, servers: Se
     thread = threading.Thread(target=kill_in_step_3, daemon=True)
     thread.start()
     run(workshop, "cut", *words([fake], *more), code=75)
-    assert killed.is_set() and "0 of 1 servers answer" in capsys.readouterr().err
+    assert killed.is_set() and "0 of 1 servers answered" in capsys.readouterr().err
     done = len(workshop.metrics("cut"))
     assert 2 <= done < 4
     assert (workshop.folder / "cut" / "checkpoints" / f"step-{done:06d}").is_dir()

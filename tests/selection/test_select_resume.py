@@ -1,14 +1,11 @@
 """`reeltune select` goes on: after a kill, with any text in its answers, and not over a line that is not its own."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
+from tests.warm import Command
 
 WIDE = ("--min-std", "0.001", "--min-level", "0")
 
@@ -17,15 +14,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(bench: Any) -> None:
     assert bench.select(*WIDE) == 0
     whole = (bench.folder / "out" / "stats.jsonl").read_bytes()
     folder = bench.folder / "killed"
-    command = [sys.executable, "-m", "reeltune", "select", str(bench.recipe), "-o", str(folder), *WIDE]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Command("select", bench.recipe, "-o", folder, *WIDE)
     deadline = time.monotonic() + 120
     path = folder / "stats.jsonl"
     while not (path.exists() and path.read_bytes().count(b"\n") >= 1) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     path.write_bytes(path.read_bytes()[:-20])
     assert bench.select(*WIDE, output="killed") == 0

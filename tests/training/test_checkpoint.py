@@ -1,13 +1,11 @@
 """Checkpoints are whole or absent, also on a full disk; old ones go, leftovers are removed."""
 
-import resource
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.warm import reeltune
 
 from reeltune.config.recipe import OptimConfig
 from reeltune.errors import InputError
@@ -81,6 +79,7 @@ def test_leftovers_of_a_kill_are_not_checkpoints(trained: Any, tmp_path: Path) -
 
 
 SAVE = """
+import resource
 import sys
 from pathlib import Path
 from reeltune.config.recipe import OptimConfig
@@ -88,21 +87,18 @@ from reeltune.models.policy import load_policy
 from reeltune.training.checkpoint import save_checkpoint
 from reeltune.training.optimizer import make_optimizer
 policy = load_policy(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 save_checkpoint(Path(sys.argv[2]), 4, policy, make_optimizer(policy, OptimConfig(lr=1e-3)), keep=2)
 """
 
 
 def test_a_full_disk_leaves_the_older_checkpoint_alone(trained: Any, tmp_path: Path, tiny_models: Any) -> None:
-    save_checkpoint(tmp_path, 2, *trained, keep=2)
-    full = subprocess.run(
-        [sys.executable, "-c", SAVE, str(tiny_models("qwen3_vl")), str(tmp_path)],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    program, folder = tmp_path / "save.py", tmp_path / "checkpoints"
+    program.write_text(SAVE)
+    save_checkpoint(folder, 2, *trained, keep=2)
+    full = reeltune(tiny_models("qwen3_vl"), folder, program=program)
     assert full.returncode != 0 and "too large" in full.stderr.lower()
-    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000002"]
+    assert [path.name for path in list_checkpoints(folder)] == ["step-000002"]
 
 
 def test_the_journal_forgets_what_comes_after_the_checkpoint(tmp_path: Path) -> None:

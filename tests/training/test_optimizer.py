@@ -49,7 +49,7 @@ def test_parts_have_rates_of_their_own(tiny_models: Any) -> None:
 def test_a_rate_of_what_does_not_train(tiny_models: Any) -> None:
     policy = policy_of(tiny_models("qwen3_vl"))
     policy.freeze(("vision", "projector"))
-    with pytest.raises(InputError, match=r"optim\.lr_of\.vision: this part does not train; trainable parts:  language"):
+    with pytest.raises(InputError, match=r"optim\.lr_of\.vision: this part does not train; trainable parts: language"):
         make_optimizer(policy, OptimConfig(lr_of={"vision": 1e-6}))
 
 

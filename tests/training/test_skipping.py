@@ -1,7 +1,6 @@
 """A run that skips and replaces prompts: counted, resumed after a kill bit for bit, equal on two processes."""
 
 import json
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -49,12 +48,12 @@ def test_a_killed_run_skips_what_one_never_stopped_skips(workshop: Any) -> None:
     settings = (SKIPPING, "eval.every=0", "rl.steps=8", "checkpoint.every=3")
     workshop.train("whole", *settings)
     run, whole = workshop.folder / "killed", workshop.folder / "whole"
-    process = workshop.start("killed", *settings)
+    process = workshop.begin("killed", *settings)
     deadline = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() or (run / "metrics.jsonl").read_bytes().count(b"\n") < 5:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     workshop.train("killed", "--resume", *settings)
     assert sum(row["prompts_skipped"] for row in workshop.metrics("whole")[5:]) > 0

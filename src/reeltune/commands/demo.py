@@ -84,12 +84,15 @@ def _run(args: argparse.Namespace) -> int:
     train = load_sources(recipe.data.train, recipe.toyworld).samples
     specs = (*TRAINED[edition], *(f"toyworld:held_out/{task}" for task in KEPT[edition]))
     held_out = [sample for spec in specs for sample in load_source(spec, recipe.toyworld).samples]
-    results = {"base": _evaluated(args.dir, "base", recipe, None, held_out)}
+    kept: dict[str, Row] = {}
+    results: dict[str, Row] = {}
+    results["base"], kept["base"] = _evaluated(args.dir, "base", recipe, None, held_out)
     for name in ("grpo", "sft"):
         if not _trained(recipes[name]):
             print(f"stopped; `reeltune demo --dir {args.dir}` continues from here")
             return 130
-        results[name] = _evaluated(args.dir, name, recipes[name], _last_model(args.dir / name), held_out)
+        model = _last_model(args.dir / name)
+        results[name], kept[name] = _evaluated(args.dir, name, recipes[name], model, held_out)
         results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
     ordered = {name: results[name] for name in MODELS} | _trivial(train, held_out)
     _write_results(args.dir, ordered)
@@ -99,6 +102,7 @@ def _run(args: argparse.Namespace) -> int:
             "seed": args.seed,
             "held_out": str(toyworld_samples(TRAINED[edition][0], recipe.toyworld)),
             "retained": list(KEPT[edition]),
+            "kept": {name: kept[name] for name in MODELS},
             "train_videos": len({sample.media_name for sample in train}),
             "held_out_videos": recipe.toyworld.held_out_videos,
         },
@@ -154,8 +158,10 @@ def _training_seconds(run_dir: Path) -> float:
     return float(sum(row.get("seconds", 0.0) + row.get("evaluation", 0.0) for row in rows))
 
 
-def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]") -> Row:
-    """Answers of one model to the held-out samples, as a row of the table."""
+def _evaluated(
+    directory: Path, name: str, recipe: "Recipe", model: Path | None, samples: "list[Sample]"
+) -> tuple[Row, Row]:
+    """Answers of one model to the held-out samples: a row of the table, and each untrained task's own number."""
     from reeltune.build import build_answerer
     from reeltune.data.kept import keep_samples
     from reeltune.evaluation.runner import Answer, asking, metrics_by_task, predict
@@ -173,7 +179,9 @@ def _evaluated(directory: Path, name: str, recipe: "Recipe", model: Path | None,
             found = predict(asking(answerer.reader, engine, max_new_tokens=limit), own, folder, title=f"{name}: {task}")
             answers += [found.get(sample.id) for sample in own]
     metrics = metrics_by_task(samples, answers, build_judge(recipe.judge))
-    return row(metrics, KEPT[recipe.toyworld.edition]) | {"seconds": time.perf_counter() - started}
+    kept = KEPT[recipe.toyworld.edition]
+    each: Row = {task: metrics[task][metric] for task, metric in kept.items()}
+    return row(metrics, kept) | {"seconds": time.perf_counter() - started}, each
 
 
 def row(metrics: "Metrics", kept: Mapping[str, str]) -> Row:

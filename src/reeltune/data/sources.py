@@ -15,7 +15,7 @@ from reeltune.video.quarantine import require_share
 TOYWORLD = "toyworld:"
 TOYWORLD_SPLITS = ("train", "held_out", "held_out_long", "held_out_many", "held_out_colors")
 BASE = Path(__file__).parents[1] / "toyworld" / "base"
-"""The small model that ships in the package."""
+"""The small model that ships in the package. It knows the first edition of toyworld."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,11 @@ def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
     before its first lesson.
     """
     if spec == "toyworld:base":
+        if toyworld.edition != 1:
+            raise InputError(
+                f"model.path: toyworld:base was trained for toyworld.edition=1, not {toyworld.edition}; train a base "
+                "with recipes/toy/base-2.yaml and set model.path to its directory"
+            )
         return BASE
     if spec == "toyworld:new":
         from reeltune.toyworld.editions import EDITIONS

@@ -119,7 +119,9 @@ def several_processes(command: Sequence[str] | None = None) -> Finding:
         return Finding(what, False, f"did not finish within {LAUNCH_SECONDS} s", advice)
     if done.returncode == 0:
         return Finding(what, True, done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "done")
-    lines = [line for line in done.stderr.splitlines() if "Error" in line]
+    # A process's own error, or how it ended; torchrun's traceback says neither.
+    own = [line for line in done.stderr.splitlines() if "Error" in line and "ChildFailedError" not in line]
+    lines = own or [line for line in done.stderr.splitlines() if "exitcode" in line]
     advice = f"set NCCL_DEBUG=INFO for details; the launcher is {COMMAND}"
     return Finding(what, False, (lines or ["ended with an error"])[0].strip()[:200], advice)
 

@@ -14,7 +14,11 @@ from reeltune.distributed import world as processes
 
 
 def main() -> None:
-    world = processes.join()
+    compare(processes.join())
+    processes.leave()
+
+
+def compare(world: processes.World) -> None:
     if world.size == 1:  # one GPU: the same code in one process
         distributed.init_process_group("nccl" if world.device.type == "cuda" else "gloo")
     total = torch.full((1024,), float(world.rank + 1), device=world.device)
@@ -39,7 +43,6 @@ def main() -> None:
         raise RuntimeError(f"gradients of sharded layers differ by {gap:.1e}")
     if world.is_main:
         print(f"sum and gradients right (to {gap:.0e}) over {world.size} processes")
-    processes.leave()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -122,7 +123,11 @@ def plan_recipe(recipe: Recipe, *, name: str, beside: Path | None = None) -> Pla
 def _config_of(recipe: Recipe, beside: Path | None) -> tuple[str, dict[str, Any]]:
     """Where it stands, and the config of the recipe's model: of its directory, else the published one of that name,
     else that of the recipe in `beside` that trains it."""
-    spec = "toyworld:base" if recipe.model.path == "toyworld:new" else recipe.model.path
+    spec = recipe.model.path
+    if spec == "toyworld:new":
+        with TemporaryDirectory() as scratch:  # planning leaves no files behind
+            own = recipe.toyworld.model_copy(update={"dir": scratch})
+            return spec, _model_config(resolve_model(spec, own))
     directory = Path(spec)
     known = known_config(directory.name.partition("@")[0])
     if known and not (directory / "config.json").is_file():

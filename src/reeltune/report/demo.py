@@ -38,6 +38,7 @@ TASK_IN_WORDS = (
     "The task is temporal grounding: asked when something happens in a video, the model answers with a time span. "
     "mIoU is the mean overlap (intersection over union) of predicted and true spans."
 )
+TRACKING_IN_WORDS = " Object tracking beside it: a box for each second asked, scored by its overlap with the true one."
 SIMULATION = (
     "Toyworld is a simulation: generated clips of colored shapes with exact ground truth, and a small model made "
     "for them. The page shows that training works, not how a large model performs on real videos."
@@ -85,9 +86,10 @@ def _header(demo: Demo) -> str:
         shown[1] = ("mean_overlap", "mean overlap of tracks", 1)
         shown[3] = ("retained", "mean of the untrained tasks", 1)
     tiles = "".join(_tile(demo, metric, label, better) for metric, label, better in shown)
+    task = TASK_IN_WORDS + (TRACKING_IN_WORDS if "mean_overlap" in _columns(demo) else "")
     return (
         f'<header><p class="kicker">Reeltune demo</p><h1>{text(headline(demo))}</h1>'
-        f'<p class="lead">{text(TASK_IN_WORDS)} <b>{text(SIMULATION)}</b></p></header><div class="tiles">{tiles}</div>'
+        f'<p class="lead">{text(task)} <b>{text(SIMULATION)}</b></p></header><div class="tiles">{tiles}</div>'
     )
 
 
@@ -171,7 +173,20 @@ def _results(demo: Demo) -> str:
         "that fits best on average. Multiple choice was not trained; it shows how much of another skill is "
         "retained."
     )
-    return section("Results", table(["", *columns.values(), "Wall time"], rows, name="results"), lead=lead)
+    results = table(["", *columns.values(), "Wall time"], rows, name="results")
+    return section("Results", results + _kept(demo), lead=lead)
+
+
+def _kept(demo: Demo) -> str:
+    """What each untrained task gave before and after, where there are several."""
+    kept = demo.facts.get("kept", {})
+    tasks = list(kept.get("base", ()))
+    if len(tasks) < 2:
+        return ""
+    rows = [[NAMES[model], *(f"{kept[model][task]:.1f}" for task in tasks)] for model in MODELS if model in kept]
+    return "<h3>What was not trained, task by task</h3>" + table(
+        ["", *(task.replace("_", " ") for task in tasks)], rows, name="kept"
+    )
 
 
 def _spread(demo: Demo) -> str:

@@ -242,6 +242,6 @@ class Pool:
         lines = "".join(f"\n  {member.why}" for member in self.members if not member.ready)
         ready = sum(member.ready for member in self.members)
         return (
-            f"{ready} of {len(self.members)} servers have answered for rollout.timeout_s="
+            f"{ready} of {len(self.members)} servers answered within rollout.timeout_s="
             f"{self.timeout_s:g}, fewer than rollout.min_servers={self.min_servers}:{lines}"
         )

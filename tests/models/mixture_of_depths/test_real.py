@@ -1,12 +1,12 @@
 """Routed models where only the real thing shows it: LLaVA-NeXT's tiles, and several processes in step."""
 
 import gc
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.multiprocessing as multiprocessing
+from tests.warm import reeltune
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.models._transformers import CACHE
@@ -52,13 +52,13 @@ def test_llava_next_with_its_tiles_and_row_ends(plain: Any) -> None:
     assert [layer.keys.shape[-2] for layer in getattr(output, CACHE).layers] == [len(each) for each in kept]
 
 
-def train_two_steps(rank: int, port: int, folder: str) -> None:
+def train_two_steps(folder: str) -> None:
     """Process 0 has images, process 1 text alone; without find_unused_parameters a router left out would hang."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.distributed.init_process_group("gloo")
+    rank = torch.distributed.get_rank()
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(
         LlavaConfig(text_config=TEXT, vision_config=VISION, image_token_index=100)
@@ -82,14 +82,14 @@ def train_two_steps(rank: int, port: int, folder: str) -> None:
 
 
 def test_processes_with_and_without_images_stay_in_step(tmp_path: Path) -> None:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(train_two_steps, args=(port, str(tmp_path)), nprocs=2)
+    done = reeltune(tmp_path, ranks=2, program=Path(__file__))
+    assert done.returncode == 0, done.stderr
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert list(first) == [2, 3, 4, 5]
     for layer, state in first.items():
         assert torch.equal(state["weight"], second[layer]["weight"])
     assert any(bool(state["weight"].any()) for state in first.values())
+
+
+if __name__ == "__main__":
+    train_two_steps(sys.argv[1])

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,22 @@ from reeltune.tasks import get_task, load_samples
 from reeltune.tasks.base import RewardOptions
 from reeltune.toyworld.editions import EDITIONS
 from reeltune.toyworld.lessons import lesson_samples, loosen
-from reeltune.toyworld.questions import ask
-from reeltune.toyworld.second.chat import KINDS
+from reeltune.toyworld.questions import Ask, ask
+from reeltune.toyworld.second.chat import KINDS, TAUGHT
 from reeltune.toyworld.second.lessons import LESSONS, texts
 from reeltune.toyworld.second.world import Settings, draw
 from reeltune.toyworld.tokenizer import SHORT_NUMBERS, train_tokenizer
 from reeltune.toyworld.world import Scene, is_held_out
 
 
-def asked(kind: str, count: int = 40, settings: Settings | None = None) -> list[tuple[Scene, dict[str, Any]]]:
+def asked(
+    kind: str, count: int = 40, settings: Settings | None = None, questions: Mapping[str, Ask] = KINDS
+) -> list[tuple[Scene, dict[str, Any]]]:
     rng = np.random.default_rng(5)
     found: list[tuple[Scene, dict[str, Any]]] = []
     while len(found) < count:
         scene = draw(rng, settings or Settings())
-        sample = ask(kind, scene, rng, KINDS)
+        sample = ask(kind, scene, rng, questions)
         if sample is not None:
             found.append((scene, sample))
     return found
@@ -137,3 +140,13 @@ def test_by_its_number_in_a_recipe(tmp_path: Path) -> None:
     assert all(sample.meta["objects"] >= 4 for sample in samples)
     with pytest.raises(InputError, match=r"toyworld\.edition=2"):
         EDITIONS[1].generate(tmp_path, "held_out_many", "multiple_choice", videos=1, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["instruction/letters", "instruction/words_first"])
+def test_steps_towards_a_choice_name_the_letters_that_stand_in_the_question(kind: str) -> None:
+    assert kind not in KINDS
+    for _, fields in asked(kind, questions=TAUGHT):
+        options = dict(line.split(". ", 1) for line in fields["instruction"].splitlines() if line[1:3] == ". ")
+        pairs = [each.rsplit(" ", 1) for each in fields["response"].split(", ")]
+        assert len(options) == 4 and all(options[letter] == option for option, letter in pairs)
+        assert len(pairs) == (4 if kind.endswith("letters") else 1)

@@ -70,3 +70,14 @@ def test_equal_seeds_equal_scenes_and_the_shares_of_held_out_scripts() -> None:
     first, again = scenes(Settings(), 200), scenes(Settings(), 200)
     assert first == again
     assert 0.1 < np.mean([is_held_out(scene) for scene in first]) < 0.3
+
+
+def test_places_of_a_first_lesson_lie_far_apart() -> None:
+    rng = np.random.default_rng(0)
+    parade = [draw_parade(rng, Settings(2, 4, places=0.35)) for _ in range(40)]
+    edges = {
+        round(edge, 4) for scene in parade for thing in scene.things for edge in thing.box_at(thing.visible[0][0])[:2]
+    }
+    assert edges == {0.0, 0.35, 0.7}
+    fine = {round(float(t.box_at(t.visible[0][0])[0]), 4) for scene in scenes(Settings()) for t in scene.things}
+    assert len(fine) > 10

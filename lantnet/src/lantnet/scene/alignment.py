@@ -39,6 +39,7 @@ class ShiftedSource:
         self.declared: Scale | None = inner.declared
         self.date: str | None = inner.date
         self.channel: str | None = inner.channel
+        self.remark: str | None = inner.remark
 
     def read(self, window: Window) -> tuple[Float32, Mask]:
         reach = int(np.ceil(max(abs(self.down), abs(self.right)))) + 1

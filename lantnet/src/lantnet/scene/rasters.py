@@ -23,6 +23,11 @@ CACHE_MEGABYTES = 128
 """GDAL would otherwise keep read blocks up to a twentieth of the machine's memory."""
 CLASSES = "LANTNET_CLASSES"
 """Tag of a map of ours, whose palette colors classes and is no brightness."""
+UPSIDE_DOWN = (
+    "{name} says nothing of where its rows lie (no grid mapping and coordinates as CF asks), so GDAL reads its last "
+    "row first, and the map lies likewise: upside down if it was written from the top. Write the coordinates into the "
+    "file, or give its array to lantnet.detect."
+)
 DATE_TAGS = ("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_START_TIME", "PRODUCT_START_TIME",
              "START_TIME", "SENSING_TIME", "DATETIME", "TIFFTAG_DATETIME")  # fmt: skip
 
@@ -48,6 +53,7 @@ class GdalSource:
     declared: Scale | None = None
     date: str | None = None
     channel: str | None = None
+    remark: str | None = None
     grid: Grid | None = None
     hole: float | None = None
     kind: str = "tif"
@@ -185,10 +191,12 @@ def _band(dataset: Any, path: str, name: str, chosen: int | str | None, nodata: 
     if hole is None and dtype not in ("uint8", "bool") and not scaled:
         hole = 0.0  # What `measured` takes for the frame must not be mixed into its neighbors.
     tags = {key.upper(): value for key, value in (dataset.tags() | dataset.tags(index)).items()}
+    place = georeference_of(dataset, name)
+    remark = UPSIDE_DOWN.format(name=name) if place is None and dataset.driver == "netCDF" else None
     return GdalSource(
         path, name, index, dataset.height, dataset.width, "float32" if scaled else dtype, nodata, gray, scaling,
-        georeference_of(dataset, name), declared_scale(dataset.units[index - 1], channels[index - 1]),
-        next((tags[key] for key in DATE_TAGS if tags.get(key)), None), channels[index - 1] or None, hole=hole,
+        place, declared_scale(dataset.units[index - 1], channels[index - 1]),
+        next((tags[key] for key in DATE_TAGS if tags.get(key)), None), channels[index - 1] or None, remark, hole=hole,
     )  # fmt: skip
 
 

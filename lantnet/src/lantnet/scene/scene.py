@@ -227,7 +227,7 @@ def _look_at(source: Source, window: Window) -> Look:
 
 def _remarks(scene: Scene, zeros: Int64) -> list[str]:
     total = scene.height * scene.width
-    notes = []
+    notes = [band.remark for band in (scene.before, scene.after) if band.remark]
     if scene.valid_pixels < total:
         notes.append(f"{total - scene.valid_pixels} of {total} pixels have no data and are excluded from the result.")
     for band, count in zip((scene.before, scene.after), zeros, strict=True):

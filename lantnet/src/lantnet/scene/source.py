@@ -20,7 +20,8 @@ class Source(Protocol):
 
     kind: what results are written as: tif, png or npy. dtype: of the values as stored, but float32 where a scale or
     offset turned them into others. declared: the scale of the numbers, where the file says it. date: of acquisition,
-    ISO 8601, where file or name say it. channel: the band's own name, such as VV.
+    ISO 8601, where file or name say it. channel: the band's own name, such as VV. remark: what a user must know of how
+    it is read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Source(Protocol):
     declared: Scale | None
     date: str | None
     channel: str | None
+    remark: str | None
 
     def read(self, window: Window) -> tuple[Float32, Mask]: ...
 
@@ -49,6 +51,7 @@ class Described:
     declared: Scale | None = None
     date: str | None = None
     channel: str | None = None
+    remark: str | None = None
 
     def description(self) -> dict[str, Any]:
         """All of it, for another source of the same image."""

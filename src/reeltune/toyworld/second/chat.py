@@ -9,9 +9,10 @@ import numpy as np
 
 from reeltune.tasks.boxes import box_text
 from reeltune.tasks.captioning import TASK as CAPTIONING
+from reeltune.tasks.choices import question_text
 from reeltune.toyworld.questions import Ask, Fields, caption, in_a_word, inventory, roll_call, when_moving, when_visible
 from reeltune.toyworld.second import questions as q
-from reeltune.toyworld.world import Scene, Thing
+from reeltune.toyworld.world import COLORS, SHAPES, Scene, Thing
 
 
 def _each_second(scene: Scene, say: Callable[[float], str]) -> str:
@@ -76,6 +77,37 @@ def head_count(scene: Scene, rng: np.random.Generator) -> Fields | None:
     }
 
 
+CHOICES = (q.which_shape, q.which_color, q.who_at, q.what_happens, q.how_many)
+KNOWN_OPTIONS = (
+    tuple(COLORS), SHAPES, q.NUMBERS, tuple(dict.fromkeys(q.ACTIONS.values())),
+    tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES),
+)  # fmt: skip
+
+
+def letters(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """Which letter stands before which option, whatever the video shows: what a choice takes besides seeing."""
+    known = KNOWN_OPTIONS[int(rng.integers(len(KNOWN_OPTIONS)))]
+    options = [str(option) for option in rng.permutation(known)[: q.OPTIONS]]
+    letter = dict(zip(options, "ABCD", strict=False))
+    mixed = [str(option) for option in rng.permutation(options)]
+    return {
+        "instruction": f"{question_text('Which one?', options)}\nSay the letter of: {', '.join(mixed)}.",
+        "response": ", ".join(f"{option} {letter[option]}" for option in mixed),
+    }
+
+
+def words_first(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """A choice whose answer names the option before its letter."""
+    choice = CHOICES[int(rng.integers(len(CHOICES)))](scene, rng)
+    if choice is None:
+        return None
+    asked = q.with_options(choice, rng)
+    return {
+        "instruction": f"{question_text(asked['question'], asked['options'])}\nSay the right option, then its letter.",
+        "response": f"{choice[1]} {asked['target']}",
+    }
+
+
 KINDS: dict[str, Ask] = {
     "temporal_grounding/visible": when_visible,
     "temporal_grounding/moves": when_moving,
@@ -107,3 +139,5 @@ KINDS: dict[str, Ask] = {
     "instruction/shape": in_a_word(q.which_shape),
     "instruction/color": in_a_word(q.which_color),
 }
+TAUGHT: dict[str, Ask] = {**KINDS, "instruction/letters": letters, "instruction/words_first": words_first}
+"""Also what is taught and never asked of a held-out scene: steps towards a choice between shuffled options."""

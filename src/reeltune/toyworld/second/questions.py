@@ -120,7 +120,7 @@ def strangers(scene: Scene, rng: np.random.Generator, near: Thing | None = None)
     return sorted(names, key=lambda name: not words & set(name.split()))
 
 
-def _options(choice: Choice, rng: np.random.Generator) -> Fields:
+def with_options(choice: Choice, rng: np.random.Generator) -> Fields:
     question, right, wrong, _ = choice
     options = _shuffled([right, *wrong[: OPTIONS - 1]], rng)
     return {"question": question, "options": options, "target": "ABCDEFGH"[options.index(right)]}
@@ -132,7 +132,7 @@ Build = Callable[[Scene, np.random.Generator], Choice | None]
 def multiple_choice(build: Build) -> Ask:
     def question(scene: Scene, rng: np.random.Generator) -> Fields | None:
         choice = build(scene, rng)
-        return choice and _options(choice, rng)
+        return choice and with_options(choice, rng)
 
     return question
 
@@ -143,7 +143,7 @@ def grounded(build: Build) -> Ask:
         if choice is None:
             return None
         evidence = [list(span) for span in choice[3]]
-        return {**_options(choice, rng), "duration": scene.duration, "evidence": evidence}
+        return {**with_options(choice, rng), "duration": scene.duration, "evidence": evidence}
 
     return question
 

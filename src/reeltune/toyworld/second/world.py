@@ -27,7 +27,11 @@ SIZE = 0.3
 
 @dataclass(frozen=True)
 class Settings:
-    """What a scene may look like. `near_miss`: how often a shape takes its color or its form from an earlier one."""
+    """What a scene may look like.
+
+    `near_miss`: how often a shape takes its color or its form from an earlier one. `places`: the step between two
+    places of a box, a multiple of GRID.
+    """
 
     shortest: int = 5
     longest: int = 8
@@ -35,6 +39,7 @@ class Settings:
     near_miss: float = 0.3
     colors: tuple[str, ...] = tuple(COLORS)
     noisy_share: float = 0.2
+    places: float = GRID
     roles: tuple[tuple[str, float], ...] = (
         ("appears", 0.35), ("moves", 0.4), ("recolors", 0.1), ("returns", 0.1), ("stays", 0.05),
     )  # fmt: skip
@@ -76,7 +81,7 @@ def draw_parade(rng: np.random.Generator, settings: Settings) -> Scene:
     things = []
     for second in range(duration):
         if rng.random() < 0.9:
-            place = _place(rng)
+            place = _place(rng, settings)
             span = (float(second), float(second + 1))
             color, shape = str(rng.choice(settings.colors)), str(rng.choice(SHAPES))
             things.append(Thing(color, shape, "appears", SIZE, (span,), place, place, grid=GRID))
@@ -96,7 +101,7 @@ def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, se
     role = settings.role(rng)
     if role == "returns" and duration < 3:
         role = "stays"
-    start = _place(rng)
+    start = _place(rng, settings)
     stop, moving, recolor = start, None, None
     visible: tuple[Span, ...] = ((0.0, float(duration)),)
     if role == "returns":
@@ -110,17 +115,17 @@ def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, se
     if role == "moves":
         moving = _span(rng, first, last, 2, 3)
         while np.hypot(stop[0] - start[0], stop[1] - start[1]) < 0.3:
-            stop = _place(rng)
+            stop = _place(rng, settings)
     if role == "recolors":
         others_colors = [name for name in settings.colors if name != color]
         recolor = (float(rng.integers(first + 1, last)), str(rng.choice(others_colors)))
     return Thing(color, shape, role, SIZE, visible, start, stop, moving, recolor, grid=GRID)
 
 
-def _place(rng: np.random.Generator) -> Point:
+def _place(rng: np.random.Generator, settings: Settings) -> Point:
     """A center whose box has its edges on the grid, within the frame."""
-    steps = round((1 - SIZE) / GRID)
-    x, y = (float(step) * GRID + SIZE / 2 for step in rng.integers(steps + 1, size=2))
+    steps = round((1 - SIZE) / settings.places)
+    x, y = (float(step) * settings.places + SIZE / 2 for step in rng.integers(steps + 1, size=2))
     return x, y
 
 
