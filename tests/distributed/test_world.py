@@ -1,9 +1,11 @@
 """Launches that are what they say, and those that are refused."""
 
+import gc
 import os
 import signal
 import subprocess
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 from tests.warm import reeltune
 
-from reeltune.distributed.world import World, refuse_misread_launch, share_of
+from reeltune.distributed.world import World, leave, refuse_misread_launch, share_of
 from reeltune.errors import InputError
 
 
@@ -38,6 +40,26 @@ def test_a_launch_that_is_not_what_it_says_is_refused(environment: dict[str, str
 )
 def test_an_honest_launch_is_let_through(environment: dict[str, str]) -> None:
     refuse_misread_launch(environment)
+
+
+def test_what_a_cycle_holds_is_freed_before_the_group_ends(tmp_path: Path) -> None:
+    """Sharded layers of an ended run: with the group still in their hands gloo aborts the process now and then."""
+
+    class Layer:
+        pass
+
+    gc.disable()
+    try:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+        layer = Layer()
+        layer.itself = layer  # type: ignore[attr-defined]
+        left = weakref.ref(layer)
+        del layer
+        assert left() is not None
+        leave()
+        assert left() is None and not torch.distributed.is_initialized()
+    finally:
+        gc.enable()
 
 
 def test_shares_are_runs_of_neighbors() -> None:

@@ -52,6 +52,8 @@ def test_a_kernel_that_computes_something_else_is_found(
 def test_processes_that_fail_or_never_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = checks.several_processes([sys.executable, "-c", "raise RuntimeError('no network')"])
     assert failed.ok is False and "no network" in failed.seen and failed.advice
+    aborted = "import sys; sys.exit('raise ChildFailedError(\\n  exitcode  : -6 (pid: 7) (SIGABRT)')"
+    assert "exitcode  : -6" in checks.several_processes([sys.executable, "-c", aborted]).seen
     monkeypatch.setattr(checks, "LAUNCH_SECONDS", 0.2)
     waiting = checks.several_processes([sys.executable, "-c", "import time; time.sleep(30)"])
     assert waiting.ok is False and "did not finish within" in waiting.seen and "NCCL_SOCKET_IFNAME" in waiting.advice

@@ -161,6 +161,10 @@ def test_a_recipe_on_anothers_checkpoint_has_its_model(tmp_path: Path) -> None:
     plan = read_plan(RECIPES / "p-mod/toy-grpo.yaml")
     base = read_plan(RECIPES / "toy/grpo.yaml")
     assert plan.architecture == base.architecture and plan.routing is not None
+    assert (
+        base.architecture.decoder.layers == 4
+        and read_plan(RECIPES / "toy/grpo-2.yaml").architecture.decoder.layers == 5
+    )
     recipe = load_recipe(RECIPES / "p-mod/toy-grpo.yaml")
     with pytest.raises(InputError, match="its name is none of"):
         plan_recipe(recipe, name="alone", beside=tmp_path)

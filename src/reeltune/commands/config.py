@@ -21,10 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
-
-    recipe = load_recipe(args.recipe, args.overrides)
     from reeltune.training.train import check_names
 
+    recipe = load_recipe(args.recipe, args.overrides)
     check_names(recipe)
     given = recipe.model_dump(mode="json", exclude_unset=True)
     shown = given if args.given else recipe.model_dump(mode="json")

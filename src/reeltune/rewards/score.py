@@ -49,12 +49,7 @@ def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> di
     Weights may name other tasks that are known: a recipe that spells out a paper's is trained on a part of its data.
     """
     names = sorted(set(tasks))
-    sections: dict[str, Mapping[str, Any]] = {
-        "weights": config.weights,
-        "functions": config.functions,
-        "options": config.options,
-    }
-    for section, given in sections.items():
+    for section, given in _by_task(config).items():
         for name in given:
             if name not in names and not (section == "weights" and name in TASKS):
                 raise InputError(f"rewards.{section}.{name}: no training sample has this task{nearest(name, names)}")
@@ -80,11 +75,7 @@ def recipe_rewards(config: RewardConfig, tasks: Iterable[str], mode: Mode) -> di
 
 def check_reward_names(config: RewardConfig, mode: Mode) -> None:
     """InputError for tasks, rewards, functions and options that do not exist; needs no samples."""
-    named: dict[str, Mapping[str, Any]] = {
-        "weights": config.weights,
-        "functions": config.functions,
-        "options": config.options,
-    }
+    named = _by_task(config)
     for section, given in named.items():
         for name in given:
             if name not in TASKS:
@@ -92,6 +83,11 @@ def check_reward_names(config: RewardConfig, mode: Mode) -> None:
     # A recipe may spell out weights for tasks that its mode does not have and its data does not contain.
     tasks = {name for given in named.values() for name in given if mode in get_task(name).modes}
     recipe_rewards(config.model_copy(update={part: _of(named[part], tasks) for part in named}), tasks, mode)
+
+
+def _by_task(config: RewardConfig) -> dict[str, Mapping[str, Any]]:
+    """The parts of the settings that are given task by task."""
+    return {"weights": config.weights, "functions": config.functions, "options": config.options}
 
 
 def _of(section: Mapping[str, Any], tasks: set[str]) -> dict[str, Any]:
