@@ -136,6 +136,11 @@ class WatchConfig(Section):
 class SFTConfig(Section):
     steps: int = Field(100, ge=0, description="Number of optimizer steps.")
     samples_per_step: int = Field(32, ge=1, description="Samples per optimizer step, over all processes.")
+    mean_over: Literal["tokens", "samples"] = Field(
+        "tokens",
+        description="What the loss is the mean of: all answer tokens of a step, so that long answers weigh more; or "
+        "samples, each the mean of its own tokens, so that a letter weighs as much as a caption.",
+    )
 
 
 class OptimConfig(Section):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from reeltune.rollout.group import Group
 from reeltune.rollout.reader import autocast
 from reeltune.tasks import get_task
 from reeltune.tasks.base import Mode
+from reeltune.training.grpo import StepTotals, mean_of_completions, mean_of_tokens
 from reeltune.training.learner import Learner
 from reeltune.training.metrics import sft_metrics
 from reeltune.training.prompts import PromptSource
@@ -19,11 +20,12 @@ from reeltune.training.step import StepResult
 
 @dataclass
 class SFT:
-    """Cross-entropy of the gold answer's tokens, end token included; the mean over all tokens of the step."""
+    """Cross-entropy of the gold answer's tokens, end token included; the mean over a step's tokens or samples."""
 
     source: PromptSource
     learner: Learner
     mode: Mode
+    mean_over: Literal["tokens", "samples"] = "tokens"
 
     def __call__(self, step: int) -> StepResult:
         policy, world, phases = self.learner.policy, self.learner.world, self.learner.phases
@@ -32,14 +34,16 @@ class SFT:
         for group in groups:
             gold = get_task(group.sample.task).gold(group.sample, self.mode)
             group.completions = Completions.from_lists([policy.tokenize_answer(gold)])
-        counts = world.gather([(each.sample.task, int(each.completions.mask.sum())) for each in groups])
-        tokens = sum(count for _, count in counts)
+        counts = world.gather([int(each.completions.mask.sum()) for each in groups])
+        tokens = sum(counts)
+        weights = mean_of_tokens if self.mean_over == "tokens" else mean_of_completions
+        totals = StepTotals(groups=len(counts), completions=len(counts), tokens=tokens, max_new_tokens=0)
         for group in groups:
-            group.weights = group.completions.mask.float() / tokens
+            group.weights = weights(group.completions.mask, totals)
         with phases("update"):
             sums = self.learner.update(step, groups, cross_entropy)
         prompts = sum(world.gather([len(each.prompt) for each in groups]))
-        metrics = sft_metrics([count for _, count in counts], sums) | {"tokens": float(prompts + tokens)}
+        metrics = sft_metrics(counts, sums) | {"tokens": float(prompts + tokens)}
         return StepResult(metrics | self.source.metrics(1))
 
     def state(self) -> Mapping[str, Any]:

@@ -248,7 +248,7 @@ def _method(
     recipe: Recipe, checked: Checked, learner: Learner, engine: RolloutEngine, source: PromptSource, step: int
 ) -> Method:
     if recipe.method == "sft":
-        return SFT(source, learner, recipe.data.mode)
+        return SFT(source, learner, recipe.data.mode, recipe.sft.mean_over)
     judge = checked.judge if needs_judge(checked.rewards) else None
     faults = RewardFaults(recipe.rewards.max_fault_share, Path(recipe.run.dir) / "reward-faults.jsonl")
     if recipe.method == "distill":

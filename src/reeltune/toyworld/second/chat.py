@@ -108,6 +108,19 @@ def words_first(scene: Scene, rng: np.random.Generator) -> Fields | None:
     }
 
 
+def marks(scene: Scene, rng: np.random.Generator) -> Fields | None:
+    """A choice of which every option is judged: the same seeing as for its letter, at four tokens instead of one."""
+    choice = CHOICES[int(rng.integers(len(CHOICES)))](scene, rng)
+    if choice is None:
+        return None
+    asked = q.with_options(choice, rng)
+    letters = "ABCD"[: len(asked["options"])]
+    return {
+        "instruction": f"{question_text(asked['question'], asked['options'])}\nSay of each letter whether it is right.",
+        "response": ", ".join(f"{letter} {'yes' if letter == asked['target'] else 'no'}" for letter in letters),
+    }
+
+
 KINDS: dict[str, Ask] = {
     "temporal_grounding/visible": when_visible,
     "temporal_grounding/moves": when_moving,
@@ -139,5 +152,10 @@ KINDS: dict[str, Ask] = {
     "instruction/shape": in_a_word(q.which_shape),
     "instruction/color": in_a_word(q.which_color),
 }
-TAUGHT: dict[str, Ask] = {**KINDS, "instruction/letters": letters, "instruction/words_first": words_first}
+TAUGHT: dict[str, Ask] = {
+    **KINDS,
+    "instruction/letters": letters,
+    "instruction/words_first": words_first,
+    "instruction/marks": marks,
+}
 """Also what is taught and never asked of a held-out scene: steps towards a choice between shuffled options."""

@@ -60,7 +60,8 @@ SEE = {
     "instruction/color": 1.0,
     "instruction/letters": 1.0,
     "instruction/words_first": 2.0,
-    "multiple_choice": 3.0,
+    "instruction/marks": 2.0,
+    "multiple_choice": 4.0,
     "classification": 0.5,
     "numeric": 0.5,
     "object_tracking": 1.0,
@@ -79,7 +80,7 @@ ALL = {
     "captioning": 1.0,
     "instruction": 4.0,
 }
-WATCH = {**ALL, "instruction/presence": 2.0, "instruction/letters": 1.0, "instruction/words_first": 1.5}
+WATCH = {**ALL, "instruction/presence": 2.0, "instruction/letters": 1.0, "instruction/words_first": 1.5, "instruction/marks": 1.5}
 
 
 def _pictures(places: float) -> Lesson:
