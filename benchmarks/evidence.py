@@ -3,8 +3,8 @@
     python benchmarks/evidence.py                             all of them, seeds 0, 1, 2: hours of one core
     python benchmarks/evidence.py --papers p-mod --seeds 0    a first look; writes --dir/evidence.md alone
 
-Every training and every answer is kept in --dir: after a kill the same command goes on. docs/evidence.md is written
-when all papers were run, and by nothing else.
+Every training and every answer is kept in --dir: after a kill the same command continues. With three seeds or more the
+page is also written to docs/evidence.md, which is made by nothing else; it names the papers that were left out.
 """
 
 import argparse
@@ -20,11 +20,12 @@ from reeltune.files import write_text
 DOCS = Path(__file__).parents[1] / "docs" / "evidence.md"
 HEAD = f"""# Evidence
 
-Each paper's claims in small, one command each, with seeds, intervals and verdicts; a goal that does not hold is a MISS.
-{SIMULATION}
+Each paper's claims on a small scale, one command each, with seeds, intervals, and verdicts. A goal that is not reached
+is a **MISS**. {SIMULATION}
 
-Differences are paired by seed and sample; the interval is a bootstrap over samples of these seeds (2,000 draws), and
-says nothing of other seeds: their spread is what stands by seed. "Within chance": the interval holds the goal itself.
+Differences are paired by seed and sample. The interval is a bootstrap over the samples of these seeds (2,000 draws);
+it says nothing about other seeds, whose spread the column "by seed" shows. "Within chance" means that the interval
+contains the goal.
 """
 
 
@@ -40,7 +41,10 @@ def main() -> None:
         measured, trivial = run_small(found, args.dir / name, args.seeds)
         parts.append(section(name, found, measured, trivial, f"reeltune reproduce {name} --small") + "\n")
         write_text(args.dir / "evidence.md", "\n".join(parts))
-    if set(args.papers) == set(papers()) and len(args.seeds) >= 3:
+    left_out = [name for name in papers() if name not in args.papers]
+    if left_out:
+        parts.append("## Not run\n\n" + "\n".join(f"- `reeltune reproduce {name} --small`" for name in left_out) + "\n")
+    if len(args.seeds) >= 3:
         write_text(DOCS, "\n".join(parts))
 
 

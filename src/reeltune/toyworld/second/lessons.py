@@ -80,7 +80,13 @@ ALL = {
     "captioning": 1.0,
     "instruction": 4.0,
 }
-WATCH = {**ALL, "instruction/presence": 2.0, "instruction/letters": 1.0, "instruction/words_first": 1.5, "instruction/marks": 1.5}
+WATCH = {
+    **ALL,
+    "instruction/presence": 2.0,
+    "instruction/letters": 1.0,
+    "instruction/words_first": 1.5,
+    "instruction/marks": 1.5,
+}
 
 
 def _pictures(places: float) -> Lesson:
