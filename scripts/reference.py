@@ -204,7 +204,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def api() -> str:
-    found = [f"{MADE}# The public API\n", "`import reeltune as rt`; importing it imports no torch.\n"]
+    found = [f"{MADE}# The public API\n", "`import reeltune as rt` does not import torch.\n"]
     for name in reeltune.__all__:
         thing = getattr(reeltune, name)
         if not callable(thing):

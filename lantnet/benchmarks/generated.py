@@ -1,8 +1,8 @@
 """How right the maps are where the truth is known exactly: the nasty generator (lantnet.generated.nasty).
 
-    python lantnet/benchmarks/generated.py weak [--looks 2,4,8] [--seeds 3]    -3 dB beside -10 dB, and alone
-    python lantnet/benchmarks/generated.py none [--looks 1,4,20] [--seeds 3]   nothing changed: false alarms by trouble
-    python lantnet/benchmarks/generated.py nasty [--first 0] [--seeds 10]      random troubles, beside SRAD + Otsu
+    python lantnet/benchmarks/generated.py weak [--looks 2,4,8] [--seeds 3]    -3 dB next to -10 dB, and alone
+    python lantnet/benchmarks/generated.py none [--looks 1,4,20] [--seeds 3]   nothing changed: false alarms
+    python lantnet/benchmarks/generated.py nasty [--first 0] [--seeds 10]      random pairs, next to SRAD + Otsu
     python lantnet/benchmarks/generated.py shifts [--seeds 20]                 shifts told, and those of floods
 
 --variant NAME takes another recipe than the default (variants.py), such as "levels alone, no network"; --size the side
@@ -46,7 +46,7 @@ FLOODS = (0.05, 0.1, 0.2, 0.3)
 
 
 def weak(looks: list[float], seeds: int) -> None:
-    print("| looks | seed | -3 dB alone | beside -10 dB | ratio | false alarms beside |\n|---|---|---|---|---|---|")
+    print("| looks | seed | -3 dB alone | next to -10 dB | ratio | false alarms |\n|---|---|---|---|---|---|")
     for count in looks:
         for seed in range(seeds):
             alone, _ = weak_found(count, seed, strong=False)
@@ -69,7 +69,8 @@ def weak_found(looks: float, seed: int, *, strong: bool) -> tuple[float, float]:
 
 
 def none(looks: list[float], seeds: int, size: int) -> None:
-    print("| trouble | " + " | ".join(f"{count:g} looks" for count in looks) + " |\n|---" + "|---" * len(looks) + "|")
+    heads = [f"{count:g} look{'' if count == 1 else 's'}" for count in looks]
+    print("| disturbance | " + " | ".join(heads) + " |\n|---" + "|---" * len(looks) + "|")
     numbers = range(FIRST_UNCHANGED, FIRST_UNCHANGED + seeds)
     for name, trouble in TROUBLES.items():
         cells = []

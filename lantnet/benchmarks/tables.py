@@ -61,14 +61,14 @@ def accuracy(runs: list[Run], pairs: list[str]) -> str:
 
 def ablation(runs: list[Run], pairs: list[str]) -> str:
     """Every variant against what it varies, the default or its two networks, on the same pairs and seeds."""
-    lines = [row("variant", *pairs, "mean", "against its base"), row(*["---"] * (len(pairs) + 3))]
+    lines = [row("variant", *pairs, "mean", "vs. base"), row(*["---"] * (len(pairs) + 3))]
     for variant in dict.fromkeys(r["variant"] for r in runs):
         seeds = {r["seed"] for r in runs if r["variant"] == variant}
         means = _means(runs, variant, pairs, None)
         same = _means(runs, base_of(variant), pairs, seeds)
         if means and same:
             gain = statistics.fmean(means) - statistics.fmean(same)
-            lines.append(row(variant, *means, statistics.fmean(means), f"{gain:+.2f} ({len(seeds)} seeds)"))
+            lines.append(row(variant, *means, statistics.fmean(means), f"{gain:+.2f} ({_seeds(seeds)})"))
     return "\n".join(lines)
 
 
@@ -86,8 +86,8 @@ def leave_one_out(runs: list[Run], pairs: list[str], choices: Sequence[str], def
         *({r["seed"] for r in runs if r["variant"] == v and r["pair"] == pair} for v in complete for pair in pairs)
     )
     scores = {v: _means(runs, v, pairs, seeds) for v in complete}
-    head = ("pair left out", "chosen on the others", "KC here", f"{default} here", f"chosen - {REFERENCE}")
-    lines = [f"Among: {'; '.join(complete)}.", "", row(*head), row(*["---"] * len(head))]
+    head = ("pair left out", "chosen on the others", "KC", f"KC of {default}", f"chosen - {REFERENCE}")
+    lines = [f"Candidates: {'; '.join(complete)}.", "", row(*head), row(*["---"] * len(head))]
     columns = []
     for number, pair in enumerate(pairs):
         rest = [other for other in range(len(pairs)) if other != number]
@@ -99,7 +99,7 @@ def leave_one_out(runs: list[Run], pairs: list[str], choices: Sequence[str], def
         columns.append((scores[best][number], scores[default][number], scores[best][number] - reference[number]))
         lines.append(row(pair, best, columns[-1][0], columns[-1][1], f"{columns[-1][2]:+.2f}"))
     here, own, gain = (statistics.fmean(column) for column in zip(*columns, strict=True))
-    return "\n".join([*lines, row(f"mean ({len(seeds)} seeds)", "", here, own, f"{gain:+.2f}")])
+    return "\n".join([*lines, row(f"mean ({_seeds(seeds)})", "", here, own, f"{gain:+.2f}")])
 
 
 def confidence(runs: list[Run]) -> str:
@@ -110,11 +110,15 @@ def confidence(runs: list[Run]) -> str:
             for number, (pixels, changed) in enumerate(r["reliability"]):
                 bins[number // 4][0] += pixels
                 bins[number // 4][1] += changed
-    lines = [row("probability", "pixels", "changed in truth"), row(*["---"] * 3)]
+    lines = [row("probability", "pixels", "share that changed"), row(*["---"] * 3)]
     for number, (pixels, changed) in enumerate(bins):
         share = changed / pixels if pixels else float("nan")
         lines.append(row(f"{number / 5:.1f} to {(number + 1) / 5:.1f}", pixels, share))
     return "\n".join(lines)
+
+
+def _seeds(seeds: set[int]) -> str:
+    return f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
 
 
 def _means(runs: list[Run], variant: str, pairs: list[str], seeds: set[int] | None) -> list[float]:

@@ -165,7 +165,7 @@ def test_tiny_images(shape: tuple[int, int], recipe: str, monkeypatch: pytest.Mo
         (np.ones((20, 20)), np.ones((20, 20)), {"threshold": 1.0}, "between 0 and 1"),
         (np.ones((20, 20)), np.ones((20, 20)), {"min_pixels": 0}, "at least 1"),
         (np.ones((20, 20)), np.ones((20, 20)), {"valid": np.ones((2, 2), bool)}, "shape of the images"),
-        (np.ones((20, 20)), np.full((20, 20), -9.5), {}, "both images must be on one scale"),
+        (np.ones((20, 20)), np.full((20, 20), -9.5), {}, "both images must have the same scale"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(before: Any, after: Any, options: dict[str, Any], words: str) -> None:

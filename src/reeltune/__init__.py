@@ -2,7 +2,7 @@
 
     import reeltune as rt
 
-Importing this package imports no torch: what is named here is imported when it is first used.
+Importing this package does not import torch: names are imported on first use.
 """
 
 import importlib

@@ -48,7 +48,7 @@ Shown = str | Path | Medium | Sequence[str | Path | Medium]
 
 @dataclass
 class Model:
-    """A loaded model: its weights, what reads samples for it, and what samples from it, under one recipe's settings."""
+    """A loaded model with its input reader and rollout engine, under the settings of one recipe."""
 
     recipe: Recipe
     policy: Policy
@@ -56,10 +56,10 @@ class Model:
     engine: RolloutEngine
 
     def groups(self, samples: Sequence[Sample], *, step: int = 0) -> list[Group]:
-        """A group for every sample: prompt and features, each video decoded and encoded once, no completion yet.
+        """One group per sample, with prompt and features but no completions. Each video is decoded and encoded once.
 
-        The random numbers of a group depend on the recipe's seed, `step` and the sample's id alone. Raises SampleError
-        for a sample that cannot be used.
+        The random numbers of a group depend only on the recipe's seed, `step` and the sample's id. Raises SampleError
+        if a sample cannot be used.
         """
         prompts = [self.reader.prompt(each) for each in samples]
         seeds = [derive_seed(self.recipe.seed, "rollout", step, each.id) for each in samples]
@@ -71,9 +71,9 @@ class Model:
     def sample(
         self, samples: Sequence[Sample], count: int | None = None, *, step: int = 0, **settings: Any
     ) -> list[Group]:
-        """`count` completions of every sample (by default rl.group_size), each prompt computed once.
+        """Sample `count` completions per sample (default: rl.group_size), with one prefill per prompt.
 
-        `settings`: temperature, top_p, top_k, max_new_tokens, by default the recipe's.
+        `settings`: temperature, top_p, top_k, max_new_tokens; the defaults are the recipe's.
         """
         rl = self.recipe.rl
         chosen = {name: getattr(rl, name) for name in ("temperature", "top_p", "top_k", "max_new_tokens")} | settings
@@ -86,13 +86,13 @@ class Model:
         return groups
 
     def log_probs(self, groups: Sequence[Group]) -> list[Tensor]:
-        """[G, C] of each group's completion tokens, with gradient, each prompt computed once; 0 at padding."""
+        """Log-probs [G, C] of each group's completion tokens, with gradient; one prefill per prompt, 0 at padding."""
         with self._autocast():
             return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
 
     def ask(self, media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
-        """The greedy answer to a question about a video, an image, several of them or a `Medium`, or about nothing
-        (`()`). Raises VideoError for one that cannot be used."""
+        """The greedy answer to a question about a video, an image, a `Medium`, several of these, or none (`()`).
+        Raises VideoError if one cannot be used."""
         shown = (media,) if isinstance(media, str | Path | Medium) else tuple(media)
         prompt = self.reader.ask(question, *shown)
         with self._autocast():
@@ -102,7 +102,7 @@ class Model:
         return found.text
 
     def close(self) -> None:
-        """Give back what the engine holds, such as a server. `with rt.load(...) as model:` does it at the end."""
+        """Release the resources of the engine, such as a server. `with rt.load(...) as model:` does this on exit."""
         self.engine.close()
 
     def __enter__(self) -> Self:
@@ -112,16 +112,16 @@ class Model:
         self.close()
 
     def _autocast(self) -> AbstractContextManager[object]:
-        """What training, evaluation and rollouts under the recipe compute in: optim.precision."""
+        """The precision of training, evaluation and rollouts under the recipe: optim.precision."""
         return autocast(self.policy.device, self.recipe.optim.precision)
 
     def save(self, directory: str | Path) -> None:
-        """Write a plain Hugging Face directory."""
+        """Write a standard Hugging Face directory."""
         self.policy.save(Path(directory))
 
 
 def recipe(path: str | Path | Mapping[str, Any] | None = None, *overrides: str) -> Recipe:
-    """A recipe from a YAML file or a mapping; `overrides` are `section.key=value`. InputError for a broken rule."""
+    """A recipe from a YAML file or a mapping; `overrides` are `section.key=value`. Raises InputError if invalid."""
     if isinstance(path, Mapping):
         tree: dict[str, Any] = deepcopy(dict(path))
         for each in overrides:
@@ -137,10 +137,10 @@ def recipe(path: str | Path | Mapping[str, Any] | None = None, *overrides: str) 
 
 
 def load(model: "str | Path | Recipe", *overrides: str) -> Model:
-    """A model directory, `toyworld:base`, or a recipe's model, with its reader and its rollout engine.
+    """Load a model directory, `toyworld:base`, or a recipe's model, with its input reader and rollout engine.
 
-    A checkpoint is asked as it was trained (mode, frames, limits) where `overrides` do not say otherwise. On a GPU
-    where there is one. InputError for a directory that is not whole.
+    A checkpoint keeps the settings it was trained with (mode, frames, limits) unless `overrides` change them. Uses a
+    GPU if there is one. Raises InputError for an incomplete directory.
     """
     own = model if isinstance(model, Recipe) else recipe(asked_by(None, str(model)), f"model.path={model}", *overrides)
     _no_overrides(model, overrides)
@@ -152,14 +152,14 @@ def load(model: "str | Path | Recipe", *overrides: str) -> Model:
 def _no_overrides(source: object, overrides: Sequence[str]) -> None:
     if overrides and isinstance(source, Recipe):
         raise InputError(
-            f"overrides need the path of a recipe; a Recipe object is used as it is (got {overrides[0]!r})"
+            f"overrides need the path of a recipe; a Recipe object is used unchanged (got {overrides[0]!r})"
         )
 
 
 def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldConfig | None = None) -> list[Sample]:
-    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files of your own tasks.
+    """The samples of a samples.jsonl or of `toyworld:SPLIT/TASK`; `tasks` are files with your own tasks.
 
-    InputError where one cannot be used: `reeltune.train` and `evaluate` set a few aside and count them.
+    Raises InputError if one cannot be used, unlike `reeltune.train` and `evaluate`, which skip and count a few.
     """
     for each in tasks:
         load_task_file(each)
@@ -167,13 +167,13 @@ def samples(path: str | Path, *, tasks: Sequence[str] = (), toyworld: ToyworldCo
 
 
 def schedule(recipe: Recipe, sizes: Sequence[int]) -> Schedule:
-    """Which samples each step of the recipe draws, of sources with so many samples; `.step(n)` gives indices."""
+    """Which samples each step of the recipe draws from sources of these `sizes`; `.step(n)` gives their indices."""
     steps, per_step = recipe.steps, recipe.samples_per_step
     return make_schedule(sizes, recipe.data.train, steps=steps, per_step=per_step, seed=recipe.seed)
 
 
 def reward(groups: Sequence[Group], recipe: Recipe | None = None, *, judge: Judge | None = None) -> None:
-    """Fill in `group.rewards` of every group, by a recipe's rewards or the tasks' own."""
+    """Set `group.rewards` of every group, using the rewards of a recipe or the defaults of the tasks."""
     config, mode = (recipe.rewards, recipe.data.mode) if recipe else (RewardConfig(), "direct")
     rewards: dict[str, Reward] = recipe_rewards(config, {group.sample.task for group in groups}, mode)
     scored = score_groups(rewards, [each.sample for each in groups], [each.texts for each in groups], judge=judge)
@@ -182,16 +182,16 @@ def reward(groups: Sequence[Group], recipe: Recipe | None = None, *, judge: Judg
 
 
 def train(source: "str | Path | Recipe", *overrides: str, resume: bool = False) -> Path:
-    """Run a recipe as `reeltune train` does; returns the directory of the trained model."""
+    """Run a recipe like `reeltune train`, and return the directory of the trained model."""
     own = source if isinstance(source, Recipe) else recipe(source, *overrides)
     _no_overrides(source, overrides)
     if not run(own, resume=resume):
-        raise KeyboardInterrupt(f"the run was stopped; go on with resume=True ({own.run.dir})")
+        raise KeyboardInterrupt(f"the run was interrupted; continue it with resume=True ({own.run.dir})")
     return trained_model(list_checkpoints(Path(own.run.dir) / "checkpoints")[-1])
 
 
 def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: Judge | None = None) -> Metrics:
-    """Task -> metric -> percent of a model's greedy answers; a sample that cannot be read counts as wrong."""
+    """Evaluate greedy answers: task -> metric -> percent. A sample whose video cannot be read counts as wrong."""
     own = model if isinstance(model, Model) else load(model)
     with tempfile.TemporaryDirectory() as folder:
         quarantine = Quarantine(Path(folder) / "quarantine.jsonl", own.recipe.video.max_broken_share)
@@ -202,7 +202,7 @@ def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: J
 
 
 def ask(model: "Model | str | Path", media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
-    """The greedy answer of a model to a question about a video, an image or several: see `Model.ask`."""
+    """A model's greedy answer to a question about a video, an image or several; see `Model.ask`."""
     if isinstance(model, Model):
         return model.ask(media, question, max_new_tokens=max_new_tokens)
     with load(model) as own:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 
 class InputError(Exception):
-    """Something the user gave is wrong: a file, a recipe key, a sample, a model directory.
+    """Invalid input: a file, a recipe key, a sample, a model directory.
 
-    The message gives the rule, the value, where it stands (file, line, id, key) and what to do.
+    The message states the rule, the value, its location (file, line, id, key) and what to do.
     """
 
 

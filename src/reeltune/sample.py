@@ -39,9 +39,9 @@ __all__ = [
 
 
 class Sample(BaseModel):
-    """The fields every task shares: one `video`, or any `media`, or neither; paths are relative to the samples file.
+    """The fields that all tasks share: one `video`, or any `media`, or neither; paths are relative to the samples file.
 
-    `turns` come before the question, `system` before all (in place of the recipe's). Media of a turn stand before its
+    `turns` come before the question. `system` comes first and replaces the recipe's. Media of a turn come before its
     text, those of the sample before its question.
     """
 

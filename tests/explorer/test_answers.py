@@ -170,7 +170,7 @@ def test_what_breaks_the_form_is_marked(samples: Path) -> None:
     assert marked(text, found["marks"]) == [("answer", "A"), ("stray", "Well."), ("stray", "I am sure.")]
     assert found["findings"] == ["not the required format (direct)"]
     [finding] = read_answer(text, sample, "think")["findings"]
-    assert finding == "not the required format (think): no complete <think> where it belongs"
+    assert finding == "not the required format (think); missing, incomplete or misplaced: <think>"
     assert read_answer(text, sample, None)["findings"] == []
     good = "<think>so</think><answer>A</answer>"
     assert read_answer(good, sample, "think")["findings"] == []

@@ -171,7 +171,7 @@ def test_hostile_texts_and_names_are_shown_and_run_nothing(page: Page) -> None:
 def test_sides_are_compared(page: Page) -> None:
     shown = page.open("source=run&view=compare&sides=run@0,run@3")
     tiles = {tile.get_attribute("data-pattern"): tile.inner_text() for tile in shown.query_selector_all(".tile")}
-    assert re.match(r"2\s+won", tiles["01"]) and re.match(r"0\s+lost", tiles["10"])
+    assert re.match(r"2\s+wins", tiles["01"]) and re.match(r"0\s+losses", tiles["10"])
     shown.click(".tile[data-pattern='01']")
     until(shown, "document.querySelectorAll('.sides tbody tr').length === 2")
     shown.click(".sides tbody tr:first-child td:nth-of-type(2) a")
@@ -203,7 +203,7 @@ def test_notes_are_kept_beside_the_run(page: Page, place: Path) -> None:
     shown.keyboard.press("t")
     shown.keyboard.type("hard, odd")
     shown.keyboard.press("Enter")
-    until(shown, "document.querySelector('.notes').textContent.includes('kept')")
+    until(shown, "document.querySelector('.notes').textContent.includes('saved')")
     assert '"tags": ["hard", "odd"]' in (place / "run" / "notes.jsonl").read_text()
     shown = page.open("source=run&view=table&q=tag:odd")
     wait_for_count(shown, "5 groups")

@@ -93,10 +93,10 @@ def test_the_judges_verdicts_stand_in_the_text(page: Page) -> None:
     assert marked(shown, 2, "said-contradiction") == ["The red square moves left"]
     assert marked(shown, 2, "said-neutral") == ["It rains"]
     told = [each.inner_text() for each in shown.query_selector_all("[data-number='1'] .verdicts li")]
-    assert told == ["The red square appears. missed", "The red square moves right. told"]
+    assert told == ["The red square appears. missed", "The red square moves right. mentioned"]
     told = [each.inner_text() for each in shown.query_selector_all("[data-number='2'] .verdicts li")]
-    assert told == ["The red square appears. missed", "The red square moves right. told otherwise"]
-    assert "events of the reference that it tells: 1 of 2" in shown.inner_text("[data-number='1'] .verdicts")
+    assert told == ["The red square appears. missed", "The red square moves right. contradicted"]
+    assert "events of the reference that the answer mentions: 1 of 2" in shown.inner_text("[data-number='1'] .verdicts")
 
 
 def test_what_breaks_the_form_is_marked_in_the_text(page: Page) -> None:

@@ -1,10 +1,10 @@
-"""LANTNet: what changed between two co-registered radar (SAR) images, without labels.
+"""LANTNet: detect what changed between two co-registered radar (SAR) images, without labels.
 
     import lantnet
     result = lantnet.detect(before, after)      # arrays (H, W)
     result.mask, result.probability, result.direction
 
-The names below are loaded when first used, so that `lantnet --help` need not wait for PyTorch.
+The names below are loaded on first use, so `lantnet --help` does not wait for PyTorch.
 """
 
 from importlib import import_module

@@ -29,8 +29,8 @@ IN_MEMORY = 25_000_000
 class Detection:
     """The result of `detect`, all arrays (H, W).
 
-    mask: True where changed. probability: 0..1, NaN without data. direction: 0 unchanged, 1 brighter,
-    2 darker, 255 no data. valid: where both dates hold data. report: settings, counts, notes, seconds.
+    mask: True if changed. probability: 0..1, NaN for no data. direction: 0 unchanged, 1 brighter, 2 darker, 255 no
+    data. valid: True if both dates have data. report: settings, counts, notes, seconds.
     """
 
     mask: Mask
@@ -41,8 +41,8 @@ class Detection:
     _source: Source = field(repr=False)
 
     def to_dataset(self) -> Any:
-        """An xarray.Dataset of mask, probability and direction with the coordinates of `before`, where that was a
-        DataArray; flags are described as the CF conventions ask."""
+        """An xarray.Dataset of mask, probability and direction with the coordinates of `before`, which must have been
+        a DataArray. Flags follow the CF conventions."""
         if not isinstance(self._source, XarraySource):
             raise InputError("to_dataset needs coordinates: pass `before` as an xarray.DataArray.")
         flags = {
@@ -55,8 +55,8 @@ class Detection:
 
     @property
     def confidence(self) -> Float32:
-        """(H, W): the probability that the mask is right at a pixel, NaN without data. Of the pixels with a confidence
-        near .8 about eight in ten are right; below .5 lie regions that were dropped for their size."""
+        """(H, W): the probability that the mask is right at a pixel, NaN for no data. Of the pixels with a confidence
+        near .8, about eight in ten are right. It is below .5 in regions that were removed for their size."""
         return np.where(self.mask, self.probability, 1 - self.probability).astype(np.float32)
 
 
@@ -79,21 +79,21 @@ def detect(
     dask: Any = None,
     progress: bool = False,
 ) -> Detection:
-    """Find what changed between two co-registered SAR images of one place.
+    """Detect what changed between two co-registered SAR images of the same place.
 
     before, after: (H, W) real numbers on one grid, as arrays or xarray.DataArrays: 8-bit gray levels, amplitude, linear
-    power, or dB; `scale` ("8bit", "amplitude", "power", "db") declares which, None detects it from type and values, and
-    warns where these leave a doubt.
-    Pixels that are NaN, equal to `nodata` or False in `valid` (H, W) are left out. Changed regions of fewer than
-    `min_pixels` pixels are dropped; `threshold` is the probability above which a pixel counts as changed. The same seed
-    gives the same result; `tile` (pixels) bounds the memory and does not change the result.
-    `false_alarm`: share of pixels that speckle alone may call changed (default recipe; None: .001).
-    align: "measured" moves `after` by the shift that phase correlation finds.
-    also: (before, after) of further polarizations of both dates, on the same grid. What changed in any of them changed,
-    in the direction of the one that is surest; each has its part of the rate of false alarms.
-    workers, dask: processes of this machine, or dask: "threads", "processes", the address of a scheduler, a
-    `distributed.Client`; the result does not depend on them.
-    Errors: InputError with what to do about it.
+    power, or dB. `scale` ("8bit", "amplitude", "power", "db") declares which; None detects it from type and values and
+    warns if they are ambiguous.
+    Pixels that are NaN, equal to `nodata` or False in `valid` (H, W) are excluded. Changed regions of fewer than
+    `min_pixels` pixels are removed; `threshold` is the probability above which a pixel counts as changed. The same seed
+    gives the same result; `tile` (pixels) limits memory and does not change the result.
+    `false_alarm`: share of unchanged pixels that speckle may cause to be reported (default recipe; None: .001).
+    align: "measured" corrects the shift of `after` measured by phase correlation.
+    also: (before, after) of further polarizations of both dates, on the same grid. A pixel counts as changed if any
+    polarization says so, in the direction of the most certain one; each gets its share of the false alarm rate.
+    workers, dask: local processes, or dask: "threads", "processes", the address of a scheduler, or a
+    `distributed.Client`. The result does not depend on them.
+    Raises InputError, whose message says what to do.
     """
     pairs: list[tuple[Source, Source]] = []
     notes: list[str] = []

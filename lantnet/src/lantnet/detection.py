@@ -241,7 +241,7 @@ def _judge(scene: Scene, counts: dict[str, int]) -> list[str]:
     share = (counts["brighter"] + counts["darker"]) / scene.valid_pixels
     if share > 0.5:
         return [
-            f"{100 * share:.0f} % of the scene counts as changed. The method finds what differs from most of a "
-            "scene; if most of it changed, calibrate both dates and check the map."
+            f"{100 * share:.0f} % of the scene counts as changed. The method detects what differs from most of "
+            "the scene; if most of it did change, calibrate both dates and check the map."
         ]
     return []

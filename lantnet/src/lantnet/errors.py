@@ -1,5 +1,5 @@
-"""The one error a user can fix. The command line prints it as one message and exits with code 2."""
+"""The error that a user can fix. The command line prints its message and exits with code 2."""
 
 
 class InputError(Exception):
-    """Something given is wrong. The message gives the rule, the value found, where, and what to do."""
+    """Invalid input. The message states the rule, the value found, where it was found, and what to do."""

@@ -208,7 +208,7 @@ class ToyworldConfig(Section):
 
 
 class Recipe(Section):
-    """All that a run depends on. InputError for every rule that it breaks, at once: `parse_recipe`, `load_recipe`."""
+    """Everything a run depends on. `parse_recipe` and `load_recipe` raise one InputError with all broken rules."""
 
     method: Literal["grpo", "sft", "distill"] = Field(
         description="GRPO, supervised fine-tuning, or on-policy distillation."

@@ -52,14 +52,14 @@ def make_app(session: Session, *, hosts: tuple[str, ...] = LOOPBACK, token: str 
     async def note(request: Request) -> Response:
         body = await request.body()
         if len(body) > LARGEST_BODY or request.headers.get("content-type") != "application/json":
-            return JSONResponse({"error": "a note is a small JSON object"}, 400)
+            return JSONResponse({"error": "a note must be a small JSON object"}, 400)
         try:
             given = json.loads(body)
             notes = session.get(given["source"]).notes
             tags = [str(tag) for tag in given.get("tags", [])]
             return JSONResponse(await run_in_threadpool(notes.set, str(given["id"]), tags, str(given.get("note", ""))))
         except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
-            return JSONResponse({"error": f"the note was not kept: {error}"}, 400)
+            return JSONResponse({"error": f"the note was not saved: {error}"}, 400)
 
     routes = [
         Route("/api/sources", answer(lambda _: [source_card(each) for each in session.opened.values()])),

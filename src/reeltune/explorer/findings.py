@@ -34,7 +34,7 @@ def read_answer(text: str, sample: Sample | None, mode: Mode | None) -> Row:
             off = task.off_form(text, asked)
             marks += [{"start": start, "end": end, "kind": "stray"} for start, end in off.stray]
             missing = ", ".join(f"<{tag}>" for tag in off.missing)
-            more = f": no complete {missing} where it belongs" if missing else ""
+            more = f"; missing, incomplete or misplaced: {missing}" if missing else ""
             findings.append(f"not the required format ({asked}){more}")
     return {"marks": marks, "drawn": drawn(parsed.value, times_of(sample)), "findings": findings}
 

@@ -35,7 +35,7 @@ def file_of(opened: Opened, group: Row) -> RowFile:
     for path in places:
         if path.is_file() and (path.name == group["file"] or path == places[0]):
             return RowFile(path, group["part"], step)
-    raise InputError(f"{group['file']} is gone from {opened.source.folder}")
+    raise InputError(f"{group['file']} is missing from {opened.source.folder}")
 
 
 def group_sample(opened: Opened, group: Row) -> tuple[Row, Sample | None]:

@@ -135,7 +135,7 @@ class Index:
                 sample = find(file, row)
                 batch.append((make(row, sample), line, offset, len(raw)))
             except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-                self._note(f"{file.path}, line {line}: skipped, not a row of a {file.part} ({error!r})")
+                self._note(f"{file.path}, line {line}: skipped, not a valid {file.part} row ({error!r})")
             # 3. A batch at a time, so that the page shows the beginning of a large file while its end is read.
             if len(batch) >= BATCH:
                 self._insert(db, file, name, batch)

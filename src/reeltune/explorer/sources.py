@@ -100,7 +100,7 @@ def open_sources(paths: Sequence[Path], samples: Sequence[Path] = ()) -> list[So
 
 def _kinds(path: Path) -> list[tuple[Path, Kind]]:
     if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder; give a run, an evaluation, a selection or samples")
+        raise InputError(f"{path}: there is no such file or folder; pass a run, an evaluation, a selection or samples")
     if path.is_file():
         return [(path, _kind_of_file(path))]
     found = list(_search(path, DEPTH))
@@ -142,7 +142,7 @@ def _first(path: Path) -> dict[str, Any]:
 
 def _kind_of_file(path: Path) -> Kind:
     if path.name == "stats.jsonl":
-        raise InputError(f"{path}: give its folder, the selection")
+        raise InputError(f"{path}: pass its folder, the selection")
     if is_scores(path) or is_from_a_peer(path):
         return "answers"
     row = _first(path)

@@ -57,7 +57,7 @@ def _write(source: Path, temporary: Path, start: float, end: float | None) -> No
             if number % 25 == 0 and until > start:
                 print(f"{min(1.0, (time - start) / (until - start)):.3f}", flush=True)
         if encoder is None:
-            raise ValueError(f"no frame from {start:g} s on")
+            raise ValueError(f"no frame at or after {start:g} s")
         outside.mux(encoder.encode(None))
 
 

@@ -64,7 +64,7 @@ class Cost:
 
 
 class Judge(ABC):
-    """`kind` as in a recipe. `proxy`: its numbers are a stand-in and never carry a benchmark's name."""
+    """`kind` is the name in a recipe. `proxy`: a stand-in, whose scores never get the name of a benchmark."""
 
     kind: ClassVar[str]
     proxy: ClassVar[bool] = False
@@ -78,10 +78,10 @@ class Judge(ABC):
 
     @abstractmethod
     def ask(self, questions: Sequence[Question[A]], progress: Progress | None = None) -> list[A | None]:
-        """One answer per question, in order; None where the judge gave none."""
+        """One answer per question, in order; None if the judge gave none."""
 
     def known(self, question: Question[A]) -> A | None:
-        """The answer if it costs nothing because it was given before; asks nobody and counts nothing."""
+        """The answer if it is already known and therefore free; sends no request and counts nothing."""
         return None
 
     @property
@@ -90,15 +90,15 @@ class Judge(ABC):
         return self.kind
 
     def identity(self) -> dict[str, Any]:
-        """What a result must say to be comparable."""
+        """What a result must record to be comparable."""
         return {"judge": self.kind}
 
     def record(self) -> dict[str, Any]:
-        """Identity and counts, for the result file."""
+        """Identity and counts for the result file."""
         return {**self.identity(), **asdict(self.counts)}
 
     def cost(self, questions: Sequence[Question[Any]]) -> Cost:
-        """An upper bound before anything is asked; judges without a network are free."""
+        """An upper bound on the cost, before any request; judges that need no network are free."""
         return Cost()
 
 

@@ -66,38 +66,38 @@ class Unanswered(Exception):
 
 
 class RolloutEngine(Protocol):
-    """Samples completions. Used as: `start`, then `sync` and `generate` in turn, then `close`.
+    """Samples completions. Call `start`, then alternate `sync` and `generate`, then `close`.
 
-    An engine that computes elsewhere, with weights of its own, may say so by an attribute `beside` that is true, and
-    count what it had to set right in `counts()`: see `computes_beside`, `faults_of`.
+    An engine that computes elsewhere with its own copy of the weights can set an attribute `beside` to true, and
+    report the faults that it recovered from in `counts()`: see `computes_beside`, `faults_of`.
 
-    A request carries all that a server needs: the prompt's text before its placeholder is expanded, its ids after it,
-    the clip with its times, the features, a seed.
+    A request contains everything a server needs: the prompt's text before its placeholder is expanded, its ids after
+    that, the clip with its times, the features, a seed.
     """
 
     def start(self) -> None:
-        """Get ready: load, connect, compare with the learner. InputError when rollouts could not be trusted."""
+        """Load, connect and compare with the learner. Raises InputError if rollouts could not be trusted."""
 
     def sync(self, weights: Weights, version: int) -> None:
-        """Sample with these weights of the learner from now on, and call them `version`.
+        """Use these weights of the learner from now on, as `version`.
 
-        `weights` gives (name, tensor) of every parameter when it is called; an engine that shares the learner's memory
-        never calls it.
+        `weights()` yields (name, tensor) of every parameter; an engine that shares the learner's memory never calls
+        it.
         """
 
     def generate(
         self, requests: Sequence[Request], group_size: int, params: SamplingParams, *, keep_graph: bool = False
     ) -> list[Rollout]:
-        """`group_size` completions of every request, in the order of the requests.
+        """Sample `group_size` completions per request, in the order of the requests.
 
-        What is drawn for a request depends on its prompt and seed alone, never on the requests beside it. Raises
-        `Unanswered` for requests that cannot be answered, such as one that an engine of servers dies of. With
-        `keep_graph` an engine that can leaves each prompt's state in the rollout, for one update to go on from.
+        The completions of a request depend only on its prompt and seed, never on the other requests. Raises
+        `Unanswered` for requests that cannot be answered, such as one that crashes the servers. With `keep_graph`, an
+        engine that supports it keeps each prompt's state in the rollout, so that one update can continue from it.
         """
         ...
 
     def close(self) -> None:
-        """Give everything back; called once, also after a failure."""
+        """Release all resources. Called once, also after a failure."""
 
 
 def answers(

@@ -13,17 +13,17 @@ from reeltune.sample import Sample
 
 @dataclass(eq=False, kw_only=True)
 class Group(PromptGroup):
-    """The unit of work. Each stage fills its fields; reading one before its stage is an AttributeError.
+    """The unit of work. Each stage sets its fields; reading a field before its stage raises AttributeError.
 
-    - the source of prompts: `sample`, `prompt`, `features`, and `seed`, of the group's own random numbers;
-    - the engine: `completions`, `texts` (without the end token), `log_probs` [G, C] of the sampled tokens under the
-      full tempered policy, `truncated` [G] bool, `version` of the weights it sampled with, and `state`, the prompt in
-      the graph, where the update may go on from there;
-    - the rewards: `rewards`, with components, total [G] and valid [G];
-    - `weigh`: `advantage` [G], and `weights` [G, C], each token's share of the step's loss, all 0 where nothing is
-      to be learned;
-    - the reference: `reference_log_probs` [G, C], None without one;
-    - the first update: `old_log_probs` [G, C]. With one update per rollout they are the current ones.
+    - prompt source: `sample`, `prompt`, `features`, and `seed` for the group's own random numbers;
+    - engine: `completions`, `texts` (without the end token), `log_probs` [G, C] of the sampled tokens under the full
+      tempered policy, `truncated` [G] bool, `version` of the sampling weights, and `state`, the prompt's prefill with
+      its graph if the update may continue from it;
+    - rewards: `rewards`, with components, total [G] and valid [G];
+    - `weigh`: `advantage` [G], and `weights` [G, C], each token's share of the step's loss, all 0 if there is nothing
+      to learn;
+    - reference: `reference_log_probs` [G, C], or None without a reference;
+    - first update: `old_log_probs` [G, C]; with one update per rollout these are the current log-probs.
     """
 
     sample: Sample
@@ -63,7 +63,7 @@ class Group(PromptGroup):
         return Request(self.prompt, self.features, self.seed)
 
     def fill(self, rollout: Rollout) -> None:
-        """Take what an engine sampled. InputError where its parts do not fit each other: engines of one's own."""
+        """Set the fields that an engine sampled. Raises InputError if their shapes do not match (custom engines)."""
         shape = tuple(rollout.completions.mask.shape)
         sizes = {
             "log-probs": (getattr(rollout.log_probs, "shape", None), shape),

@@ -46,7 +46,7 @@ FULL = 0.99
 
 @dataclass(frozen=True)
 class Parsed(Generic[A]):
-    """What a completion answers. `value` is None when nothing could be read; `reason` says what could not."""
+    """The parsed answer of a completion. `value` is None if it could not be parsed; `reason` says why."""
 
     value: A | None
     reason: str | None = None
@@ -74,7 +74,7 @@ class RewardOptions:
 class Task(ABC, Generic[S, A]):
     """One kind of question about a video, with a checkable answer of type A.
 
-    Owed: `name`, `sample_type`, `default_weights`, `prompt`, `parse`, `content_rewards`. All else has a default.
+    Required: `name`, `sample_type`, `default_weights`, `prompt`, `parse`, `content_rewards`. The rest has defaults.
     """
 
     name: ClassVar[str]
@@ -105,28 +105,28 @@ class Task(ABC, Generic[S, A]):
 
     @abstractmethod
     def prompt(self, sample: S, mode: Mode) -> str:
-        """The text after the video in the user's turn; `request` writes its end."""
+        """The text after the video in the user turn; `request` appends the answer format."""
 
     @abstractmethod
     def parse(self, sample: S, text: str) -> Parsed[A]:
-        """What a completion answers, read leniently. Never raises, whatever the text."""
+        """Parse the answer of a completion, leniently. Must not raise for any text."""
 
     @abstractmethod
     def content_rewards(self, sample: S, value: A | None, options: RewardOptions) -> Components:
-        """Reward components of a parsed answer, each in 0..1; None: the component does not apply."""
+        """Reward components of a parsed answer, each in 0..1; None if a component does not apply."""
 
     # ---- With defaults ----
 
     def gold(self, sample: S, mode: Mode) -> str:
-        """A completion that earns the full reward: `target` as the answer."""
+        """A completion that earns the full reward; by default `target` is the answer."""
         if "target" not in self.sample_type.model_fields:
             raise InputError(f"task {self.name}: its samples have no field `target`; define its method `gold`")
         return wrap(str(getattr(sample, "target")), mode, thought="Let me look.")  # noqa: B009
 
     def scores(self, sample: S, value: A | None) -> dict[str, float]:
-        """What one answer adds to each metric, in 0..1: by default the components of its reward. None scores 0.
+        """The score of one answer in each metric, 0..1; by default its reward components. None scores 0.
 
-        A metric that does not apply to the sample is left out, whatever the answer: it is averaged over the others.
+        A metric that does not apply to the sample must be omitted for every answer; the mean skips such samples.
         """
         found = self.content_rewards(sample, value, RewardOptions())
         return {name: score for name, score in found.items() if score is not None}
@@ -134,33 +134,33 @@ class Task(ABC, Generic[S, A]):
     def trivial_scores(
         self, samples: Sequence[S], fit_on: Sequence[S] | None = None
     ) -> dict[str, list[dict[str, float]]]:
-        """By trivial baseline: the scores of each sample. Fitted ones use `fit_on`, else `samples`.
+        """For each trivial baseline, the scores of each sample. Baselines are fitted on `fit_on`, else on `samples`.
 
-        By default: the gold answer that is the most frequent one, given to every sample.
+        By default, the most frequent gold answer, given to every sample.
         """
         usual = most_common([self.gold(sample, self.modes[0]) for sample in fit_on or samples])
         return {"majority_answer": [self.scores(sample, self.parse(sample, usual).value) for sample in samples]}
 
     def spans(self, sample: S) -> tuple[tuple[float, float], ...]:
-        """The true spans of a sample, in seconds; none for a task without spans."""
+        """The gold spans of a sample in seconds; empty for a task without spans."""
         return next((getattr(sample, field) for field, kind in self.fields.items() if kind == "spans"), ())
 
     def picture(self, sample: S, answers: Mapping[str, A | None]) -> str:
-        """An SVG or HTML snippet: the truth and the answers by name, None meaning unreadable."""
+        """An SVG or HTML snippet with the gold answer and the named answers; None is an unparsable one."""
         truth = self.parse(sample, self.gold(sample, self.modes[0])).value
         return texts_picture(str(truth), {name: None if v is None else str(v) for name, v in answers.items()})
 
     def type_of(self, sample: S) -> str | None:
-        """The kind of question for breakdowns: `meta.type` where the annotation has one."""
+        """The question type for breakdowns: `meta.type` if the annotation has one."""
         kind = sample.meta.get("type")
         return str(kind) if kind is not None else None
 
     def format_reward(self, sample: S, text: str, mode: Mode) -> float:
-        """1 for exactly the asked shape, else 0; `rewards` gives 0 where the content cannot be read (our choice)."""
+        """1 for exactly the required format, else 0; `rewards` gives 0 if the content is unparsable (our choice)."""
         return float(has_format(text, mode, self.blocks))
 
     def off_form(self, text: str, mode: Mode) -> OffForm:
-        """Where a completion without the format reward leaves the asked shape, for pages that mark it in the text."""
+        """Where a completion without the format reward violates the format; pages mark it in the text."""
         return off_form(text, mode, self.blocks)
 
     # ---- What a judge gives ----
@@ -170,13 +170,13 @@ class Task(ABC, Generic[S, A]):
 
             answers = yield [Grading(...) for text in texts]
 
-        None for a completion that the judge left unanswered: it leaves the group's statistics. `JudgedComponents`
-        in place of a dictionary also say what the judge said of each statement, for the run's files and its pages.
+        None for a completion that the judge did not answer; it is excluded from the group's statistics. Return
+        `JudgedComponents` instead of a dictionary to store the judge's verdict on each statement.
         """
         raise NotImplementedError(f"task {self.name} declares judged={self.judged}; write its method `judge_group`")
 
     def judge_cost(self, sample: S, words: int, judge: Judge, options: RewardOptions) -> Cost:
-        """At most what `judge_group` asks about one completion of so many words; by default its first round."""
+        """Upper bound for `judge_group` on one completion of `words` words; by default its first round."""
         longest = wrap("word " * words, self.modes[0], thought="word")
         asked = first_questions(self.judge_group(sample, [longest], options))
         if not asked:  # an answer of another form: the gold one is not far from the longest
@@ -192,10 +192,11 @@ class Task(ABC, Generic[S, A]):
         progress: Progress | None = None,
         draws: Draws = NO_DRAWS,
     ) -> JudgedScores:
-        """The metrics that only a judge can give, in percent; `texts`: the completions of each sample.
+        """The metrics that need a judge, in percent; `texts` are the completions of each sample.
 
-        By default `judged.COMPONENT`, the mean over samples; several completions count as their mean, a missing one
-        scores 0, unanswered ones are left out and counted in `judged.unanswered`. A proxy judge's carry its name.
+        By default `judged.COMPONENT`, the mean over samples. Several completions count as their mean, a missing one
+        scores 0, and unanswered ones are excluded and counted in `judged.unanswered`. A proxy judge's metrics carry
+        its name.
         """
         prefix = f"{judge.kind}_proxy" if judge.proxy else "judged"
         judgments = [self.judge_group(s, own, RewardOptions()) for s, own in zip(samples, texts, strict=True)]
@@ -210,18 +211,18 @@ class Task(ABC, Generic[S, A]):
         return JudgedScores(metrics, per_sample)
 
     def judged_cost(self, samples: Sequence[S], texts: Sequence[Sequence[str]], judge: Judge) -> Cost:
-        """At most what `judged_metrics` asks; by default its first round."""
+        """Upper bound for `judged_metrics`; by default its first round."""
         judgments = [self.judge_group(s, own, RewardOptions()) for s, own in zip(samples, texts, strict=True)]
         return judge.cost([question for judgment in judgments for question in first_questions(judgment)])
 
     # ---- What follows ----
 
     def read(self, sample: S, text: str) -> Parsed[A]:
-        """`parse` under a deadline: what takes too long counts as unreadable."""
+        """`parse` with a time limit; a text that takes too long counts as unparsable."""
         return within(lambda: self.parse(sample, text), late=lambda reason: Parsed[A](None, reason))
 
     def rewards(self, sample: S, text: str, mode: Mode, options: RewardOptions | None = None) -> Components:
-        """All components of one completion that need no judge, unweighted; None: does not apply."""
+        """All unweighted components of one completion that need no judge; None if one does not apply."""
         options = options or RewardOptions()
         parsed = self.read(sample, text)
         # The shape alone would reward an answer that says nothing, such as <answer>[]</answer>.
@@ -234,7 +235,7 @@ class Task(ABC, Generic[S, A]):
         return found
 
     def metrics(self, samples: Sequence[S], texts: Sequence[str | None]) -> dict[str, float]:
-        """Percentages over all samples; a missing text counts as wrong and as unparsed. `n` is a count."""
+        """Percentages over all samples; a missing text counts as wrong and unparsed. `n` is a count."""
         parsed = [
             self.read(s, text) if text is not None else Parsed[A](None, "missing")
             for s, text in zip(samples, texts, strict=True)
@@ -247,11 +248,11 @@ class Task(ABC, Generic[S, A]):
         }
 
     def baselines(self, samples: Sequence[S], fit_on: Sequence[S] | None = None) -> dict[str, dict[str, float]]:
-        """Metrics of the trivial answers, by their names."""
+        """Metrics of the trivial baselines, by name."""
         return {name: percent(rows) for name, rows in self.trivial_scores(samples, fit_on).items()}
 
     def validate(self, sample: S) -> None:
-        """InputError unless the gold answer earns the full reward in every mode."""
+        """Raises InputError unless the gold answer earns the full reward in every mode."""
         for mode in self.modes:
             text = self.gold(sample, mode)
             short = {k: v for k, v in self.rewards(sample, text, mode).items() if v is not None and v < FULL}

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _detect_arguments(commands.add_parser("detect", help="map what changed between two images"))
     _series_arguments(
-        commands.add_parser("series", help="map when, how and for how long pixels changed over many dates")
+        commands.add_parser("series", help="map when, how and for how long pixels changed in a time series")
     )
     _evaluate_arguments(commands.add_parser("evaluate", help="score a mask against the ground truth"))
     _compare_arguments(
@@ -77,7 +77,7 @@ def _detect_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _series_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images of one place, in any order")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images of the same place, in any order")
     parser.add_argument(
         "--dates",
         metavar="LIST",
@@ -108,7 +108,7 @@ def _detection_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-pixels", type=int, default=21, help="smallest region kept, in pixels (default: 21)")
     parser.add_argument("--min-area", type=float, help="smallest region kept, in square meters")
     parser.add_argument(
-        "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed"
+        "--threshold", type=float, default=0.5, help="probability above which a pixel counts as changed (default: 0.5)"
     )
     parser.add_argument(
         "--false-alarm", type=float, metavar="RATE",
@@ -116,7 +116,7 @@ def _detection_arguments(parser: argparse.ArgumentParser) -> None:
              "(default: 0.001)",
     )  # fmt: skip
     parser.add_argument(
-        "--tile", type=int, default=1024, help="side of the windows in which a scene is read; limits the memory"
+        "--tile", type=int, default=1024, help="side of the processing windows in pixels; limits memory (default: 1024)"
     )
     parser.add_argument(
         "--align", nargs="?", choices=("grid", "measured"), const="grid",
@@ -137,8 +137,8 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _values_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", help="8bit, amplitude, power or db (default: detected)")
-    parser.add_argument("--band", help="band to use if a file has several: its number (from 1) or its name")
-    parser.add_argument("--nodata", type=float, help="value of pixels without data, in addition to the file's own")
+    parser.add_argument("--band", help="band to use if a file has several: number (from 1) or name")
+    parser.add_argument("--nodata", type=float, help="no-data value, in addition to the one in the file")
 
 
 def _settings(options: argparse.Namespace) -> Any:
@@ -230,7 +230,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _gallery_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for index.html and its pictures"
+        "-o", "--out", type=Path, required=True, metavar="DIR", help="folder for index.html and the pictures"
     )
     parser.add_argument(
         "--pairs", type=Path, metavar="DIR",
@@ -238,7 +238,7 @@ def _gallery_arguments(parser: argparse.ArgumentParser) -> None:
              "generated pairs)",
     )  # fmt: skip
     parser.add_argument("--recipe", default="default", help="recipe to show")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
     parser.set_defaults(run=_gallery)
 
@@ -261,7 +261,7 @@ def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--change", choices=kinds, default="mixed", help="kind of change (default: mixed)")
     parser.add_argument("--density", type=float, default=0.05, help="share of changed pixels, 0..1 (default: 0.05)")
     parser.add_argument("--looks", type=float, default=4, help="number of looks; fewer means more speckle (default: 4)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="do not show progress bars")
     parser.set_defaults(run=_simulate)
 

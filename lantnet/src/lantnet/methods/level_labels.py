@@ -35,7 +35,7 @@ DENOISING = (1.0, 2.0)
 """Weights of the total variation, in deviations of the speckle of single pixels."""
 WEAK = "There is a weaker change next to a strong one; both are in the result."
 PASSED_OVER = (
-    "Beside the change in the result, areas differ by about {:.1f} dB; such a small difference next to "
+    "In addition to the reported change, some areas differ by about {:.1f} dB; so small a difference next to "
     "a strong change is reported as unchanged."
 )
 

@@ -23,11 +23,11 @@ class Scores:
 
 
 def evaluate(mask: Mask, truth: Mask, *, valid: Mask | None = None) -> Scores:
-    """Scores of a mask (H, W) against the truth (H, W), both True = changed; only `valid` pixels count.
+    """Scores of a mask (H, W) against the truth (H, W), both True if changed; only `valid` pixels count.
 
     OE = FP + FN, PCC = 1 - OE/N, kappa KC = (PCC - PRE)/(1 - PRE) with
     PRE = ((Nc + FP - FN) Nc + (Nu + FN - FP) Nu)/N^2; F1 and IoU of the class "changed".
-    Where truth and mask agree on a single class kappa is 0/0; it counts as 100, F1 and IoU likewise.
+    If truth and mask agree on a single class, kappa is 0/0; it counts as 100, and so do F1 and IoU.
 
     >>> evaluate(np.array([[True, False]]), np.array([[True, True]])).f1.__round__(2)
     66.67

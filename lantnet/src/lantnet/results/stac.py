@@ -54,7 +54,7 @@ def stac_item(
         if known
         else {
             "datetime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "lantnet:datetime_is": "time of processing; the images hold no date",
+            "lantnet:datetime_is": "time of processing; the images have no date",
         }
     )
     frame = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)]

@@ -69,9 +69,9 @@ def align(before: Source, after: Source, how: Alignment) -> tuple[Source, list[s
         return moved, notes
     found, _ = clear_shift(_blocks(before, moved))
     if found is None:
-        return moved, [*notes, "No shift between the dates could be measured; both were compared as they are."]
+        return moved, [*notes, "No shift between the dates could be measured, so none was corrected."]
     down, right = found
-    words = f"{after.name} lies {down:.2f} pixels down and {right:.2f} right of {before.name}, by phase correlation"
+    words = f"{after.name} is {down:.2f} pixels down and {right:.2f} right of {before.name} by phase correlation"
     if max(abs(down), abs(right)) < LEAST:
         return moved, [*notes, f"{words}: too small to correct."]
     notes.append(f"{words}; it was corrected (bilinear).")

@@ -50,9 +50,9 @@ class Values:
                 )
         if self.exponent is not None and self.exponent < MULTIPLIES:
             notes.append(
-                f"{name} looks stretched from decibels, not like {scale}: its speckle is as strong on dark as on "
-                f"bright ground (exponent {self.exponent:.2f}, amplitude has 1). Use the values before the stretch, or "
-                "--scale db."
+                f"{name} looks stretched from decibels rather than like {scale}: its speckle is as strong on dark as "
+                f"on bright ground (exponent {self.exponent:.2f}; amplitude has 1). Use the values before stretching, "
+                "or --scale db."
             )
         elif self.variation > 1.3 * SINGLE_LOOK:
             notes.append(

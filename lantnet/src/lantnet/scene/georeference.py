@@ -40,8 +40,8 @@ def georeference_of(dataset: Any, name: str) -> Georeference | None:
     placed = not dataset.transform.is_identity
     if not placed and (dataset.gcps[0] or dataset.rpcs is not None):
         raise InputError(
-            f"{name} is in radar geometry: it has ground control points, no map grid, so pixels of two dates do "
-            "not coincide. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain Correction; "
+            f"{name} is in radar geometry: it has ground control points but no map grid, so pixels of two dates "
+            "do not coincide. Terrain-correct both scenes to one grid first (SNAP: Range-Doppler Terrain Correction; "
             "or pyroSAR; or order an RTC product), then run this again."
         )
     if not placed:
@@ -63,12 +63,12 @@ def check_same_grid(before: Any, after: Any) -> None:
     if first is None or second is None:
         placed, bare = (before, after) if first else (after, before)
         raise InputError(
-            f"both images must be on one map grid; {placed.name} has one and {bare.name} has none. "
+            f"both images must be on the same map grid; {placed.name} has one and {bare.name} has none. "
             "Use the georeferenced version of both, or plain images of both."
         )
     if not _same_crs(first.crs, second.crs):
         raise InputError(
-            f"both images must have one coordinate system; {before.name} has {_short(first.crs)}, {after.name} "
+            f"both images must have the same coordinate system; {before.name} has {_short(first.crs)}, {after.name} "
             f"{_short(second.crs)}. {_how_to_align(before)}"
         )
     corners = [(0, 0), (before.width, 0), (0, before.height), (before.width, before.height)]
@@ -78,8 +78,8 @@ def check_same_grid(before: Any, after: Any) -> None:
     )
     if shift > 0.01 * pixel:
         raise InputError(
-            f"both images must share their pixel grid to a hundredth of a pixel; {after.name} is off by "
-            f"{shift / pixel:.3g} pixels against {before.name}. {_how_to_align(before)}"
+            f"both images must share one pixel grid to a hundredth of a pixel; {after.name} is off by "
+            f"{shift / pixel:.3g} pixels relative to {before.name}. {_how_to_align(before)}"
         )
 
 
@@ -103,7 +103,7 @@ def _short(crs: str | None) -> str:
 
 def _how_to_align(before: Any) -> str:
     if before.georeference is None or before.georeference.crs is None:
-        return "Cut or resample the second image to the first."
+        return "Crop or resample the second image to the first."
     x0, y0 = before.georeference.point(0, 0)
     x1, y1 = before.georeference.point(before.width, before.height)
     left, right, bottom, top = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)

@@ -45,7 +45,7 @@ def on_grid_of(before: Source, after: Source, shift: tuple[float, float] = (0.0,
     if before.georeference is None or before.georeference.crs is None or not isinstance(after, GdalSource):
         raise InputError(
             f"--align needs two images with coordinate systems; {before.name} and {after.name} do not both have one. "
-            "Cut or resample the second image to the first."
+            "Crop or resample the second image to the first."
         )
     place = before.georeference.moved(*shift)
     if after.georeference is None or after.georeference.crs is None:

@@ -49,17 +49,17 @@ class Pairing:
         if self.belongs is False:
             return [
                 f"The two images have almost nothing in common (correlation {self.correlation:.2f}): they may show "
-                "different places, or one may be rotated or mirrored. Check the files before you use the result."
+                "different places, or one may be rotated or mirrored. Check the files before using the result."
             ]
         if self.shift is None or np.hypot(*self.shift) < NOTABLE:
             return []
         rows, columns = self.shift
         return [
-            f"The second image lies {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and {abs(columns):.1f} "
-            f"pixels {'right' if columns > 0 else 'left'} of the first, as far as what they have in common tells. "
-            "The default recipe counts edges as change only beyond what a shift of up to 4 pixels does to them, and so "
-            "sees less along edges: co-register the two, or have the second moved by the measured shift (--align "
-            'measured; in Python align="measured") and compare the two maps.'
+            f"The second image appears to be shifted {abs(rows):.1f} pixels {'down' if rows > 0 else 'up'} and "
+            f"{abs(columns):.1f} pixels {'right' if columns > 0 else 'left'} relative to the first. The default recipe "
+            "counts edges as change only beyond the effect of a shift of up to 4 pixels, so it detects less along "
+            "edges. Co-register the images, or correct the measured shift (--align measured; in Python "
+            'align="measured") and compare the two maps.'
         ]
 
 

@@ -24,9 +24,9 @@ CACHE_MEGABYTES = 128
 CLASSES = "LANTNET_CLASSES"
 """Tag of a map of ours, whose palette colors classes and is no brightness."""
 UPSIDE_DOWN = (
-    "{name} says nothing of where its rows lie (no grid mapping and coordinates as CF asks), so GDAL reads its last "
-    "row first, and the map lies likewise: upside down if it was written from the top. Write the coordinates into the "
-    "file, or give its array to lantnet.detect."
+    "{name} has no coordinates (no CF grid mapping and coordinate variables), so GDAL reads its last row first. If "
+    "the file was written top row first, the map is upside down. Write the coordinates into the file, or pass its "
+    "array to lantnet.detect."
 )
 DATE_TAGS = ("ACQUISITION_DATETIME", "ACQUISITION_DATE", "ACQUISITION_START_TIME", "PRODUCT_START_TIME",
              "START_TIME", "SENSING_TIME", "DATETIME", "TIFFTAG_DATETIME")  # fmt: skip
@@ -95,7 +95,9 @@ class GdalSource:
     def on(self, grid: Grid) -> "GdalSource":
         """The band on another grid, warped as it is read."""
         if self.gray is not None:
-            raise InputError(f"{self.name} has a palette, whose indices cannot be averaged. Convert it to gray first.")
+            raise InputError(
+                f"{self.name} has a palette, whose indices cannot be interpolated. Convert it to grayscale first."
+            )
         place = Georeference(grid.crs, grid.transform)
         moved = vars(self) | {"height": grid.height, "width": grid.width, "georeference": place, "grid": grid}
         return GdalSource(**(moved | {"_open": threading.local()}))

@@ -116,14 +116,14 @@ def detect_scale(dtype: str, look: Look, name: str) -> Scale:
     """The scale of an image from its number type and values; an error where they leave a doubt."""
     if dtype in ("uint8", "bool"):
         return Scale.EIGHT_BIT
-    values = f"{name} holds {dtype} from {look.lowest:g} to {look.highest:g}"
+    values = f"{name} contains {dtype} from {look.lowest:g} to {look.highest:g}"
     ask = "Set --scale to 8bit, amplitude, power or db."
     if look.whole and look.lowest >= 0:
         return Scale.EIGHT_BIT if look.highest <= 255 else Scale.AMPLITUDE
     if np.issubdtype(np.dtype(dtype), np.integer):
         raise InputError(
-            f"integers below 0 are neither amplitude nor power, but may be scaled decibels; {values}. {ask} (A "
-            "scale and offset that the file declares are applied; this one declares none.)"
+            f"negative integers are neither amplitude nor power, but may be scaled decibels; {values}. {ask} "
+            "(A scale and offset declared in the file would be applied; this one declares none.)"
         )
     if look.negative >= 0.05 * max(look.valid - look.zeros, 1):
         if look.lowest >= -100 and look.highest <= 60:
@@ -135,8 +135,8 @@ def detect_scale(dtype: str, look: Look, name: str) -> Scale:
         )
     if median_amplitude(look.counts) > LARGEST_POWER:
         raise InputError(
-            f"fractional numbers with a median above {LARGEST_POWER:g} are digital numbers, amplitude or power alike; "
-            f"{values}. {ask}"
+            f"fractional numbers with a median above {LARGEST_POWER:g} are digital numbers and may be amplitude or "
+            f"power; {values}. {ask}"
         )
     return Scale.POWER
 
@@ -146,8 +146,8 @@ def explained(scale: Scale, look: Look, name: str) -> list[str]:
     notes = []
     if scale is Scale.POWER and in_doubt(look):
         notes.append(
-            f"{name}: fractions were read as linear power, but the skew of their speckle is {look.skew:.2f}, and "
-            "amplitude has about 1, power 2. Set --scale power or --scale amplitude."
+            f"{name}: fractions were read as linear power, but the skew of their speckle is {look.skew:.2f} "
+            "(amplitude has about 1, power 2). Set --scale power or --scale amplitude."
         )
     elif scale is Scale.POWER:
         notes.append(f"{name}: fractions were read as linear power. If they are amplitude, set --scale amplitude.")
@@ -166,7 +166,7 @@ def frames(scale: Scale, look: Look, name: str) -> list[str]:
     notes = []
     if scale is Scale.DECIBEL and look.framed:
         notes.append(
-            f"{name}: {look.zeros} pixels are exactly 0 dB, more than are close to it: they are treated as no data."
+            f"{name}: {look.zeros} pixels are exactly 0 dB, more than are near 0 dB, so they are treated as no data."
         )
     if scale is Scale.DECIBEL and not look.whole and look.at_lowest > 0.01 * look.valid:
         notes.append(

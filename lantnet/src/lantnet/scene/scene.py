@@ -197,7 +197,7 @@ def _settled(
             doubts += said if found[-1] is Scale.POWER and in_doubt(look) else []
     if found[0] is not found[1]:
         raise InputError(
-            f"both images must be on one scale; {before.name} looks like {found[0]}, {after.name} like {found[1]}. "
+            f"both images must have the same scale; {before.name} looks like {found[0]}, {after.name} like {found[1]}. "
             "Convert one, or set the scale of both with --scale."
         )
     for source, look in zip(pair, looks, strict=True):

@@ -86,7 +86,9 @@ def detect_series(
         directions.append(open_raster(str(work / "direction.tif"), f"what changed at {dates[number + 1]}", None, None))
     scales = {outcome.scene.scale for outcome in outcomes}
     if len(scales) > 1:
-        raise InputError(f"all images must be on one scale; these look like {', '.join(sorted(scales))}. Set --scale.")
+        raise InputError(
+            f"all images must have the same scale; these look like {', '.join(sorted(scales))}. Set --scale."
+        )
     scene = outcomes[0].scene
     account = Account(tuple(images), tuple(directions), scene.scale, scene.factor, tuple(shifts))
     result = SeriesOutcome(dates, outcomes, [0] * (len(dates) - 1), [0] * (len(dates) - 1))

@@ -1,4 +1,4 @@
-// Which page is shown: all of it stands in the address, so that a colleague who opens it sees the same.
+// Which page is shown. The address contains the complete view, so a colleague who opens it sees the same.
 import { ask, h, notice } from "/page/dom.js";
 import { comparePage } from "/page/compare.js";
 import { evaluationPage } from "/page/evaluation.js";
@@ -12,10 +12,10 @@ const NAMES = { overview: "Overview", table: "Samples", evaluation: "Evaluation"
 const POLL = 2000;
 const main = document.getElementById("main");
 const HELP = [
-  ["/", "search"], ["j k ↓ ↑", "next and previous row"], ["Enter", "open the row"], ["] [", "next and previous page of rows"],
-  ["n p → ←", "next and previous group"], ["Space", "play, pause"], [". ,", "one frame on, one back"],
-  ["1 … 9", "hold on to a completion"], ["t", "tags and notes"], ["e", "export the chosen samples"],
-  ["Esc", "back to the rows"], ["o s v c", "overview, samples, evaluation, compare"], ["?", "these keys"],
+  ["/", "search"], ["j k ↓ ↑", "next and previous row"], ["Enter", "open the selected row"], ["] [", "next and previous page of rows"],
+  ["n p → ←", "next and previous group"], ["Space", "play or pause"], [". ,", "one frame forward or back"],
+  ["1 … 9", "pin a completion"], ["t", "tags and notes"], ["e", "export the filtered samples"],
+  ["Esc", "back to the table"], ["o s v c", "overview, samples, evaluation, compare"], ["?", "this help"],
 ];
 
 export const app = { sources: [], state: {}, keys: {}, stop: null, refresh: null };
@@ -24,13 +24,13 @@ export function sourceNamed(name) {
   return app.sources.find((source) => source.name === name);
 }
 
-// The address of a state. A file without a server keeps it behind the #.
+// The address of a state. An exported file without a server keeps it after the #.
 function addressOf(state) {
   const query = new URLSearchParams(Object.entries(state).filter(([, value]) => value !== undefined && value !== ""));
   return data ? `#?${query}` : `/?${query}`;
 }
 
-// Change some of the state; `push` false: the same page, only its details.
+// Change part of the state. `push` false: stay on the page and change only its details.
 export function go(change, push = true) {
   const state = { ...app.state, ...change };
   history[push ? "pushState" : "replaceState"](null, "", addressOf(state));
@@ -94,7 +94,7 @@ function drawState() {
   const source = sourceNamed(app.state.source);
   if (!source) return;
   const state = document.getElementById("state");
-  const words = !source.ready ? `reading … ${source.groups.toLocaleString("en")} groups` : source.live ? "live" : "";
+  const words = !source.ready ? `loading … ${source.groups.toLocaleString("en")} groups` : source.live ? "live" : "";
   state.textContent = words;
   state.className = source.live ? "live" : "";
   document.getElementById("problems").replaceChildren(...source.problems.slice(0, 5).map((text) => notice(text, "bad")), ...source.said.map((text) => notice(text)));
@@ -128,7 +128,7 @@ function press(event) {
 function help() {
   const dialog = document.getElementById("help");
   const rows = HELP.map(([keys, text]) => h("tr", {}, h("th", {}, keys), h("td", {}, text)));
-  dialog.replaceChildren(h("h2", {}, "Keys"), h("table", {}, rows), h("form", { method: "dialog" }, h("button", {}, "Close")));
+  dialog.replaceChildren(h("h2", {}, "Keyboard shortcuts"), h("table", {}, rows), h("form", { method: "dialog" }, h("button", {}, "Close")));
   dialog.showModal();
 }
 

@@ -1,14 +1,14 @@
-// Lines over steps, as SVG. Colors come from the style sheet by number, so that light and dark are its affair.
+// Lines over steps, as SVG. Colors come from the style sheet by number, so it handles light and dark mode.
 import { h, number, svg } from "/page/dom.js";
 
 const WIDTH = 420;
 const LEFT = 56;
 const BOTTOM = 18;
 
-// `lines`: [{name, points: [[x, y]...]}]; names are told below.
+// `lines`: [{name, points: [[x, y]...]}]; names appear in the legend.
 export function lineChart(lines, { title = "", height = 170 } = {}) {
   const points = lines.flatMap((line) => line.points);
-  if (!points.length) return h("figure", { class: "chart" }, h("figcaption", {}, title), h("p", { class: "muted" }, "no value yet"));
+  if (!points.length) return h("figure", { class: "chart" }, h("figcaption", {}, title), h("p", { class: "muted" }, "no values yet"));
   const [left, right] = range(points.map((point) => point[0]));
   const [low, high] = range(points.map((point) => point[1]));
   const x = (value) => LEFT + ((WIDTH - LEFT - 6) * (value - left)) / (right - left || 1);
@@ -32,5 +32,5 @@ function range(values) {
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
   if (low !== high) return [low, high];
-  return low === 0 ? [0, 1] : low > 0 ? [0, 2 * low] : [2 * low, 0]; // one value alone: beside 0
+  return low === 0 ? [0, 1] : low > 0 ? [0, 2 * low] : [2 * low, 0]; // a single value: show it relative to 0
 }

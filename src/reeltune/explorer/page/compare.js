@@ -1,23 +1,23 @@
-// Two or more runs, steps or models on the same samples: what differs in the settings, what was won, what was lost.
+// Two or more runs, steps or models on the same samples: different settings, wins and losses.
 import { app, go, link, sourceNamed } from "/page/app.js";
 import { ask, counted, h, notice, number, percent, short } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
 
-const OUTCOMES = { "01": "won", "10": "lost", "11": "both right", "00": "neither" };
+const OUTCOMES = { "01": "wins", "10": "losses", "11": "both right", "00": "both wrong" };
 
 export async function comparePage(state) {
   const sides = (state.sides ?? "").split(",").filter(Boolean);
   if (!sides.length && state.source) sides.push(state.source);
   const place = h("div", {});
-  const head = h("div", { class: "bar" }, h("h1", {}, "Side by side"), sides.map((side, index) => h("span", { class: `side key line-${index % 6}` }, side,
-    h("button", { type: "button", title: "take away", onclick: () => go({ sides: sides.filter((_, other) => other !== index).join(","), pattern: "" }) }, "×"))), await adder(sides));
+  const head = h("div", { class: "bar" }, h("h1", {}, "Compare"), sides.map((side, index) => h("span", { class: `side key line-${index % 6}` }, side,
+    h("button", { type: "button", title: "Remove", onclick: () => go({ sides: sides.filter((_, other) => other !== index).join(","), pattern: "" }) }, "×"))), await adder(sides));
   const page = h("section", { class: "compare" }, head, place);
   if (sides.length < 2) {
-    place.append(notice("Choose what it is held against: another run, another step of this one, or an evaluation."));
+    place.append(notice("Choose what to compare with: another run, another step of this run, or an evaluation."));
     return page;
   }
   const found = await ask("compare", { sides: sides.join(","), pattern: state.pattern });
-  place.append(differentSettings(found), found.n ? outcome(found, state) : notice("They have no sample in common: only their settings and curves can be held against each other."),
+  place.append(differentSettings(found), found.n ? outcome(found, state) : notice("They have no samples in common, so only settings and curves can be compared."),
     await curves(found), found.n ? list(found) : "");
   return page;
 }
@@ -29,14 +29,14 @@ async function adder(sides) {
     return found.steps.filter((step) => step !== null).map((step) => `${name}@${step}`);
   }));
   const add = (event) => go({ view: "compare", sides: [...sides, event.target.value].join(","), pattern: "" });
-  return h("select", { "aria-label": "Hold against", onchange: add }, h("option", { value: "" }, "+ run, step or evaluation"), [...options, ...steps.flat()].filter((name) => !sides.includes(name)).map((name) => h("option", { value: name }, name)));
+  return h("select", { "aria-label": "Compare with", onchange: add }, h("option", { value: "" }, "+ run, step or evaluation"), [...options, ...steps.flat()].filter((name) => !sides.includes(name)).map((name) => h("option", { value: name }, name)));
 }
 
 const sideName = (side) => (side.step === null ? side.name : `${side.name}@${side.step}`);
 
 function differentSettings(found) {
-  if (!found.settings.length) return h("p", { class: "muted" }, "Their settings are the same.");
-  return h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", {}, "settings that differ"), found.sides.map((side) => h("th", {}, sideName(side))))),
+  if (!found.settings.length) return h("p", { class: "muted" }, "The settings are identical.");
+  return h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", {}, "different settings"), found.sides.map((side) => h("th", {}, sideName(side))))),
     h("tbody", {}, found.settings.slice(0, 60).map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), row.values.map((value) => h("td", {}, value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value))))))));
 }
 
@@ -45,8 +45,8 @@ function outcome(found, state) {
   const order = two ? ["01", "10", "11", "00"] : Object.keys(found.patterns).sort();
   const tiles = order.map((pattern) => link({ pattern: state.pattern === pattern ? "" : pattern }, { class: "tile", "aria-current": state.pattern === pattern ? "true" : null, "data-pattern": pattern },
     h("b", {}, number(found.patterns[pattern] ?? 0)), h("span", {}, two ? OUTCOMES[pattern] : [...pattern].map((each) => (each === "1" ? "✓" : "✗")).join(" "))));
-  const words = found.differences.map((each, index) => h("p", {}, `${sideName(found.sides[index + 1])} less ${sideName(found.sides[0])}, mean score: `, h("b", {}, `${each.difference > 0 ? "+" : ""}${number(100 * each.difference, 1)} points`),
-    ` (95 % ${number(100 * each.low, 1)} to ${number(100 * each.high, 1)}; ${percent(each.a)} and ${percent(each.b)} on ${counted(found.n, "sample")} that all have)`));
+  const words = found.differences.map((each, index) => h("p", {}, `${sideName(found.sides[index + 1])} minus ${sideName(found.sides[0])}, mean score: `, h("b", {}, `${each.difference > 0 ? "+" : ""}${number(100 * each.difference, 1)} points`),
+    ` (95 % ${number(100 * each.low, 1)} to ${number(100 * each.high, 1)}; ${percent(each.a)} and ${percent(each.b)} on ${counted(found.n, "common sample")})`));
   return h("div", {}, words, h("div", { class: "tiles" }, tiles));
 }
 
@@ -63,5 +63,5 @@ function list(found) {
     row.scores.map((score, side) => h("td", {}, link({ view: "group", source: found.sides[side].name, at: row.at[side], i: "" }, { class: row.pattern[side] === "1" ? "good" : "poor" }, number(score, 2)))),
     h("td", {}, number(row.scores.at(-1) - row.scores[0], 2))));
   return h("div", { class: "scroll" }, h("table", { class: "sides" }, h("thead", {}, h("tr", {}, ["sample", "type", ...found.sides.map(sideName), "difference"].map((name) => h("th", {}, name)))), h("tbody", {}, rows)),
-    found.rows.length === 300 ? h("p", { class: "muted" }, "The 300 that differ most.") : null);
+    found.rows.length === 300 ? h("p", { class: "muted" }, "Showing the 300 samples that differ most.") : null);
 }

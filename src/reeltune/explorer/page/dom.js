@@ -1,6 +1,6 @@
 import { answer, data } from "/page/static.js";
 
-// Small tools of all pages. Every text that comes from a run goes through text nodes: it is never read as HTML.
+// Helpers of all pages. Text from a run always goes through text nodes and is never parsed as HTML.
 
 // h("p", {class: "muted", onclick: f}, "text", child, [children]): an element. `style` is an object.
 export function h(tag, props = {}, ...children) {
@@ -23,7 +23,7 @@ function fill(element, props, children) {
   return element;
 }
 
-// JSON of the server; its message where it refuses. A file without a server answers itself.
+// JSON from the server, or its error message. An exported file answers without a server.
 export async function ask(path, parameters = {}, options = {}) {
   if (data) return answer(path, parameters);
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== ""));
@@ -46,14 +46,14 @@ export const percent = (value) => (value === undefined || value === null ? "" : 
 export const counted = (count, name) => `${count.toLocaleString("en")} ${name}${count === 1 ? "" : "s"}`;
 export const seconds = (value) => `${number(value, 2)} s`;
 
-// 12 characters of an id say little; the end tells more than the beginning.
+// The end of an id is more informative than its beginning.
 export const short = (text, most = 60) => (text.length > most ? `…${text.slice(-most + 1)}` : text);
 
 export function notice(text, kind = "") {
   return h("p", { class: `notice ${kind}` }, text);
 }
 
-// A color between the page's blue (above the group's mean) and orange (below), stronger the farther.
+// A color between the page's blue (above the group's mean) and orange (below), stronger with distance.
 export function advantageColor(value, largest) {
   if (value === undefined || value === null || !largest) return "var(--answer)";
   const share = Math.round(45 + (55 * Math.abs(value)) / largest);

@@ -1,11 +1,11 @@
-// An evaluation taken apart: by type and source, worst first, beside what needs no video, and which option for which.
+// An evaluation in detail: by type and source, worst first, next to baselines that ignore the video, with a confusion table.
 import { app, go, link } from "/page/app.js";
 import { ask, counted, h, notice, number, percent, short } from "/page/dom.js";
 
 export async function evaluationPage(state) {
   const found = await ask("evaluation", { source: state.source, step: state.step });
   app.refresh = async () => {};
-  if (!found.tasks.length) return notice("There is no evaluation in it.");
+  if (!found.tasks.length) return notice("It contains no evaluation.");
   const only = found.step === null || found.step === undefined ? "" : ` step=${found.step}`;
   const choose = found.steps.length > 1 ? h("label", {}, "step ", h("select", { onchange: (event) => go({ step: event.target.value }) },
     found.steps.map((step) => h("option", { value: step, selected: step === found.step }, String(step))))) : null;
@@ -20,7 +20,7 @@ function part(task, only) {
   const worst = all.iou === undefined ? "correct" : "iou";
   return h("section", { "data-task": task.task }, h("h2", {}, task.task.replaceAll("_", " ")),
     h("p", {}, `${counted(all.n, "sample")} · right `, h("b", {}, percent(all.correct)), all.iou === undefined ? "" : [" · IoU ", h("b", {}, percent(all.iou))],
-      ` · unreadable ${percent(all.unreadable) || "?"}`, all.truncated ? ` · cut off ${percent(all.truncated)}` : ""),
+      ` · unreadable ${percent(all.unreadable) || "?"}`, all.truncated ? ` · truncated ${percent(all.truncated)}` : ""),
     h("p", {}, link(rowsOf(q, worst), {}, "worst first"), " · ", link(rowsOf(`${q} unreadable=1`, ""), {}, "unreadable only"), " · ", link(rowsOf(`${q} correct=0`, ""), {}, "wrong")),
     baselines(task), table("type", task, q), task.sources.length > 1 ? table("source", task, q) : null, confusion(task));
 }
@@ -36,10 +36,10 @@ function table(field, task, q) {
 
 function baselines(task) {
   if (!task.baselines.length) return null;
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["without looking at the video", "its score", "the model's", "model better on", "equal", "worse on"].map((name) => h("th", {}, name)))),
+  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["baseline without the video", "baseline score", "model score", "model better on", "equal on", "model worse on"].map((name) => h("th", {}, name)))),
     h("tbody", {}, task.baselines.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name.replaceAll("_", " ")), h("td", {}, percent(row.score)), h("td", {}, h("b", {}, percent(row.ours))),
       h("td", { class: "good" }, number(row.better)), h("td", {}, number(row.equal)), h("td", { class: row.worse > row.better ? "poor" : "" }, number(row.worse)))))),
-    h("p", { class: "muted" }, "Fitted to these very samples, which flatters them."));
+    h("p", { class: "muted" }, "The baselines are fitted on these same samples, which favors them."));
 }
 
 function confusion(task) {
@@ -47,7 +47,7 @@ function confusion(task) {
   if (!found || !found.names.length) return null;
   const top = Math.max(1, ...found.counts.flat());
   const shade = (value, right) => ({ background: value ? `color-mix(in srgb, var(${right ? "--truth" : "--bad"}) ${Math.round((60 * value) / top)}%, transparent)` : "" });
-  return h("div", { class: "scroll" }, h("table", { class: "confusion" }, h("thead", {}, h("tr", {}, h("th", {}, "true ↓ answered →"), found.names.map((name) => h("th", {}, name)), h("th", {}, "unreadable"))),
+  return h("div", { class: "scroll" }, h("table", { class: "confusion" }, h("thead", {}, h("tr", {}, h("th", {}, "true ↓ predicted →"), found.names.map((name) => h("th", {}, name)), h("th", {}, "unreadable"))),
     h("tbody", {}, found.names.map((truth, row) => h("tr", {}, h("th", { scope: "row" }, truth),
       found.counts[row].map((value, column) => h("td", { style: shade(value, row === column) }, value || "")), h("td", {}, found.unread[row] || ""))))));
 }

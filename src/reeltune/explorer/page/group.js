@@ -1,4 +1,4 @@
-// One group: the sample with its media, what was true, what was answered, how it was rewarded.
+// One group: the sample with its media, the gold answer, the completions and their rewards.
 import { app, go, link } from "/page/app.js";
 import { advantageColor, ask, h, notice, number } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
@@ -41,22 +41,22 @@ export async function groupPage(state) {
   };
   const flags = [
     group.advantage === 0 && group.answers > 1 && page.completions.length > 1 ? "zero variance: all rewards are equal" : null,
-    group.replaced ? "replaced by another prompt" : null, group.kept === 0 ? `left out: ${group.reason ?? ""}` : null,
-    group.duplicates ? `asked ${group.duplicates + 1} times of the same video` : null,
+    group.replaced ? "replaced by another prompt" : null, group.kept === 0 ? `not selected: ${group.reason ?? ""}` : null,
+    group.duplicates ? `same question asked ${group.duplicates + 1} times about this video` : null,
   ].filter(Boolean);
   const steps = h("span", { class: "turn" }, state.i === undefined ? null : [
     h("button", { type: "button", onclick: () => turn(-1), title: "previous (p)" }, "←"), h("button", { type: "button", onclick: () => turn(1), title: "next (n)" }, "→")]);
   return h("article", { class: "group" },
-    h("header", { class: "bar" }, link({ view: "table", at: "", i: "" }, { title: "Esc" }, "← rows"), h("h1", {}, group.sample), steps,
+    h("header", { class: "bar" }, link({ view: "table", at: "", i: "" }, { title: "Esc" }, "← table"), h("h1", {}, group.sample), steps,
       h("span", { class: "muted" }, [group.task, group.type, group.part, group.step === undefined ? null : `step ${group.step}`].filter(Boolean).join(" · ")),
       flags.map((text) => h("span", { class: "badge" }, text))),
     page.problem ? notice(page.problem, "bad") : null,
     h("div", { class: "watch" },
       h("div", { class: "media" }, players.map((each) => each.element), players.length || page.problem ? null : notice("This sample has no video."), overSteps(page), note.element),
-      h("div", { class: "asked" }, h("h2", {}, "Asked"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
-        page.truth ? [h("h2", {}, "True"), h("pre", { class: "gold" }, trueAnswer(page.truth))] : null,
+      h("div", { class: "asked" }, h("h2", {}, "Prompt"), h("pre", { class: "prompt" }, page.prompt ?? group.question ?? ""),
+        page.truth ? [h("h2", {}, "Gold answer"), h("pre", { class: "gold" }, trueAnswer(page.truth))] : null,
         page.completions.length ? [h("h2", {}, page.completions.length === 1 ? "Answer" : `${page.completions.length} completions`), h("div", { class: "completions" }, cards)] : null)),
-    page.fields ? h("details", {}, h("summary", {}, "The sample's fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
+    page.fields ? h("details", {}, h("summary", {}, "Sample fields"), h("pre", {}, JSON.stringify(page.fields, null, 2))) : null);
 }
 
 function trueAnswer({ spans, text, gold }) {
@@ -80,18 +80,18 @@ function completion(page, each, index, highlight, hold) {
       advantage === undefined ? null : h("span", { class: "advantage", style: { background: advantageColor(advantage, largest) }, title: "advantage" }, `${advantage > 0 ? "+" : ""}${number(advantage, 2)}`),
       facts.map(([name, value]) => h("span", {}, `${name} `, h("b", {}, value)))),
     h("pre", {}, marked(each.text, each.marks)), verdicts(each.verdicts),
-    each.drawn.text && page.truth && !each.text.includes(each.drawn.text) ? h("p", { class: "reading" }, `read as: ${each.drawn.text}`) : null,
+    each.drawn.text && page.truth && !each.text.includes(each.drawn.text) ? h("p", { class: "reading" }, `parsed as: ${each.drawn.text}`) : null,
     remarks.map((text) => h("p", { class: "remark" }, text)));
 }
 
 const MEANING = {
-  stray: "beside the asked form", unreadable: "no answer could be read from this", "said-entailment": "judge: the reference states this too",
-  "said-neutral": "judge: the reference does not state this", "said-contradiction": "judge: the reference says otherwise",
+  stray: "outside the required format", unreadable: "no answer could be parsed from this", "said-entailment": "judge: the reference also states this",
+  "said-neutral": "judge: the reference does not state this", "said-contradiction": "judge: the reference contradicts this",
 };
 
-// The text with its thinking, answer and evidence marked, and within them what breaks the form and what the judge said.
+// The text with thinking, answer and evidence marked, and within them format errors and the judge's verdicts.
 function marked(text, marks) {
-  const characters = [...text]; // the server counts characters, JavaScript halves of them
+  const characters = [...text]; // the server counts code points, JavaScript UTF-16 units
   const cuts = [...new Set([0, characters.length, ...marks.flatMap((mark) => [mark.start, mark.end])])].sort((a, b) => a - b);
   return cuts.slice(1).map((end, place) => {
     const start = cuts[place];
@@ -101,7 +101,7 @@ function marked(text, marks) {
   });
 }
 
-// What the judge said: which events of the reference the answer tells, and which of its own are true.
+// The judge's verdicts: which events of the reference the answer mentions, and which of its own statements are right.
 function verdicts(list) {
   if (!list?.length) return null;
   const part = (of, title, words) => {
@@ -112,8 +112,8 @@ function verdicts(list) {
     return [h("p", { class: "muted" }, `${title}: ${told} of ${own.length}`), shown.length ? h("ul", {}, shown.map((verdict) => h("li", { class: verdict.said },
       `${verdict.statement} `, h("em", {}, words[verdict.said]), verdict.score === undefined ? "" : ` (${number(verdict.score)} of 5)`))) : null];
   };
-  return h("div", { class: "verdicts" }, part("reference", "Judge: events of the reference that it tells", { entailment: "told", neutral: "missed", contradiction: "told otherwise" }),
-    part("answer", "Judge: statements of its own that are right", { entailment: "right", neutral: "not in the reference", contradiction: "wrong" }));
+  return h("div", { class: "verdicts" }, part("reference", "Judge: events of the reference that the answer mentions", { entailment: "mentioned", neutral: "missed", contradiction: "contradicted" }),
+    part("answer", "Judge: statements of the answer that are right", { entailment: "right", neutral: "not in the reference", contradiction: "wrong" }));
 }
 
 function overSteps(page) {
@@ -124,5 +124,5 @@ function overSteps(page) {
     name: part, points: page.history.filter((row) => row.part === part && row[name] !== undefined && row.step !== undefined).map((row) => [row.step, row[name]]),
   })).filter((line) => line.points.length);
   const links = page.history.map((row) => link({ view: "group", at: row.at, i: "" }, { class: row.at === page.at ? "here" : "", title: `${row.part}, ${name} ${number(row[name] ?? 0)}` }, row.step === undefined ? row.part : row.part === "evaluation" ? `${row.step} eval` : `${row.step}`));
-  return h("div", { class: "history" }, h("h2", {}, `This sample over the steps (${name === "iou" ? "IoU" : name})`), lines.some((line) => line.points.length > 1) ? lineChart(lines, { height: 120 }) : null, h("p", { class: "steps" }, links));
+  return h("div", { class: "history" }, h("h2", {}, `This sample over training steps (${name === "iou" ? "IoU" : name})`), lines.some((line) => line.points.length > 1) ? lineChart(lines, { height: 120 }) : null, h("p", { class: "steps" }, links));
 }

@@ -1,4 +1,4 @@
-// Notes and tags of one sample; kept in a file beside the run as soon as the field is left.
+// Notes and tags of one sample, saved to a file next to the run when the field loses focus.
 import { ask, h } from "/page/dom.js";
 import { data } from "/page/static.js";
 
@@ -12,7 +12,7 @@ export function notes(page) {
     const given = { source: page.source, id: page.group.sample, tags: tags.value.split(","), note: note.value };
     try {
       await ask("notes", {}, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(given) });
-      state.textContent = "kept";
+      state.textContent = "saved";
     } catch (error) {
       state.textContent = error.message;
     }

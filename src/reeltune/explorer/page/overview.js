@@ -1,4 +1,4 @@
-// A run at a glance: what it learned, what its watch says, its curves, its settings.
+// Overview of a run: what it learned, warnings, curves, settings.
 import { app, link, sourceNamed } from "/page/app.js";
 import { ask, counted, h, notice } from "/page/dom.js";
 import { lineChart } from "/page/chart.js";
@@ -30,31 +30,31 @@ function parts(source, found) {
   return [
     h("h1", {}, found.headline || source.name), h("p", { class: "muted" }, facts.join(" · ")),
     found.warnings.slice(-5).map((row) => notice(`Step ${row.step}: ${row.warning}`, "bad")),
-    found.warnings.length || !found.last_step ? null : h("p", { class: "muted" }, "The run's watch has nothing to say."),
-    source.kind === "selection" ? decisions(found.decisions) : h("p", {}, source.kind === "run" ? [link({ view: "table", q: "advantage=0", table: "groups" }, {}, "groups without signal"), " · "] : null,
+    found.warnings.length || !found.last_step ? null : h("p", { class: "muted" }, "No warnings."),
+    source.kind === "selection" ? decisions(found.decisions) : h("p", {}, source.kind === "run" ? [link({ view: "table", q: "advantage=0", table: "groups" }, {}, "zero-variance groups"), " · "] : null,
       link({ view: "table", table: "answers", q: "unreadable=1" }, {}, "unreadable answers"), " · ",
-      link({ view: "table", table: "answers", q: "truncated=1" }, {}, "cut off"), " · ",
-      link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "most spread")),
+      link({ view: "table", table: "answers", q: "truncated=1" }, {}, "truncated answers"), " · ",
+      link({ view: "table", table: "groups", sort: "-std", q: "" }, {}, "highest variance first")),
     h("div", { class: "charts" }, named([...learned, ...CURVES])),
     tasks.length || rest.length ? h("details", {}, h("summary", {}, "By task and reward component"), h("div", { class: "charts" }, named([...rest, ...tasks]))) : null,
-    found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples set aside`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
+    found.quarantine?.length ? h("details", {}, h("summary", {}, `${found.quarantine.length} samples could not be used`), h("ul", {}, found.quarantine.map((row) => h("li", {}, row.reason)))) : null,
     settingsTable(found.settings),
   ];
 }
 
-// What became of the samples of a selection.
+// How a selection classified the samples.
 function decisions(rows) {
-  return rows.map((row) => h("p", {}, link({ view: "table", table: "groups", q: `reason="${row.reason}"` }, {}, row.reason), `: ${counted(row.n, "sample")}${row.kept || row.reason === "kept" ? "" : ", left out"}`));
+  return rows.map((row) => h("p", {}, link({ view: "table", table: "groups", q: `reason="${row.reason}"` }, {}, row.reason), `: ${counted(row.n, "sample")}${row.kept || row.reason === "kept" ? "" : ", not selected"}`));
 }
 
-// Samples before a training: what the check says of them, and ways in.
+// Samples before training: results of the check, and links to the table.
 function samples(source, findings) {
   const table = { view: "table", table: "groups" };
   return [
     h("h1", {}, source.name), h("p", { class: "muted" }, `${counted(source.groups, "sample")} · ${source.path}`),
-    h("p", {}, link({ ...table, field: "span" }, {}, "lengths of spans"), " · ", link({ ...table, field: "start" }, {}, "where they begin"), " · ",
+    h("p", {}, link({ ...table, field: "span" }, {}, "span lengths"), " · ", link({ ...table, field: "start" }, {}, "span starts"), " · ",
       link({ ...table, q: "duplicates>0" }, {}, "duplicates"), " · ", link({ ...table, q: "leaks>0" }, {}, "media in two files")),
-    findings.length ? null : h("p", {}, "The check finds nothing wrong."),
+    findings.length ? null : h("p", {}, "The check found no problems."),
     findings.map((row) => h("details", { open: row.is_error }, h("summary", {}, `${row.is_error ? "error" : "warning"}: ${row.kind}: ${row.n}`), h("ul", {}, row.places.map((place) => h("li", {}, place))))),
   ];
 }

@@ -1,4 +1,4 @@
-// One medium of a sample: the video with boxes over its frames, and the clock under it with spans and frames seen.
+// One medium of a sample: the video with boxes over its frames, and a time line with spans and the frames the model saw.
 import { clip, data } from "/page/static.js";
 import { advantageColor, ask, h, notice, number, svg } from "/page/dom.js";
 
@@ -30,7 +30,7 @@ export function player(page, n, where) {
       if (stopped) return;
       if (state.state === "ready") return state.type.startsWith("image/") ? picture() : state.type === "frames" ? pictures(state) : film(state);
       if (state.state === "failed") { screen.replaceChildren(notice(state.problem, "bad")); return drawClock(null); }
-      screen.replaceChildren(h("p", { class: "muted", role: "status" }, `Made playable: ${Math.round(100 * state.share)} %`), h("progress", { value: state.share, max: 1 }));
+      screen.replaceChildren(h("p", { class: "muted", role: "status" }, `Converting for playback: ${Math.round(100 * state.share)} %`), h("progress", { value: state.share, max: 1 }));
       await new Promise((done) => setTimeout(done, ASK_AGAIN));
     }
   }
@@ -39,7 +39,7 @@ export function player(page, n, where) {
     screen.replaceChildren(h("div", { class: "stage" }, h("img", { src: file("media", "/media"), alt: medium.name }), boxes(() => 0)));
   }
 
-  // A list of frames at its rate: no video, but the same clock.
+  // A list of frames at its frame rate: no video, but the same time line.
   function pictures({ count, fps }) {
     const image = h("img", { alt: medium.name });
     const overlay = boxes();
@@ -52,7 +52,7 @@ export function player(page, n, where) {
     const show = (frame) => {
       shown = Math.max(0, Math.min(count - 1, frame));
       image.src = `/media?${new URLSearchParams({ ...address, frame: shown })}`;
-      told.textContent = `frame ${shown + 1} of ${count}, ${number(fps, 2)} a second`;
+      told.textContent = `frame ${shown + 1} of ${count}, ${number(fps, 2)} fps`;
       cursor.move(shown / fps);
       overlay.draw(shown / fps);
     };
@@ -116,8 +116,8 @@ export function player(page, n, where) {
         type: "button", title: `${number(time, 2)} s`, style: { left: `${(100 * index) / found.count}%`, width: `${100 / found.count}%` },
         onclick: () => control.seek(time),
       }, h("span", {}, number(time, 1))));
-      const words = found.even ? "What the model saw is not recorded here; these frames are evenly spaced."
-        : `${medium.frames.length} frames that the model saw${found.count < medium.frames.length ? `, ${found.count} of them here` : ""}.`;
+      const words = found.even ? "The frames that the model saw are not recorded; these are evenly spaced."
+        : `${medium.frames.length} frames that the model saw${found.count < medium.frames.length ? `, ${found.count} of them shown` : ""}.`;
       strip.replaceChildren(h("p", { class: "muted" }, words), h("div", { class: "frames" }, h("div", { class: "film" }, image, picks)));
     } catch (error) {
       strip.replaceChildren(notice(error.message));
@@ -158,7 +158,7 @@ export function player(page, n, where) {
       h("span", { class: "track" }, row.unread ? h("em", { class: "unread" }, "no readable answer") : row.spans.map(([start, end]) => h("span", {
         class: "span", title: `${number(start, 2)} to ${number(end, 2)} s`,
         style: { left: share(start), width: `calc(max(3px, ${share(end)} - ${share(start)}))`, background: row.color },
-      }, end > duration + 0.05 ? h("b", { title: "goes on after the end" }, "▸") : null))),
+      }, end > duration + 0.05 ? h("b", { title: "continues after the end" }, "▸") : null))),
       h("span", { class: "note" }, row.note));
     const ticks = h("div", { class: "row ticks" }, h("span", { class: "name" }, medium.frames.length ? "seen" : ""),
       h("span", { class: "track bare" }, medium.frames.map((time) => h("i", { class: "seen", style: { left: share(time) } }))), h("span", {}));
@@ -172,7 +172,7 @@ export function player(page, n, where) {
     });
     clock.replaceChildren(...rows.map(line), medium.frames.length ? ticks : "", scale, area);
     clock.dataset.duration = duration;
-    // The area lies over the rows for the press; what is under the pointer is still told.
+    // The area covers the rows to receive clicks; the row under the pointer is still highlighted.
     area.addEventListener("pointermove", (event) => {
       const under = [...clock.querySelectorAll(".row[data-row]")].find((row) => {
         const box = row.getBoundingClientRect();
@@ -220,7 +220,7 @@ function boxTracks(page) {
   return tracks;
 }
 
-// The box of a track at a time, between two given ones in proportion; none before the first and after the last.
+// The box of a track at a time, interpolated linearly; none before the first and after the last.
 export function boxAt({ times, boxes }, time) {
   const slack = 0.02;
   if (!times.length || time < times[0] - slack || time > times.at(-1) + slack) return null;

@@ -1,4 +1,4 @@
-// The pages without a server: where the file holds the data itself, it answers in the server's place.
+// Pages without a server: an exported file contains the data and answers in place of the server.
 const element = document.getElementById("data");
 export const data = element ? JSON.parse(element.textContent) : null;
 
@@ -7,7 +7,7 @@ export function answer(path, asked) {
   if (path === "group") return found(data.group[asked.at], "This group is not in the file.");
   if (path === "media" || path === "strip") return found(data[path][`${asked.at} ${asked.n}`], "This clip is not in the file.");
   if (path in data) return data[path];
-  throw new Error(`A page without a server cannot do this (${path}); reeltune explore can.`);
+  throw new Error(`An exported page cannot do this (${path}); use reeltune explore.`);
 }
 
 export function clip(part, asked) {
@@ -19,7 +19,7 @@ function found(value, problem) {
   return value;
 }
 
-// Words and plain comparisons only; the server knows the whole language.
+// Words and simple comparisons only; the server supports the full filter language.
 function rows({ q = "", sort = "", offset = 0, limit = 100 }) {
   const terms = q.match(/"[^"]*"|\S+/g) ?? [];
   const kept = data.rows.filter((row) => terms.every((term) => holds(row, term)));

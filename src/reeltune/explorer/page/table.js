@@ -1,4 +1,4 @@
-// Every sample and every answer: filter, sort, search, page by page.
+// All samples and answers: filter, sort, search, paging.
 import { app, go, link, sourceNamed } from "/page/app.js";
 import { ask, counted, h, notice, number, short } from "/page/dom.js";
 import { distribution } from "/page/distribution.js";
@@ -35,7 +35,7 @@ export async function tablePage(state) {
     if (found.problem) return;
     view.rows = found.rows;
     view.total = found.total;
-    const of = data && data.all > data.rows.length ? ` of the ${data.rows.length.toLocaleString("en")} in this file; the run has ${data.all.toLocaleString("en")}` : "";
+    const of = data && data.all > data.rows.length ? ` of ${data.rows.length.toLocaleString("en")} in this file; the run has ${data.all.toLocaleString("en")}` : "";
     count.textContent = `${counted(view.total, source.kind === "samples" ? "sample" : table.slice(0, -1))}${of}`;
     view.selected = Math.min(view.selected, view.rows.length - 1);
     draw(offset);
@@ -50,7 +50,7 @@ export async function tablePage(state) {
       ? h("button", { type: "button", onclick: () => sort(name) }, name, arrow(name)) : name));
     const lines = view.rows.map((row, index) => line(row, index, columns, offset));
     body.replaceChildren(h("table", { class: "rows" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines)));
-    if (!view.rows.length) body.append(notice(source.ready ? "Nothing is like that." : "Still reading …"));
+    if (!view.rows.length) body.append(notice(source.ready ? "No rows match the filter." : "Still loading …"));
     const to = Math.min(offset + ROWS_SHOWN, view.total);
     pager.replaceChildren(
       h("button", { type: "button", disabled: offset === 0, onclick: () => page(-1) }, "← ["),
@@ -119,15 +119,15 @@ export async function tablePage(state) {
   app.refresh = () => { load(); picture(); };
   const kinds = ["groups", "answers"].map((name) => link({ table: name, sort: "", offset: "" }, { "aria-current": name === table ? "true" : null }, name));
   const more = Object.keys(fields).filter((name) => fields[name] === "REAL" && !COLUMNS[table].includes(name));
-  const columns = h("select", { "aria-label": "Show another field", onchange: (event) => {
+  const columns = h("select", { "aria-label": "Add a column", onchange: (event) => {
     const chosen = new Set((app.state.cols ?? "").split(",").filter(Boolean));
     chosen.has(event.target.value) ? chosen.delete(event.target.value) : chosen.add(event.target.value);
     go({ cols: [...chosen].join(",") }, false);
     event.target.value = "";
     load();
-  } }, h("option", { value: "" }, "+ field"), more.map((name) => h("option", { value: name }, name)));
+  } }, h("option", { value: "" }, "+ column"), more.map((name) => h("option", { value: name }, name)));
   await load();
   picture();
   return h("section", {}, h("div", { class: "bar" }, search, h("span", { class: "switch" }, source.answers && !data ? kinds : null), columns, count,
-    data ? null : h("button", { type: "button", onclick: exported, title: "samples.jsonl of these rows (e)" }, "Export")), problem, chart, body, pager);
+    data ? null : h("button", { type: "button", onclick: exported, title: "Download these rows as samples.jsonl (e)" }, "Export")), problem, chart, body, pager);
 }
