@@ -150,3 +150,16 @@ def test_steps_towards_a_choice_name_the_letters_that_stand_in_the_question(kind
         pairs = [each.rsplit(" ", 1) for each in fields["response"].split(", ")]
         assert len(options) == 4 and all(options[letter] == option for option, letter in pairs)
         assert len(pairs) == (4 if kind.endswith("letters") else 1)
+
+
+def test_marks_call_the_letter_of_the_choice_right_and_the_others_wrong() -> None:
+    letters = Counter()
+    for scene, fields in asked("instruction/marks", questions=TAUGHT):
+        options = [line[0] for line in fields["instruction"].splitlines() if line[1:3] == ". "]
+        marks = dict(each.split(" ") for each in fields["response"].split(", "))
+        assert list(marks) == options == list("ABCD") and sorted(marks.values()) == ["no", "no", "no", "yes"]
+        letters[next(letter for letter, mark in marks.items() if mark == "yes")] += 1
+        if "How many objects" in fields["instruction"]:
+            right = next(line for line in fields["instruction"].splitlines() if marks.get(line[0]) == "yes")
+            assert right[3:] == ("none", "one", "two", "three", "four", "five")[len(scene.things)]
+    assert set(letters) == set("ABCD")
