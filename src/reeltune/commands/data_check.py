@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reeltune.commands.own_tasks import add_task_files, load_task_files
+
 if TYPE_CHECKING:
     from reeltune.sample import Sample
 
@@ -57,14 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.svg",
         help="draw spans, durations and answers to an SVG file (--picture: deprecated)",
     )
-    parser.add_argument(
-        "--task-file",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="a Python file with your own task",
-    )
+    add_task_files(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,10 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.data.fix import fix_samples
     from reeltune.data.overview import overview_svg, overview_text
     from reeltune.files import write_json, write_text
-    from reeltune.tasks import load_task_file
 
-    for path in args.task_file:
-        load_task_file(path)
+    load_task_files(args)
     counter = _prompt_length(args)
     report = check_samples(args.samples, decode=args.decode, against=args.against, prompt_length=counter)
     found = report.as_json()

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from reeltune.commands.own_tasks import add_task_files, load_task_files
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from reeltune.data.export import FORMS
@@ -18,19 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode", choices=("direct", "think"), default="direct", help="like data.mode (default: direct)"
     )
-    parser.add_argument(
-        "--task-file", action="append", default=[], metavar="FILE.py", help="a Python file with your own task"
-    )
+    add_task_files(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import ToyworldConfig
     from reeltune.data.export import export
     from reeltune.data.sources import load_source
-    from reeltune.tasks import load_task_file
 
-    for each in args.task_file:
-        load_task_file(each)
+    load_task_files(args)
     pool = load_source(args.samples, ToyworldConfig())
     left_out = export(pool.samples, args.to, args.output, mode=args.mode)
     for fault in pool.lines:

@@ -5,6 +5,8 @@ import secrets
 import webbrowser
 from pathlib import Path
 
+from reeltune.commands.own_tasks import add_task_files, load_task_files
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -25,13 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8321, help="port (default: 8321; 0: any free port)")
     parser.add_argument("--media-cache", type=float, default=4.0, metavar="GIB",
                         help="size limit of videos converted for the browser (default: 4)")  # fmt: skip
-    parser.add_argument(
-        "--task-file",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="a Python file with your own task, or module:object",
-    )
+    add_task_files(parser)
     parser.add_argument("--open", action="store_true", help="open the browser")
 
 
@@ -40,10 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
     from reeltune.explorer.app import make_app
     from reeltune.explorer.session import Session
-    from reeltune.tasks import load_task_file
 
-    for path in args.task_file:
-        load_task_file(path)
+    load_task_files(args)
     session = Session(args.paths, samples=args.samples, media_roots=args.media_root, media_gib=args.media_cache)
     local = args.host in LOOPBACK
     token = "" if local else secrets.token_urlsafe(24)

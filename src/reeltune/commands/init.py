@@ -8,6 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reeltune.commands.own_tasks import add_task_files, load_task_files
+
 if TYPE_CHECKING:
     from reeltune.data.cells import Mapped
     from reeltune.data.start import Started
@@ -42,14 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="toyworld:base", metavar="DIR", help="model of the recipe (default: toyworld:base)"
     )
-    parser.add_argument(
-        "--task-file",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="a Python file with your own task",
-    )
+    add_task_files(parser)
     parser.add_argument(
         "--no-digests",
         action="store_true",
@@ -63,10 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.data.formats import recognized
     from reeltune.data.start import Videos, rows_of_format, rows_of_table, start
     from reeltune.data.tables import first_entry, read_table
-    from reeltune.tasks import load_task_file
 
-    for path in args.task_file:
-        load_task_file(path)
+    load_task_files(args)
     _check(args)
     videos, counts = Videos(args.folder), Counter[str]()
     name = recognized(first_entry(args.table)) if args.table.suffix in (".json", ".jsonl") else None

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reeltune.commands.own_tasks import add_task_files, load_task_files
 from reeltune.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,13 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", type=Path, metavar="SAMPLES", help="samples to fit the baselines on")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws; 0: no intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
-    parser.add_argument(
-        "--task-file",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="a Python file with your own task, or module:object",
-    )
+    add_task_files(parser)
     parser.add_argument(
         "--label-noise",
         type=Path,
@@ -49,10 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.evaluation.score import score
     from reeltune.evaluation.score_table import score_table
     from reeltune.files import write_json, write_jsonl
-    from reeltune.tasks import load_task_file
 
-    for path in args.task_file:
-        load_task_file(path)
+    load_task_files(args)
     gc.disable()  # a short process without cycles: collecting would look through every sample again and again
     found = score(
         args.samples,
