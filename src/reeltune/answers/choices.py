@@ -35,7 +35,7 @@ _PREDICATE = re.compile(
     r"doesn't|can't|remains|happens|occurs|comes|came|wins|works|holds|over|while|with|due|among|correct|right|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
-_SHARE = re.compile(r"^\W{0,4}[0-9.]{1,6}\s?%")
+_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?%|[01]?\.[0-9])")
 """'A: 10 %' is a probability."""
 _TOLD_FIRST = re.compile(
     r"^(?:\s?[.:(](?!\s?[0-9])|\s-(?!>)|,? (?:while|since|because|as|although|though|whereas|but|not"
@@ -155,8 +155,12 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
                 end = following[1]
             elif match["mark"] or match["inside"]:
                 problem, end = "a letter with the text of another option", following[1]
-        # "B. Note that A ...": the mark ends the sentence.
-        if end == match.end() and (match["mark"] or "").endswith(".") and _NEXT_SENTENCE.match(text[end : end + 4]):
+        # "So B. Note that A ...": the mark ends the sentence. "B. Right": it is that of a list's item.
+        begins = match["open"] != BOXED and not re.search(
+            r"\w", text[max(0, match.start() - 8) : match.start()].rpartition("\n")[2]
+        )
+        ends = end == match.end() and (match["mark"] or "").endswith(".") and not begins
+        if ends and _NEXT_SENTENCE.match(text[end : end + 4]):
             end -= 1
         yield Mention(
             match.start(), end, letter, problem, _is_shy(text, match, tagged=tagged), _leads(text, match, end)

@@ -106,9 +106,9 @@ _SUPPOSITION = _any(
     r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
     "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier", "annotations?",
     "first (?:guess|thought|impression|glance)", "(?:second|third|next|other) guess",
-    r"(?:second|third|next|other|another|alternative|wrong|incorrect|popular|common|typical|old|tempting|runner-up)"
+    r"(?:second|third|next|other|another|alternative|wrong|incorrect|popular|common|typical|old|tempting|runner-up|looser|tighter|weaker|rougher|broader)"
     r"(?:[ -](?:best|likely|wrong|incorrect|plausible|possible))? "
-    r"(?:answers?|options?|choices?|guess(?:es)?|candidates?|mistakes?|contenders?|picks?|labels?|alternatives?)",
+    r"(?:answers?|options?|choices?|guess(?:es)?|candidates?|mistakes?|contenders?|picks?|labels?|alternatives?|estimates?|readings?)",
     r"(?:others?|some(?: (?:people|viewers|models|annotators))?|many(?: people)?|people|viewers|one|someone"
     r"|annotators?) "
     r"(?:(?:may|might|would|could|can|will) )?(?:also |still )?"
@@ -133,7 +133,7 @@ SUPPOSED_AFTER = _compiled(
 """At the start of what comes after a mention: it was thought of."""
 CLOUDS = _compiled(
     r"(?<![a-z])(?:not|never|almost|nearly|without|neither|nor|wrong(?:ly)?|incorrect(?:ly)?|false(?:ly)?|reject(?:s|ed)?|mistakes?|"
-    r"confus(?:e|es|ed|ing)|distractors?|trap|considered|contradict(?:s|ed)?|alternatives?|candidates?|briefly|unverified|rather|other|different|obvious|nothing|"
+    r"confus(?:e|es|ed|ing)|distractors?|trap|considered|contradict(?:s|ed)?|alternatives?|candidates?|briefly|unverified|rather|other|different|obvious|nothing|hard|any|"
     r"some|someone|may|might|could)(?![a-z])|n't|(?:不|没有|并非)"
 )
 """Beside a mention that nothing states: whether it is meant is not said."""

@@ -74,10 +74,14 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _BOUND_AFTER = re.compile(
-    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:most|least)|maximum|minimum"
+    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:most|least)|if|unless|maximum"
+    r"|minimum"
     r"|tops)(?![a-z])",
     re.I,
 )
+_PART_OF = re.compile(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))", re.IGNORECASE)
+_HYPHENATED = re.compile(r"-(?:second|minute|hour|day|year|meter|foot|inch|point|star)(?![a-z])", re.IGNORECASE)
+"""'A 30-second video' counts nothing."""
 _STATES = re.compile(
     r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|product|count|"
     r"number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?"
@@ -159,7 +163,7 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
         return bool(_SOMEONE.match(after) or _WHICH.search(before))
     if match["digits"] is None:
         return False
-    if re.match(r"-(?:second|minute|hour|day|year|meter|metre|foot|inch|point|star)(?![a-z])", after):
+    if _HYPHENATED.match(after):
         return True
     if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before):
         return True
@@ -176,7 +180,7 @@ def _problem(before: str, after: str) -> str | None:
         return "in percent"
     if _BOUND_AFTER.match(after):
         return "a bound, not a number"
-    if re.match(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))", after):
+    if _PART_OF.match(after):
         return "a part of something"
     if _BOUND.search(before) or re.match(r"^\s?\+(?!\s?[0-9])", after):
         return "a bound, not a number"
@@ -219,4 +223,5 @@ def _chinese(text: str) -> float:
     if "十" in text and text != "十":
         tens, ones = text.split("十", 1)
         return 10.0 * _CHINESE.get(tens, 1) + _CHINESE.get(ones, 0)
-    return float(_CHINESE[text[-1]])
+    # "七八个" are seven or eight.
+    return float(_CHINESE[text]) if len(text) == 1 else math.nan

@@ -93,6 +93,7 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _BOUND_AFTER = re.compile(r"^ at (?:most|least)(?![a-z])", re.IGNORECASE)
+_LONG = re.compile(r"^ long(?![a-z])", re.IGNORECASE)
 _PART_OF = re.compile(r"^ (?:out )?of (?:the )?[0-9]", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
 """A list's number says no time."""
@@ -207,6 +208,8 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = "in mixed units"
     if _BOUND.search(text, max(0, start - 24), start) or _BOUND_AFTER.match(after):
         problem = problem or "bounds, not a span"
+    if _LONG.match(after):
+        problem = problem or "a length, not a span"
     if not (first.unit or second.unit) and _PART_OF.match(after):
         problem = problem or "a part of something"
     if _ANYWHERE.search(text, max(0, start - 24), start):

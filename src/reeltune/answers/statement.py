@@ -227,7 +227,7 @@ def _joined(text: str, gap: str, group: Sequence[Mention], mention: Mention) -> 
         return False
     before, after = text[max(0, group[0].start - 40) : group[0].start], text[mention.end : mention.end + 40]
     plain_gap = not any(each.isalpha() for each in gap)
-    stops = "." in gap or "\n" in gap or text[group[-1].end - 1] == "."
+    stops = any(mark in gap for mark in ".;\n") or text[group[-1].end - 1] == "."
     # "B, A is wrong" and "B. A came second": the second one begins a clause of its own.
     if plain_gap and (cues.PREDICATE.match(after) or (stops and _GOES_ON_IN_SMALL.match(after))):
         return False
