@@ -54,13 +54,13 @@ CLAIMS = (
     ),
     Claim(
         "the last stated answer counts", "answers/statement.py",
-        "            current, fresh, corrected, taken_back, replaced = event, [], False, False, False",
-        "            current, fresh, corrected, taken_back, replaced = current or event, [], False, False, False",
+        "            course = _Course(event, denied=course.denied)",
+        "            course = _Course(current or event, denied=course.denied)",
         "tests/answers/test_corpus.py",
     ),
     Claim(
-        "a denied answer earns nothing", "answers/statement.py", "        return Standing.DENIED, hedged",
-        "        return Standing.BARE, hedged", "tests/answers/test_corpus.py",
+        "a denied answer earns nothing", "answers/standing.py", "        return Stand(Standing.DENIED, hedged)",
+        "        return Stand(Standing.BARE, hedged)", "tests/answers/test_corpus.py",
     ),
     Claim(
         "reading has a length cap", "answers/limits.py", "        if len(text) > MAX_CHARACTERS", "        if False",

@@ -115,13 +115,14 @@ class Fault:
     """A sample that cannot be used, and why: what check, training, evaluation and selection set aside.
 
     id: the sample's; of a line that makes no sample "FILE, line 3". reason: names file, line and id.
-    line: only of a line that makes no sample.
+    line: only of a line that makes no sample. repeats: its id is that of an earlier line.
     """
 
     id: str
     video: str
     reason: str
     line: int | None = None
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,12 @@ def read_usable(path: Path | str, types: Mapping[str, type[Sample]]) -> Loaded:
             row = _json_object(text, path, line)
             is_other = False
             sample = to_sample(row, types, path=path, line=line)
-            if sample.id in lines:
-                raise InputError(_used_twice(sample, lines[sample.id]))
         except InputError as error:
             faults.append(Fault(f"{path}, line {line}", str(row.get("video", "")), str(error), line))
+            continue
+        if sample.id in lines:
+            reason = _used_twice(sample, lines[sample.id])
+            faults.append(Fault(f"{path}, line {line}", str(row.get("video", "")), reason, line, repeats=True))
             continue
         lines[sample.id] = line
         samples.append(sample)

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reeltune.answers.final_answer import Block
-from reeltune.answers.spans import read_spans, read_time
+from reeltune.answers.spans import read_spans
+from reeltune.answers.times import read_time
 
 
 def read(text: str, tagged: bool = True) -> object:

@@ -64,3 +64,12 @@ def test_wrong_files(tmp_path: Path, name: str, text: str, message: str) -> None
 def test_a_folder_without_prompts(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no \.txt file"):
         load_prompts(tmp_path)
+
+
+def test_single_quotes_where_events_are_asked_for() -> None:
+    single = load_prompts(single_quotes=True)
+    assert single.digest != load_prompts().digest
+    [message] = single.messages(Extraction('he says "go"'))
+    assert "he says 'go'" in message["content"]
+    assert 'he says "go"' in single.messages(Entailment('he says "go"', ("one",)))[0]["content"]
+    assert 'he says "go"' in load_prompts().messages(Extraction('he says "go"'))[0]["content"]

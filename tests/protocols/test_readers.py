@@ -45,6 +45,8 @@ def test_extracted_letters(name: str, read: Callable[[str], str]) -> None:
     [
         ("lmms-charades", times.lmms_charades),
         ("lmms-timelens", times.lmms_timelens),
+        ("temporal-r1", times.temporal_r1),
+        ("temporal-r1-direct", times.temporal_r1_direct),
         ("videochat-r1", times.videochat_r1),
     ],
 )

@@ -22,17 +22,19 @@ FURTHEST = 0.5
 _N = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,4})?|[-+]?(?:nan|inf(?:inity)?)"
 _SEP = r"[,;\s]{1,6}"
 _KEYED = "".join(
-    rf"[\"']?(?:{key})[\"']?\s?[:=]\s?[\"']?({_N})[\"']?[,;\s]{{0,4}}"
+    rf"[\"']?(?:{key})[\"']?\s?[:=]?\s?[\"']?({_N})[\"']?[,;\s]{{0,4}}"
     for key in ("x_?(?:[01]|min)|left", "y_?(?:[01]|min)|top", "x_?(?:[12]|max)|right", "y_?(?:[12]|max)|bottom")
 )
 _BOX = re.compile(
     rf"[\[({{]\s{{0,4}}({_N}){_SEP}({_N}){_SEP}({_N}){_SEP}({_N})\s{{0,3}},?\s{{0,4}}[\])}}]"
-    rf"|[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])][,;\s-]{{0,4}}[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])]"
+    rf"|[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])](?:[,;\s-]|to|and|bottom|right|corner|at){{0,8}}[\[(]\s{{0,2}}({_N}){_SEP}({_N})\s{{0,2}}[\])]"
     rf"|{_KEYED}",
     re.IGNORECASE,
 )
 _POINT = re.compile(rf"[\[(]\s{{0,2}}(?:{_N}){_SEP}(?:{_N})\s{{0,2}}[\])]", re.IGNORECASE)
 _BARE = re.compile(rf"\s*({_N}){_SEP}({_N}){_SEP}({_N}){_SEP}({_N})\s*", re.IGNORECASE)
+_FLAT = re.compile(rf"[\[(\s]*((?:(?:{_N}){_SEP}){{7,4000}}(?:{_N}))[\])\s]*", re.IGNORECASE)
+"""Several boxes written as one list."""
 _BETWEEN = re.compile(
     r"(?:[\s,;:\[\](){}\"'=_/\u27e6\u27e7-]|\.(?![a-z ])|[0-9]+(?:\.[0-9]+)?|seconds?|secs?|s|at|times?|t|frames?|box|"
     r"bbox(?:_2d)?|label|and|then|coordinates|\"[^\"]{0,30}\")*",
@@ -62,6 +64,8 @@ def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | 
         return None, "corners that do not form boxes: each box needs two"
     runs = list(_runs(text))
     if not runs:
+        if (flat := _FLAT.fullmatch(text)) and (boxes := _fours(flat[1])):
+            return (boxes, None) if not (problem := _problem(boxes, count)) else (None, problem)
         bare = _BARE.fullmatch(text)
         if bare is None:
             return None, f"0 boxes, but {count} were asked for"
@@ -98,10 +102,20 @@ def _box(match: re.Match[str]) -> Box:
     return x0, y0, x1, y1
 
 
+def _fours(text: str) -> tuple[Box, ...]:
+    """Nothing where the numbers do not come in fours."""
+    values = [float(each) for each in re.split(r"[,;\s]+", text)]
+    whole = len(values) - len(values) % 4
+    return tuple(zip(*[iter(values)] * 4, strict=True)) if whole == len(values) else ()
+
+
 def _problem(boxes: Sequence[Box], count: int) -> str | None:
     values = [value for box in boxes for value in box]
     if not all(math.isfinite(value) for value in values):
         return "a coordinate that is not a finite number"
     if any(not -FURTHEST <= value <= 1 + FURTHEST for value in values):
         return "coordinates outside 0..1: fractions of width and height were asked for"
+    # A single one of many may be a thin box that is a little off.
+    if all(box[2] < box[0] or box[3] < box[1] for box in boxes):
+        return "reversed corners: x0 <= x1 and y0 <= y1 were asked for"
     return None if len(boxes) == count else f"{len(boxes)} boxes, but {count} were asked for"

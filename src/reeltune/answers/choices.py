@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
+from reeltune.answers.numbers import UNITS
 from reeltune.answers.plain import BOXED, UNBOXED, plain
-from reeltune.answers.statement import Mention, alone, last_stated
+from reeltune.answers.statement import WINDOW, Mention, alone, last_stated
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _WORD = r"[^\W\u3040-\u30ff\u4e00-\u9fff]"
 """A character of a word of a script that sets its words apart."""
+_COUNT_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(UNITS[2:], key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 _LEAD = re.compile(
-    r"^\W*(?:(?:the|my|best|correct|final|right|answers?|options?|choices?|letter|label|is|答案|选项?|是|为)(?![a-z])\W*)*",
+    r"^\W*(?:(?:assistant|the|my|best|correct|final|right|answers?|options?|choices?|letter|label|is|答案|选项?|是|为)(?![a-z])\W*)*",
     re.IGNORECASE,
 )
 _LETTER = re.compile(
@@ -27,16 +29,29 @@ _LETTER = re.compile(
     r"(?P<mark>\s?[.):])?"
 )
 _PREDICATE = re.compile(
-    r"^[\"')]?\s*(?:$|[.,;:!?)/&\n\u27e7\u4e00-\u9fff]|(?:the|is|was|are|and|or|nor|does|do|did|can|cannot|could|"
+    r"^[\"')]?\s*(?:$|[.,;:!?()\[/&\n\u27e7\u4e00-\u9fff-]|(?:the|is|was|are|and|or|nor|does|do|did|can|cannot|could|"
     r"would|should|must|has|seems?|looks|appears|matches|fits|best|describes|says|states|mentions|shows|suggests|"
     r"because|since|as|but|rather|instead|not|over|contradicts|claims|implies|refers|involves|fails|it is|isn't|"
-    r"doesn't|can't|while|with|due|among|correct|right|wrong)(?![a-z]))"
+    r"doesn't|can't|remains|happens|occurs|comes|came|wins|works|holds|over|while|with|due|among|correct|right|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
+_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?%|[01]?\.[0-9])")
+"""'A: 10 %' is a probability."""
+_TOLD_FIRST = re.compile(
+    r"^(?:\s?[.:(](?!\s?[0-9])|\s-(?!>)|,? (?:while|since|because|as|although|though|whereas|but|not"
+    r"|rather)(?![a-z])|, (?:with|almost)(?![a-z])|!)",
+    re.I,
+)
+_ASKED = re.compile(r"^q(?:uestion)?\s?[:.]", re.IGNORECASE | re.MULTILINE)
+_REPLIED = re.compile(r"^A\s?:", re.MULTILINE)
+"""'Q: ... A: ...': here A names no option."""
+_NEXT_SENTENCE = re.compile(r"^\s+[A-Z][a-z ]")
 _MAKES = re.compile(r"(?:=|(?<![a-z])(?:mak(?:es?|ing)|totals?|in total))\W{0,4}$", re.IGNORECASE)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _ORDINAL = re.compile(r"(?:the )?([a-z]+) (?:option|choice|answer|one)")
 _BEGINS = re.compile(r"(?:^|[^\w\s]\s*|\n\s*|(?<![a-z])(?:is|be|answer|choose|pick|and|or)\s+)$", re.IGNORECASE)
+_GOES_ON = re.compile(r"\s+(?!and |or |he |she |it |they |because )[a-z]")
+"""'no way'"""
 _PLACE = re.compile(r"(?:at|in|on) (?:(?:the|an?) )?")
 _ITEM = re.compile(r"^[ \t(*-]{0,6}([A-Z])\s?[.):]", re.MULTILINE)
 _NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
@@ -69,7 +84,10 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     if reason := too_long(block.text):
         return None, reason
     text = plain(block.text, ("choice", "option", "letter", "selection"))
+    if _ASKED.search(text):
+        text = _REPLIED.sub("Answer:", text)
     texts = [_without_article(normalized(plain(option))) for option in options]
+    text = _in_digits(text, texts)
     names = LETTERS[: len(options)]
     whole = normalized(text)
     if len(whole) == 1 and whole.upper() in names:
@@ -93,6 +111,13 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     return _in_range(str(values[0]), names)
 
 
+def _in_digits(text: str, texts: Sequence[str]) -> str:
+    """Numbers in words as digits, where the options are digits: "Five" is "5"."""
+    if not all(each.isdigit() for each in texts):
+        return text
+    return _COUNT_WORD.sub(lambda match: str(UNITS.index(match[0].lower())), text)
+
+
 def _without_article(text: str) -> str:
     return re.sub(r"^(?:the|an?) (?=\S)", "", text)
 
@@ -110,7 +135,7 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
     for match in _LETTER.finditer(text):
         while following and following[0] < match.start():
             if following[0] >= position:
-                yield Mention(following[0], following[1], names[following[2]])
+                yield _told(text, following, names)
                 position = following[1]
             following = next(spoken, None)
         if match.start() < position or not _is_letter(text, match, names):
@@ -130,15 +155,31 @@ def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: b
                 end = following[1]
             elif match["mark"] or match["inside"]:
                 problem, end = "a letter with the text of another option", following[1]
+        # "So B. Note that A ...": the mark ends the sentence. "B. Right": it is that of a list's item.
+        begins = match["open"] != BOXED and not re.search(
+            r"\w", text[max(0, match.start() - 8) : match.start()].rpartition("\n")[2]
+        )
+        ends = end == match.end() and (match["mark"] or "").endswith(".") and not begins
+        if ends and _NEXT_SENTENCE.match(text[end : end + 4]):
+            end -= 1
         yield Mention(
             match.start(), end, letter, problem, _is_shy(text, match, tagged=tagged), _leads(text, match, end)
         )
         position = end
     while following:
         if following[0] >= position:
-            yield Mention(following[0], following[1], names[following[2]])
+            yield _told(text, following, names)
             position = following[1]
         following = next(spoken, None)
+
+
+def _told(text: str, found: tuple[int, int, int], values: Sequence[str]) -> Mention:
+    """An option's or label's text; at the very start, a mark or a reason after it, it needs no further words."""
+    start, end, index = found
+    first = not re.search(r"\w", text[:start][-WINDOW:]) and start < WINDOW
+    comma = text[end : end + 1] == "," and text[start:end].casefold() in ("yes", "no")
+    leads = first and (comma or bool(_TOLD_FIRST.match(text[end : end + 24])))
+    return Mention(start, end, values[index], leads=leads or alone(text, start, end))
 
 
 def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
@@ -158,12 +199,15 @@ def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
 
 def _is_shy(text: str, match: re.Match[str], *, tagged: bool) -> bool:
     named = _NAMED.search(text, max(0, match.start() - 12), match.start())
-    return not match["inside"] and not tagged and not named
+    quoted = match["open"] in ("'", '"')
+    return (not match["inside"] or quoted) and not tagged and not named
 
 
 def _leads(text: str, match: re.Match[str], end: int) -> bool:
     """A letter at the very start with a mark or its text, or alone on its line."""
     first = match.start() < 12 and not re.search(r"\w", text[: match.start()])
+    if _SHARE.match(text[end : end + 12]):
+        return False
     marked = match["mark"] or match["inside"] or end > match.end() or _REASONED.match(text[end : end + 16])
     first = first and not _lists(text, (match["inside"] or match["bare"]).upper())
     return (first and bool(marked)) or alone(text, match.start(), end)
@@ -197,7 +241,8 @@ class _Texts:
             said = " ".join(match[0].casefold().split())
             option = self.index.get(said, self.index.get(_without_article(said)))
             # Yes and no are words of any prose: there they count only where they begin something.
-            if said in ("yes", "no") and not _BEGINS.search(text, max(0, match.start() - 12), match.start()):
+            begins = _BEGINS.search(text, max(0, match.start() - 12), match.start())
+            if said in ("yes", "no") and (not begins or (said == "no" and _GOES_ON.match(text, match.end()))):
                 continue
             if option is not None:
                 yield match.start(), match.end(), option
@@ -216,9 +261,7 @@ def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | N
     names = dict(zip(texts, labels, strict=True)) | _short_names(texts, labels)
     found = _Texts(list(names))
     full = list(names.values())
-    mentions = [
-        Mention(start, end, full[index], leads=alone(text, start, end)) for start, end, index in found.mentions(text)
-    ]
+    mentions = [_told(text, each, full) for each in found.mentions(text)]
     values, reason = last_stated(text, mentions, states=_STATES_LABEL)
     if values is None:
         return None, "no label" if reason == "nothing that answers" else reason

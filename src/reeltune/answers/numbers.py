@@ -55,7 +55,8 @@ _NUMBER = re.compile(
     r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/]))?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?![A-Za-z]))"
-    r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本])"
+    r"|(?P<times>(?<![A-Za-z-])(?:once|twice|thrice)(?= *(?:$|[.,;)]|in total|in the (?:video|clip))))"
+    r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本]|\s*(?:$|[.,]))"
     r")",
     re.IGNORECASE,
 )
@@ -63,18 +64,28 @@ _RANGE = re.compile(r"^\s?(?:-+|~|to|\.\.+|至|到)\s?(?=[0-9.])", re.IGNORECASE
 _NOT_A_NUMBER_AFTER = re.compile(r"^(?:st|nd|rd|th|d)(?![a-z])", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?:\b(?:steps?|frames?|scenes?|figure|part|question|line|option|point|no\.|phase|stage|segment|clip|video|image|"
-    r"picture|player|room|version|level|page|case)\s?#?|#|第)$",
+    r"picture|player|person|room|version|level|page|case)\s?#?|#|第)$",
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
     r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|up to|above|below|exceeds?|"
-    r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|至少|最多|超过|不到)\s*(?:about |the )?$",
+    r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|minus|至少|最多|超过|不到)\s*(?:about |the )?$",
     re.IGNORECASE,
 )
+_BOUND_AFTER = re.compile(
+    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:most|least)|if|unless|maximum"
+    r"|minimum"
+    r"|tops)(?![a-z])",
+    re.I,
+)
+_PART_OF = re.compile(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))", re.IGNORECASE)
+_HYPHENATED = re.compile(r"-(?:second|minute|hour|day|year|meter|foot|inch|point|star)(?![a-z])", re.IGNORECASE)
+"""'A 30-second video' counts nothing."""
 _STATES = re.compile(
-    r"(?<![a-z])(?:(?<!in )total|sum|difference|change|increase|decrease|product|count|number of|estimate|value|"
-    r"average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
+    r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|product|count|"
+    r"number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?"
+    r"(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
     r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
     re.IGNORECASE,
 )
@@ -83,6 +94,15 @@ _COUNTS = re.compile(
 )
 _IN_TOTAL = re.compile(r"^[^.!?\n0-9]{0,40}?(?<![a-z])(?:in total|altogether|in all|overall)(?![a-z])", re.IGNORECASE)
 _TIMED = re.compile(r"\s?-?(?:s|secs?|seconds?|mins?|minutes?|fps)(?![a-z])", re.IGNORECASE)
+_SOMEONE = re.compile(
+    r"^\s(?:(?:may|might|would|could|can|should|must|has|is|was|sees?|of|thinks?|that|which|who|more"
+    r"|another)(?![a-z]))",
+    re.I,
+)
+_WHICH = re.compile(
+    r"(?<![a-z])(?:the|this|that|which|each|every|any|no|last|first|next|the only|as|another|other|more)\s$", re.I
+)
+_CLOCK = "a time of day or of a clip"
 _BRIEF = re.compile(r"^(?:\s?[^\W\d_]+[²³]?){0,2}\s?(?:[(,;:]|\.?\s*$|\.\s|\n)")
 
 
@@ -107,7 +127,7 @@ def read_number(block: Block) -> tuple[float | None, str | None]:
 
 def _without_times(text: str, mentions: list[Mention]) -> list[Mention]:
     """ "Nine push-ups in 15 seconds": beside other numbers, times are no answer of their own."""
-    timed = [bool(_TIMED.match(text, each.end)) for each in mentions]
+    timed = [bool(_TIMED.match(text, each.end)) or each.problem == _CLOCK for each in mentions]
     if all(timed):
         return mentions
     return [replace(each, shy=each.shy or is_time) for each, is_time in zip(mentions, timed, strict=True)]
@@ -139,8 +159,12 @@ def _numbers(text: str) -> Iterator[Mention]:
 
 def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool:
     """Digits that count nothing: an ordinal, 'step 2', the mark of a list's item."""
+    if (match["words"] or "").lower() == "one":
+        return bool(_SOMEONE.match(after) or _WHICH.search(before))
     if match["digits"] is None:
         return False
+    if _HYPHENATED.match(after):
+        return True
     if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before):
         return True
     begins_line = not before.strip() or before.rstrip(" \t").endswith("\n")
@@ -149,11 +173,15 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
 
 def _problem(before: str, after: str) -> str | None:
     if re.match(r"^:[0-9]", after):
-        return "a time of day or of a clip"
+        return _CLOCK
     if re.match(r"^,[0-9]", after):
         return "a decimal comma, or a list"
     if re.match(r"^\s?(?:%|percent|per cent)", after, re.IGNORECASE) or before.endswith("百分之"):
         return "in percent"
+    if _BOUND_AFTER.match(after):
+        return "a bound, not a number"
+    if _PART_OF.match(after):
+        return "a part of something"
     if _BOUND.search(before) or re.match(r"^\s?\+(?!\s?[0-9])", after):
         return "a bound, not a number"
     return "a range" if _RANGE.match(after) else None
@@ -162,6 +190,8 @@ def _problem(before: str, after: str) -> str | None:
 def _value(match: re.Match[str]) -> float:
     if match["words"]:
         return _spoken(match["words"].lower())
+    if match["times"]:
+        return float(("once", "twice", "thrice").index(match["times"].lower()) + 1)
     if match["chinese"]:
         return _chinese(match["chinese"])
     value = float(match["digits"].replace(",", ""))
@@ -193,4 +223,5 @@ def _chinese(text: str) -> float:
     if "十" in text and text != "十":
         tens, ones = text.split("十", 1)
         return 10.0 * _CHINESE.get(tens, 1) + _CHINESE.get(ones, 0)
-    return float(_CHINESE[text[-1]])
+    # "七八个" are seven or eight.
+    return float(_CHINESE[text]) if len(text) == 1 else math.nan

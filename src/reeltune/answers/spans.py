@@ -7,30 +7,16 @@ could be a list have no reading. Two times are a span when a range word, bracket
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from reeltune.answers.cues import DOUBTS
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
 from reeltune.answers.plain import BOXED, UNBOXED, plain
 from reeltune.answers.statement import Mention, alone, last_stated
+from reeltune.answers.times import Time, read_times
 
 Span = tuple[float, float]
-
-_NUM = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]{1,4}(?![a-z0-9]))?"
-_S = r"(?:seconds?|secs?|s|秒)(?![a-z])"
-_M = r"(?:minutes?|mins?|m|分钟?)(?![a-z])"
-_H = r"(?:hours?|hrs?|h|小时)(?![a-z])"
-_AND = r"\s{0,2}(?:and\s|,\s?)?\s{0,2}"
-_TIME = re.compile(
-    r"(?:(?<![a-z0-9_.])|(?<=[0-9]to))(?P<sign>-\s?)?(?:"
-    r"(?P<clock>[0-9]+(?::[0-9]+){1,5}(?:(?<=:[0-9]{2}),[0-9]{3}(?![0-9])|\.[0-9]+)?)"
-    rf"|(?P<parts>{_NUM}\s?(?:{_H}|{_M})(?:{_AND}{_NUM}\s?(?:{_M}|{_S})){{0,2}}|{_NUM}\s?(?:ms|milliseconds?|毫秒)(?![a-z]))"
-    rf"|(?P<plain>{_NUM})(?:(?:st|nd|rd|th)(?=\s+{_S}))?"
-    rf"(?P<unit>\s{{0,2}}-?\s?{_S}|\s?%|\s?(?:percent|per cent)(?![a-z])|\s?(?:frames?|帧)(?![a-z]))?"
-    r")(?:\s?-?\s?mark(?![a-z]))?",
-    re.IGNORECASE,
-)
-_PART = re.compile(rf"({_NUM})\s?(ms|milliseconds?|毫秒|[a-z]+|[^\W\d_]+)", re.IGNORECASE)
 
 _QUOTES = rf"[\s\"'*<>{BOXED}{UNBOXED}]"
 _NEARLY = (
@@ -42,10 +28,15 @@ _RANGE = re.compile(
     rf"(?:-+>?|~|to|until|till?|through|up to|\.\.\.?|(?:持续|一直|直)?[到至]){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(rf"between{_NEARLY}{{0,5}}$", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"(?:between|(?:timestamps|(?:start|begin)[a-z]* and (?:end|finish)[a-z]*(?: times?| points?)?|bound(?:s"
+    r"|aries)|times)"
+    rf"\s?(?:are|:|=)){_NEARLY}{{0,5}}$",
+    re.IGNORECASE,
+)
 _BETWEEN_AND = re.compile(rf"^{_QUOTES}{{0,3}}(?:and|&|和|与){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$", re.IGNORECASE)
 _COMMA = re.compile(rf"^{_QUOTES}{{0,3}}[,;]{_QUOTES}{{0,3}}(?:t\s?=\s?)?$")
-_OPENED, _CLOSED = re.compile(r"[\[({]\s?[\"']?\s?$"), re.compile(r"^[\"']?\s?[\])}]")
+_OPENED, _CLOSED = re.compile(rf"[\[({{{BOXED}]\s?[\"']?\s?$"), re.compile(rf"^[\"']?\s?[\])}}{UNBOXED}]")
 _KEY = (
     r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
     r"moment|video|query|given|segment|after|in|by|will|be|described|时间点?|于|在|为|第|是|时刻){0,14}$"
@@ -67,11 +58,6 @@ _OTHER_KEY = re.compile(
     r"(?:frames?|frame_?(?:id|idx|index|number)|percent(?:age)?|pct|ratio|ms|milliseconds)[\s\"':=#]{0,6}$|第$",
     re.IGNORECASE,
 )
-_FRAMES = re.compile(
-    r"(?:frames?|ind(?:ices|ex|exes)|帧)(?:[ _](?:ind(?:ices|ex)|numbers?|ids?|no\.?))?[\s\"':=#]{0,6}$", re.IGNORECASE
-)
-_PERCENT = re.compile(r"(?:percent(?:age)?|pct|ratio|fraction)[\s\"':=#]{0,6}$", re.IGNORECASE)
-_MILLIS = re.compile(r"(?:ms|millis(?:econds)?)[\s\"':=#]{0,6}$", re.IGNORECASE)
 _SHARE = re.compile(
     r"^\W{0,3}(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames|fractions))", re.IGNORECASE
 )
@@ -84,33 +70,44 @@ _COUNTED = re.compile(
 _STATES = re.compile(
     r"(?<!first )(?<!second )(?<!third )(?<!other )(?<!next )(?<!last )"
     r"(?:event|query|action|moment|activity|clip|segment|description|answer|sentence|scene|it|this|事件|动作)"
-    r"(?: itself| described)? (?:actually |really )?(?:happens?|occurs?|takes place|"
+    r"(?: itself| described)? (?:actually |really )?(?:happens?|occurs?|takes place|(?<=itself )is|"
     r"is (?:shown|visible|seen)|appears|lasts|runs|spans)"
     r"(?: in| within| during)?(?: twice| once)?[\s\W]{0,3}(?:the |from |between |in )*$",
     re.IGNORECASE,
 )
+_ABSENT = re.compile(
+    rf"{DOUBTS.pattern}|(?<![a-z])(?:no such|never (?:happens|occurs|appears|takes)|"
+    r"(?:not|n't)(?: [a-z]+)? (?:present|visible|shown|seen|found|occur|happen|appear|take place|contain"
+    r"|depict)|(?:can't|cannot|could not|couldn't) (?:find|see|locate))(?![a-z])",
+    re.IGNORECASE,
+)
+"""Where the event is said to be missing, a span that is not stated is none of it."""
+_GROWS = re.compile(
+    r"(?<![a-z])(?:goes|going|ris(?:es?|ing)|increas(?:es?|ing)|fall(?:s|ing)?|drops?|decreas(?:es?|ing)|chang(?:es?|ing)|"
+    r"grows?|climbs?|counts?) (?:up |down )?(?:from )?$",
+    re.IGNORECASE,
+)
+"""'The score goes from 4 to 11.'"""
+_BOUND = re.compile(
+    r"(?<![a-z])(?:before|after|at (?:least|most)|(?:more|less) than|over|under)\s*(?:the |about |from )*$",
+    re.IGNORECASE,
+)
+_BOUND_AFTER = re.compile(r"^ at (?:most|least)(?![a-z])", re.IGNORECASE)
+_LONG = re.compile(r"^ long(?![a-z])", re.IGNORECASE)
+_PART_OF = re.compile(r"^ (?:out )?of (?:the )?[0-9]", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
 """A list's number says no time."""
 _OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
 _OR_AFTER = re.compile(
-    r"^\sor\s(?:about\s)?[0-9.]+\s?(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))", re.IGNORECASE
+    r"^,?\s(?:or|maybe|perhaps|possibly)\s(?:about\s|maybe\s)?[0-9.]+\s?"
+    r"(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))",
+    re.IGNORECASE,
 )
 _ANYWHERE = re.compile(
     r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
 _ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Time:
-    """`seconds`: NaN for no time. `unit`: "" for a bare number. `problem`: why it cannot be read."""
-
-    start: int
-    end: int
-    seconds: float
-    unit: str
-    problem: str | None
 
 
 def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
@@ -125,76 +122,12 @@ def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
     if _NOT_FINITE.search(text):
         return None, "a time that is not a finite number"
     text = _ITEM.sub(lambda mark: " " * len(mark[0]), text)
-    times = list(_times(text))
+    times = list(read_times(text))
     mentions = _without_glosses(text, list(_pairs(text, times, tagged=block.tagged)))
-    values, reason = last_stated(text, mentions, states=_STATES, many=True)
+    values, reason = last_stated(text, mentions, states=_STATES, doubts=_ABSENT, many=True)
     if values is None:
         return None, "no start and end" if reason == "nothing that answers" else reason
     return tuple(values), None  # type: ignore[arg-type]
-
-
-def read_time(text: str) -> float:
-    """One time in seconds; NaN when it is none or its fields are out of range (`1:75`).
-
-    >>> read_time("00:05"), read_time("1m30s"), read_time("7.5 seconds")
-    (5.0, 90.0, 7.5)
-    """
-    match = _TIME.fullmatch(text.strip())
-    return math.nan if match is None else _seconds(match)[0]
-
-
-def _times(text: str) -> Iterator[Time]:
-    for match in _TIME.finditer(text):
-        start = match.start()
-        if match["sign"] and not _is_sign(text[max(0, start - 12) : start], match["sign"]):
-            start = match.start("sign") + len(match["sign"])
-        seconds, unit, problem = _seconds(match)
-        if match["sign"] and start == match.start():
-            seconds, problem = -seconds, "a negative time"
-        before = text[max(0, start - 20) : start]
-        for pattern, name in ((_FRAMES, "frames"), (_PERCENT, "percent"), (_MILLIS, "milliseconds")):
-            problem = f"in {name}, not seconds" if pattern.search(before) else problem
-        yield Time(start, match.end(), seconds, unit, problem)
-
-
-def _is_sign(before: str, sign: str) -> bool:
-    """Whether a dash here makes a number negative: it is no list's mark, and what comes before it is no number."""
-    if not before.rstrip(" \t") or before.rstrip(" \t").endswith("\n"):
-        return sign == "-"
-    before = before.rstrip()
-    word = re.search(r"(?<![a-z])(?:to|and|until|from|between|at|is)$", before, re.IGNORECASE)
-    return before[-1] in "([{,;:=\"'~" or bool(word)
-
-
-def _seconds(match: re.Match[str]) -> tuple[float, str, str | None]:
-    """(seconds, unit, problem)"""
-    if clock := match["clock"]:
-        fields = [float(field.replace(",", ".")) for field in clock.split(":")]
-        if len(fields) > 3 or any(field >= 60 for field in fields[1:]):
-            return math.nan, "clock", "a time that is not a finite number"
-        value = 0.0
-        for field in fields:
-            value = value * 60 + field
-        return value, "clock", None
-    if parts := match["parts"]:
-        found = [(float(number), unit.casefold()) for number, unit in _PART.findall(parts)]
-        names = ["ms" if unit in ("ms", "毫秒") or unit.startswith("mil") else _unit(unit) for _, unit in found]
-        if names == ["h"] or "ms" in names:
-            return math.nan, names[0], "in hours, not seconds" if names == ["h"] else "in milliseconds, not seconds"
-        if sorted(set(names), key="hms".index) != names:
-            return math.nan, names[0], "a time in a form that cannot be read"
-        sizes = {"h": 3600, "m": 60, "s": 1}
-        return sum(number * sizes[name] for (number, _), name in zip(found, names, strict=True)), names[-1], None
-    value, unit = float(match["plain"]), (match["unit"] or "").strip().casefold()
-    if "%" in unit or "per" in unit:
-        return value, "%", "in percent, not seconds"
-    if "frame" in unit or "帧" in unit:
-        return value, "frame", "in frames, not seconds"
-    return value, "s" if unit else "", None if math.isfinite(value) else "a time that is not a finite number"
-
-
-def _unit(word: str) -> str:
-    return "h" if word[0] in "h小" else "m" if word[0] in "m分" else "s"
 
 
 def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mention]:
@@ -219,7 +152,8 @@ def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mentio
         index += 2
     if tagged and not found and len(times) == 2:
         gap = text[times[0].end : times[1].start]
-        if re.fullmatch(r"(?:[\s;/|]|,\s|and|then)+", gap):
+        decimals = all("." in text[each.start : each.end] for each in times)
+        if re.fullmatch(r"(?:[\s;/|]|,\s|and|then)+", gap) or (decimals and gap == ","):
             yield _mention(text, times[0], times[1], "pair")
 
 
@@ -272,6 +206,12 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = "in fractions, not seconds"
     if re.match(r"^\s?(?:or|/)\s?(?:hour|minute|frame|second)", after):
         problem = "in mixed units"
+    if _BOUND.search(text, max(0, start - 24), start) or _BOUND_AFTER.match(after):
+        problem = problem or "bounds, not a span"
+    if _LONG.match(after):
+        problem = problem or "a length, not a span"
+    if not (first.unit or second.unit) and _PART_OF.match(after):
+        problem = problem or "a part of something"
     if _ANYWHERE.search(text, max(0, start - 24), start):
         problem = problem or "bounds, not a span"
     if not problem and not (math.isfinite(a) and math.isfinite(b)):
@@ -280,7 +220,9 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = "a reversed span"
     if problem:
         problem = f"{problem}: {text[start:end]}"[:120]
-    return Mention(start, end, (a, b), problem, leads=alone(text, start, end))
+    # "The score goes from 4 to 11."
+    shy = not (first.unit or second.unit) and bool(_GROWS.search(text, max(0, start - 40), start))
+    return Mention(start, end, (a, b), problem, leads=alone(text, start, end), shy=shy)
 
 
 def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:

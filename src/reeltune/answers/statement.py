@@ -16,14 +16,19 @@ the time is linear.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
+from dataclasses import dataclass, field
 from re import Pattern
 
 from reeltune.answers import cues
+from reeltune.answers.plain import BOXED
+from reeltune.answers.standing import Beside, Stand, Standing, stand
 
 WINDOW = 160
 """Characters before and after a mention that are looked at."""
+_GOES_ON = re.compile(r"[^,;:.()!?\n]* (?:and|or) ")
+_NOT = re.compile(r"(?:(?<![a-z])not|n't) (?:(?:the|an?|in|at|on|from|option) )*$|不是$", re.IGNORECASE)
+_NEXT_ITEM = re.compile(r"\s?\.\s{1,3}|\s*\n\s*[0-9]{1,2}[.)]\s*")
+_GOES_ON_IN_SMALL = re.compile(r"[\"')\]]{0,2} [a-z]")
 
 
 @dataclass(frozen=True)
@@ -40,22 +45,21 @@ class Mention:
     """It stands where an answer needs no further words, as a letter alone on a line does."""
 
 
-class Standing(Enum):
-    STATED = auto()
-    DENIED = auto()
-    SUPPOSED = auto()
-    BARE = auto()
-
-
 @dataclass(frozen=True)
 class Statement:
     """Mentions that are joined. `alternatives`: by "or"."""
 
     mentions: tuple[Mention, ...]
     alternatives: bool
-    standing: Standing
-    hedged: bool
+    how: Stand
     reverses: bool
+    """After "but" or "however"."""
+    continues: bool
+    """"4 on the table and 1 on the floor": it goes on with what was stated right before it."""
+
+    @property
+    def standing(self) -> Standing:
+        return self.how.standing
 
     @property
     def values(self) -> tuple[Hashable, ...]:
@@ -63,64 +67,89 @@ class Statement:
 
     @property
     def shy(self) -> bool:
-        return all(mention.shy for mention in self.mentions) and not self.hedged
+        return all(mention.shy for mention in self.mentions) and not self.how.hedged
 
 
 def last_stated(
-    text: str, mentions: Sequence[Mention], *, states: Pattern[str] | None = None, many: bool = False
+    text: str,
+    mentions: Sequence[Mention],
+    *,
+    states: Pattern[str] | None = None,
+    doubts: Pattern[str] = cues.DOUBTS,
+    many: bool = False,
 ) -> tuple[tuple[Hashable, ...] | None, str | None]:
     """(values, None), or (None, why there are none). One value, or with `many` all that one statement joins.
 
     `text` is plain (`plain.plain`), `mentions` are in order and do not overlap. `states`: further words before a
-    mention that state it.
+    mention that state it. `doubts`: where it matches, only what is stated is an answer.
     """
     if not mentions:
         return None, "nothing that answers"
-    found = _statements(text, mentions, states)
-    current: Statement | None = None
-    # 1. Through the text in its order: what was last stated stands in `current`, until it is denied or taken back.
-    fresh: list[Statement] = []  # bare ones since the last statement or correction
-    denied: set[Hashable] = set()
-    taken_back = corrected = replaced = False
-    for event in _events(text, found):
-        if event == "correction":
-            corrected, fresh = True, []
-        elif event == "taken back":
-            current, fresh, taken_back = None, [], True
-        elif not isinstance(event, Statement) or event.standing is Standing.SUPPOSED:
-            continue
-        elif event.standing is Standing.STATED:
-            current, fresh, corrected, taken_back, replaced = event, [], False, False, False
-        elif event.standing is Standing.DENIED:
-            denied.update(event.values)
-            if current and set(current.values) <= set(event.values):
-                current, taken_back = None, True
-        elif not event.shy or corrected:
-            fresh.append(event)
-        elif event.reverses and current and event.values != current.values:
-            replaced = True
-    # 2. Bare mentions ("B") count where nothing is stated, or after a correction ("no, wait: C"), if they agree. Where
-    #    they do not, guessing one would reward a text that names every option.
-    fresh = [each for each in fresh if not denied.issuperset(each.values)]
-    if fresh and current is None and cues.DOUBTS.search(text):
+    course = _followed(_events(text, _statements(text, mentions, states)))
+    current = course.current
+    # Bare mentions ("B") count where nothing is stated, or after a correction ("no, wait: C"), if they agree. Where
+    # they do not, guessing one would reward a text that names every option.
+    fresh = [each for each in course.fresh if not course.denied.issuperset(each.values)]
+    if fresh and current is None and doubts.search(text):
         return None, "an answer in doubt"
-    if fresh and (current is None or corrected):
+    if fresh and (current is None or course.corrected):
         first, *others = fresh
         if any(other.values != first.values for other in others):
             return None, "several answers, none of them final"
         current = first
     if current is None:
-        return (
-            None,
-            "an answer that is taken back"
-            if taken_back
-            else "an answer that is denied"
-            if denied
-            else "nothing that answers",
-        )
-    if replaced:
+        denied = "an answer that is denied" if course.denied else "nothing that answers"
+        return None, "an answer that is taken back" if course.taken_back else denied
+    if course.replaced:
         return None, "an answer that another one may replace"
     return _values(current, many)
+
+
+@dataclass
+class _Course:
+    """What a text has said so far. current: what was last stated, until it is denied or taken back. fresh: bare
+    statements since then, or since a correction. replaced: something weaker may have replaced it."""
+
+    current: Statement | None = None
+    fresh: list[Statement] = field(default_factory=list)
+    denied: set[Hashable] = field(default_factory=set)
+    taken_back: bool = False
+    corrected: bool = False
+    replaced: bool = False
+
+
+def _followed(events: Sequence["Statement | str"]) -> _Course:
+    """The text in its order."""
+    course = _Course()
+    for event in events:
+        current = course.current
+        if event == "correction":
+            course.corrected, course.fresh = True, []
+        elif event == "taken back":
+            course.current, course.fresh, course.taken_back = None, [], True
+        elif not isinstance(event, Statement) or event.standing is Standing.SUPPOSED:
+            continue
+        elif event.standing is Standing.STATED and current and not course.corrected and _is_weaker(event, current):
+            course.replaced = True
+        elif event.standing is Standing.STATED:
+            course = _Course(event, denied=course.denied)
+        elif event.standing is Standing.DENIED:
+            course.denied.update(event.values)
+            if current and set(current.values) <= set(event.values):
+                course.current, course.taken_back = None, True
+        elif event.continues and current and event.values != current.values:
+            course.replaced = True
+        elif not event.shy or course.corrected:
+            course.fresh.append(event)
+        elif event.reverses and current and event.values != current.values:
+            course.replaced = True
+    return course
+
+
+def _is_weaker(event: Statement, current: Statement) -> bool:
+    """ "The answer is A. B fits as well." does not say that the answer is B, nor surely that it still is A."""
+    another = event.values != current.values
+    return another and event.how.strength < current.how.strength and not event.how.firm
 
 
 def _values(statement: Statement, many: bool) -> tuple[tuple[Hashable, ...] | None, str | None]:
@@ -171,18 +200,19 @@ def _statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | N
         left = max(sentence[0], groups[index - 1][-1].end if index else 0, begin - WINDOW)
         right = min(sentence[1], groups[index + 1][0].start if index + 1 < len(groups) else len(text))
         near = index and (left == groups[index - 1][-1].end or _next_to(text, groups, index))
-        standing, hedged = _standing(
-            text[left:begin],
-            text[end : min(right, end + WINDOW)],
-            group,
-            found[-1] if near else None,
-            states,
+        beside = Beside(
+            before=text[left:begin],
+            after=text[end : min(right, end + WINDOW)],
             questioned=text[sentence[1] : sentence[1] + 1] == "?",
             whole=(left, right) == sentence,
             closes=right == sentence[1],
+            leads=any(mention.leads for mention in group),
+            after_denial=bool(near and found[-1].standing is Standing.DENIED),
         )
-        reverses = bool(cues.REVERSES.search(text[left:begin]))
-        found.append(Statement(tuple(group), alternatives[index], standing, hedged, reverses))
+        gap = text[groups[index - 1][-1].end : begin][:WINDOW] if index else ""
+        continues = bool(found and found[-1].standing is Standing.STATED and _GOES_ON.fullmatch(gap))
+        reverses = bool(cues.REVERSES.search(beside.before))
+        found.append(Statement(tuple(group), alternatives[index], stand(beside, states), reverses, continues))
     return found
 
 
@@ -193,48 +223,23 @@ def _next_to(text: str, groups: Sequence[Sequence[Mention]], index: int) -> bool
 
 
 def _joined(text: str, gap: str, group: Sequence[Mention], mention: Mention) -> bool:
-    if len(gap) > 60 or not (cues.JOINS.match(gap) or re.fullmatch(r"\s?\.\s{1,3}", gap)):
+    if len(gap) > 60 or not (cues.JOINS.match(gap) or _NEXT_ITEM.fullmatch(gap)):
         return False
-    after = text[mention.end : mention.end + 40]
+    before, after = text[max(0, group[0].start - 40) : group[0].start], text[mention.end : mention.end + 40]
     plain_gap = not any(each.isalpha() for each in gap)
-    # "B, A is wrong": the second one begins a clause of its own. "Not 4, 5": the second one is meant.
-    if plain_gap and cues.PREDICATE.match(after):
+    stops = any(mark in gap for mark in ".;\n") or text[group[-1].end - 1] == "."
+    # "B, A is wrong" and "B. A came second": the second one begins a clause of its own.
+    if plain_gap and (cues.PREDICATE.match(after) or (stops and _GOES_ON_IN_SMALL.match(after))):
         return False
     # "6 (2 on the left, 4 on the right)": what a bracket explains is no second answer.
     if gap.strip() == "(" and mention.value != group[-1].value:
         return False
-    before = text[max(0, group[0].start - 40) : group[0].start]
-    return not (plain_gap and len(group) == 1 and cues.DENIES.search(before))
-
-
-def _standing(
-    before: str,
-    after: str,
-    group: Sequence[Mention],
-    previous: Statement | None,
-    states: Pattern[str] | None,
-    *,
-    questioned: bool,
-    whole: bool,
-    closes: bool,
-) -> tuple[Standing, bool]:
-    clause = before
-    for match in cues.BREAKS.finditer(before):
-        clause = before[match.end() :]
-    hedged = bool(cues.HEDGES.search(clause))
-    if cues.DENIES.search(before) or cues.BAD.match(after) or (closes and cues.BAD_AT_THE_END.match(after)):
-        return Standing.DENIED, hedged
-    if cues.SUPPOSES.search(clause):
-        return Standing.SUPPOSED, hedged
-    if questioned:
-        return Standing.SUPPOSED, hedged
-    if whole and not any(each.isalnum() for each in before + after):
-        return Standing.STATED, hedged
-    contrasted = previous is not None and previous.standing is Standing.DENIED and cues.CONTRASTS.match(before)
-    stated = cues.STATES.search(before) or cues.CORRECTED.search(before) or (states and states.search(before))
-    if contrasted or stated or cues.GOOD.match(after) or any(mention.leads for mention in group):
-        return Standing.STATED, hedged
-    return Standing.BARE, hedged
+    if stops and text[mention.start] == BOXED:
+        return False
+    # "Not 4, 5": the second one is meant. "I exclude A, C" denies both.
+    if stops:
+        return not (plain_gap and cues.DENIES.search(before))
+    return not (plain_gap and len(group) == 1 and _NOT.search(before))
 
 
 def _sentence_ends(text: str, mentions: Sequence[Mention]) -> list[int]:

@@ -11,6 +11,7 @@ from reeltune.errors import InputError
 
 if TYPE_CHECKING:
     from reeltune.evaluation.judging import Judged
+    from reeltune.evaluation.second_annotation import Columns
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--protocol", metavar="NAME", help="also parse and average as this published protocol does: lmms-eval, ..."
+    )
+    parser.add_argument(
+        "--also",
+        type=Path,
+        metavar="SAMPLES",
+        help="a second annotation of the same videos and questions: score the same answers against it too",
     )
     add_judge_arguments(parser)
 
@@ -77,6 +84,10 @@ def run(args: argparse.Namespace) -> int:
         numbers = beside(protocol_of(samples, args.protocol), samples, read_answers(args.predictions, samples))
         print(f"\n{numbers.text()}")
         result["protocol"] = numbers.record()
+    if args.also:
+        columns = second_column(args)
+        print(f"\n{columns.text()}")
+        result["annotations"] = columns.record()
     if args.judge:
         judged = judge_predictions(args)
         print(f"\n{judged.table}")
@@ -89,6 +100,16 @@ def run(args: argparse.Namespace) -> int:
     if args.per_sample:
         write_jsonl(args.per_sample, found.per_sample)
     return 0
+
+
+def second_column(args: argparse.Namespace) -> "Columns":
+    """The answers against `args.samples` and `args.also`, over the questions that both ask."""
+    from reeltune.evaluation.peers import read_answers
+    from reeltune.evaluation.second_annotation import both_columns
+    from reeltune.tasks import load_usable
+
+    samples = load_usable(args.samples).samples
+    return both_columns(samples, load_usable(args.also).samples, read_answers(args.predictions, samples))
 
 
 def add_judge_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -29,6 +29,9 @@ class JudgeConfig(Section):
     api_key_env: str | None = Field(None, description="Environment variable that holds the key; none: no key is sent.")
     transcript: str | None = Field(None, description="JSON Lines file of all replies, used as cache and recording.")
     prompts: str | None = Field(None, description="Folder of NAME.txt files that replace our prompts.")
+    quotes: Literal["kept", "single"] = Field(
+        "kept", description="single: double quotes become single ones where events are asked for, as AutoDQ published."
+    )
     concurrency: int = Field(16, ge=1, description="Concurrent requests.")
     timeout_s: float = Field(60.0, gt=0, description="Timeout of one request, in seconds.")
     attempts: int = Field(6, ge=1, description="Attempts per prompt while the endpoint fails.")

@@ -91,7 +91,7 @@ def _read(report: Report) -> None:
     report.samples = loaded.samples
     report.rows = len(loaded.samples) + len(loaded.faults)
     for fault in loaded.faults:
-        kind = "ids used twice" if "already used in line" in fault.reason else "invalid samples"
+        kind = "ids used twice" if fault.repeats else "invalid samples"
         report.errors[kind].append(fault.reason.removeprefix(f"{report.path}, "))
 
 

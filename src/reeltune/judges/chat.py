@@ -258,7 +258,7 @@ def recorded_judge(config: "JudgeConfig") -> RecordedJudge:
 
 
 def _prompts(config: "JudgeConfig") -> Prompts:
-    return load_prompts(Path(config.prompts) if config.prompts else None)
+    return load_prompts(Path(config.prompts) if config.prompts else None, single_quotes=config.quotes == "single")
 
 
 def _transcript(config: "JudgeConfig") -> Transcript:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reeltune.errors import InputError
-from reeltune.judges.questions import Question
+from reeltune.judges.questions import Extraction, Question
 
 Message = dict[str, str]
 
@@ -105,18 +105,26 @@ _FURTHER = frozenset({"count", "statements_json"})
 
 @dataclass(frozen=True)
 class Prompts:
-    """`origin`: "own", or "files" when any template was replaced. `digest` names the templates in use."""
+    """`origin`: "own", or "files" when any template was replaced. `digest` names the templates in use, and the quotes.
+
+    `single_quotes`: texts whose events are asked for have single quotes in place of double ones, as in the published
+    AutoDQ (evaluation/metrics/evaluate_dream_gpt.py of https://github.com/bytedance/tarsier, commit 63de87a7).
+    """
 
     templates: Mapping[str, str]
     origin: str
+    single_quotes: bool = False
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(dict(self.templates), sort_keys=True).encode()).hexdigest()[:12]
+        used = json.dumps(dict(self.templates), sort_keys=True) + (" single quotes" if self.single_quotes else "")
+        return hashlib.sha256(used.encode()).hexdigest()[:12]
 
     def messages(self, question: Question[Any]) -> list[Message]:
         """The chat messages of a question: a user's, after a system's where the template has one."""
         fields: Mapping[str, str] = question.fields()
+        if self.single_quotes and isinstance(question, Extraction):
+            fields = {name: value.replace('"', "'") for name, value in fields.items()}
         if self.templates[question.template] == OWN[question.template]:
             fields = {name: _contained(value) for name, value in fields.items()}
         template = self.templates[question.template]
@@ -125,14 +133,14 @@ class Prompts:
         return [{"role": role, "content": _filled(text, fields)} for role, text in parts]
 
 
-def load_prompts(folder: Path | None = None) -> Prompts:
+def load_prompts(folder: Path | None = None, *, single_quotes: bool = False) -> Prompts:
     """Our own prompts, with those that `folder` holds as NAME.txt in their place.
 
     Raises InputError for a folder without prompts, a file that is no known prompt, a field that the question does not
     have, and a prompt without its text.
     """
     if folder is None:
-        return Prompts(OWN, "own")
+        return Prompts(OWN, "own", single_quotes)
     files = sorted(folder.glob("*.txt"))
     if not files:
         raise InputError(f"judge.prompts={str(folder)!r}: no .txt file there; known prompts: {', '.join(OWN)}")
@@ -150,7 +158,7 @@ def load_prompts(folder: Path | None = None) -> Prompts:
                 f"{path}: the fields {sorted(missing)} are missing; write {{{{name}}}} where the value goes"
             )
         found[path.stem] = text
-    return Prompts({**OWN, **found}, "files")
+    return Prompts({**OWN, **found}, "files", single_quotes)
 
 
 def _contained(value: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from reeltune.tasks import get_task
 from reeltune.tasks.choices import LETTERS
 
 _MARKS = ';/[]"{}()=+\\_-><@`,?!'
@@ -131,3 +132,9 @@ def vlmevalkit_mvbench(text: str, sample: Any) -> float:
 def lmms_first_word(text: str, sample: Any) -> float:
     """lmms-eval, tasks/vsibench, questions with options: the first word, without a period, is the letter."""
     return float(text.split(" ")[0].rstrip(".").strip().lower() == sample.target.lower())
+
+
+def own_accuracy(text: str, sample: Any) -> float:
+    """As the sample's task reads it and scores it."""
+    task = get_task(sample.task)
+    return float(task.scores(sample, task.read(sample, text).value)["accuracy"])

@@ -76,6 +76,51 @@ def videochat_r1(text: str) -> Pair | None:
     return (float(found[-1][0]), float(found[-1][1])) if found else None
 
 
+_R1_EXAMPLE = "a specific example is : 20.8 - 30.0 seconds"
+_R1_ANSWER = re.compile(
+    r'<think>.*?</think>\s*<answer>\s*{\s*"start_time"\s*:\s*"([\d.]+)"\s*,'
+    r'\s*"end_time"\s*:\s*"([\d.]+)"\s*}\s*</answer>',
+    re.DOTALL,
+)
+
+
+def temporal_r1_direct(text: str) -> Pair | None:
+    """Temporal-R1, answers without thinking: any "a - b"; else the first number, then the first h:m:s, of each sentence
+    with a cue. The first pair, in order of time."""
+    lower = text.lower().replace(_R1_EXAMPLE, "").replace("to", "-")
+    told = [each for each in re.split(r"[!?\n]", lower) if any(cue in each for cue in _CUES)]
+    ranges = re.findall(r"(\d+\.*\d*)\s*-\s*(\d+\.*\d*)", lower)
+    try:
+        pairs = [(float(start), float(end)) for start, end in ranges]
+    except ValueError:  # "3..5" ends the run there
+        return None
+    for form in (r"\b(\d+\.\d+\b|\b\d+)\b", r"\b(\d{1,2}:\d{2}:\d{2})\b"):
+        pairs = pairs or _paired(found[0] for each in told if (found := re.findall(form, each)))
+    if not pairs:
+        return None
+    start, end = pairs[0]
+    return (start, end) if end > start else (end, start)
+
+
+def temporal_r1(text: str) -> Pair | None:
+    """Temporal-R1, answers after thinking: exactly its JSON with both times as strings; all else is 0 to 0."""
+    match = _R1_ANSWER.search(text)
+    try:
+        said = f"{float(match[1])}-{float(match[2])}" if match else "0.0-0.0"
+    except ValueError:
+        said = "0.0-0.0"
+    return temporal_r1_direct(said)
+
+
+def temporal_r1_iou(text: str, sample: Any) -> float:
+    return _iou(temporal_r1(text), sample)
+
+
+def temporal_r1_direct_iou(text: str, sample: Any) -> float:
+    """What cannot be read stands ten seconds after the truth there: no overlap."""
+    return _iou(temporal_r1_direct(text), sample)
+
+
 def lmms_charades_iou(text: str, sample: Any) -> float:
     return _iou(lmms_charades(text), sample)
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from reeltune.answers.spans import Span, read_spans, read_time
+from reeltune.answers.spans import Span, read_spans
+from reeltune.answers.times import read_time
 from reeltune.errors import InputError
 from reeltune.sample import FieldError, Seconds
 

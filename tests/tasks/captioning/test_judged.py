@@ -11,7 +11,7 @@ from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading, Question, Rating, Reading
 from reeltune.sample import Sample, to_sample
 from reeltune.tasks import TASKS
-from reeltune.tasks.captioning.autodq import Row, f1_of_means, macro
+from reeltune.tasks.captioning.autodq import Row, as_published, f1_of_means, macro
 from reeltune.tasks.captioning.task import TASK
 from reeltune.tasks.captioning.vdcscore import aggregate
 from reeltune.tasks.judged import Draws
@@ -78,6 +78,12 @@ def test_autodq_by_the_exact_judge() -> None:
     assert found["autodq.recall"] == pytest.approx(100 * (0.5 + 0 + 1) / 3)
     assert found["autodq.precision"] == pytest.approx(100 * (1 / 3 + 0 + 1) / 3)
     assert found["autodq.unjudged_recall"] == 0.0
+
+
+def test_autodq_as_published_drops_a_sample_of_which_one_judgment_failed() -> None:
+    rows = [Row("a", 0.5, 0.5), Row("a", 1.0, None), Row("b", None, 0.0), Row("b", 0.0, 1.0)]
+    assert as_published(rows) == {"recall": 25.0, "precision": 75.0, "f1": pytest.approx(37.5), "dropped": 2.0}
+    assert macro(rows)["recall"] == pytest.approx(37.5) and as_published(rows[1:3]) == {"dropped": 2.0}
 
 
 def test_several_completions_count_as_their_mean() -> None:

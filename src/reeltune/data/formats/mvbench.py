@@ -39,7 +39,8 @@ FOLDERS = {
 }
 """Kind of question -> where its videos stand below the data set's video folder."""
 FRAMES_PER_SECOND = {"episodic_reasoning": 3}
-"""Kinds whose videos are folders of frames, as the data set's page says."""
+"""Kinds whose videos are folders of frames: the rate at which the data set's own evaluation reads them (`read_frame` in
+video_chat2/mvbench.ipynb of https://github.com/OpenGVLab/Ask-Anything, commit 4dd8210b); the folder is named for it."""
 
 
 def read(annotations: Annotations) -> Iterator[Row]:

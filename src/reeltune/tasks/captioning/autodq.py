@@ -3,6 +3,10 @@
 Recall and precision as in `judges.described`. Macro: means of recall and of precision per subset, the means of those
 over the subsets, and F1 of these two means (not the mean of F1s). Judgments that failed are left out of the means and
 counted; a missing caption tells nothing and scores 0, which is our choice.
+
+`autodq.compat.*` are the same judgments averaged as the published script does (evaluation/metrics/evaluate_dream_gpt.py
+of https://github.com/bytedance/tarsier, commit 63de87a7): a sample of which either judgment failed is dropped from both
+means and counted; `judge.quotes=single` asks as it does, with single quotes in place of double ones.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,6 +45,7 @@ def autodq(
     name = f"{judge.kind}_proxy" if judge.proxy else "autodq"
     rows = described_rows(samples, captions, judge, "events", progress)
     metrics = {f"{name}.{key}": value for key, value in macro(rows, draws).items()}
+    metrics |= {f"{name}.compat.{key}": value for key, value in as_published(rows).items()}
     return JudgedScores(metrics, [row.shown(name) for row in rows])
 
 
@@ -63,6 +68,13 @@ def macro(rows: Iterable[Row], draws: Draws = NO_DRAWS) -> dict[str, float]:
         "unjudged_recall": float(sum(row.recall is None for row in every)),
         "unjudged_precision": float(sum(row.precision is None for row in every)),
     }
+
+
+def as_published(rows: Sequence[Row]) -> dict[str, float]:
+    """recall, precision and f1 over the samples of which both are known, and how many were `dropped`."""
+    whole = [row for row in rows if row.recall is not None and row.precision is not None]
+    found = {key: value for key, value in macro(whole).items() if key in ("recall", "precision", "f1")}
+    return found | {"dropped": float(len(rows) - len(whole))}
 
 
 def f1_of_means(recall: float, precision: float) -> float:
