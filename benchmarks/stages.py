@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from models import SIDE, build_policy, forbid_ends
-from reeltune.config.recipe import parse_recipe
+from reeltune.config.recipe import Recipe, parse_recipe
 from reeltune.rollout.reader import InputReader
 from reeltune.training.loop import Loop
 from reeltune.training.phases import Phases
@@ -93,6 +93,11 @@ def with_run(
     }  # fmt: skip
     for section, settings in recipe.items():
         tree[section] = tree.get(section, {}) | settings
+    return in_loop(parse_recipe(tree | {"seed": seed}, where="benchmark"), use)
+
+
+def in_loop(recipe: Recipe, use: Callable[[Run], T]) -> T:
+    """What `use` returns of the run that `reeltune train` builds and opens of a recipe; it is saved after it."""
     found: list[T] = []
 
     def run(loop: Loop) -> bool:
@@ -104,7 +109,7 @@ def with_run(
 
     original, Loop.run = Loop.run, run  # type: ignore[method-assign]
     try:
-        train(parse_recipe(tree | {"seed": seed}, where="benchmark"))
+        train(recipe)
     finally:
         Loop.run = original  # type: ignore[method-assign]
     return found[0]

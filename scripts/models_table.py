@@ -35,6 +35,7 @@ MODELS = {
     "qwen3_vl_moe": "Qwen3-VL-MoE",
     "qwen3_5": "Qwen3.5, Qwen3.6",
     "qwen3_5_moe": "Qwen3.5-MoE, Qwen3.6-MoE",
+    "glm46v": "GLM-4.6V",
     "llava": "LLaVA-1.5",
     "internvl": "InternVL3, InternVL3.5",
     "smolvlm": "SmolVLM2",

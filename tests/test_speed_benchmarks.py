@@ -44,6 +44,16 @@ def test_a_whole_step_phase_by_phase(tmp_path: Path) -> None:
     assert min(phases["rollout"], phases["update"]) > max(0.0, phases["rewards"])
 
 
+def test_the_laptop_recipe_really_updates(tmp_path: Path) -> None:
+    """At the published widths, with one layer of each part, one group and few frames."""
+    small = ["rl.groups_per_step=1", "rl.max_new_tokens=8", "video.max_frames=4"]
+    words = ["--steps", "1", "--layers", "1", *(word for each in small for word in ("-s", each))]
+    _, found = run("laptop.py", *words, folder=tmp_path)
+    [phases] = found["stages"]
+    assert {"vision tower", "rollout", "update"} <= set(phases) and min(phases["vision tower"], phases["update"]) > 0
+    assert all(goal["met"] for goal in found["goals"]) and len(found["goals"]) == 3
+
+
 def test_every_benchmark_and_script_finds_what_it_imports(tmp_path: Path) -> None:
     """They import modules of the package by path: a move breaks them, and no other test would tell."""
     folders = [ROOT / "benchmarks", ROOT / "scripts"]

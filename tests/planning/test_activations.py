@@ -1,4 +1,5 @@
-"""The plan's activations against what a learner pass is seen to hold, three shapes, within 15 percent."""
+"""The plan's activations against what a learner pass is seen to hold, three shapes, within 15 percent; with sliding
+windows too, whose prompts' last tokens each completion has a copy of."""
 
 import json
 from pathlib import Path
@@ -23,7 +24,7 @@ TOWER = {
 }  # fmt: skip
 
 
-def build(family: str, directory: Path) -> Path:
+def build(family: str, directory: Path, window: int | None = None) -> Path:
     """A model whose layers outweigh its logits, as those of large ones do."""
     from transformers import AutoModelForImageTextToText, GenerationConfig, Qwen2_5_VLConfig, Qwen3VLConfig
 
@@ -38,6 +39,8 @@ def build(family: str, directory: Path) -> Path:
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6]}
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
     text = TEXT | ends | {"vocab_size": len(tokenizer), "rope_parameters": rope}
+    if window:
+        text |= {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 2}
     config: Any
     if family == "qwen3_vl":
         text["rope_parameters"] = rope | {"mrope_interleaved": True}
@@ -78,17 +81,23 @@ def hold(policy: Policy, clip: Any, group_size: int, length: int, *, tower: bool
 
     once()
     vision = int((prompt.input_ids == policy.family.placeholder_id).sum())
-    return peak_bytes(once), Pass(1, len(prompt), group_size * (length - 1), vision)
+    return peak_bytes(once), Pass(1, len(prompt), group_size * (length - 1), vision, group_size)
 
 
 @pytest.mark.parametrize(
-    ("family", "checkpointing", "tower"),
-    [("qwen2_5_vl", False, False), ("qwen3_vl", False, True), ("qwen2_5_vl", True, False)],
+    ("family", "checkpointing", "tower", "window"),
+    [
+        ("qwen2_5_vl", False, False, None),
+        ("qwen3_vl", False, True, None),
+        ("qwen2_5_vl", True, False, None),
+        ("qwen2_5_vl", False, False, 64),
+        ("qwen2_5_vl", True, False, 64),
+    ],
 )
 def test_activations_are_what_a_pass_holds(
-    family: str, checkpointing: bool, tower: bool, tmp_path: Path, clip_of: Any
+    family: str, checkpointing: bool, tower: bool, window: int | None, tmp_path: Path, clip_of: Any
 ) -> None:
-    directory = build(family, tmp_path)
+    directory = build(family, tmp_path, window)
     architecture = read_architecture(json.loads((directory / "config.json").read_text()), "here")
     policy = load_policy(directory, gradient_checkpointing=checkpointing, self_check=False)
     policy.train()

@@ -1,15 +1,21 @@
 """The plan's numbers: the paper's figures, and the operations that a real model is seen to run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.models.families.generated import SIDE, build, class_of
 from torch.utils.flop_counter import FlopCounterMode
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.models.policy import load_policy
+from reeltune.models.shared_prefix.row import prefill
+from reeltune.models.types import Group
 from reeltune.planning.architecture import Architecture, Decoder, Tower, read_architecture
-from reeltune.planning.costs import prompt_cost, tower_flops
+from reeltune.planning.costs import attention_flops, prompt_cost, tower_flops
+from reeltune.planning.known import KNOWN
 from reeltune.planning.source import largest_video, read_plan
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "p-mod"
@@ -125,7 +131,7 @@ def test_hybrids_and_mixtures_count_the_weights_of_the_real_classes() -> None:
     from tests.models.families.generated import TEXT
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    for kind in ("qwen3_5", "qwen3_5_moe", "qwen3_vl_moe", "internvl", "llava_onevision", "smolvlm"):
+    for kind in ("qwen3_5", "qwen3_5_moe", "qwen3_vl_moe", "internvl", "llava_onevision", "smolvlm", "glm46v"):
         default = AutoConfig.for_model(kind).to_dict()["text_config"]
         text = {"model_type": default["model_type"]} | {name: value for name, value in TEXT.items() if name in default}
         config = AutoConfig.for_model(kind, text_config=text | {"num_hidden_layers": 4})
@@ -149,3 +155,58 @@ def test_a_published_hybrid_has_its_size_and_keeps_keys_in_one_layer_of_four() -
     assert found.cache_values == 2 * 4 * 256 // 4
     # 32 value heads of 128 x 128, and three inputs of the convolution's 8192 channels.
     assert found.state_values == 32 * 128 * 128 + 3 * 8192
+
+
+WINDOWS = {"num_hidden_layers": 4, "sliding_window": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "sliding"),
+    [
+        ({"use_sliding_window": True, "max_window_layers": 3}, 1),
+        ({"use_sliding_window": True, "layer_types": ["sliding_attention", "full_attention"] * 2}, 2),
+        ({"use_sliding_window": False, "max_window_layers": 0}, 0),
+        ({"max_window_layers": 0}, 0),  # as published: what a class has by default is left out
+        ({"model_type": "mistral"}, 4),
+        ({"model_type": "mistral", "sliding_window": None}, 0),
+    ],
+)
+def test_windows_are_read_in_every_form_that_configs_have(text: dict[str, Any], sliding: int) -> None:
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 100,
+    }
+    vision = KNOWN["llava-1.5-7b"]["vision_config"]
+    found = read_architecture({"text_config": sizes | WINDOWS | text, "vision_config": vision}, "here").decoder
+    assert (found.sliding_layers, found.window) == (sliding, 8 if sliding else 0)
+    assert found.kept_tokens(100) == (4 - sliding) * 100 + sliding * 8
+
+
+def test_a_windowed_layer_is_planned_with_the_cache_that_a_prompt_leaves(tmp_path: Path, clip_of: Any) -> None:
+    directory = build(
+        tmp_path / "model",
+        "qwen2_5_vl",
+        class_of("qwen2_5_vl"),
+        text={"use_sliding_window": True, "sliding_window": 6, "layer_types": None, "max_window_layers": 1},
+    )
+    architecture = read_architecture(json.loads((directory / "config.json").read_text()), "here")
+    policy = load_policy(directory)
+    clip = clip_of(4, SIDE)
+    prompt = policy.prompt("When does it happen?", clip)
+    with torch.no_grad():
+        [state] = prefill(policy, [Group(prompt, policy.encode([clip])[0])])
+    layers: list[Any] = list(state.layers)
+    vision = int((prompt.input_ids == policy.family.placeholder_id).sum())
+    cost = prompt_cost(architecture, text_tokens=len(prompt) - vision, vision_tokens=vision, cache_value_bytes=4)
+    assert [each.cached_tokens for each in cost.layers] == [len(prompt), 6, 6]
+    assert [each.cache_bytes for each in cost.layers] == [
+        each.keys.numel() * 4 + each.values.numel() * 4 for each in layers
+    ]
+
+
+def test_attention_over_a_window_grows_with_the_sequence_and_not_with_its_square() -> None:
+    assert attention_flops(1, 10, 4) == 4 * sum(min(token + 1, 4) for token in range(10))
+    assert attention_flops(1, 3, 4) == attention_flops(1, 3)

@@ -169,9 +169,11 @@ class Policy(nn.Module):
         """A mask for which no mask is built; without any, a Llama would read rows of their own into the positions.
 
         All ones is found out by looking at its values. While tokens are decoded one by one on a GPU that is a wait at
-        each; a mask of four dimensions is handed on unread, and `shared` attends without it.
+        each, and for sliding windows a mask of the whole row squared is built; a mask of four dimensions is handed on
+        unread, and `shared` attends without it.
         """
-        if embeds.shape[1] == 1 and not is_routed(self.model):
+        windowed = getattr(self.text_config, "sliding_window", None) is not None
+        if (embeds.shape[1] == 1 or windowed) and not is_routed(self.model):
             return embeds.new_zeros(1, 1, 1, 1)
         return torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
 

@@ -117,11 +117,12 @@ class Completions:
 
 
 class KeysValues(NamedTuple):
-    """What a prompt leaves in an attention layer: `keys` and `values` [K, P, D]; of a windowed layer P is at most the
-    window, of a routed one the tokens that it kept."""
+    """What a prompt leaves in an attention layer: `keys` and `values` [K, P, D]; of a routed layer P are the tokens it
+    kept. Where the layer has a sliding `window` (a token sees itself and window - 1 before it), P is at most that."""
 
     keys: Tensor
     values: Tensor
+    window: int | None = None
 
 
 class Recurrent(NamedTuple):

@@ -29,6 +29,8 @@ class Pass:
     completion_tokens: int
     vision_tokens: int = 0
     """Of each prompt."""
+    completions: int = 0
+    """Of all groups; in layers with a sliding window each has a copy of its prompt's last tokens."""
 
     @property
     def tokens(self) -> int:
@@ -53,13 +55,16 @@ def activation_bytes(
         layer += 4 * (5 * decoder.hidden + decoder.heads * decoder.head_dim + decoder.intermediate)
     ends = work.completion_tokens + work.groups  # the tokens that the last layer computes whole
     transient = _head_bytes(decoder, work.completion_tokens, precision)
+    tails = work.completions * min(work.prompt_tokens, decoder.window) * 2 * decoder.kv_heads * decoder.head_dim
+    tails *= _value(precision) if decoder.sliding_layers else 0
     if checkpointing:
         kept = decoder.layers * work.tokens * decoder.hidden * _residual(precision)
         # Computed again: what it keeps, and the widest gradient on its way back.
-        again = work.tokens * (layer + decoder.intermediate * _value(precision))
+        again = work.tokens * (layer + decoder.intermediate * _value(precision)) + tails
         transient = max(transient, again)
     else:
         kept = (decoder.layers - 1) * work.tokens * layer + ends * layer + _last_keys(decoder, work, precision)
+        kept += decoder.sliding_layers * tails
         transient = max(transient, work.tokens * 2 * decoder.intermediate * _value(precision))
     kept += ends * decoder.hidden * 4 * _residual(precision)  # the final norm and what the head takes
     tower = architecture.vision

@@ -14,7 +14,8 @@ class Sizes(BaseModel):
 
 class Decoder(Sizes):
     """A decoder of pre-norm blocks with grouped-query attention and a gated MLP (Llama, Qwen2, Qwen3); in some layers a
-    gated delta net in place of attention, or experts in place of the MLP (Qwen3.5, Qwen3-VL-MoE)."""
+    gated delta net in place of attention, or experts in place of the MLP (Qwen3.5, Qwen3-VL-MoE), or attention over a
+    sliding window."""
 
     layers: int = Field(ge=1)
     hidden: int = Field(ge=1)
@@ -29,6 +30,8 @@ class Decoder(Sizes):
     recurrent_layers: int = Field(0, ge=0, description="Layers of gated delta nets; the others attend.")
     recurrent_weights: int = Field(0, ge=0, description="Weights of a gated delta net's linear maps.")
     state_values: int = Field(0, ge=0, description="Numbers that one sequence leaves in a gated delta net.")
+    sliding_layers: int = Field(0, ge=0, description="Layers that attend to the last `window` tokens alone.")
+    window: int = Field(0, ge=0, description="Tokens that one sees in such a layer, itself among them.")
     experts: int = Field(0, ge=0, description="Experts of a layer, of `intermediate` each; 0: a plain MLP.")
     experts_per_token: int = Field(0, ge=0)
     shared_expert: int = Field(0, ge=0, description="Intermediate size of an expert that every token passes.")
@@ -65,6 +68,14 @@ class Decoder(Sizes):
     def cache_values(self) -> int:
         """Keys and values of one token in one layer, the mean over layers: recurrent ones keep none."""
         return 2 * self.kv_heads * self.head_dim * (self.layers - self.recurrent_layers) // self.layers
+
+    def window_of(self, layer: int) -> int | None:
+        """The window of a layer, None where it has none; windowed layers count as the last ones, as Qwen's are."""
+        return self.window if layer >= self.layers - self.sliding_layers else None
+
+    def kept_tokens(self, tokens: int) -> int:
+        """Of a sequence of `tokens`, how many the caches of all layers hold together."""
+        return (self.layers - self.sliding_layers) * tokens + self.sliding_layers * min(tokens, self.window)
 
 
 class Tower(Sizes):
@@ -169,7 +180,22 @@ def _decoder(text: Mapping[str, Any], config: Mapping[str, Any]) -> Decoder:
         experts_per_token=text["num_experts_per_tok"] if experts else 0,
         shared_expert=(text.get("shared_expert_intermediate_size") or 0) if experts else 0,
         **(_recurrence(text) if "linear_num_value_heads" in text else {}),
+        **_windows(text),
     )
+
+
+def _windows(text: Mapping[str, Any]) -> dict[str, int]:
+    """Qwen2 names its windowed layers, or where they begin; all of a Mistral's have the window, if it has one."""
+    kinds, layers, window = text.get("layer_types"), text["num_hidden_layers"], text.get("sliding_window")
+    if text.get("model_type") == "mistral":
+        sliding = layers
+    elif not text.get("use_sliding_window"):
+        sliding = 0
+    elif kinds:
+        sliding = kinds.count("sliding_attention")
+    else:
+        sliding = max(0, layers - text.get("max_window_layers", layers))
+    return {"sliding_layers": sliding, "window": window} if sliding and window else {}
 
 
 def _recurrence(text: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,6 +219,8 @@ def _recurrence(text: Mapping[str, Any]) -> dict[str, Any]:
 
 def _any_size(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> Tower:
     """The Qwen families' tower: patches and their grid, merged behind the last layer."""
+    if vision.get("model_type") == GLM:
+        return _glm(vision, tokens_per_image)
     # Qwen2-VL calls its width `embed_dim`; `hidden_size` is the language model's there.
     width = vision.get("embed_dim") or vision["hidden_size"]
     merged = width * vision["spatial_merge_size"] ** 2
@@ -211,6 +239,22 @@ def _any_size(vision: Mapping[str, Any], hidden: int, tokens_per_image: int) -> 
         tokens_per_image=tokens_per_image,
         projector=((merged, merged), (merged, hidden)) * projectors,
         **windows,
+    )
+
+
+def _glm(vision: Mapping[str, Any], tokens_per_image: int) -> Tower:
+    """GLM-4.xV's: the sizes of its blocks' MLP and of the gated one behind them have each other's names."""
+    width, out, merge = vision["hidden_size"], vision["out_hidden_size"], vision["spatial_merge_size"] ** 2
+    inner = vision["intermediate_size"]
+    return Tower(
+        layers=vision["depth"],
+        hidden=width,
+        intermediate=out,
+        gated_mlp=True,
+        patch_values=vision.get("in_channels", 3) * vision["temporal_patch_size"] * vision["patch_size"] ** 2,
+        patches_per_token=merge,
+        tokens_per_image=tokens_per_image,
+        projector=((width * merge, out), (out, out), (out, inner), (out, inner), (inner, out)),
     )
 
 
@@ -239,5 +283,6 @@ def _square(vision: Mapping[str, Any], config: Mapping[str, Any], hidden: int) -
     )
 
 
+GLM = "glm4v_vision"
 CLIP = "clip_vision_model"
 WITH_CLASS_TOKEN = frozenset({CLIP, "internvl_vision"})

@@ -23,6 +23,7 @@ class LayerCost:
     ratio: float | None
     vision_tokens: int
     tokens: int
+    cached_tokens: int
     linear_flops: int
     attention_flops: int
     router_flops: int
@@ -88,27 +89,31 @@ def _layer_cost(
     decoder: Decoder, index: int, ratio: float | None, text: int, vision: int, cache_value_bytes: int
 ) -> LayerCost:
     kept = vision if ratio is None else kept_count(vision, ratio)
-    tokens = text + kept
+    tokens, window = text + kept, decoder.window_of(index)
+    cached = tokens if window is None else min(tokens, window)
     return LayerCost(
         layer=index,
         ratio=ratio,
         vision_tokens=kept,
         tokens=tokens,
+        cached_tokens=cached,
         linear_flops=2 * decoder.layer_weights * tokens,
         # The mean over layers: a recurrent layer reads its state once a token, like so many weights.
         attention_flops=(
-            (decoder.layers - decoder.recurrent_layers) * attention_flops(decoder.heads * decoder.head_dim, tokens)
+            (decoder.layers - decoder.recurrent_layers)
+            * attention_flops(decoder.heads * decoder.head_dim, tokens, window)
             + decoder.recurrent_layers * 4 * decoder.state_values * tokens
         )
         // decoder.layers,
         router_flops=0 if ratio is None else 2 * decoder.hidden * vision,
-        cache_bytes=decoder.cache_values * cache_value_bytes * tokens,
+        cache_bytes=decoder.cache_values * cache_value_bytes * cached,
     )
 
 
-def attention_flops(width: int, tokens: int) -> int:
-    """Scores and weighted sums under a causal mask: token i looks at i + 1 keys."""
-    return 4 * width * (tokens * (tokens + 1) // 2)
+def attention_flops(width: int, tokens: int, window: int | None = None) -> int:
+    """Scores and weighted sums under a causal mask: token i looks at i + 1 keys, and at no more than a window."""
+    free = tokens if window is None else min(tokens, window)
+    return 4 * width * (free * (free + 1) // 2 + (tokens - free) * free)
 
 
 def tower_flops(tower: Tower, vision_tokens: int) -> int:

@@ -122,7 +122,8 @@ def _prompt_cache(architecture: Architecture, prompt: PromptCost, setting: Setti
     tokens = prompt.text_tokens + prompt.vision_tokens
     at_once = _at_once(setting, setting.rollout_tokens // (tokens + completions))
     value = 4 if setting.precision == "float32" else 2
-    kept = sum(layer.tokens for layer in prompt.layers) + decoder.layers * completions
+    kept = sum(layer.cached_tokens for layer in prompt.layers)
+    kept += setting.group_size * decoder.kept_tokens(setting.max_new_tokens)
     # Of one layer the pass holds queries, keys, values and the MLP beside the cache.
     working = tokens * (4 * decoder.hidden + 3 * decoder.intermediate) * value
     return at_once * (kept * decoder.cache_values * value + working)
@@ -131,7 +132,7 @@ def _prompt_cache(architecture: Architecture, prompt: PromptCost, setting: Setti
 def _activations(architecture: Architecture, prompt: PromptCost, setting: Setting) -> int:
     tokens, completions = prompt.text_tokens + prompt.vision_tokens, setting.group_size * setting.max_new_tokens
     at_once = _at_once(setting, setting.train_tokens // (tokens + completions))
-    work = Pass(at_once, tokens, at_once * completions, prompt.vision_tokens)
+    work = Pass(at_once, tokens, at_once * completions, prompt.vision_tokens, at_once * setting.group_size)
     return activation_bytes(
         architecture,
         work,
@@ -168,9 +169,10 @@ def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Wo
     completions = setting.group_size * setting.max_new_tokens
     tokens = prompt.text_tokens + prompt.vision_tokens
     token_flops = 2 * (decoder.layers * decoder.layer_weights + decoder.head_weights)
-    over_prompt = 4 * decoder.heads * decoder.head_dim * tokens * completions * decoder.layers
-    own = setting.group_size * attention_flops(decoder.heads * decoder.head_dim, setting.max_new_tokens)
-    answers = completions * token_flops + over_prompt + own * decoder.layers
+    width, length = decoder.heads * decoder.head_dim, setting.max_new_tokens
+    over_prompt = 4 * width * completions * decoder.kept_tokens(tokens)
+    own = sum(attention_flops(width, length, decoder.window_of(layer)) for layer in range(decoder.layers))
+    answers = completions * token_flops + over_prompt + setting.group_size * own
     language = prompt.run_flops - prompt.vision_flops
     forward = language + answers
     # 2. The update. Backward twice the forward; frozen weights need no gradient of theirs, half of that.
@@ -189,7 +191,8 @@ def work(architecture: Architecture, prompt: PromptCost, setting: Setting) -> Wo
         on_device = -(-setting.groups // setting.devices)
         batches = -(-on_device // max(1, min(on_device, fit))) * setting.devices
         read = architecture.weights * (setting.weight_bytes if not setting.quantized else NF4_BYTES)
-        cache = decoder.layers * decoder.cache_values * 2 * (tokens + setting.group_size * setting.max_new_tokens / 2)
+        held = decoder.kept_tokens(tokens) + setting.group_size * decoder.kept_tokens(length) / 2
+        cache = decoder.cache_values * 2 * held
         decode = int(setting.max_new_tokens * (batches * read + setting.groups * cache))
     return Work(int(setting.groups * per_group), decode, _sent(architecture, setting))
 

@@ -47,7 +47,7 @@ def step_cost(recipe: Recipe, architecture: Architecture, prompt: PromptCost) ->
     weight_bytes = architecture.weights * value_bytes
     trained = trained_weights(recipe, architecture)
     in_pass = max(1, min(groups, recipe.packing.rollout_tokens // (prompt_tokens + size * length)))
-    cached_tokens = sum(layer.tokens for layer in prompt.layers) + size * length * decoder.layers
+    cached_tokens = sum(layer.cached_tokens for layer in prompt.layers) + size * decoder.kept_tokens(length)
     return StepCost(
         groups=groups,
         group_size=size,

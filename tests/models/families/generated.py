@@ -32,8 +32,17 @@ CHAT = """\
 {%- endfor -%}{%- endfor -%}{{- ' assistant:' -}}"""
 
 
-def build(directory: Path, model_type: str, family: type[Family], *, seed: int = 0, extra_rows: int = 0) -> Path:
-    """A model directory of `model_type`; `extra_rows`: rows of the vocabulary past the tokenizer."""
+def build(
+    directory: Path,
+    model_type: str,
+    family: type[Family],
+    *,
+    seed: int = 0,
+    extra_rows: int = 0,
+    text: dict[str, Any] | None = None,
+) -> Path:
+    """A model directory of `model_type`; `extra_rows`: rows of the vocabulary past the tokenizer; `text`: settings of
+    the language model in place of the small ones."""
     from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
     from reeltune.toyworld.tokenizer import train_tokenizer
@@ -46,7 +55,8 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
     tokenizer.chat_template = chat.replace("IMAGE", str(family.image_placeholder))
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": 0, "bos_token_id": None}
     default = AutoConfig.for_model(model_type).to_dict()
-    text = _shrunk(default["text_config"], TEXT) | ends | {"vocab_size": len(tokenizer) + extra_rows}
+    own_text, text = text or {}, _shrunk(default["text_config"], TEXT)
+    text |= ends | {"vocab_size": len(tokenizer) + extra_rows} | own_text
     if "linear_num_key_heads" in text:  # a hybrid: every kind of layer before and after the other
         text["layer_types"] = ["linear_attention", "full_attention", "linear_attention", "full_attention"]
         text["num_hidden_layers"] = 4
@@ -64,6 +74,8 @@ def build(directory: Path, model_type: str, family: type[Family], *, seed: int =
     config |= {name: tokenizer.convert_tokens_to_ids(token) for name, token in _names(default, family)}
     made = AutoConfig.for_model(model_type, **config)
     field = "video_token_id" if hasattr(made, "video_token_id") else "image_token_id"
+    if model_type == "glm46v":  # one token for videos and images
+        field = "image_token_id"
     if "<image>" in family.vision_tokens:
         made.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
     setattr(made, field, _placeholder(family(made, {}), tokenizer))

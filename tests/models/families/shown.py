@@ -103,24 +103,8 @@ def _processor(policy: Policy, name: str) -> Any:
     mean, std = list(family.mean), list(family.std)
     shared = {"image_mean": mean, "image_std": std}
     square = {"height": SIDE, "width": SIDE}
-    if kind.startswith("qwen"):
-        kinds = {"qwen2_vl": "Qwen2VL", "qwen2_5_vl": "Qwen2_5_VL", "qwen3_vl": "Qwen3VL"}
-        vision = family.config.vision_config
-        sizes = {
-            "patch_size": vision.patch_size, "merge_size": vision.spatial_merge_size,
-            "temporal_patch_size": vision.temporal_patch_size,
-        }  # fmt: skip
-        image = transformers.Qwen2VLImageProcessor(
-            size={"shortest_edge": SIDE**2, "longest_edge": 8 * SIDE**2}, **sizes, **shared
-        )
-        video_kind = "Qwen3VLVideoProcessor" if kind == "qwen3_vl" else "Qwen2VLVideoProcessor"
-        many = 8 if kind == "qwen3_vl" else 1
-        video = getattr(transformers, video_kind)(
-            size={"shortest_edge": PATCH**2, "longest_edge": many * SIDE**2}, **sizes, **shared
-        )
-        return getattr(transformers, f"{kinds[kind]}Processor")(
-            image_processor=image, tokenizer=tokenizer, video_processor=video
-        )
+    if kind.startswith(("qwen", "glm")):
+        return _of_patches(kind, family, tokenizer, shared)
     if kind == "internvl":
         for field, token in (("start", "<img>"), ("end", "</img>"), ("context", "<IMG_CONTEXT>")):
             setattr(tokenizer, f"{field}_image_token", token)
@@ -153,6 +137,38 @@ def _processor(policy: Policy, name: str) -> Any:
         video_processor=transformers.LlavaOnevisionVideoProcessor(size=square, **shared),
         num_image_tokens=(SIDE // PATCH) ** 2,
         vision_feature_select_strategy="full",
+    )
+
+
+def _of_patches(kind: str, family: Any, tokenizer: Any, shared: dict[str, Any]) -> Any:
+    """The processor of a family whose tower takes patches of any grid."""
+    import transformers
+
+    vision = family.config.vision_config
+    sizes = {
+        "patch_size": vision.patch_size, "merge_size": vision.spatial_merge_size,
+        "temporal_patch_size": vision.temporal_patch_size,
+    }  # fmt: skip
+    if kind == "glm46v":
+        # Sizes count the frames of a time patch: an image twice.
+        image = transformers.Glm46VImageProcessor(
+            size={"shortest_edge": 2 * SIDE**2, "longest_edge": 16 * SIDE**2}, **sizes, **shared
+        )
+        video = transformers.Glm46VVideoProcessor(
+            size={"shortest_edge": SIDE**2, "longest_edge": 8 * SIDE**2}, **sizes, **shared
+        )
+        return transformers.Glm46VProcessor(image_processor=image, tokenizer=tokenizer, video_processor=video)
+    kinds = {"qwen2_vl": "Qwen2VL", "qwen2_5_vl": "Qwen2_5_VL", "qwen3_vl": "Qwen3VL"}
+    image = transformers.Qwen2VLImageProcessor(
+        size={"shortest_edge": SIDE**2, "longest_edge": 8 * SIDE**2}, **sizes, **shared
+    )
+    video_kind = "Qwen3VLVideoProcessor" if kind == "qwen3_vl" else "Qwen2VLVideoProcessor"
+    many = 8 if kind == "qwen3_vl" else 1
+    video = getattr(transformers, video_kind)(
+        size={"shortest_edge": PATCH**2, "longest_edge": many * SIDE**2}, **sizes, **shared
+    )
+    return getattr(transformers, f"{kinds[kind]}Processor")(
+        image_processor=image, tokenizer=tokenizer, video_processor=video
     )
 
 

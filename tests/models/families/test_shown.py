@@ -49,7 +49,7 @@ def theirs(policy: Policy, name: str, case: str) -> dict[str, Any]:
     shown = conversation(policy, case)
     found = stock_inputs(policy, name, shown)
     positions = None
-    if name.startswith("qwen3"):
+    if name.startswith("qwen3") or name == "glm46v":
         names = ("mm_token_type_ids", "image_grid_thw", "video_grid_thw")
         grids = {key: found[key] for key in names if key in found}
         positions = policy.model.model.get_rope_index(found["input_ids"], **grids)[0][:, 0]
@@ -101,10 +101,11 @@ def test_log_probs_and_gradients_are_those_of_one_stock_forward_per_completion(n
     """Prompts with any media, and with none, in one row; the tower trains too."""
     policy = policy_of(name).train()
     stock = open_stock(policy.source)
-    prompts = [
-        policy.chat(conversation(policy, case).messages) for case in ("mixed", "text alone", "two turns", "image")
-    ]
-    assert [len(prompt.media) for prompt in prompts] == [2, 0, 4, 1]
+    # GLM's stock class raises for a prompt that shows videos and images.
+    cases = ("mixed", "text alone", "two turns", "image")
+    cases = ("two videos", "text alone", "two images", "image") if name == "glm46v" else cases
+    prompts = [policy.chat(conversation(policy, case).messages) for case in cases]
+    assert [len(prompt.media) for prompt in prompts] == ([2, 0, 2, 1] if name == "glm46v" else [2, 0, 4, 1])
     rows = [[40, 50, 60], [70, 80]]
     groups = [
         Group(prompt, features, Completions.from_lists(rows))

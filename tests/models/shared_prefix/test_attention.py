@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from reeltune.models.policy import load_policy
 from reeltune.models.shared_prefix.attention import OverPrompts, RowAttention, joined_keys_attention
+from reeltune.models.types import KeysValues
 
 ROWS = [
     ([7, 5], [[3, 1, 4], [2, 2]]),
@@ -55,7 +56,8 @@ def test_output_and_gradients_are_those_of_a_dense_mask(
         pytest.skip("without completions there is no row over known prompts")
     end = sum(prompts)
     if way == "over known prompts":
-        known = list(zip(key[0, :, :end].split(prompts, dim=1), value[0, :, :end].split(prompts, dim=1), strict=True))
+        parts = (key[0, :, :end].split(prompts, dim=1), value[0, :, :end].split(prompts, dim=1))
+        known = [KeysValues(*each) for each in zip(*parts, strict=True)]
         own = [each[:, :, end:] for each in (query, key, value)]
         found = torch.cat([wanted[:, :end], OverPrompts([known], completions).attend(0, *own, 0.3)], dim=1)
     elif "known" in way:

@@ -33,6 +33,7 @@ FAMILIES: Registry[type[Family]] = Registry(
         "qwen3_vl_moe": _PLACE + "qwen3_vl:Qwen3VL",
         "qwen3_5": _PLACE + "qwen3_5:Qwen35",
         "qwen3_5_moe": _PLACE + "qwen3_5:Qwen35",
+        "glm46v": _PLACE + "glm46v:GLM46V",
         "llava": _PLACE + "llava:Llava",
         "internvl": _PLACE + "internvl:InternVL",
         "smolvlm": _PLACE + "smolvlm:SmolVLM",

@@ -17,7 +17,7 @@ from reeltune.video.resize import FrameSize
 from reeltune.video.sampling import PixelBudget
 
 # The kinds of layers, by transformers' names, whose state of a prompt completions can go on from.
-SERVED_KINDS = frozenset({"full_attention", "linear_attention"})
+SERVED_KINDS = frozenset({"full_attention", "sliding_attention", "linear_attention"})
 
 
 class Family(ABC):
@@ -165,6 +165,12 @@ class Family(ABC):
             raise InputError(
                 f"{path}: layers of type {other} cannot separate completions that share a prompt; only "
                 f"{sorted(SERVED_KINDS)} can. Use a model without other layers"
+            )
+        window = getattr(text_config, "sliding_window", None)
+        if "sliding_attention" in kinds and not (isinstance(window, int) and window > 0):
+            raise InputError(
+                f"{path}: config.json has layers of type sliding_attention but no sliding_window (got {window}); set "
+                "it, and for a Qwen model use_sliding_window: true"
             )
         if self.visibility != "causal":
             raise InputError(

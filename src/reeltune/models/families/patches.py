@@ -23,7 +23,7 @@ class PatchFamily(Family):
     served_times: ClassVar[Literal["text", "positions"] | None] = "positions"
     placeholder: ClassVar = "<|video_pad|>"
     image_placeholder: ClassVar = "<|image_pad|>"
-    vision_tokens: ClassVar = (
+    vision_tokens: ClassVar[tuple[str, ...]] = (
         "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
     )  # fmt: skip
 

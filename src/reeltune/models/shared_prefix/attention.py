@@ -19,13 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.bias import causal_lower_right
 
+from reeltune.errors import InputError
 from reeltune.models._transformers import has_flash_on_cuda, put_in_front_of_attention
 from reeltune.models.shared_prefix.flash_cpu import CPU
 from reeltune.models.shared_prefix.flash_cuda import CUDA
 from reeltune.models.shared_prefix.layout import Padding, spans
 from reeltune.models.shared_prefix.provider import Provider, attend_over_row
 from reeltune.models.shared_prefix.recurrent import RecurrentLayer, Tokens, over_completions, over_prompts
-from reeltune.models.types import KeysValues, LayerState, Recurrent
+from reeltune.models.shared_prefix.window import reaches, tail_of, windowed_attention
+from reeltune.models.types import LayerState, Recurrent
 
 # For each layer what each prompt left there.
 PromptCache = list[Sequence[LayerState]]
@@ -34,8 +36,10 @@ PromptCache = list[Sequence[LayerState]]
 class SharedAttention(Protocol):
     """One pass over a row: what its tokens go on from in a layer of each kind."""
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """[R, H, L, D], [R, K, L, D] twice -> [R, L, H, D]."""
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
+        """[R, H, L, D], [R, K, L, D] twice -> [R, L, H, D]; `window`: how many tokens one sees, itself among them."""
         ...
 
     def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
@@ -57,19 +61,33 @@ def _in_front_of(base: Callable[..., Any]) -> Callable[..., Any]:
         attention_mask: Any,
         scaling: float | None = None,
         shared: SharedAttention | None = None,
+        sliding_window: int | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         if shared is None:
             result: tuple[Tensor, Tensor | None] = base(
-                module, query, key, value, attention_mask, scaling=scaling, **kwargs
+                module, query, key, value, attention_mask, scaling=scaling, sliding_window=sliding_window, **kwargs
             )
             return result
         layer: Any = module.layer_idx
+        if sliding_window is None:
+            _refuse_ignored_window(module, layer)
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         # Rotary tables in float32 lift queries and keys above what autocast gave the values.
-        return shared.attend(layer, query.to(value.dtype), key.to(value.dtype), value, scale), None
+        return shared.attend(layer, query.to(value.dtype), key.to(value.dtype), value, scale, sliding_window), None
 
     return attention
+
+
+def _refuse_ignored_window(module: Any, layer: int) -> None:
+    """InputError where the config asks for a window that the model's class does not know: its own cache would have it,
+    its masks would not."""
+    kinds = getattr(module.config, "layer_types", None)
+    if kinds and kinds[layer] == "sliding_attention":
+        raise InputError(
+            f"layer_types of config.json makes layer {layer} a sliding_attention, but {type(module).__name__} has no "
+            "windows; remove layer_types"
+        )
 
 
 @dataclass
@@ -91,7 +109,11 @@ class RowAttention:
         self.padding = Padding(lengths) if lengths else None
         self.memo: dict[Any, Any] = {}
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
+        if window is not None and reaches(self, window):
+            return windowed_attention(self, query, key, value, scale, window)
         provider = provider_for(query)
         if provider is None:
             return joined_keys_attention(self, query, key, value, scale)
@@ -135,9 +157,11 @@ class Recording:
     row: RowAttention
     cache: PromptCache
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        self.cache.append([KeysValues(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans])
-        return self.row.attend(layer, query, key, value, scale)
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
+        self.cache.append([tail_of(key[0, :, span], value[0, :, span], window) for span in self.row.prompt_spans])
+        return self.row.attend(layer, query, key, value, scale, window)
 
     def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
         output, states = self.row.recur_from(layer, tokens)
@@ -155,13 +179,15 @@ class OverPrompts:
         self.prompts = prompts
         self.completions = completions
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
         prompts: Any = self.prompts[layer]
-        # A routed model keeps other numbers of tokens in each layer.
-        row = RowAttention([key.shape[1] for key, _ in prompts], self.completions)
-        key = torch.cat([*(key for key, _ in prompts), key[0]], dim=1)[None]
-        value = torch.cat([*(value for _, value in prompts), value[0]], dim=1)[None]
-        return row.attend(layer, query, key, value, scale)
+        # Layers keep other numbers of tokens: a routed one those that it chose, one with a window its tail.
+        row = RowAttention([prompt.keys.shape[1] for prompt in prompts], self.completions)
+        key = torch.cat([*(prompt.keys for prompt in prompts), key[0]], dim=1)[None]
+        value = torch.cat([*(prompt.values for prompt in prompts), value[0]], dim=1)[None]
+        return row.attend(layer, query, key, value, scale, window)
 
     def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:
         states: Any = self.prompts[layer.layer_idx]

@@ -1,5 +1,5 @@
 """The tokens being decoded: each prompt's keys and values once for its G rows, each row's own after them; in recurrent
-layers a state of each row's own.
+layers a state of each row's own, in layers with a sliding window no more than the window.
 
 The prompts' keys and values are copied once, padded to one tensor per layer; nothing grows by copying after that: own
 keys and values are written into buffers with room to spare, and the prompts' never move while one of their rows is
@@ -11,16 +11,26 @@ D head size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from reeltune.models.shared_prefix.recurrent import RecurrentLayer, Tokens
-from reeltune.models.types import KeysValues, PromptState, Recurrent
+from reeltune.models.types import KeysValues, LayerState, PromptState, Recurrent
 
 FIRST_ROOM = 64
+
+
+class Seen(NamedTuple):
+    """What one token of each row sees in a layer, by `LayerCache`'s names."""
+
+    keys: Tensor
+    values: Tensor
+    filled: Tensor | None
+    own_keys: Tensor
+    own_values: Tensor
 
 
 @dataclass
@@ -38,28 +48,87 @@ class LayerCache:
 
     @classmethod
     def of(cls, prompts: Sequence[KeysValues], rows: int) -> "LayerCache":
-        keys, values = (
-            pad_sequence([each.transpose(0, 1) for each in part], batch_first=True).transpose(1, 2).contiguous()
-            for part in zip(*prompts, strict=True)
-        )
+        keys, values = _padded(prompts, "right")
         lengths = torch.tensor([each.keys.shape[1] for each in prompts], device=keys.device)
         filled = torch.arange(keys.shape[2], device=keys.device) >= lengths[:, None]
         own = keys.new_empty(rows, keys.shape[1], FIRST_ROOM, keys.shape[3])
         return cls(keys, values, filled[:, None, None] if bool(filled.any()) else None, own, torch.empty_like(own))
 
+    def put(self, own_tokens: int, key: Tensor, value: Tensor) -> None:
+        """Write the rows' token [R, K, 1, D] that comes after `own_tokens` others."""
+        self.own_keys[:, :, own_tokens : own_tokens + 1] = key
+        self.own_values[:, :, own_tokens : own_tokens + 1] = value
+
+    def seen(self, own_tokens: int) -> "Seen":
+        """What that token sees, itself among it."""
+        own_keys, own_values = (own[:, :, : own_tokens + 1] for own in (self.own_keys, self.own_values))
+        return Seen(self.keys, self.values, self.filled, own_keys, own_values)
+
     def grow(self, own_tokens: int) -> None:
         """Make room for one more token."""
         # Doubling the room keeps copying at a constant share of all tokens written.
         if own_tokens == self.own_keys.shape[2]:
-            self.own_keys, self.own_values = (
-                torch.cat([own, torch.empty_like(own)], dim=2) for own in (self.own_keys, self.own_values)
-            )
+            self._widen(own_tokens)
+
+    def _widen(self, slots: int) -> None:
+        self.own_keys, self.own_values = (
+            torch.cat([own, torch.empty_like(own[:, :, :slots])], dim=2) for own in (self.own_keys, self.own_values)
+        )
 
     def keep(self, rows: Tensor, groups: Tensor | None) -> None:
         self.own_keys, self.own_values = self.own_keys[rows], self.own_values[rows]
         if groups is not None:
             self.keys, self.values = self.keys[groups], self.values[groups]
             self.filled = None if self.filled is None else self.filled[groups]
+
+
+@dataclass
+class WindowCache(LayerCache):
+    """One layer with a sliding window: prompts end where the tensors end, and own tokens go around in `window` slots.
+
+    Where rotary angles are already in the keys, their order does not matter to attention.
+    """
+
+    window: int = 0
+
+    @classmethod
+    def of(cls, prompts: Sequence[KeysValues], rows: int) -> "WindowCache":
+        keys, values = _padded(prompts, "left")
+        lengths = torch.tensor([each.keys.shape[1] for each in prompts], device=keys.device)
+        filled = torch.arange(keys.shape[2], device=keys.device) < keys.shape[2] - lengths[:, None]
+        window = prompts[0].window
+        assert window is not None
+        own = keys.new_empty(rows, keys.shape[1], min(FIRST_ROOM, window), keys.shape[3])
+        filled_at = filled[:, None, None] if bool(filled.any()) else None
+        return cls(keys, values, filled_at, own, torch.empty_like(own), window)
+
+    def put(self, own_tokens: int, key: Tensor, value: Tensor) -> None:
+        super().put(own_tokens % self.window, key, value)
+
+    def seen(self, own_tokens: int) -> Seen:
+        first = self._first_seen(own_tokens)
+        return Seen(
+            self.keys[:, :, first:],
+            self.values[:, :, first:],
+            None if self.filled is None else self.filled[..., first:],
+            self.own_keys[:, :, : own_tokens + 1],
+            self.own_values[:, :, : own_tokens + 1],
+        )
+
+    def grow(self, own_tokens: int) -> None:
+        room = self.own_keys.shape[2]
+        if own_tokens == room < self.window:
+            self._widen(min(room, self.window - room))
+        first = self._first_seen(own_tokens)
+        # Half of what is there at a time: copying what is left costs no more than was given back.
+        if first and 2 * first >= self.keys.shape[2]:
+            self.keys, self.values = (each[:, :, first:].clone() for each in (self.keys, self.values))
+            self.filled = None if self.filled is None else self.filled[..., first:]
+
+    def _first_seen(self, own_tokens: int) -> int:
+        """The first column of `keys` that own token `own_tokens` sees; as many as there are: it sees none."""
+        width = self.keys.shape[2]
+        return min(max(0, width + own_tokens + 1 - self.window), width)
 
 
 @dataclass
@@ -81,6 +150,23 @@ class RecurrentCache:
         self.state = Recurrent(*(part[rows] for part in self.state))
 
 
+def _padded(prompts: Sequence[KeysValues], side: str) -> tuple[Tensor, Tensor]:
+    """Keys and values [B, K, P, D] of prompts of several lengths, filled up on one side."""
+    keys, values = (
+        pad_sequence([each.transpose(0, 1) for each in part], batch_first=True, padding_side=side)
+        .transpose(1, 2)
+        .contiguous()
+        for part in ([each.keys for each in prompts], [each.values for each in prompts])
+    )
+    return keys, values
+
+
+def _cache_class(state: LayerState) -> Any:
+    if isinstance(state, Recurrent):
+        return RecurrentCache
+    return LayerCache if state.window is None else WindowCache
+
+
 class Decoder:
     """The cache of a decoding batch, told by `step` which token comes and by `keep` which rows go on."""
 
@@ -92,30 +178,29 @@ class Decoder:
         self.places = torch.arange(self.groups * group_size, device=prompts[0].last.device)
         rows = len(self.places)
         self.layers: list[Any] = [
-            (RecurrentCache if isinstance(states[0], Recurrent) else LayerCache).of(states, rows)
-            for states in zip(*(each.layers for each in prompts), strict=True)
+            _cache_class(states[0]).of(states, rows) for states in zip(*(each.layers for each in prompts), strict=True)
         ]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
         """One token per row: `query` [R, H, 1, D], `key` and `value` [R, K, 1, D] -> [R, 1, H, D]."""
         cache: LayerCache = self.layers[layer]
-        end = self.own_tokens + 1
         rows, heads, _, size = query.shape
         key_heads = key.shape[1]
-        cache.own_keys[:, :, end - 1 : end] = key
-        cache.own_values[:, :, end - 1 : end] = value
-        own_keys, own_values = cache.own_keys[:, :, :end], cache.own_values[:, :, :end]
+        cache.put(self.own_tokens, key, value)
+        keys, values, filled, own_keys, own_values = cache.seen(self.own_tokens)
         # Query heads that share a key head stand side by side: one product serves them, keys are not repeated.
         query = query.reshape(rows, key_heads, heads // key_heads, size) * scale
         # Over the prompt, the G rows of a group are one matrix of G * H / K queries: its keys are read once per group.
-        over_prompt = self._by_group(query) @ cache.keys.transpose(2, 3)
-        if cache.filled is not None:
-            over_prompt = over_prompt.masked_fill(cache.filled, float("-inf"))
+        over_prompt = self._by_group(query) @ keys.transpose(2, 3)
+        if filled is not None:
+            over_prompt = over_prompt.masked_fill(filled, float("-inf"))
         # Over its own tokens each row has keys of its own; scores then join the prompt's for one softmax over both.
         over_own = self._by_group(query @ own_keys.transpose(2, 3))
         weights = torch.cat([over_prompt, over_own], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
-        prompt_weights, own_weights = weights.split([over_prompt.shape[-1], end], dim=-1)
-        output = self._by_row(prompt_weights @ cache.values) + self._by_row(own_weights) @ own_values
+        prompt_weights, own_weights = weights.split([over_prompt.shape[-1], own_keys.shape[2]], dim=-1)
+        output = self._by_row(prompt_weights @ values) + self._by_row(own_weights) @ own_values
         return output.reshape(rows, 1, heads, size)
 
     def recur(self, layer: RecurrentLayer, tokens: Tokens) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from reeltune.models._transformers import before_forward
 from reeltune.models.shared_prefix.attention import OverPrompts, Recording, RowAttention
+from reeltune.models.shared_prefix.window import tail_of
 from reeltune.models.types import KeysValues
 
 
@@ -71,9 +72,11 @@ class _Keys:
         self.row = row
         self.pairs: list[KeysValues] = []
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
         """[1, H, L, D], [1, K, L, D] twice -> [1, L, H, D] of zeros; `pairs` become [K, P, D] twice for each prompt."""
-        self.pairs = [KeysValues(key[0, :, span], value[0, :, span]) for span in self.row.prompt_spans]
+        self.pairs = [tail_of(key[0, :, span], value[0, :, span], window) for span in self.row.prompt_spans]
         return torch.zeros_like(query).transpose(1, 2)
 
 
@@ -84,17 +87,20 @@ class _Ends:
         self.prompts = prompts
         self.row = row
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None = None
+    ) -> Tensor:
         """[1, H, B + completion tokens, D] and as many keys and values -> [1, B + completion tokens, H, D]."""
         grouped = query.shape[1] != key.shape[1]
+        # A prompt's last token sees all that is left of the prompt, which ends with it: no more than a window.
         outputs = [
             functional.scaled_dot_product_attention(
-                query[:, :, index : index + 1], keys[None], values[None], scale=scale, enable_gqa=grouped
+                query[:, :, index : index + 1], prompt.keys[None], prompt.values[None], scale=scale, enable_gqa=grouped
             ).transpose(1, 2)
-            for index, (keys, values) in enumerate(self.prompts)
+            for index, prompt in enumerate(self.prompts)
         ]
         if self.row.completion_tokens:
             query, key, value = (each[:, :, len(self.prompts) :] for each in (query, key, value))
             over_prompts = OverPrompts([self.prompts], self.row.completions)
-            outputs.append(over_prompts.attend(0, query, key, value, scale))
+            outputs.append(over_prompts.attend(0, query, key, value, scale, window))
         return torch.cat(outputs, dim=1)
