@@ -236,7 +236,7 @@ def test_five_hundred_files_train_in_under_five_minutes(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", rows)
     started = time.monotonic()
     done = run(tmp_path, "init", "videos", "t.csv", "-o", "out")
-    assert done.returncode == 0 and "450 samples to train on, 50 held out" in done.stdout, done.stderr
+    assert done.returncode == 0 and "450 samples for training, 50 held out" in done.stdout, done.stderr
     done = run(tmp_path, "train", "out/recipe.yaml", "rl.steps=1", "eval.every=0", "rl.groups_per_step=2")
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
