@@ -55,7 +55,7 @@ def test_no_module_takes_the_place_of_a_public_name() -> None:
 def test_overrides_change_a_mapping_and_leave_its_other_keys() -> None:
     recipe = rt.recipe({"model": {"path": "m"}, "rl": {"group_size": 4, "kl": 0.1}}, "rl.steps=5", "data.mode=think")
     assert (recipe.rl.group_size, recipe.rl.kl, recipe.rl.steps, recipe.data.mode) == (4, 0.1, 5, "think")
-    with pytest.raises(rt.InputError, match="a Recipe object is used as it is"):
+    with pytest.raises(rt.InputError, match="a Recipe object is used unchanged"):
         rt.load(recipe, "rl.steps=6")
 
 

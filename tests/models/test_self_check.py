@@ -61,8 +61,8 @@ def test_an_attention_that_ignores_us_is_found(model: Any, monkeypatch: pytest.M
 def test_a_wrong_decoding_step_is_found(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     attend = decoding.Decoder.attend
 
-    def without_scale(self: Any, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
-        return attend(self, layer, query, key, value, 2 * scale)
+    def without_scale(self: Any, layer: int, query: Any, key: Any, value: Any, scale: float, *window: Any) -> Any:
+        return attend(self, layer, query, key, value, 2 * scale, *window)
 
     monkeypatch.setattr(decoding.Decoder, "attend", without_scale)
     refused(model("qwen3_vl"), "a decoding step over the prompt's keys differs")

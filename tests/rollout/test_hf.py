@@ -127,7 +127,7 @@ def test_kept_prompts_are_given_back(policy: Policy, clip_of: Any) -> None:
         policy, [Group(requests[0].prompt, requests[0].features, used.completions, used.state)]
     )
     log_probs.sum().backward()
-    watched = [weakref.ref(key) for state in (used.state, unused.state) for key, _ in state.layers]
+    watched = [weakref.ref(key) for state in (used.state, unused.state) for key, *_ in state.layers]
     del used, unused, log_probs
     assert not any(each() is not None for each in watched)
     policy.zero_grad()
@@ -143,7 +143,7 @@ def test_the_prompts_own_cache_lives_on_only_for_an_update(
 
     def noted(*args: Any) -> Any:
         states = prefill(*args)
-        made.extend(weakref.ref(key) for state in states for key, _ in state.layers)
+        made.extend(weakref.ref(key) for state in states for key, *_ in state.layers)
         return states
 
     def decode(self: Policy, *args: Any) -> torch.Tensor:

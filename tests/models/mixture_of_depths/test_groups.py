@@ -120,7 +120,7 @@ def test_each_layer_caches_its_share_of_the_prompts_vision_tokens(
     ratios = layer_ratios(PAPER, policy.text_config.num_hidden_layers)
     kept = [vision if ratio is None else int(vision * ratio) for ratio in ratios]
     assert vision >= 8 and len(set(kept)) > 1
-    assert [keys.shape[1] for keys, _ in state.layers] == [len(group.prompt) - vision + k for k in kept]
+    assert [keys.shape[1] for keys, *_ in state.layers] == [len(group.prompt) - vision + k for k in kept]
 
 
 def test_kept_sets_are_chosen_per_prompt_also_in_one_row(directories: Any, plain: Any, clip_of: Any) -> None:
