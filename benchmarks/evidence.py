@@ -35,7 +35,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--dir", type=Path, default=Path("runs/reproduce"))
     args = parser.parse_args()
-    parts = [f"{HEAD}\nMade by `python benchmarks/evidence.py`, last on {time.strftime('%Y-%m-%d')}, CPU.\n"]
+    command = "python benchmarks/evidence.py"
+    if set(args.papers) != set(papers()):
+        command += f" --papers {' '.join(args.papers)}"
+    parts = [f"{HEAD}\nMade by `{command}`, last on {time.strftime('%Y-%m-%d')}, CPU.\n"]
     for name in args.papers:
         found = load(name)
         measured, trivial = run_small(found, args.dir / name, args.seeds)

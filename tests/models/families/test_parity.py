@@ -16,9 +16,10 @@ from reeltune.models.adapter import adapter_tensors, install
 from reeltune.models.families import FAMILIES
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.shared_prefix.row import group_log_probs, prefill
-from reeltune.models.types import Completions, Group
+from reeltune.models.types import Completions, Group, Prompt
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
+from reeltune.video.clip import Clip
 
 LENGTHS = [[5, 1, 9], [3, 3, 2]]
 
@@ -51,6 +52,20 @@ def make_groups(policy: Policy, clip_of: Any) -> list[Group]:
         prompt = policy.prompt("When does it happen?" * (index + 1), clip)
         groups.append(Group(prompt, policy.encode([clip])[0], Completions.from_lists(rows)))
     return groups
+
+
+def stock_greedy(policy: Policy, stock: Any, prompt: Prompt, clip: Clip, tokens: int) -> list[int]:
+    """At most `tokens` tokens of the stock model's own `generate`; of ours only the inputs are taken."""
+    ids = prompt.input_ids[None]
+    found: list[int] = stock.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=tokens,
+        suppress_tokens=policy.banned.tolist(),
+        **policy.family.stock_inputs(ids, [clip]),
+    )[0, len(prompt) :].tolist()
+    return found
 
 
 def stock_log_probs(policy: Policy, stock: Any, group: Group) -> list[Tensor]:
@@ -145,15 +160,7 @@ def test_greedy_is_the_stock_models_generate(name: str, clip_of: Any, directory:
     rollouts = HFEngine(policy).generate([Request(prompt, features, 0) for prompt in prompts], 2, params)
     seen = set()
     for prompt, rollout in zip(prompts, rollouts, strict=True):
-        ids = prompt.input_ids[None]
-        wanted = stock.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=params.max_new_tokens,
-            suppress_tokens=policy.banned.tolist(),
-            **policy.family.stock_inputs(ids, [clip]),
-        )[0, len(prompt) :].tolist()
+        wanted = stock_greedy(policy, stock, prompt, clip, params.max_new_tokens)
         seen |= set(wanted)
         for row, length in zip(rollout.completions.ids, rollout.completions.lengths, strict=True):
             assert row[:length].tolist() == wanted

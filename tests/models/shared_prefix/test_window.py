@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tests.models.families.generated import SIDE, build, class_of
-from tests.models.families.test_parity import make_groups, open_stock, slopes, stock_log_probs
+from tests.models.families.test_parity import make_groups, open_stock, slopes, stock_greedy, stock_log_probs
 from tests.models.shared_prefix.test_attention import ROWS
 from torch import Tensor
 from torch.nn import functional
@@ -252,15 +252,7 @@ def test_greedy_is_the_stock_models_generate(name: str, clip_of: Any, directory:
     params = SamplingParams(temperature=0.0, max_new_tokens=24)
     rollouts = HFEngine(policy).generate([Request(prompt, features, 0) for prompt in prompts], 2, params)
     for prompt, rollout in zip(prompts, rollouts, strict=True):
-        ids = prompt.input_ids[None]
-        wanted = stock.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=params.max_new_tokens,
-            suppress_tokens=policy.banned.tolist(),
-            **policy.family.stock_inputs(ids, [clip]),
-        )[0, len(prompt) :].tolist()
+        wanted = stock_greedy(policy, stock, prompt, clip, params.max_new_tokens)
         for row, length in zip(rollout.completions.ids, rollout.completions.lengths, strict=True):
             assert row[:length].tolist() == wanted
 

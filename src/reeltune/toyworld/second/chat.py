@@ -114,10 +114,10 @@ def marks(scene: Scene, rng: np.random.Generator) -> Fields | None:
     if choice is None:
         return None
     asked = q.with_options(choice, rng)
-    letters = "ABCD"[: len(asked["options"])]
+    names = "ABCD"[: len(asked["options"])]
     return {
         "instruction": f"{question_text(asked['question'], asked['options'])}\nSay of each letter whether it is right.",
-        "response": ", ".join(f"{letter} {'yes' if letter == asked['target'] else 'no'}" for letter in letters),
+        "response": ", ".join(f"{letter} {'yes' if letter == asked['target'] else 'no'}" for letter in names),
     }
 
 
