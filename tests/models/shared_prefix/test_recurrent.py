@@ -1,6 +1,7 @@
 """A gated delta net over a row of prompts and completions equals its definition, token by token, in each sequence."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,6 +166,11 @@ def test_a_recurrent_layer_of_another_class_is_refused() -> None:
     layer.linear_attn = torch.nn.Linear(2, 2)
     with pytest.raises(InputError, match=r"layer 0 is a recurrent layer of class Linear; only \['Qwen3_5GatedDelta"):
         enable(layer)
+    # Declared by its kind, whatever its class calls the part that has the state.
+    other: Any = torch.nn.Module()
+    other.layers, other.config = [torch.nn.Linear(2, 2)], SimpleNamespace(layer_types=["linear_attention"])
+    with pytest.raises(InputError, match="layer 0 is a recurrent layer of class Linear"):
+        enable(other)
 
 
 def test_layers_of_an_unknown_kind_are_refused_by_kind(tmp_path: Path) -> None:

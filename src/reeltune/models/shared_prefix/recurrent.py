@@ -89,10 +89,12 @@ def over_completions(
 def enable(language_model: Any) -> None:
     """Let the recurrent layers of this language model take `shared`; weights, names and other calls stay.
 
-    Raises InputError for a recurrent layer of a class that is not known.
+    Raises InputError for a recurrent layer of a class that is not known, wherever that class has its state.
     """
+    kinds = getattr(getattr(language_model, "config", None), "layer_types", None) or []
     for index, layer in enumerate(language_model.layers):
-        net = getattr(layer, "linear_attn", None)
+        is_recurrent = index < len(kinds) and kinds[index] == "linear_attention"
+        net = getattr(layer, "linear_attn", layer if is_recurrent else None)
         if net is None:
             continue
         if (known := SHARED_CLASSES.get(type(net).__name__)) is None:
