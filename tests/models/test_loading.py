@@ -161,8 +161,52 @@ def test_a_type_without_a_family_and_a_family_that_is_none_are_errors(model: Pat
     assert "must be a subclass of reeltune.models.families.Family" in message(model, family=f"{file}:Mine")
     assert "did you mean 'qwen3_vl'" in message(model, family="qwen3vl")
     config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(config | {"model_type": "glm4v"}))
-    assert "no family supports model type 'glm4v'" in message(model)
+    # Known to transformers, not known to it, and one whose class refuses the other values of this file.
+    for kind, near in (("glm4v", "glm46v"), ("qwen4_vl", "qwen3_vl"), ("llava_next_video", "llava_onevision")):
+        (model / "config.json").write_text(json.dumps(config | {"model_type": kind}))
+        found = message(model)
+        assert f"no family supports model type '{kind}'; the nearest is '{near}'" in found
+        assert "docs/new-family.md" in found
+
+
+def test_code_that_a_directory_brings_along_is_neither_run_nor_asked_about(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that is published with its own code, as InternVL's first form is, has the type of no family."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question at the terminal"))
+    written = json.loads((model / "config.json").read_text())
+    (model / "own.py").write_text("raise SystemExit('this ran')")
+    own = {"model_type": "internvl_chat", "auto_map": {"AutoConfig": "own.Config"}}
+    (model / "config.json").write_text(json.dumps(written | own))
+    found = message(model)
+    assert "the nearest is 'internvl'" in found and "named ...-hf" in found
+    (model / "mine.py").write_text("from reeltune.models.families.qwen3_vl import Qwen3VL\n")
+    assert "config.json cannot be read" in message(model, family=f"{model / 'mine.py'}:Qwen3VL")
+    (model / "config.json").write_text(json.dumps(written))
+    (model / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["own.Tokenizer", null]}}')
+    load_policy(model)
+
+
+def test_a_config_that_its_class_refuses_is_one_message(model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    config["text_config"]["layer_types"] = ["full_attention"]
+    (model / "config.json").write_text(json.dumps(config))
+    assert "must be equal to the number of `layer_types` (1)" in message(model)
+    (model / "config.json").write_text("[]")
+    assert "config.json must be a JSON object; got list" in message(model)
+
+
+def test_pickled_weights_are_not_opened_whatever_stands_beside_them(model: Path, tmp_path: Path) -> None:
+    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    load_policy(model)
+    (model / "model.safetensors").rename(tmp_path / "weights.safetensors")
+    found = message(model)
+    assert "it has pytorch_model.bin. Pickled weights can run code" in found
+    assert f"AutoModelForImageTextToText.from_pretrained('{model}').save_pretrained(DIRECTORY)" in found
+    save_file({"weight": torch.zeros(1)}, model / "adapter_model.safetensors")
+    assert "it has pytorch_model.bin. Pickled weights" in message(model)
+    (model / "pytorch_model.bin").unlink()
+    assert "it has adapter_model.safetensors. Rename them, or save" in message(model)
 
 
 def test_a_file_of_weights_of_another_model_is_not_taken(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from transformers.utils import logging as transformers_logging
 from reeltune.errors import InputError
 from reeltune.hub import is_hub_name, local_model
 
-INDEX = "model.safetensors.index.json"
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 ADAPTER_SETTINGS = "adapter_config.json"
 
 
@@ -44,9 +45,9 @@ def check_directory(path: Path) -> None:
     """InputError unless `path` is a model directory."""
     if not (path / "config.json").is_file():
         raise InputError(_no_model(path))
-    if not any(path.glob("*.safetensors")):
+    if not any((path / name).is_file() for name in (WHOLE, INDEX)):
         raise InputError(
-            f"{path} has a config.json but no *.safetensors weights; download them, or save them with save_pretrained"
+            f"{path} has a config.json but no *.safetensors weights ({WHOLE} or {INDEX}); {_other_weights(path)}"
         )
 
 
@@ -69,6 +70,23 @@ def check_weight_files(path: Path) -> None:
             raise InputError(
                 f"{file}: damaged or cut off at {file.stat().st_size} bytes ({error}); copy or download it again"
             ) from error
+
+
+def pickles(path: Path) -> list[str]:
+    """The files of a folder that torch's pickles are by their names: opening one can run any code."""
+    return sorted(file.name for pattern in PICKLES for file in path.glob(pattern))
+
+
+def _other_weights(path: Path) -> str:
+    """What is there in place of safetensors, and what to do."""
+    if found := pickles(path):
+        return (
+            f"it has {_some(found, 3)}. Pickled weights can run code when they are opened, so they never are; if you "
+            f"trust them: AutoModelForImageTextToText.from_pretrained('{path}').save_pretrained(DIRECTORY)"
+        )
+    if others := sorted(file.name for file in path.glob("*.safetensors")):
+        return f"it has {_some(others, 3)}. Rename them, or save the model again with save_pretrained"
+    return "download them, or save them with save_pretrained (pickled weights, *.bin, are never downloaded)"
 
 
 def _no_model(path: Path) -> str:
@@ -122,15 +140,27 @@ def compute_as_asked(model: Any) -> None:
 
 
 def open_config(path: Path) -> Any:
+    """Its config as transformers reads it; code that a directory brings along is never run."""
     try:
-        return AutoConfig.from_pretrained(path)
-    except (OSError, ValueError, KeyError) as error:
+        return AutoConfig.from_pretrained(path, trust_remote_code=False)
+    except Exception as error:  # the class of each type checks its values in its own way
         raise InputError(f"{path}/config.json cannot be read: {_first_line(error)}") from error
+
+
+def raw_config(path: Path) -> dict[str, Any]:
+    """config.json as it is written, whether or not transformers knows its type."""
+    try:
+        found = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}/config.json cannot be read: {_first_line(error)}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}/config.json must be a JSON object; got {type(found).__name__}")
+    return found
 
 
 def open_tokenizer(path: Path) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(path)
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except Exception as error:  # tokenizers raises bare Exception for a damaged file
         raise InputError(
             f"{path}: its tokenizer cannot be loaded ({_first_line(error)}); copy tokenizer.json and "
@@ -150,7 +180,7 @@ def open_weights(path: Path, *, ignore: re.Pattern[str] | None = None, **options
     model: nn.Module
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
-            path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            path, output_loading_info=True, ignore_mismatched_sizes=True, use_safetensors=True, **options
         )
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
@@ -210,4 +240,6 @@ def _some(names: list[str], most: int = 5) -> str:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:400]
+    # A first line that only announces is nothing without the next one.
+    text = " ".join(map(str.strip, lines[: 2 if lines and lines[0].endswith(":") else 1]))
+    return f"{type(error).__name__}: {text}"[:400]

@@ -9,7 +9,7 @@ from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
 from reeltune.errors import InputError
 from reeltune.hub import local_model
 from reeltune.models._transformers import enable_checkpointing
-from reeltune.models.families import make_family
+from reeltune.models.families import open_family
 from reeltune.models.families.base import Family
 from reeltune.models.loading import (
     check_attention,
@@ -17,7 +17,6 @@ from reeltune.models.loading import (
     check_weight_files,
     compute_as_asked,
     nf4,
-    open_config,
     open_tokenizer,
     refuse_not_finite,
     skeleton,
@@ -59,8 +58,7 @@ def load_policy(
     path = local_model(str(path))
     check_directory(path)
     check_attention(attention)
-    config = open_config(path)
-    adapter = make_family(config, path, family)
+    config, adapter = open_family(path, family)
     adapter.refuse_inseparable(config.get_text_config(), path)
     check_weight_files(path)
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}

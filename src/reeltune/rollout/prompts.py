@@ -6,12 +6,11 @@ from the model's tokenizer and config alone.
 
 from pathlib import Path
 
-from transformers import AutoConfig, AutoTokenizer
-
 from reeltune.config.recipe import VideoConfig
 from reeltune.errors import InputError, SampleError
 from reeltune.models.chat import max_positions, prompt_ids, render_prompt
-from reeltune.models.families import make_family
+from reeltune.models.families import open_family
+from reeltune.models.loading import open_tokenizer
 from reeltune.rollout.media import BlankMedia
 from reeltune.sample import Sample
 from reeltune.tasks import get_task
@@ -37,9 +36,8 @@ class PromptCheck:
     def __init__(self, model: Path, video: VideoConfig, *, mode: Mode, system: str | None = None) -> None:
         if not (model / "config.json").is_file():
             raise InputError(f"--model must be a Hugging Face model directory with a config.json; got {str(model)!r}")
-        config = AutoConfig.from_pretrained(model)
-        self.family = make_family(config, model)
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
+        config, self.family = open_family(model)
+        self.tokenizer = open_tokenizer(model)
         self.limit = max_positions(config)
         self.mode: Mode = mode
         self.system = system

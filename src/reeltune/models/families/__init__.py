@@ -10,9 +10,10 @@ from typing import Any
 
 from reeltune.errors import InputError
 from reeltune.models.families.base import Family, read_processor
+from reeltune.models.loading import open_config, raw_config
 from reeltune.registry import Registry
 
-__all__ = ["FAMILIES", "Family", "make_family"]
+__all__ = ["FAMILIES", "Family", "make_family", "open_family"]
 
 _PLACE = "reeltune.models.families."
 
@@ -48,11 +49,34 @@ def make_family(config: Any, path: Path, name: str | None = None) -> Family:
 
     InputError when there is none, or none that goes by this name.
     """
-    if name is None and config.model_type not in FAMILIES:
-        near = get_close_matches(config.model_type, list(FAMILIES), n=1, cutoff=0.0)
-        raise InputError(
-            f"{path}: no family supports model type {config.model_type!r}; the nearest is {near[0]!r}. "
-            f"Supported: {', '.join(FAMILIES)}. Set model.family to your own, module:Class or path/to/file.py:Class "
-            "(docs/new-family.md)"
-        )
     return FAMILIES.get(name or config.model_type)(config, read_processor(path))
+
+
+def open_family(path: Path, name: str | None = None) -> tuple[Any, Family]:
+    """The config of the model directory `path`, and its family: by `name`, else by the type in its config.json.
+
+    InputError for a type without a family, also one that transformers does not know, and for a config that its class
+    refuses.
+    """
+    if name is None:
+        _require_known(path, raw_config(path))
+    config = open_config(path)
+    return config, make_family(config, path, name)
+
+
+def _require_known(path: Path, written: dict[str, Any]) -> None:
+    kind = str(written.get("model_type"))
+    if kind in FAMILIES:
+        return
+    near = get_close_matches(kind, list(FAMILIES), n=1, cutoff=0.0)
+    own_code = (
+        " Its config.json asks for code of its own (auto_map), which is never run: where its makers publish a version "
+        "for transformers, often named ...-hf, use that."
+        if "auto_map" in written
+        else ""
+    )
+    raise InputError(
+        f"{path}: no family supports model type {kind!r}; the nearest is {near[0]!r}.{own_code} Supported: "
+        f"{', '.join(FAMILIES)}. Set model.family to your own, module:Class or path/to/file.py:Class "
+        "(docs/new-family.md)"
+    )
