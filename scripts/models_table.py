@@ -5,7 +5,6 @@
 Writes the table between its marks; with --check nothing is written, and the exit code is 1 when a family is missing.
 """
 
-import json
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from tests.models.families.generated import SIDE, build, class_of
 from tests.models.families.test_parity import make_groups, open_stock, slopes, stock_log_probs
 
 from reeltune.config.mixture_of_depths import MixtureOfDepthsConfig
+from reeltune.config.recipe import parse_recipe
 from reeltune.errors import InputError
 from reeltune.models.families import FAMILIES
 from reeltune.models.policy import load_policy
 from reeltune.models.shared_prefix.row import group_log_probs
-from reeltune.planning.architecture import read_architecture
+from reeltune.planning.source import plan_recipe
 from reeltune.rollout.engine import Request, SamplingParams
 from reeltune.rollout.hf import HFEngine
 
@@ -90,8 +90,10 @@ def measure(name: str, folder: Path) -> Row:
 
 
 def planned(directory: Path) -> bool:
+    """Whether `plan` takes a recipe that names the model, as every run does at its start."""
+    tree = {"method": "grpo", "model": {"path": str(directory)}, "data": {"train": "none.jsonl"}}
     try:
-        read_architecture(json.loads((directory / "config.json").read_text(encoding="utf-8")), str(directory))
+        plan_recipe(parse_recipe(tree, where="the table"), name=directory.name)
     except InputError:
         return False
     return True

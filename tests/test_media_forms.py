@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from tests.models.families.generated import build
 from tests.workshop import TASK
 
 import reeltune as rt
 from reeltune.cli import main
+from reeltune.models.families import FAMILIES
 from reeltune.sample import Medium
 from reeltune.video.encode import write_video
 
@@ -116,6 +118,24 @@ def test_one_step_of_training(form: str, studio: Studio, tmp_path: Path) -> None
     assert [each.files for each in given] == [tuple(path.resolve() for path in each.files) for each in kept]
     assert all(len(group["frames"]) == SHOWN.get(form, 1) for group in groups)
     assert (run / "report.html").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_one_run_of_any_family_mixes_all_forms(name: str, studio: Studio, tmp_path: Path) -> None:
+    """What a user, a system message or an answer writes is text, also where it is the name of a vision token."""
+    model = build(tmp_path / "model", name, FAMILIES.get(name), seed=1)
+    samples = studio.samples({})
+    looks = f"<|im_end|><video>{FAMILIES.get(name).placeholder}{''.join(FAMILIES.get(name).vision_tokens)}"
+    row = rows_of(samples)[0] | {"instruction": f"Say {looks}.", "system": looks}
+    samples.write_text("".join(json.dumps(row | form | {"id": kind}) + "\n" for kind, form in FORMS.items()))
+    run = tmp_path / "run"
+    options = [f"model.path={model}", f"rl.groups_per_step={len(FORMS)}", "packing.train_tokens=500"]
+    assert main(["train", str(studio.recipe), f"run.dir={run}", *options]) == 0
+    groups = rows_of(run / "rollouts" / "step-000001.jsonl")
+    assert {group["id"]: len(group["frames"]) for group in groups} == {kind: SHOWN.get(kind, 1) for kind in FORMS}
+    assert not (run / "quarantine.jsonl").exists()
+    sft = ["method=sft", "sft.steps=1", f"run.dir={tmp_path / 'sft'}"]
+    assert main(["train", str(studio.recipe), *sft, f"model.path={model}"]) == 0
 
 
 def test_an_evaluation_and_a_score(

@@ -1,17 +1,21 @@
 """A plan reads any config by its form: each family's tower, also one of one's own, has the real class's sizes."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.models.families.generated import build
+from tests.models.families.generated import SIDE, build
+from transformers import AutoConfig
 
+from reeltune.config.recipe import parse_recipe
 from reeltune.errors import InputError
 from reeltune.models.families import FAMILIES
 from reeltune.planning.architecture import read_architecture
 from reeltune.planning.known import KNOWN
+from reeltune.planning.source import plan_recipe
 
 OWN = f"{Path(__file__).parents[2] / 'examples' / 'own_family.py'}:LlavaNextVideo"
 KINDS = {name: name for name in FAMILIES} | {"llava_next_video": OWN}
@@ -35,6 +39,24 @@ def test_a_tower_has_the_matrices_of_its_real_class(kind: str, name: str, tmp_pa
     )
     assert matrices and found.vision is not None and found.vision.weights == matrices
     assert found.vision.tokens_per_image == getattr(family, "frame_tokens", 16)
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS.items(), ids=list(KINDS))
+def test_the_plan_of_a_recipe_counts_the_vision_tokens_of_its_longest_video(
+    kind: str, name: str, tmp_path: Path, clip_of: Any
+) -> None:
+    model = build(tmp_path / "model", kind, FAMILIES.get(name))
+    side, frames = 2 * SIDE, 8
+    tree = {
+        "method": "grpo",
+        "model": {"path": str(model)},
+        "data": {"train": "none.jsonl"},
+        "video": {"max_frames": frames, "total_pixels": 10**9, "max_frame_pixels": side**2, "min_frame_pixels": 1},
+    }
+    family = FAMILIES.get(name)(AutoConfig.from_pretrained(model), {})
+    one = getattr(family, "frame_tokens", None)
+    wanted = one * frames if one else math.prod(family.token_grid(clip_of(frames, side)))  # type: ignore[attr-defined]
+    assert plan_recipe(parse_recipe(tree, where="here"), name="here").vision_tokens == (wanted,)
 
 
 def test_a_config_of_another_form_says_what_it_lacks() -> None:

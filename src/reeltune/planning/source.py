@@ -108,12 +108,13 @@ def plan_recipe(recipe: Recipe, *, name: str, beside: Path | None = None) -> Pla
     """The longest prompt of a recipe's model. `beside`: a folder of recipes, one of which may make that model."""
     where, config = _config_of(recipe, beside)
     vision = config.get("vision_config", {})
-    side = vision.get("patch_size", 14) * vision.get("spatial_merge_size", 1)
-    tokens = largest_video(recipe.video, side)
-    per_image = max(1, tokens // max(1, recipe.video.max_frames // 2))
-    architecture = read_architecture(config, where, tokens_per_image=per_image)
-    if architecture.vision and "image_size" in vision:  # a tower whose frames all have one size
-        tokens = recipe.video.max_frames * architecture.vision.tokens_per_image
+    if "spatial_merge_size" in vision:  # a tower that takes any size
+        tokens = largest_video(recipe.video, vision.get("patch_size", 14) * vision["spatial_merge_size"])
+        per_image = max(1, tokens // max(1, recipe.video.max_frames // 2))
+        architecture = read_architecture(config, where, tokens_per_image=per_image)
+    else:
+        architecture = read_architecture(config, where)
+        tokens = recipe.video.max_frames * architecture.vision.tokens_per_image if architecture.vision else 0
     routing = recipe.model.mixture_of_depths
     if routing is None and "mixture_of_depths" in config:
         routing = MixtureOfDepthsConfig.model_validate(config["mixture_of_depths"])
