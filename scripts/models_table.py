@@ -129,10 +129,10 @@ def routed(directory: Path) -> str:
     try:
         load_policy(directory, mixture_of_depths=MixtureOfDepthsConfig())
     except InputError as error:
-        text = str(error)
-        if "linear_attention" in text:
+        if "linear_attention" in str(error):
             return "no: recurrent layers"
-        return "no: another decoder block" if "cannot route decoder layer" in text else "no: another layout"
+        experts = any(hasattr(layer.mlp, "experts") for layer in layers_of(load_policy(directory)))
+        return "no: experts" if experts else "no: another decoder block"
     return "yes"
 
 

@@ -18,8 +18,10 @@ from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, create_causal_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, eager_attention_forward
+from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLDecoderLayer
+from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5GatedDeltaNet
 from transformers.models.qwen3_5_moe.modeling_qwen3_5_moe import Qwen3_5MoeGatedDeltaNet
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextDecoderLayer
@@ -28,17 +30,10 @@ from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 from reeltune.errors import InputError
 
 __all__ = [
-    "CACHE",
-    "SMOLVLM_CHAT_TEMPLATE",
-    "Cache",
-    "DynamicLayer",
-    "LlamaDecoderLayer",
-    "Qwen2VLDecoderLayer",
-    "Qwen2_5_VLDecoderLayer",
-    "Qwen3VLTextDecoderLayer",
-    "Qwen3_5GatedDeltaNet",
-    "Qwen3_5MoeGatedDeltaNet",
-]
+    "CACHE", "SMOLVLM_CHAT_TEMPLATE", "Cache", "DynamicLayer", "LlamaDecoderLayer", "Qwen2DecoderLayer",
+    "Qwen2VLDecoderLayer", "Qwen2_5_VLDecoderLayer", "Qwen3DecoderLayer", "Qwen3VLTextDecoderLayer",
+    "Qwen3_5GatedDeltaNet", "Qwen3_5MoeGatedDeltaNet",
+]  # fmt: skip
 
 TESTED = "5.19 to 5.24"
 PREFIX = "shared_prompt_"

@@ -1,8 +1,9 @@
 """p-MoD: vision tokens skip decoder layers, fewer of them kept the deeper the layer (arXiv 2412.04449).
 
-`install` turns a loaded LLaVA (Llama), Qwen2-VL, Qwen2.5-VL or Qwen3-VL model into a routed one in place, `remove`
-turns it back. Weights keep their names, each routed layer gains `router.weight` and `router.bias`, and
-`config.mixture_of_depths` says how it is routed, so `save_pretrained` writes an ordinary directory.
+`install` turns a loaded model into a routed one in place, `remove` turns it back: one whose decoder is Llama's, Qwen2's
+or Qwen3's (LLaVA, SmolVLM2, InternVL, LLaVA-OneVision), or that of Qwen2-VL, Qwen2.5-VL or Qwen3-VL. Weights keep their
+names, each routed layer gains `router.weight` and `router.bias`, and `config.mixture_of_depths` says how it is routed,
+so `save_pretrained` writes an ordinary directory.
 `checkpoint.open_routed` opens it again: stock transformers would leave the routers out.
 
 Left out on purpose: static caches (lengths differ by layer), padding-free rows by `cu_seq_lens`, sliding windows.
@@ -39,12 +40,12 @@ def install(model: nn.Module, config: MixtureOfDepthsConfig) -> None:
             f"the model's config has {CONFIG_KEY!r}: it was saved with routers but loaded without them. Load its "
             "directory with reeltune.models.mixture_of_depths.checkpoint.open_routed"
         )
+    _refuse_attention(model)
     layers = decoder_layers(model)
     try:
         ratios = layer_ratios(config, len(layers))
     except ValueError as error:
         raise InputError(f"mixture_of_depths: {error}") from None
-    _refuse_attention(model)
     token_ids = _routable_ids(model, config)
     for index, (layer, ratio) in enumerate(zip(layers, ratios, strict=True)):
         if ratio is not None:
@@ -199,6 +200,7 @@ def _routable_ids(model: Any, config: MixtureOfDepthsConfig) -> list[int]:
 
 
 def _refuse_attention(model: Any) -> None:
-    text = model.config.get_text_config()
-    if other := sorted(set(getattr(text, "layer_types", None) or []) - {"full_attention"}):
+    _, language_model = _parts(model)
+    kinds: Any = getattr(language_model.config, "layer_types", None) or []
+    if other := sorted(set(kinds) - {"full_attention"}):
         raise InputError(f"p-MoD needs full attention in every layer; this model has {other}")

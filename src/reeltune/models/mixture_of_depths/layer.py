@@ -16,7 +16,9 @@ from reeltune.models._transformers import (
     CACHE,
     LlamaDecoderLayer,
     Qwen2_5_VLDecoderLayer,
+    Qwen2DecoderLayer,
     Qwen2VLDecoderLayer,
+    Qwen3DecoderLayer,
     Qwen3VLTextDecoderLayer,
     causal_mask,
 )
@@ -179,6 +181,14 @@ class RoutedLlamaLayer(RoutedLayer, LlamaDecoderLayer):  # type: ignore[misc]
     dense_class = LlamaDecoderLayer
 
 
+class RoutedQwen2Layer(RoutedLayer, Qwen2DecoderLayer):  # type: ignore[misc]
+    dense_class = Qwen2DecoderLayer
+
+
+class RoutedQwen3Layer(RoutedLayer, Qwen3DecoderLayer):  # type: ignore[misc]
+    dense_class = Qwen3DecoderLayer
+
+
 class RoutedQwen2VLLayer(RoutedLayer, Qwen2VLDecoderLayer):  # type: ignore[misc]
     dense_class = Qwen2VLDecoderLayer
 
@@ -194,5 +204,8 @@ class RoutedQwen3VLLayer(RoutedLayer, Qwen3VLTextDecoderLayer):  # type: ignore[
 # Subclasses of the family's layer, so wrapping by type and output capture still find them.
 ROUTED_CLASSES: dict[str, type[nn.Module]] = {
     each.dense_class.__name__: each
-    for each in (RoutedLlamaLayer, RoutedQwen2VLLayer, RoutedQwen25VLLayer, RoutedQwen3VLLayer)
-}
+    for each in (
+        RoutedLlamaLayer, RoutedQwen2Layer, RoutedQwen3Layer, RoutedQwen2VLLayer, RoutedQwen25VLLayer,
+        RoutedQwen3VLLayer,
+    )
+}  # fmt: skip
