@@ -11,16 +11,22 @@ class FrameSize:
     """One size for all frames, for models that see a video as images.
 
     `fill` (R, G, B): pad to a square with this color first, evenly on both sides; None: stretch.
+    `longest`: in two steps with Lanczos' filter, as SmolVLM's processor: the shape kept until the longer side is this,
+    and then stretched; None: in one cubic step.
     """
 
     height: int
     width: int
     fill: tuple[int, ...] | None = None
+    longest: int | None = None
 
     def resize(self, frame: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] -> uint8 [height, width, 3]; a frame of this size is left as it is."""
         if frame.shape[:2] == (self.height, self.width):
             return frame
+        if self.longest is not None:
+            frame = resize_lanczos(frame, *with_longer_side(frame.shape[0], frame.shape[1], self.longest))
+            return resize_lanczos(frame, self.height, self.width)
         if self.fill is not None:
             frame = pad_to_square(frame, self.fill)
         return resize_frame(frame, self.height, self.width)
@@ -35,6 +41,18 @@ def pad_to_square(frame: np.ndarray, fill: tuple[int, ...]) -> np.ndarray:
     square[:] = fill
     square[top : top + height, left : left + width] = frame
     return square
+
+
+def with_longer_side(height: int, width: int, longest: int) -> tuple[int, int]:
+    """(height, width) with the longer side `longest`, the other one rounded down and then up to an even number."""
+    shape = width / height
+    if width >= height:
+        return max(_even(int(longest / shape)), 1), longest
+    return longest, max(_even(int(longest * shape)), 1)
+
+
+def _even(size: int) -> int:
+    return size + size % 2
 
 
 def resize_frame(frame: np.ndarray, height: int, width: int) -> np.ndarray:

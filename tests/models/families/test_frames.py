@@ -24,7 +24,9 @@ def picture(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["llava", "internvl", "smolvlm", "llava_onevision"])
-def test_a_frame_from_a_file_is_resized_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_from_a_file_is_resized_once_or_as_its_processor_does(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy = load_policy(build(tmp_path / "model", name, class_of(name)))
     write_video(tmp_path / "clip.mp4", np.stack([picture(90, 120)] * 8), 4.0)
     sizes: list[tuple[int, ...]] = []
@@ -34,12 +36,14 @@ def test_a_frame_from_a_file_is_resized_once(name: str, tmp_path: Path, monkeypa
         return resize_frame(frame, height, width)
 
     monkeypatch.setattr(resize, "resize_frame", counted)
+    monkeypatch.setattr(resize, "resize_lanczos", counted)
     monkeypatch.setattr(load_module, "resize_frame", counted)
     reader = reader_module.InputReader(policy, VideoConfig(), cache=tmp_path / "cache", mode="direct")
     clip = reader.media.clip(Medium(video=str(tmp_path / "clip.mp4")))
     patches = policy.family.patches(clip, torch.device("cpu"))
     source = (120, 120) if name == "llava" else (90, 120)
-    assert sizes == [(*source, SIDE, SIDE)] * len(clip.frames)
+    steps = [(90, 120, 42, SIDE), (42, SIDE, SIDE, SIDE)] if name == "smolvlm" else [(*source, SIDE, SIDE)]
+    assert sizes == steps * len(clip.frames)
     assert clip.frames.shape[1:] == (SIDE, SIDE, 3)
     mean = torch.tensor(policy.family.mean)[:, None, None]
     std = torch.tensor(policy.family.std)[:, None, None]

@@ -1,12 +1,10 @@
 """SmolVLM2: square frames, each after its time, pixel-shuffled to few tokens, under a Llama decoder (`text_model`).
 
-An image is enlarged, cut into tiles of the tower's side, and shown as a whole after them.
-
-Frames are stretched to the tower's square at once; transformers' video processor resizes them to a longest edge first
-and to the square after that, which differs by what two interpolations blur.
+An image is enlarged, cut into tiles of the tower's side, and shown as a whole after them. A frame is resized twice, as
+transformers' video processor does it: to the longest edge of its file, and to the tower's square.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 from reeltune.answers.numbers import TENS, UNITS
 from reeltune.models._transformers import SMOLVLM_CHAT_TEMPLATE
 from reeltune.models.families.frames import FrameFamily
-from reeltune.models.families.tiles import cut_to_grid, enlarged_size, whole_tiles
+from reeltune.models.families.tiles import LONGEST_SIDE, cut_to_grid, enlarged_size, whole_tiles
 from reeltune.video.clip import Clip
 from reeltune.video.resize import FrameSize, resize_lanczos
 from reeltune.video.sampling import PixelBudget
@@ -35,6 +33,13 @@ class SmolVLM(FrameFamily):
     chat_template: ClassVar = SMOLVLM_CHAT_TEMPLATE
     default_mean: ClassVar = (0.5, 0.5, 0.5)
     default_std: ClassVar = (0.5, 0.5, 0.5)
+
+    def __init__(self, config: Any, processor: Mapping[str, Any]) -> None:
+        super().__init__(config, processor)
+        sampling = processor.get("video_sampling") or {}
+        size = sampling.get("video_size") or processor.get("size") or {}
+        longest = min(int(size.get("longest_edge") or self.side), LONGEST_SIDE)
+        self.frame_size = FrameSize(self.side, self.side, longest=longest)
 
     @property
     def frame_tokens(self) -> int:

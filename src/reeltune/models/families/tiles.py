@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reeltune.video.resize import resize_frame
+from reeltune.video.resize import resize_frame, with_longer_side
 
 # Of grids of one shape the larger, while the image fills at least this share of it (GotOcr2's rule).
 LEAST_FILLED = 0.5
@@ -49,12 +49,7 @@ def cut_to_grid(
 
 def enlarged_size(height: int, width: int, longest: int) -> tuple[int, int]:
     """SmolVLM's first size: the longer side `longest`, the shorter even."""
-    shape = width / height
-    if width >= height:
-        height, width = _even(int(longest / shape)), longest
-    else:
-        height, width = longest, _even(int(longest * shape))
-    height, width = max(height, 1), max(width, 1)
+    height, width = with_longer_side(height, width, longest)
     if max(height, width) > LONGEST_SIDE:
         shape = width / height
         pair = (
@@ -62,10 +57,6 @@ def enlarged_size(height: int, width: int, longest: int) -> tuple[int, int]:
         )
         height, width = max(pair[0], 1), max(pair[1], 1)
     return height, width
-
-
-def _even(size: int) -> int:
-    return size + size % 2
 
 
 def whole_tiles(height: int, width: int, side: int) -> tuple[int, int]:
