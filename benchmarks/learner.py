@@ -11,7 +11,8 @@
 Rows that need more memory than there is go in slices with their gradients added up, as micro-batches do.
 
 A prompt is T time patches of 64 vision tokens and 63 other tokens (T = 4, 16, 48, 64 gives P = 319, 1087, 3135,
-4159). Every way starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). `after
+4159); of another family than Qwen2-VL and Qwen2.5-VL, what it makes of 2 T frames and a short question. Every way
+starts from frames: the tower runs, with gradient, once (ours, floor) or G times (rows). `after
 rollout` is what is left of ours in a run, where the rollout of the same step has computed tower and prompt already:
 less work than the others', so no goal is set against it (step.py compares whole steps).
 `of matmul` is the utilization: the operations that the result needs (flops.py), per second, over the rate of one

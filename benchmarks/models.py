@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reeltune.models.families.llava import Llava
-from reeltune.models.families.qwen3_vl import Qwen3VL
+from reeltune.models.families.qwen2_5_vl import Qwen2VL
 from reeltune.models.policy import Policy, load_policy
 from reeltune.models.types import Completions, Group, Prompt
 from reeltune.video.clip import Clip
@@ -81,9 +80,7 @@ def build_policy(shape: str = "small", *, device: str = "cpu", dtype: torch.dtyp
 
 
 def add_model_arguments(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument(
-        "--model", type=Path, help="a Hugging Face directory instead: Qwen2-VL, Qwen2.5-VL, Qwen3-VL"
-    )
+    arguments.add_argument("--model", type=Path, help="a Hugging Face directory of any supported family instead")
     arguments.add_argument(
         "--checkpointing", action="store_true", help="compute activations again in the backward pass"
     )
@@ -97,8 +94,6 @@ def open_policy(options: argparse.Namespace) -> Policy:
         policy = build_policy(options.shape, device=options.device, dtype=dtype)
     else:
         policy = load_policy(options.model, dtype=dtype).to(options.device).train()
-        if isinstance(policy.family, Llava):
-            raise SystemExit(f"--model {options.model}: a LLaVA takes no video rows to compare with; give a Qwen VL")
     if options.checkpointing:
         policy.model.gradient_checkpointing_enable({"use_reentrant": False})
     count = sum(parameter.numel() for parameter in policy.parameters()) / 1e6
@@ -112,14 +107,14 @@ def prompt_tokens(time_patches: int) -> int:
 
 
 def make_prompt(policy: Policy, time_patches: int, seed: int) -> Prompt:
-    """`time_patches` * 64 vision tokens and 63 others, of random frames and words.
+    """`time_patches` * 64 vision tokens and 63 others, of random frames and words, for Qwen2-VL and Qwen2.5-VL.
 
-    Of another patch size or prompt format than Qwen2.5-VL's, as many as its frames and a short question make.
+    Of another family as many as it makes of the same frames, two for each time patch, and a short question.
     """
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (2 * time_patches, SIDE, SIDE, 3), dtype=np.uint8)
     clip = Clip(frames, np.arange(len(frames)) / 2.0, len(frames) / 2.0, f"benchmark-{seed}-{time_patches}")
-    if isinstance(policy.family, Qwen3VL):  # it writes a time before each patch
+    if not isinstance(policy.family, Qwen2VL):  # what it writes around frames is not one block
         return policy.prompt("What happens, and when does it begin and end?", clip)
     config = policy.config
     t, rows, columns = policy.family.grid(clip)
@@ -153,9 +148,8 @@ def model_inputs(policy: Policy, prompt: Prompt, completions: Completions, rows:
     positions = torch.cat([prompt.position_ids, steps.expand(3, -1)], dim=1)
     return {
         "input_ids": ids.to(device),
-        "position_ids": positions[:, None].expand(-1, rows, -1).to(device),
-        "pixel_values_videos": policy.family.patches(prompt.clip, device).repeat(rows, 1),
-        "video_grid_thw": torch.tensor([policy.family.grid(prompt.clip)] * rows, device=device),
+        "position_ids": policy.family.language_positions(positions[:, None].expand(-1, rows, -1).to(device)),
+        **policy.family.stock_inputs(ids.to(device), prompt.media),
     }
 
 

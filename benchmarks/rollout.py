@@ -2,7 +2,7 @@
 
     python benchmarks/rollout.py
     python benchmarks/rollout.py --patches 4 16 48 --rounds 5
-    python benchmarks/rollout.py --model DIR               a model of one's own: Qwen2-VL, Qwen2.5-VL, Qwen3-VL
+    python benchmarks/rollout.py --model DIR               a model of one's own, of any supported family
     python benchmarks/rollout.py --device cuda --shape 7b --dtype bfloat16 --patches 64 256 --tokens 256
 
 All start from frames, so the tower is part of the prefill, and write exactly `--tokens` tokens: end tokens are
@@ -101,11 +101,11 @@ def prefill_alone(policy: Policy, prompts: list[Prompt]) -> None:
 
 def stock(policy: Policy, prompts: list[Prompt], group_size: int, tokens: int, temperature: float) -> Tensor:
     """transformers' generate on all prompts at once, G sequences returned for each."""
-    device = policy.device
-    ids = torch.stack([prompt.input_ids for prompt in prompts]).to(device)
-    clips = [prompt.clip for prompt in prompts]
+    ids = torch.stack([prompt.input_ids for prompt in prompts]).to(policy.device)
+    shown = [policy.family.stock_inputs(row[None], prompt.media) for row, prompt in zip(ids, prompts, strict=True)]
     timing = {}
     if policy.config.model_type == "qwen2_5_vl":
+        clips = [prompt.clip for prompt in prompts]
         timing["second_per_grid_ts"] = torch.tensor([2 * clip.duration / len(clip.frames) for clip in clips])
     sampling = (
         {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
@@ -113,9 +113,7 @@ def stock(policy: Policy, prompts: list[Prompt], group_size: int, tokens: int, t
     output: Tensor = policy.model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        pixel_values_videos=torch.cat([policy.family.patches(clip, device) for clip in clips]),
-        video_grid_thw=torch.tensor([policy.family.grid(prompt.clip) for prompt in prompts], device=device),
-        mm_token_type_ids=(ids == policy.family.placeholder_id).int() * 2,
+        **{name: torch.cat([each[name] for each in shown]) for name in shown[0]},
         suppress_tokens=policy.banned.tolist(),
         min_new_tokens=tokens,
         max_new_tokens=tokens,

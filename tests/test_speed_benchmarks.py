@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from tests.models.families.generated import build, class_of
 from tests.warm import reeltune
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +35,17 @@ def test_the_rollout_beside_generate(tmp_path: Path) -> None:
     [case] = found["cases"]
     assert case["greedy_rows_that_differ"] == 0 and "generate / ours" in printed
     assert set(case["seconds"]) == {"ours", "generate", "kept"} and case["flops"] > 0
+
+
+@pytest.mark.parametrize("name", ["smolvlm", "internvl", "llava_onevision"])
+def test_both_take_families_that_see_frames_as_images(name: str, tmp_path: Path) -> None:
+    model = build(tmp_path / "model", name, class_of(name), seed=1)
+    words = ["--model", str(model), "--cell", "2", "6", "3", "--ways", "ours", "rows", "floor"]
+    [case] = run("learner.py", *words, folder=tmp_path)[1]["cases"]
+    assert case["equality"].keys() == {"ours log-probs", "ours gradients"} and max(case["equality"].values()) < 1e-5
+    words = ["--model", str(model), "--patches", "1", "--tokens", "8", "--group-size", "2", "--prompts", "2"]
+    [case] = run("rollout.py", *words, "--no-single", folder=tmp_path)[1]["cases"]
+    assert case["greedy_rows_that_differ"] == 0 and case["flops"] > 0
 
 
 def test_a_whole_step_phase_by_phase(tmp_path: Path) -> None:
