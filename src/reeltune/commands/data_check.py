@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from reeltune.data.decoded import Decoder
     from reeltune.data.findings import check_samples
     from reeltune.data.fix import fix_samples
     from reeltune.data.overview import overview_svg, overview_text
@@ -70,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
     load_task_files(args)
     counter = _prompt_length(args)
-    report = check_samples(args.samples, decode=args.decode, against=args.against, prompt_length=counter)
+    decode = Decoder() if args.decode else False
+    report = check_samples(args.samples, decode=decode, against=args.against, prompt_length=counter)
     found = report.as_json()
     say = (lambda text: None) if args.json == Path("-") else print
     say(report.text())
@@ -82,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.plot, overview_svg(report.samples))
         say(f"plot: {args.plot}")
     if args.fix:
-        fixed = fix_samples(args.samples, args.fix, decode=args.decode, digests=not args.no_digests)
+        fixed = fix_samples(args.samples, args.fix, decode=decode, digests=not args.no_digests)
         say(fixed.text(args.fix))
-        report = check_samples(args.fix, against=args.against, prompt_length=counter)
+        report = check_samples(args.fix, decode=decode, against=args.against, prompt_length=counter)
         say(report.text())
         found["fixed"] = {"kept": fixed.kept, "dropped": fixed.dropped, "changes": fixed.counts, **report.as_json()}
     found["clean"] = not report.errors

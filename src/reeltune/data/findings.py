@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reeltune.data.decoded import DURATION_TOLERANCE, Decoder, times_after
 from reeltune.data.formats import import_command
 from reeltune.errors import InputError, SampleError, VideoError
 from reeltune.progress import counted, track
@@ -18,11 +19,8 @@ from reeltune.tasks.spans import PAST_DURATION_TOLERANCE
 from reeltune.video.digests import require_recorded
 
 if TYPE_CHECKING:
-    from reeltune.video.contained import Bounds
     from reeltune.video.index import VideoIndex
 
-DURATION_TOLERANCE = 1.0
-"""Seconds by which a sample's duration may differ from its file's: annotations cut to whole seconds (ours)."""
 LATE_TOLERANCE = 0.1
 """Seconds by which pictures may start after their file does: as much as public annotations are rounded (ours)."""
 SHOWN = 5
@@ -56,13 +54,14 @@ class Report:
 def check_samples(
     path: Path,
     *,
-    decode: bool = False,
+    decode: Decoder | bool = False,
     against: Path | None = None,
     prompt_length: Callable[[Sample], int] | None = None,
 ) -> Report:
     """Everything there is to say about a samples file. InputError when it cannot be read as JSON Lines at all.
 
-    `prompt_length` gives the tokens of a sample's prompt or raises SampleError: `PromptCheck.length` of a model.
+    `decode`: decode all media; a `Decoder` does not decode again what it has decoded before. `prompt_length` gives
+    the tokens of a sample's prompt or raises SampleError: `PromptCheck.length` of a model.
     """
     if command := import_command(path):
         raise InputError(
@@ -76,7 +75,7 @@ def check_samples(
     _check_repeats(report)
     _check_videos(report)
     if decode:
-        _check_decoding(report)
+        _check_decoding(report, decode if isinstance(decode, Decoder) else Decoder())
         _check_digests(report)
     if prompt_length:
         _check_prompts(report, prompt_length)
@@ -146,41 +145,21 @@ def _check_videos(report: Report) -> None:
         report.errors["videos are missing"].append(fault.reason)
 
 
-def _check_decoding(report: Report) -> None:
-    groups = _by_medium(report.samples)
-    for (medium, folder), samples in track(groups.items(), "decoding", unit="video"):
-        files = medium.files(folder)
-        if not all(path.exists() for path in files):
+def _check_decoding(report: Report, decoder: Decoder) -> None:
+    for (medium, folder), samples in track(_by_medium(report.samples).items(), "decoding", unit="video"):
+        if not all(path.exists() for path in medium.files(folder)):
             continue
         try:
-            end = _shown_length(medium, files, len(samples), report)
+            found = decoder.look(medium, folder)
         except VideoError as error:
             kind = "images" if medium.kind == "image" else "videos"
             report.errors[f"{kind} cannot be decoded"].append(f"{error} ({len(samples)} sample(s))")
             continue
+        if found.index is not None:
+            _check_times(found.index, len(samples), report)
         for sample in samples:
-            if end is not None and sum(each.kind != "image" for each in sample.all_media) == 1:
-                _check_duration(sample, end, report)
-
-
-def _shown_length(medium: Medium, files: Sequence[Path], samples: int, report: Report) -> float | None:
-    """Decode a medium; the seconds that it shows, None of an image."""
-    from reeltune.video.images import frame_files, read_image
-
-    if medium.kind == "image":
-        read_image(files[0])
-        return None
-    if medium.kind == "frames":
-        frames = frame_files(files)
-        read_image(frames[0]), read_image(frames[-1])
-        assert medium.fps is not None
-        whole = len(frames) / medium.fps
-        return min(whole, medium.end or whole) - (medium.start or 0.0)
-    part = None if medium.start is None and medium.end is None else (medium.start or 0.0, medium.end)
-    index = decoded(files[0], part)
-    if part is None:
-        _check_times(index, samples, report)
-    return index.end
+            if found.end is not None and sum(each.kind != "image" for each in sample.all_media) == 1:
+                _check_duration(sample, found.end, report)
 
 
 def _check_digests(report: Report) -> None:
@@ -224,28 +203,13 @@ def _check_prompts(report: Report, prompt_length: Callable[[Sample], int]) -> No
             report.errors["prompts that are too long for the model"].append(str(error))
 
 
-def decoded(path: Path, part: "Bounds | None" = None) -> "VideoIndex":
-    """The index of a video, or of a part of it, whose frames were decoded as a run does by default. VideoError where
-    they cannot be."""
-    from reeltune.video.contained import decode_frames, index_video
-    from reeltune.video.sampling import FrameSampling, frame_count, frame_indices
-
-    index = index_video(path, part=part)
-    total = len(index.times)
-    wanted = frame_indices(total, frame_count(total, index.fps, FrameSampling()))
-    decode_frames(index, wanted, lambda frame: frame[:1, :1])
-    return index
-
-
 def _check_duration(sample: Sample, length: float, report: Report) -> None:
     stated: float | None = getattr(sample, "duration", None)
     if stated is not None and abs(stated - length) > DURATION_TOLERANCE:
         report.warnings["durations differ from those of the files"].append(
             f"id {sample.id!r}: {stated:g} s stated, {length:g} s in {sample.media_name}"
         )
-    late = [time for time in getattr(sample, "times", ()) if time > length + PAST_DURATION_TOLERANCE]
-    late += [end for _, end in get_task(sample.task).spans(sample) if end > length + DURATION_TOLERANCE]
-    if late:
+    if late := times_after(sample, length):
         report.errors["times are after the end of the file"].append(
             f"id {sample.id!r}: {', '.join(f'{time:g}' for time in late)} s, the file ends at {length:g} s"
         )

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reeltune.data.findings import decoded
+from reeltune.data.decoded import Decoder, times_after
 from reeltune.data.import_ import IdRegister
-from reeltune.data.kept import media_names
-from reeltune.data.repair import repair
+from reeltune.data.repair import Note, repair
 from reeltune.errors import InputError, VideoError
 from reeltune.files import write_jsonl, write_text
 from reeltune.media import rebase
-from reeltune.sample import filled_lines, to_sample
+from reeltune.sample import Sample, filled_lines, to_sample
 from reeltune.tasks import get_task, sample_types
 from reeltune.video.digests import record_digests, without_digests
 
@@ -43,13 +42,14 @@ def changes_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.fixes.txt")
 
 
-def fix_samples(source: Path, output: Path, *, decode: bool = False, digests: bool = True) -> Fixed:
+def fix_samples(source: Path, output: Path, *, decode: Decoder | bool = False, digests: bool = True) -> Fixed:
     """Fix what can be fixed, drop what cannot, write `output` and its list of changes.
 
     Types, clock times, spans, boxes, letters and ids are repaired. Rows that still break the contract, repeat another,
-    or whose video is missing or (with `decode`) cannot be decoded are dropped. Video paths are rewritten for the folder
-    of `output`. With `digests` each row records those of its media, which every later reading compares; without, none
-    does. InputError when nothing is left, or when output is the source.
+    or whose media are missing or (with `decode`) cannot be decoded are dropped. With `decode` spans are also clipped to
+    the length of the file; a `Decoder` does not decode again what it has decoded before. Video paths are
+    rewritten for the folder of `output`. With `digests` each row records those of its media, which every later reading
+    compares; without, none does. InputError when nothing is left, or when output is the source.
     """
     if source.resolve() == output.resolve():
         raise InputError(f"--fix {output}: give another file; the samples themselves are never changed")
@@ -57,11 +57,11 @@ def fix_samples(source: Path, output: Path, *, decode: bool = False, digests: bo
     rows: list[dict[str, Any]] = []
     places: list[str] = []
     ids, counts = IdRegister(), Counter[str]()
-    videos = _Videos(decode)
+    decoder = (decode if isinstance(decode, Decoder) else Decoder()) if decode else None
     seen = 0
     for where, row in _rows(source, changes):
         seen += 1
-        fixed = _mended(row, source, where, changes, videos) if row is not None else None
+        fixed = _mended(row, source, where, changes, decoder) if row is not None else None
         if fixed is None:
             continue
         if ids.repeats(fixed):
@@ -103,50 +103,49 @@ def _rows(source: Path, changes: list[str]) -> Iterator[tuple[str, dict[str, Any
 
 
 def _mended(
-    row: dict[str, Any], source: Path, where: str, changes: list[str], videos: "_Videos"
+    row: dict[str, Any], source: Path, where: str, changes: list[str], decoder: Decoder | None
 ) -> dict[str, Any] | None:
-    fault = next(filter(None, (videos.fault((source.parent / each).absolute()) for each in media_names(row))), None)
-    if fault:
-        changes.append(f"{where}: {fault}: dropped")
-        return None
-    fixed = repair(row, lambda text: changes.append(f"{where}: {text}"), past_duration="clip")
+    def note(text: str) -> None:
+        changes.append(f"{where}: {text}")
+
+    fixed = repair(row, note, past_duration="clip")
     if fixed is None:
         return None
     meta = fixed.get("meta")
     if isinstance(meta, dict) and "past_duration" in meta:
         fixed["meta"] = {key: value for key, value in meta.items() if key != "past_duration"}
-    if fixed.get("id") is None:
+    if not str(fixed.get("id", "")).strip() or fixed["id"] is None:
         fixed["id"] = where.partition(",")[0].replace("line", "row")
-        changes.append(f"{where}: no id: now {fixed['id']!r}")
+        note(f"no id: now {fixed['id']!r}")
     try:
-        sample = to_sample(fixed, sample_types())
+        sample = to_sample(fixed, sample_types(), path=source)
         get_task(sample.task).validate(sample)
     except InputError as error:
-        changes.append(f"{where}: cannot be fixed: dropped ({str(error).partition(', field ')[2] or error})")
+        note(f"cannot be fixed: dropped ({str(error).partition(', field ')[2] or error})")
         return None
-    return fixed
-
-
-class _Videos:
-    """What is wrong with a video, looked at once each."""
-
-    def __init__(self, decode: bool) -> None:
-        self.decode = decode
-        self._faults: dict[Path, str] = {}
-
-    def fault(self, path: Path) -> str:
-        """In words with the place in brackets; "" for a video that is there and, if asked for, decodes."""
-        if path not in self._faults:
-            self._faults[path] = self._look(path)
-        return self._faults[path]
-
-    def _look(self, path: Path) -> str:
+    for path in sample.files:
         if not path.exists():
-            return f"its video is missing ({path})"
-        if not self.decode:
-            return ""
-        try:
-            decoded(path)
-        except VideoError as error:
-            return f"its video cannot be decoded ({error})"
-        return ""
+            note(f"its {_medium(sample)} is missing: dropped ({path})")
+            return None
+    return fixed if decoder is None else _within(fixed, sample, decoder, note)
+
+
+def _within(row: dict[str, Any], sample: Sample, decoder: Decoder, note: Note) -> dict[str, Any] | None:
+    """The row, its spans clipped to the length of what it shows; None where that cannot be decoded, or its times are
+    after the end."""
+    try:
+        length = decoder.length(sample)
+    except VideoError as error:
+        note(f"its {_medium(sample)} cannot be decoded: dropped ({error})")
+        return None
+    if length is None or not times_after(sample, length):
+        return row
+    if "duration" not in type(sample).model_fields:
+        note(f"times after the end of the file: dropped (it ends at {length:g} s)")
+        return None
+    note(f"times after the end of the file: its length is now the duration ({length:g} s)")
+    return repair(row | {"duration": length}, note, past_duration="clip")
+
+
+def _medium(sample: Sample) -> str:
+    return "image" if all(each.kind == "image" for each in sample.all_media) else "video"

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from reeltune.answers.final_answer import Block
+from reeltune.fields import form
 from reeltune.sample import clock_seconds
 from reeltune.tasks import TASKS
+from reeltune.tasks.base import Task
 from reeltune.tasks.choices import LETTERS, normalized
 from reeltune.tasks.spans import PAST_DURATION_TOLERANCE, read_spans
 
@@ -37,6 +39,7 @@ def repair(row: Mapping[str, Any], note: Note, *, past_duration: PastDuration = 
     if task is None:
         return fixed  # the contract names it
     _repair_types(fixed, note)
+    _repair_texts(fixed, task, note)
     _move_unknown(fixed, set(task.sample_type.model_fields), note)
     try:
         for field, kind in task.fields.items():
@@ -51,14 +54,46 @@ def repair(row: Mapping[str, Any], note: Note, *, past_duration: PastDuration = 
 
 
 def _repair_types(row: Row, note: Note) -> None:
-    if isinstance(row.get("id"), float) and row["id"].is_integer():
-        row["id"] = str(int(row["id"]))
+    if isinstance(row.get("id"), float) and is_number(row["id"]):
+        row["id"] = f"{row['id']:.15g}"
         note("numeric ids: converted to text")
     if "duration" in row:
         row["duration"] = _seconds(row["duration"], note)
+    if isinstance(media := row.get("media"), list):
+        row["media"] = [_timed(each, note) if isinstance(each, dict) else each for each in media]
+
+
+def _timed(medium: Row, note: Note) -> Row:
+    """An entry of `media` with its times in seconds."""
+    return medium | {name: _seconds(medium[name], note) for name in ("start", "end", "fps") if name in medium}
+
+
+def _repair_texts(row: Row, task: Task[Any, Any], note: Note) -> None:
+    """Numbers where the contract wants text, as options that are counts. Not for a letter: whether a number counts the
+    options from 0 or 1, or is the text of one, would be a guess."""
+    for name, field in task.sample_type.model_fields.items():
+        wanted = form(field.annotation)
+        if (
+            wanted not in ("text", "[text, ...]")
+            or name not in row
+            or name == "id"
+            or task.fields.get(name) == "letter"
+        ):
+            continue
+        value = row[name]
+        text = _as_text(value) if wanted == "text" else [*map(_as_text, value)] if isinstance(value, list) else value
+        if text != value:
+            note("numbers where text belongs: converted")
+            row[name] = text
+
+
+def _as_text(value: Any) -> Any:
+    return f"{value:.15g}" if is_number(value) else value
 
 
 def _move_unknown(row: Row, known: set[str], note: Note) -> None:
+    if not isinstance(row.get("meta") or {}, dict):
+        return  # the contract names it
     for name in [name for name in row if name not in known]:
         row["meta"] = {**(row.get("meta") or {}), name: row.pop(name)}
         note("fields that the task does not have: moved to meta")
@@ -169,19 +204,33 @@ def _repair_label(row: Row, field: str, note: Note) -> None:
 
 
 def _repair_number(row: Row, field: str, note: Note) -> None:
-    if isinstance(row[field], str) and re.fullmatch(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?\s*", row[field]):
+    row[field] = _number(row[field], note)
+
+
+def _number(value: Any, note: Note) -> Any:
+    """The number that a text is. Anything else comes back as it is."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,15}(?:\.\d{1,15})?\s*", value):
         note("numbers written as text: converted")
-        row[field] = float(row[field])
+        return float(value)
+    return value
 
 
 def _repair_box(row: Row, field: str, note: Note) -> None:
-    if _is_box(row[field]):
-        row[field] = _cut_box(row[field], note)
+    box = row[field] = _numbers(row[field], note)
+    if _is_box(box):
+        row[field] = _cut_box(box, note)
 
 
 def _repair_boxes(row: Row, field: str, note: Note) -> None:
-    if isinstance(row[field], list | tuple) and all(map(_is_box, row[field])):
-        row[field] = [_cut_box(box, note) for box in row[field]]
+    if not isinstance(row[field], list | tuple):
+        return
+    boxes = row[field] = [_numbers(box, note) for box in row[field]]
+    if all(map(_is_box, boxes)):
+        row[field] = [_cut_box(box, note) for box in boxes]
+
+
+def _numbers(box: Any, note: Note) -> Any:
+    return [_number(value, note) for value in box] if isinstance(box, list | tuple) else box
 
 
 def _is_box(value: Any) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from reeltune.errors import VideoError
 from reeltune.media import IMAGE_SUFFIXES
@@ -46,6 +46,8 @@ def decode_image(path: Path, data: bytes) -> np.ndarray:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
             warnings.simplefilter("ignore")  # of size and of odd metadata; what is too large raises
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except UnidentifiedImageError as error:  # its words are an object's address
+        raise VideoError(f"{path}: cannot be read as an image (no known format). {FIX}.") from error
     # Its decoders raise errors of many kinds on damaged files.
     except (OSError, ValueError, SyntaxError, ArithmeticError, LookupError, Image.DecompressionBombError) as error:
         raise VideoError(f"{path}: cannot be read as an image ({error}). {FIX}.") from error
