@@ -76,6 +76,8 @@ def test_the_folder_travels_with_a_sample_but_is_no_field(tmp_path: Path) -> Non
         (CHOICE | {"target": "C"}, ["'target'", "'C'", "A, B"]),
         (CHOICE | {"target": "b"}, ["'target'", "'b'", "A, B"]),
         (CHOICE | {"options": ["x"]}, ["'options'", "at least 2"]),
+        (CHOICE | {"video": "x" * 300}, ["'video'", "no file can have this path"]),
+        (CHOICE | {"video": "x\0"}, ["'video'", "no file can have this path"]),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, row: dict[str, object], parts: list[str]) -> None:

@@ -4,10 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
 """Text that is not blank."""
+
+NAME_BYTES, PATH_BYTES = 255, 4000
+"""What file systems allow; systems refuse even to look for a longer one."""
+
+
+def _as_path(value: str) -> str:
+    longest = max(len(part.encode()) for part in value.split("/"))
+    if longest > NAME_BYTES or len(value.encode()) > PATH_BYTES or "\0" in value:
+        raise ValueError(f"no file can have this path; names have at most {NAME_BYTES} bytes, and none that is zero")
+    return value
+
+
+MediaPath = Annotated[Text, AfterValidator(_as_path)]
+"""Where a file may stand."""
 
 
 def clock_seconds(text: str) -> float | None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from reeltune.fields import Duration, FieldError, Seconds, Text
+from reeltune.fields import Duration, FieldError, MediaPath, Seconds, Text
 
 Positive = Annotated[int, Field(strict=True, ge=1)]
 KINDS = ("video", "image", "frames")
@@ -32,9 +32,9 @@ class Medium(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    video: Text | None = None
-    image: Text | None = None
-    frames: Text | tuple[Text, ...] | None = None
+    video: MediaPath | None = None
+    image: MediaPath | None = None
+    frames: MediaPath | tuple[MediaPath, ...] | None = None
     start: Seconds | None = None
     end: Seconds | None = None
     fps: Duration | None = None

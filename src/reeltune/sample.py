@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reeltune.errors import InputError, nearest, shown
-from reeltune.fields import Duration, FieldError, Id, Seconds, Text, clock_seconds, rule_of
+from reeltune.fields import Duration, FieldError, Id, MediaPath, Seconds, Text, clock_seconds, rule_of
 from reeltune.media import Medium, Turn, medium_of, require_alternating
 
 __all__ = [
@@ -49,7 +49,7 @@ class Sample(BaseModel):
 
     id: Id
     task: Text
-    video: Text | None = None
+    video: MediaPath | None = None
     media: tuple[Medium, ...] = ()
     system: Text | None = None
     turns: tuple[Turn, ...] = ()
