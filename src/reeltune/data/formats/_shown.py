@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reeltune.data.formats import Annotations, Row
-from reeltune.data.formats._training import LeftOut, video_file
+from reeltune.data.formats._training import LeftOut, image_file, video_file
 
 Message = tuple[str, list[Row]]
 """(role, parts of the content), a text being one part."""
@@ -85,5 +85,5 @@ def _file_name(value: Any) -> str:
 def _require_file(annotations: Annotations, medium: Row) -> None:
     if "video" in medium:
         video_file(annotations, medium["video"])
-    elif (path := annotations.find_video(medium["image"])) is None or not path.is_file():
-        raise LeftOut("entries whose image is not there")
+    else:
+        image_file(annotations, medium["image"])

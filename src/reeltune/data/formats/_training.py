@@ -50,3 +50,11 @@ def video_file(annotations: Annotations, name: str) -> Path:
     if not path.is_file():
         raise LeftOut("entries whose video is a folder of frames")
     return path
+
+
+def image_file(annotations: Annotations, name: str) -> Path:
+    """The same of an image."""
+    path = annotations.find_video(name)
+    if path is None or not path.is_file():
+        raise LeftOut("entries whose image is not there")
+    return path
