@@ -32,6 +32,9 @@ def test_a_name_that_fits_several_videos_is_an_error(tmp_path: Path) -> None:
     for name in ("0", "b/0", "x/1.mp4", "y/1.mp4", "0.avi"):
         with pytest.raises(InputError, match=r"matches \d files"):
             finder.find(name)
+    assert (
+        finder.find("/elsewhere/a/0.mp4") == tmp_path / "v/a/0.mp4"
+    )  # the path on another machine ends in that folder
     assert finder.find("./b/0.mp4") == tmp_path / "v/b/0.mp4"
     assert finder.find("0.mkv") == tmp_path / "v/b/0.mkv"
     assert VideoFinder(tmp_path).find("b/0.mp4") == tmp_path / "v/b/0.mp4"

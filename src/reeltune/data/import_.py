@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,8 @@ class VideoFinder:
         return exact if exact.is_dir() else self._only(self._below(name), name)
 
     def _below(self, name: str) -> list[Path]:
-        """Files anywhere below the folder that fit best: by the whole path, else by file name, else without ending."""
+        """Files anywhere below the folder that fit best: by file name, else without ending; of these, those that share
+        most folders with the name, from its end on."""
         if self._by_stem is None:
             self._by_stem = {}
             for path in sorted(self.folder.rglob("*")) if self.folder.is_dir() else []:
@@ -186,9 +188,9 @@ class VideoFinder:
         kind = IMAGE_SUFFIXES if name.lower().endswith(IMAGE_SUFFIXES) else VIDEO_ENDINGS
         stem = self._by_stem.get(wanted.stem if known else wanted.name, [])
         stem = [path for path in stem if path.suffix.lower() in kind]
-        parts = wanted.parts
-        whole = [p for p in stem if (p if known else p.with_suffix("")).parts[-len(parts) :] == parts]
-        return whole or [path for path in stem if path.name == wanted.name] or stem
+        fits = [path for path in stem if path.name == wanted.name] or stem
+        folders = [_common_tail(path.parent.parts, wanted.parent.parts) for path in fits]
+        return [path for path, count in zip(fits, folders, strict=True) if count == max(folders)]
 
     def _only(self, paths: list[Path], name: str) -> Path | None:
         """The one file among the candidates; links to one file are one."""
@@ -200,6 +202,15 @@ class VideoFinder:
                 "annotation's paths are relative to, or move the other files away"
             )
         return different[0] if different else None
+
+
+def _common_tail(own: Sequence[str], wanted: Sequence[str]) -> int:
+    """
+    >>> _common_tail(("data", "x", "clips"), ("/", "home", "x", "clips")), _common_tail(("x",), ("y",))
+    (2, 0)
+    """
+    pairs = zip(reversed(own), reversed(wanted), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -226,6 +226,8 @@ Q, A = turn("user", "<video>What?"), turn("assistant", "A dog.")
         (talk("When?", "5 to 2"), "answers with a reversed or impossible span"),
         (talk("When?", "1914 to 1918"), "answers with a span that starts after the end of the video"),
         (talk(OPTIONS, "E"), "answers whose letter matches no option"),
+        ({"messages": ["?", "a"], "videos": ["0.mp4"]}, "entries with messages that are no objects"),
+        (talk([5], "a"), "entries with messages that are no objects"),
     ],
 )
 def test_what_makes_no_sample_is_counted(tmp_path: Path, videos: Path, entry: dict, reason: str) -> None:
@@ -272,6 +274,27 @@ def test_several_videos_images_parts_turns_and_text_alone(tmp_path: Path, videos
     assert (samples[3].media[0].start, samples[3].media[0].end) == (3, 5)
     assert [turn.text for turn in samples[4].turns] == ["What?", "A dog."] and samples[4].instruction == "And?"
     assert found.counts["entries without a video or an image: kept as text only"] == 1
+
+
+def test_the_answer_may_stand_beside_the_messages(tmp_path: Path, videos: Path) -> None:
+    parts = [{"type": "video", "video": "0.mp4"}, {"type": "text", "text": "When?"}]
+    entries = [
+        {"messages": [turn("user", OPTIONS)], "videos": ["0.mp4"], "solution": "<answer>B</answer>"},
+        {"prompt": [turn("user", parts)], "solution": "2 to 5"},
+        {"messages": [Q, A], "videos": ["0.mp4"], "solution": "not asked"},
+    ]
+    samples, _ = imported(tmp_path, videos, *entries)
+    assert [sample.task for sample in samples] == ["multiple_choice", "temporal_grounding", "instruction"]
+    assert samples[0].target == "B" and samples[1].target == ((2, 5),) and samples[2].response == "A dog."
+
+
+def test_an_entry_of_another_form_is_counted_unless_it_is_the_first(tmp_path: Path, videos: Path) -> None:
+    for other in ({"conversations": "x"}, {"query": "When?"}):
+        samples, found = imported(tmp_path, videos, LLAMA_FACTORY, other)
+        assert len(samples) == 1
+        assert [count for text, count in found.counts.items() if text.startswith("entries without `messages`")] == [1]
+        with pytest.raises(InputError, match="entry 1: expected `messages`"):
+            imported(tmp_path, videos, other, LLAMA_FACTORY)
 
 
 def test_a_broken_video_costs_only_its_questions_for_a_time(tmp_path: Path) -> None:

@@ -18,20 +18,22 @@ def rows_of(
     recognizes: Callable[[Row], bool],
     fields: str,
 ) -> Iterator[Row]:
-    """`convert(entry, row number from 1)` for every entry; what it leaves out is counted.
+    """`convert(entry, row number from 1)` for every entry; what it leaves out and entries of another form are counted.
 
-    InputError at the first entry that is not of the form at all; `fields` says what the form has.
+    InputError when the first entry is not of the form; `fields` says what the form has.
     """
     path = annotations.file
     for number, entry in enumerate(read_records(path), start=1):
-        if not recognizes(entry):
-            raise InputError(
-                f"{path}, entry {number}: expected {fields}; the entry has {', '.join(map(str, entry)) or 'none'}. "
-                "Is this the right format?"
-            )
         try:
+            if not recognizes(entry):
+                raise LeftOut(f"entries without {fields}")
             row = convert(entry, number)
         except LeftOut as reason:
+            if number == 1 and not recognizes(entry):
+                raise InputError(
+                    f"{path}, entry 1: expected {fields}; the entry has {', '.join(map(str, entry)) or 'none'}. "
+                    "Is this the right format?"
+                ) from None
             annotations.counts[f"{reason}: left out"] += 1
             continue
         yield row

@@ -2,7 +2,8 @@
 
 Which one a file has shows in its entries: LLaMA-Factory (JSON of `messages` and `videos`), ms-swift (the same as JSON
 Lines), ShareGPT (`conversations` of from and value, and `video`; LLaVA-Video writes `<image>` where its video goes),
-TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts).
+TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts). Files for reward functions
+end with the question and have its answer as `solution`.
 
 The last question and its answer make a sample, what was said before its turns, with what each turn shows. A question
 for a time in one video that is answered by spans is temporal_grounding; one that lists options, answered by one of
@@ -11,6 +12,7 @@ them, is multiple_choice; all others are instruction. Anything else is left out 
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from reeltune.answers.final_answer import Block, answer_text
 from reeltune.data.formats import Annotations, Benchmark, Row
@@ -56,7 +58,7 @@ def form_of(entry: Row, *, lines: bool) -> str | None:
         return None
     if isinstance(entry.get("conversations"), list):
         return "ShareGPT"
-    if isinstance(entry.get("prompt"), list) and isinstance(entry.get("completion"), list):
+    if isinstance(entry.get("prompt"), list) and ("solution" in entry or isinstance(entry.get("completion"), list)):
         return "TRL"
     messages = entry.get("messages")
     if not isinstance(messages, list):
@@ -83,7 +85,9 @@ def read(annotations: Annotations) -> Iterator[Row]:
         annotations.counts[f"entries in the form of {form_of(entry, lines=lines)}"] += 1
         return _row(entry, number, annotations, length)
 
-    yield from rows_of(annotations, convert, recognizes, "`messages`, `conversations`, or `prompt` and `completion`")
+    yield from rows_of(
+        annotations, convert, recognizes, "`messages`, `conversations`, or `prompt` and `completion` or `solution`"
+    )
 
 
 def _length(annotations: Annotations, video: str) -> float:
@@ -138,18 +142,28 @@ def _answer(written: str, annotations: Annotations) -> str:
 
 
 def _messages(entry: Row) -> list[Message]:
-    messages = entry.get("conversations") or entry.get("messages") or []
+    messages = list(entry.get("conversations") or entry.get("messages") or [])
     if not messages and isinstance(entry.get("prompt"), list):
-        messages = [*entry["prompt"], *entry["completion"]]
-    found = []
-    for message in messages:
-        role = _ROLES.get(str(message.get("role") or message.get("from")).lower())
-        if role is None:
-            raise LeftOut("entries with messages of other roles (tools, functions)")
-        content = message.get("content") if message.get("content") is not None else message.get("value")
-        parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
-        found.append((role, [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]))
+        messages = [*entry["prompt"], *(entry.get("completion") or [])]
+    found = [_message(message) for message in messages]
+    # Where a reward function compares answers, they stand beside the messages.
+    if found and found[-1][0] == "user" and entry.get("solution") is not None:
+        found.append(("assistant", [{"type": "text", "text": str(entry["solution"])}]))
     return found
+
+
+def _message(message: Any) -> Message:
+    if not isinstance(message, dict):
+        raise LeftOut("entries with messages that are no objects")
+    role = _ROLES.get(str(message.get("role") or message.get("from")).lower())
+    if role is None:
+        raise LeftOut("entries with messages of other roles (tools, functions)")
+    content = message.get("content") if message.get("content") is not None else message.get("value")
+    parts = content if isinstance(content, list) else ["" if content is None else str(content)]
+    found = [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]
+    if not all(isinstance(part, dict) for part in found):
+        raise LeftOut("entries with messages that are no objects")
+    return role, found
 
 
 def _sample(question: str, answer: str, length: Callable[[], float] | None, annotations: Annotations) -> Row:
