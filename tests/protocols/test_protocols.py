@@ -147,3 +147,15 @@ def test_eval_by_the_name_of_a_benchmark(tmp_path: Path, tiny_models: Any, capsy
     assert len((tmp_path / "out" / "per_sample.jsonl").read_text().splitlines()) == 2
     assert main(["eval", model, "mvbench", "-o", out, *small]) == 2
     assert "--annotations" in capsys.readouterr().err
+
+
+def test_r1_is_of_the_first_span_with_the_best_true_one() -> None:
+    from reeltune.tasks import sample_types
+
+    row = {"id": "q", "task": "temporal_grounding", "video": "a.mp4", "query": "x", "source": "qvhighlights"}
+    sample = sample_types()["temporal_grounding"].model_validate(row | {"target": [[0, 4], [10, 20]]})
+    protocol = load_protocol("qvhighlights", "moment-detr")
+    assert protocol.credit(sample, "<answer>[[12, 20], [0, 4]]</answer>") == 0.8
+    assert protocol.credit(sample, "<answer>nothing</answer>") == 0
+    found = protocol.score([sample, sample], ["12 to 20", "30 to 40"])
+    assert (found["miou"], found["r@0.7"]) == (40, 50)

@@ -60,6 +60,9 @@ def test_metrics() -> None:
     assert found["miou"] == pytest.approx(100 * (5 / 15 + 10 / 30 + 1) / 4)
     assert found["iop"] == pytest.approx(100 * (0.5 + 1 / 3 + 1) / 4)
     assert found["acc@gqa"] == 25
+    assert found["acc@iou"] == 0
+    right = "<answer>B</answer><glue>[(5, 10)]</glue>"  # half of the true span
+    assert TASK.metrics([sample()], [right])["acc@iou"] == 100
     assert found["unparsed"] == 25
 
 

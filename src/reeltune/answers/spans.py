@@ -36,6 +36,8 @@ _BETWEEN = re.compile(
 )
 _BETWEEN_AND = re.compile(rf"^{_QUOTES}{{0,3}}(?:and|&|和|与){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$", re.IGNORECASE)
 _COMMA = re.compile(rf"^{_QUOTES}{{0,3}}[,;]{_QUOTES}{{0,3}}(?:t\s?=\s?)?$")
+_ANGLED = re.compile(r"^>\s{0,2}<$")
+"""'<1.0> <5.5>', as checkpoints with time tokens write a span."""
 _OPENED, _CLOSED = re.compile(rf"[\[({{{BOXED}]\s?[\"']?\s?$"), re.compile(rf"^[\"']?\s?[\])}}{UNBOXED}]")
 _KEY = (
     r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
@@ -163,6 +165,8 @@ def _form(before: str, gap: str, after: str) -> str | None:
         return "range"
     if len(gap) <= 40 and _BETWEEN_AND.match(gap) and _BETWEEN.search(before):
         return "range"
+    if _ANGLED.match(gap) and before.endswith("<") and after.startswith(">"):
+        return "pair"
     if len(gap) <= 12 and _COMMA.match(gap) and _OPENED.search(before) and _CLOSED.match(after):
         return "pair"
     window = gap[-80:]

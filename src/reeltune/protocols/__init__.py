@@ -27,6 +27,7 @@ Aggregate = Callable[[Sequence[Any], Sequence[str], Sequence[float]], dict[str, 
 READERS: Registry[Credit] = Registry(
     "protocol reader",
     {
+        "first-span": "reeltune.protocols.times:first_span_iou",
         "lmms-mvbench": "reeltune.protocols.letters:lmms_mvbench",
         "lmms-four-letters": "reeltune.protocols.letters:lmms_four_letters",
         "lmms-video-mme-v2": "reeltune.protocols.letters:lmms_video_mme_v2",

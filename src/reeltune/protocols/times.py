@@ -140,6 +140,12 @@ def own_iou(text: str, sample: Any) -> float:
     return float(task.scores(sample, task.read(sample, text).value)["miou"])
 
 
+def first_span_iou(text: str, sample: Any) -> float:
+    """The first span that our reading finds, with the true span that it overlaps most."""
+    spans = get_task(sample.task).read(sample, text).value
+    return max(hull_iou(spans[0], truth) for truth in sample.target) if spans else 0.0
+
+
 def _iou(found: Pair | None, sample: Any) -> float:
     """The IoU with the first true span: these sets have one."""
     return 0.0 if found is None else hull_iou(found, sample.target[0])

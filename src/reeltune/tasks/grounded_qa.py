@@ -124,10 +124,11 @@ class GroundedQA(Task[GroundedQASample, GroundedAnswer]):
 
 
 def _span_scores(evidence: Sequence[Span], sample: GroundedQASample, right: bool | None = None) -> dict[str, float]:
-    """`miou`, `iop` and `acc@gqa` of the sets of spans, and NExT-GQA's own columns, `nextgqa.*`.
+    """`miou`, `iop` and `acc@gqa` of the sets of spans, ReXTime's `acc@iou`, and NExT-GQA's own columns, `nextgqa.*`.
 
     The official script takes one predicted span, here the hull of what was answered, and for each measure the best
     single true span (arXiv 2309.01327, section 4; its figures are IoP and IoU, each at 0.3 and 0.5, and Acc@GQA).
+    ReXTime wants the right answer and an IoU of 0.5 with that span.
     """
     found, precision = iou_and_iop(evidence, sample.evidence)
     official_iou, official_iop = best_single(evidence, sample.evidence)
@@ -137,6 +138,7 @@ def _span_scores(evidence: Sequence[Span], sample: GroundedQASample, right: bool
         scores[f"nextgqa.iou@{threshold}"] = float(reaches(official_iou, threshold))
     if right is not None:
         scores["acc@gqa"] = float(right and reaches(precision, 0.5))
+        scores["acc@iou"] = float(right and reaches(official_iou, 0.5))
         scores["nextgqa.acc@gqa"] = float(right and reaches(official_iop, 0.5))
     return scores
 

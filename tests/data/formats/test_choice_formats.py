@@ -80,12 +80,27 @@ def test_tempcompass(tmp_path: Path) -> None:
         {"question": "Does it run?", "answer": "no"},
         {"question": pair, "answer": "Caption B: It jumps."},
         {"question": pair.replace("Caption A", "Option 1").replace("Caption B", "Option 2"), "answer": "Option 1"},
-        {"question": "Write a caption.", "answer": "run", "mc_question": "?", "mc_answer": "A"},
     ]
-    (found, report) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": others}}))
+    (found, _) = imported("tempcompass", dump(tmp_path, {"12_reverse": {"action": others}}))
     assert [(s.task, s.target) for s in found] == [("classification", "no"), (CHOICE, "B"), (CHOICE, "A")]
     assert found[1].options == ("It runs: fast.", "It jumps.") and found[2].options == found[1].options
-    assert report.counts == {"captioning tasks: left out": 1}
+
+
+def test_tempcompass_captions_are_judged_by_the_question_beside_them(tmp_path: Path) -> None:
+    facts = "Information A: {'action': 'run'}\nInformation B: {'action': 'jump'}"
+    asked = f"Pick a fact and write a caption.\n{facts}\nGenerated Caption:"
+    captions = {"12": {"action": [{"question": asked, "answer": "B. jump"}]}}
+    path = dump(tmp_path, captions)
+    with pytest.raises(InputError, match=r"put multi-choice\.json beside it, whose"):
+        imported("tempcompass", path)
+    question = {"question": "What?\nA. jump\nB. run", "answer": "A. jump"}
+    (tmp_path / "multi-choice.json").write_text(json.dumps({"12": {"action": [question]}}))
+    ((sample,), _) = imported("tempcompass", path)
+    assert (sample.task, sample.instruction, sample.meta["type"]) == ("captioning", asked, "action")
+    assert [(each.question, each.answer) for each in sample.questions] == [("What?\nA. jump\nB. run", "A. jump")]
+    (tmp_path / "multi-choice.json").write_text(json.dumps({"12": {"speed": [question]}}))
+    with pytest.raises(InputError, match="no question about this video and aspect"):
+        imported("tempcompass", path)
 
 
 def test_mmvu(tmp_path: Path) -> None:

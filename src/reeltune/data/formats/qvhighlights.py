@@ -31,7 +31,8 @@ BENCHMARK = Benchmark(
     task="temporal_grounding",
     source="Lei et al. 2021, arXiv 2107.09609, https://github.com/jayleicn/moment_detr",
     splits="train 7,218, val 1,550 queries; test windows are not public",
-    metric="IoU of the sets of windows; the paper's mAP needs ranked windows, which these models do not give",
+    metric="IoU of the sets of windows; R1 by `--protocol moment-detr`; the paper's mAP needs ranked windows, "
+    "which these models do not give",
     license="CC BY-NC-SA 4.0",
     defects="none known",
     read=read,

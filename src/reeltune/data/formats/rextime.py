@@ -36,7 +36,7 @@ BENCHMARK = Benchmark(
     task="grounded_qa",
     source="Chen et al. 2024, arXiv 2406.19392, https://github.com/ReXTime/ReXTime",
     splits="train 9,695, val 921; test 2,143, whose answers are not public",
-    metric="accuracy; mIoU, R@{.3,.5}; accuracy with IoU >= .5",
+    metric="accuracy; mIoU and R@{.3,.5} (`nextgqa.miou`, `nextgqa.iou@*`); accuracy with IoU >= .5 (`acc@iou`)",
     license="see the repository",
     defects="none known",
     read=read,
