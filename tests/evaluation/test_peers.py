@@ -10,6 +10,7 @@ import pytest
 from reeltune.errors import InputError
 from reeltune.evaluation.peers import is_from_a_peer, read_from_a_peer
 from reeltune.evaluation.score import score
+from reeltune.tasks import load_samples
 
 TASK = {"task": "multiple_choice", "question": "?", "options": ["x", "y"], "target": "A"}
 
@@ -49,6 +50,21 @@ def test_vlmevalkits_tables(samples: Path, tmp_path: Path, ending: str) -> None:
         writer.writerows([[n, f"{n}.mp4", "?", "x", text] for n, text in enumerate(["A", "B", "", "A. x"])])
     found = score(samples, path, resamples=0, keep_samples=True)
     assert [row["accuracy"] for row in found.per_sample] == [100, 0, 0, 100]
+
+
+def test_a_table_of_places_alone_is_put_in_their_order(samples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model_Any.tsv"
+    path.write_text(
+        "index\tprediction\n" + "".join(f"{n}\t{text}\n" for n, text in ((3, "A"), (11, "B"), (2, "B"), (1, "A")))
+    )
+    answers, _ = read_from_a_peer(path, load_samples(samples))
+    assert answers == {"q0": ["A"], "q1": ["B"], "q2": ["A"], "q3": ["B"]}
+
+
+def test_a_question_without_a_response_is_an_empty_answer(samples: Path, tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.jsonl")
+    path.write_text(path.read_text().replace('[["B"]]', "[[]]").replace('["-"]', "[]"))
+    assert read_from_a_peer(path, load_samples(samples))[0]["q2"] == [""]
 
 
 def test_videochat_r1s_logs_are_matched_by_video_and_question(tmp_path: Path) -> None:

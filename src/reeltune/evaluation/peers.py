@@ -57,6 +57,7 @@ def read_from_a_peer(path: Path, samples: Sequence[Sample]) -> tuple[dict[str, l
         texts = [_response(row, path) for row in rows]
         facts: list[Row] = [row["doc"] if isinstance(row.get("doc"), dict) else {} for row in rows]
     elif name := next((name for name in TEXTS if name in rows[0]), None):
+        rows = _in_order(rows)
         texts, facts = [_text(row.get(name)) for row in rows], list(rows)
     else:
         raise InputError(
@@ -80,6 +81,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return read_table(path)
 
 
+def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of VLMEvalKit, whose `index` is the place of a question in its data set; several processes may write in another
+    order."""
+    places = [str(row.get("index")) for row in rows]
+    return sorted(rows, key=lambda row: int(row["index"])) if all(place.isdecimal() for place in places) else rows
+
+
 def _text(value: Any) -> str:
     """A list of spans or boxes is written as JSON, as a model would."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -88,8 +96,8 @@ def _text(value: Any) -> str:
 def _response(row: Row, path: Path) -> str:
     """The completion as it was written, before their filters."""
     value: Any = row.get("resps") or row.get("filtered_resps")
-    while isinstance(value, list) and value:
-        value = value[0]
+    while isinstance(value, list):
+        value = value[0] if value else ""  # no response at all
     if not isinstance(value, str):
         raise InputError(f"{path}, doc_id {row.get('doc_id')}: no text in resps or filtered_resps")
     return value
