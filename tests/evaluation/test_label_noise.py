@@ -27,7 +27,7 @@ def said(*answers: str) -> list[str]:
 
 
 def test_agreement_on_another_answer_is_what_counts() -> None:
-    samples = [choice(name, "A") for name in ("wrong", "mixed", "reached", "few", "unread", "worse")]
+    samples = [choice(name, "A") for name in ("wrong", "mixed", "reached", "few", "unread", "worse", "split")]
     answers = {
         "wrong": said("B", "B", "C", "B"),
         "mixed": said("B", "C", "?", "none"),
@@ -35,6 +35,7 @@ def test_agreement_on_another_answer_is_what_counts() -> None:
         "few": said("B", "B"),
         "unread": said("what", "ever", "it", "is"),
         "worse": said("C", "C", "C", "C"),
+        "split": said("B", "B", "C", "C"),
     }
     found = label_noise(samples, answers)
     assert [(each.id, each.agreement, each.completions) for each in found] == [("worse", 1.0, 4), ("wrong", 0.75, 4)]

@@ -16,7 +16,7 @@ from reeltune.tasks.base import RewardOptions
 LEAST = 3
 """Completions that agreement is looked for in."""
 AGREE = 0.5
-"""The least share of the completions that must give the other answer."""
+"""More than this share of the completions must give the other answer: two answers of half each do not agree."""
 CLOSE = 0.5
 """Spans, boxes and the like agree where one scores at least this much when the other is taken for the truth."""
 
@@ -56,7 +56,7 @@ def _suspect(sample: Sample, texts: Sequence[str]) -> Suspect | None:
     groups = [(sum(_agree(task, sample, value, other) for other, _ in told), text) for value, text in told]
     count, text = max(groups, key=lambda each: each[0], default=(0, ""))
     share = count / len(texts)
-    if share < AGREE or count < 2:
+    if share <= AGREE:
         return None
     return Suspect(
         id=sample.id,
