@@ -18,7 +18,7 @@ _GROUPS: tuple[frozenset[str], ...] = tuple(
     left right
     up down upward downward upwards downwards
     on off
-    in out inside outside indoors outdoors
+    in out
     into onto from
     forward backward forwards backwards ahead
     over under above below
@@ -51,6 +51,11 @@ _GROUPS: tuple[frozenset[str], ...] = tuple(
     one two three four five six seven eight nine ten
     """.strip().splitlines()
 )
+_SAME = {"into": "in", "inside": "in", "indoors": "in", "onto": "on", "outside": "out", "outdoors": "out"}
+_PARTICLES = _words("on off up down in out away back over")
+"""After a verb they make another one of it: "turns up" is not "turns on". They stand before or after the object."""
+_PLACES = _words("in on at")
+"""Between these, what is said to be where it is differs by habit: "sits in the chair", "sits on the chair"."""
 _DEGREES = _words(
     """
     dark light bright pale deep very slightly quite rather slowly quickly suddenly then again there here to at in on
@@ -79,10 +84,39 @@ def differ(own: Sequence[str], other: Sequence[str], *, senses: int) -> bool:
         )
 
     for group in _GROUPS:
-        mine, theirs = group.intersection(own), group.intersection(other)
+        mine, theirs = group.intersection(_plain(own)), group.intersection(_plain(other))
         if mine and theirs and (lack(mine, theirs) or lack(theirs, mine)):
             return True
-    return False
+    return _particles_differ([*map(_canonical, own)], [*map(_canonical, other)])
+
+
+def _canonical(word: str) -> str:
+    return _SAME.get(word, word)
+
+
+def _plain(words: Sequence[str]) -> set[str]:
+    """The words, and "in" for "into"."""
+    return {*words, *map(_canonical, words)}
+
+
+def _particles_differ(own: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one verb has another particle in each: right behind it, "turns up the lamp", or at the end."""
+    mine, theirs = ({each for each in (*words[1:2], *words[-1:]) if each in _PARTICLES} for words in (own, other))
+    if own[:1] != other[:1] or not mine or not theirs:
+        return False
+    return mine.isdisjoint(theirs) and not mine | theirs <= _PLACES
+
+
+def missing(said: Sequence[str], meant: Sequence[str], *, senses: int) -> int:
+    """How many words of what is meant the other phrase leaves open; one where it leaves open only which of what
+    excludes each other, as "turns the lamp" leaves on or off."""
+    told = {*map(_canonical, said)}
+
+    def is_open(word: str) -> bool:
+        alike = any(are_synonyms(word, each, senses=senses) for each in said)
+        return _canonical(word) not in told and not alike and any(word in group for group in _GROUPS)
+
+    return max(surplus(meant, said), int(any(map(is_open, meant))))
 
 
 def surplus(own: Sequence[str], other: Sequence[str]) -> int:
@@ -102,7 +136,7 @@ def roles_swapped(first: str, second: str, own: Sequence[str], other: Sequence[s
     """
     passive = bool(_PASSIVE.search(first)) != bool(_PASSIVE.search(second))
     places = {word: index for index, word in enumerate(other)}
-    shared = [places[word] for word in dict.fromkeys(own) if word in places and word != "by"]
+    shared = [places[word] for word in dict.fromkeys(own) if word in places and word not in ("by", *_PARTICLES)]
     turned = any(a > b > c for a, b, c in _triples(shared))
     kept = any(a < b < c for a, b, c in _triples(shared))
     if passive:

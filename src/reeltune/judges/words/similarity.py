@@ -9,7 +9,7 @@ differ in what excludes each other (on and off, red and blue, several at once) o
 import re
 from functools import lru_cache
 
-from reeltune.judges.words.contrasts import differ, roles_swapped, same_kind, surplus
+from reeltune.judges.words.contrasts import differ, missing, roles_swapped, same_kind, surplus
 from reeltune.judges.words.wordnet import are_synonyms
 
 _DROPPED = re.compile(
@@ -43,12 +43,14 @@ def similarity(first: str, second: str, *, senses: int = 2) -> float:
     return 2.0 * _matches(own, other, senses) / (len(own) + len(other))
 
 
-def hedged(said: str, meant: str) -> float:
-    """What a match is worth, 1 down to 0: half for each word that names something beyond what is meant.
+def hedged(said: str, meant: str, *, senses: int = 2) -> float:
+    """What a match is worth, 1 down to 0: half for each word that names something beyond what is meant, and half for
+    each that it leaves open.
 
-    So naming k alternatives in one phrase earns no more than picking one of them by chance.
+    So naming k alternatives in one phrase, or none of two, earns no more than picking one of them by chance.
     """
-    return 0.5 ** surplus(lemmas(said)[:_LONGEST], lemmas(meant)[:_LONGEST])
+    own, other = lemmas(said)[:_LONGEST], lemmas(meant)[:_LONGEST]
+    return 0.5 ** (surplus(own, other) + missing(own, other, senses=senses))
 
 
 def names_alike(first: str, second: str, *, senses: int = 2) -> float:

@@ -3,12 +3,14 @@
 Subjects are aligned one to one, names first, then what they share (an assignment, scipy); inside a pair attributes
 match attributes and actions match actions, one to one, when their similarity (`words.compare`) reaches a threshold.
 A pair whose names have nothing in common counts for nothing: who does it is a part of what is done. A match that names
-more than is meant ("red blue" for "red") is worth half per word, so hedging earns no more than picking by chance.
+more than is meant ("red blue" for "red"), or leaves it open ("moves" for "moves left"), is worth half per word, so that
+neither earns more than picking by chance.
 How to align and to match is open in the paper; every choice is a field of `ThinkOptions`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from reeltune.tasks.captioning.options import ThinkOptions
 from reeltune.tasks.captioning.structure import Subject
@@ -34,15 +36,18 @@ def think_score(
 ) -> float:
     """F1 (or `options.measure`) in 0..1. Two structures without an item agree (1); one without an item against one with
     some scores 0."""
+    from reeltune.judges.words.similarity import hedged
+
     options = options or ThinkOptions()
     found = align(predicted, reference, options)
+    worth = partial(hedged, senses=options.senses)
     attributes = (
-        sum(_worth(predicted[a].attributes[i], reference[b].attributes[j]) for (a, i), (b, j) in found.attributes),
+        sum(worth(predicted[a].attributes[i], reference[b].attributes[j]) for (a, i), (b, j) in found.attributes),
         sum(len(s.attributes) for s in predicted),
         sum(len(s.attributes) for s in reference),
     )
     actions = (
-        sum(_worth(predicted[a].actions[i], reference[b].actions[j]) for (a, i), (b, j) in found.actions),
+        sum(worth(predicted[a].actions[i], reference[b].actions[j]) for (a, i), (b, j) in found.actions),
         sum(len(s.actions) for s in predicted),
         sum(len(s.actions) for s in reference),
     )
@@ -50,12 +55,6 @@ def think_score(
     if options.pooling == "mean":
         return (measure(*attributes) + measure(*actions)) / 2
     return measure(*(a + b for a, b in zip(attributes, actions, strict=True)))
-
-
-def _worth(said: str, meant: str) -> float:
-    from reeltune.judges.words.similarity import hedged
-
-    return hedged(said, meant)
 
 
 def f1(matched: float, predicted: float, reference: float) -> float:
