@@ -1,8 +1,8 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reeltune.answers.choices import LETTERS, read_letter
+from reeltune.answers.choices import LETTERS, read_label, read_letter
 from reeltune.answers.final_answer import Block
 
 OPTIONS = ("a dog", "share with the girl", "unwrap it", "A cat")
@@ -72,6 +72,7 @@ def test_options_that_are_letters() -> None:
     assert read_letter(Block("E", True), ("E", "F")) == ("A", None)
 
 
+@settings(deadline=None)  # a busy machine; test_linear_time.py looks at the time
 @given(st.text(max_size=80), st.lists(st.text(min_size=1), min_size=2, max_size=26), st.booleans())
 def test_any_text_is_read_or_has_a_reason(text: str, options: list[str], tagged: bool) -> None:
     letter, reason = read_letter(Block(text, tagged), options)
@@ -83,3 +84,30 @@ def test_any_text_is_read_or_has_a_reason(text: str, options: list[str], tagged:
 def test_every_letter_in_every_form(index: int, form: str) -> None:
     text = form.format(LETTERS[index], text=OPTIONS[index])
     assert read_letter(Block(text, True), OPTIONS) == (LETTERS[index], None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at first happy, at the end sad",
+        "He looks happy at first but sad at the end.",
+        "initially happy, finally sad",
+        "At first he is happy, at the end sad.",
+    ],
+)
+def test_a_course_is_no_correction(text: str) -> None:
+    moods = ["happy", "sad", "angry"]
+    assert read_label(Block(text, True), moods)[0] is None and read_letter(Block(text, True), moods)[0] is None
+
+
+def test_a_correction_is_no_course() -> None:
+    moods = ["happy", "sad", "angry"]
+    for text in ("At first I thought happy, at the end it is sad.", "At first glance happy, but finally sad."):
+        assert read_label(Block(text, True), moods)[0] == "sad", text
+
+
+def test_a_text_that_goes_on_like_a_longer_option_is_not_the_shorter_one() -> None:
+    options = ["He opens the door and leaves", "He opens the door", "He sits"]
+    told = {"He opens the door and sits": None, "He opens the door and leaves": "A", "He opens the door.": "B"}
+    told |= {"He opens the door in the video": "B", "The answer is: he opens the door": "B", "the man sits": None}
+    assert {text: read_letter(Block(text, True), options)[0] for text in told} == told

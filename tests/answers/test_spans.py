@@ -133,3 +133,30 @@ def test_any_text_is_read_or_has_a_reason(text: str, tagged: bool) -> None:
 def test_one_time() -> None:
     assert read_time("1:02:03.5") == 3723.5
     assert read_time("90 seconds") == 90
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "After the man sits down (3 to 5), the woman dances.",
+        "The dog runs from 3 to 5 before the event.",
+        "from 3 to 5, just before the described action",
+        "The event follows the segment 3 to 5.",
+        "It is not clear; the man walks from 3 to 5.",
+    ],
+)
+def test_the_span_of_another_event_is_no_answer(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "After the man sits down, the woman dances from 8 to 12.",
+        "After the man sits down (3 to 5), the woman dances from 8 to 12.",
+        "Before the end, from 8 to 12.",
+        "The event happens from 8 to 12, before the dog barks.",
+    ],
+)
+def test_the_span_of_the_event_beside_another_one_is(text: str) -> None:
+    assert read(text) == ((8, 12),)

@@ -7,6 +7,7 @@ one (`statement`). Several letters, a letter past the options, a letter with the
 import re
 from collections.abc import Iterator, Sequence
 
+from reeltune.answers.course import without_courses
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
 from reeltune.answers.numbers import UNITS
@@ -105,7 +106,10 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
             return LETTERS[texts.index(form)], None
     if len(stem) == 1 and stem.upper() in LETTERS and stem.isascii():
         return _in_range(stem.upper(), names)
-    values, reason = last_stated(text, list(_letters_and_texts(text, texts, names, tagged=block.tagged)), states=_MAKES)
+    mentions = list(_letters_and_texts(text, texts, names, tagged=block.tagged))
+    if all(len(normalized(text[each.start : each.end])) > 1 for each in mentions):  # texts alone, no letter
+        mentions = list(without_courses(text, mentions))
+    values, reason = last_stated(text, mentions, states=_MAKES)
     if values is None:
         return None, "neither a letter nor an option's text" if reason == "nothing that answers" else reason
     return _in_range(str(values[0]), names)
@@ -225,6 +229,11 @@ class _Texts:
         self.index = {
             text: i for i, text in enumerate(texts) if len(text) > 1 or text.isdigit() if texts.count(text) == 1
         }
+        # "Opens the door and sits" is not "opens the door" where a longer option is "opens the door and leaves".
+        self.longer = {
+            text: {other[len(text) :].split()[0] for other in texts if other.startswith(f"{text} ")}
+            for text in self.index
+        }
         longest = sorted(self.index, key=len, reverse=True)
         body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
         self.pattern = (
@@ -239,7 +248,10 @@ class _Texts:
         """(start, end, option)"""
         for match in self.pattern.finditer(text) if self.pattern else ():
             said = " ".join(match[0].casefold().split())
-            option = self.index.get(said, self.index.get(_without_article(said)))
+            said = said if said in self.index else _without_article(said)
+            option, rest = self.index.get(said), text[match.end() : match.end() + 40].casefold().split()
+            if rest and text[match.end()].isspace() and rest[0] in self.longer.get(said, ()):
+                continue
             # Yes and no are words of any prose: there they count only where they begin something.
             begins = _BEGINS.search(text, max(0, match.start() - 12), match.start())
             if said in ("yes", "no") and (not begins or (said == "no" and _GOES_ON.match(text, match.end()))):
@@ -261,7 +273,7 @@ def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | N
     names = dict(zip(texts, labels, strict=True)) | _short_names(texts, labels)
     found = _Texts(list(names))
     full = list(names.values())
-    mentions = [_told(text, each, full) for each in found.mentions(text)]
+    mentions = list(without_courses(text, (_told(text, each, full) for each in found.mentions(text))))
     values, reason = last_stated(text, mentions, states=_STATES_LABEL)
     if values is None:
         return None, "no label" if reason == "nothing that answers" else reason

@@ -229,7 +229,8 @@ CORRECTED = _compiled(
     rf"|不对|等等|更正){_FILL}"
 )
 DOUBTS = _compiled(
-    r"(?<![a-z])(?:not (?:sure|certain)|unsure|uncertain|don't know|(?:can't|cannot) (?:tell|say|determine|be sure))"
+    r"(?<![a-z])(?:not (?:sure|certain|clear)|unsure|uncertain|unclear|don't know"
+    r"|(?:can't|cannot) (?:tell|say|determine|be sure))"
 )
 """Where they are expressed, only what is stated is an answer."""
 REVERSES = _compiled(r"(?<![a-z])(?:but|however|yet|instead|on the other hand)(?![a-z])|但是?|然而")

@@ -13,7 +13,7 @@ from reeltune.answers.cues import DOUBTS
 from reeltune.answers.final_answer import Block
 from reeltune.answers.limits import too_long
 from reeltune.answers.plain import BOXED, UNBOXED, plain
-from reeltune.answers.statement import Mention, alone, last_stated
+from reeltune.answers.statement import WINDOW, Mention, alone, last_stated
 from reeltune.answers.times import Time, read_times
 
 Span = tuple[float, float]
@@ -108,6 +108,21 @@ _OR_AFTER = re.compile(
 _ANYWHERE = re.compile(
     r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
+_EVENT = r"(?:described |queried |query |asked |target |actual )?(?:event|query|action|moment|scene|segment)(?![a-z])"
+_BESIDE_IT = re.compile(
+    rf"^\W{{0,3}}(?:seconds?|s)?\W{{0,3}}(?:just |right |shortly |immediately )?"
+    rf"(?:before|after|prior to|preceding|following) (?:the|this|that) {_EVENT}",
+    re.IGNORECASE,
+)
+"""'from 3 to 5, just before the event'"""
+_NEXT_TO = re.compile(
+    r"(?<![a-z])(?:follows|precedes|comes (?:before|after))(?: the| a)?(?: segment| span| interval| period| part| one)?"
+    r"(?: from| at| between| of)?\W{0,3}$",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"(?:^|[.!?;:,\n])\s*(?:after|before|once|until)(?![a-z])[^,.;:!?\n]*$", re.IGNORECASE)
+_MAIN_CLAUSE = re.compile(r"^(?:\s?(?:s|secs?|seconds?))?\s?[)\]]?\s?, ?[a-z]", re.IGNORECASE)
+"""'After he sits down (3 to 5), she dances': the time of what comes before."""
 _ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
@@ -150,13 +165,22 @@ def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mentio
             index += 1
             continue
         found = True
-        yield _mention(text, first, second, form)
+        mention = _mention(text, first, second, form)
+        if not _is_of_another(text, mention):
+            yield mention
         index += 2
     if tagged and not found and len(times) == 2:
         gap = text[times[0].end : times[1].start]
         decimals = all("." in text[each.start : each.end] for each in times)
         if re.fullmatch(r"(?:[\s;/|]|,\s|and|then)+", gap) or (decimals and gap == ","):
             yield _mention(text, times[0], times[1], "pair")
+
+
+def _is_of_another(text: str, mention: Mention) -> bool:
+    """Whether the words around a span say that it is the time of something else than the event."""
+    before, after = text[max(0, mention.start - WINDOW) : mention.start], text[mention.end : mention.end + 60]
+    beside = _BESIDE_IT.match(after) or _NEXT_TO.search(before)
+    return bool(beside or (_CLAUSE.search(before) and _MAIN_CLAUSE.match(after)))
 
 
 def _form(before: str, gap: str, after: str) -> str | None:
