@@ -38,14 +38,27 @@ def score(
     keep_samples: bool = False,
     max_broken_share: float = 0.05,
 ) -> Scores:
-    """Score predictions against samples, task by task.
+    """Score predictions against samples, task by task; needs no model, no video and no GPU.
 
-    A sample without a prediction is wrong and unparsed, never dropped; one with several counts as their mean.
-    A metric is the mean over the samples that it applies to.
-    `fit_on` names the samples to fit the baselines on (by default those that are scored, which
-    flatters the baseline). `resamples` draws of videos give the 95 % intervals; 0, or a single video, leaves them out.
-    `keep_samples` fills `per_sample`. Lines that make no sample are set aside and named, up to `max_broken_share` of
-    them. Raises InputError for files that cannot be read.
+    `rt.score("samples.jsonl", "predictions.jsonl").metrics["temporal_grounding"]["miou"]` is a percentage.
+
+    `predictions_path`: lines of `{"id": ..., "text": ...}`, the answers that another evaluator wrote (lmms-eval,
+    VLMEvalKit, VideoChat-R1), or the directory of a GRPO run, whose rollouts are then scored. A sample without a
+    prediction is wrong and unparsed, never dropped; one with several counts as their mean.
+
+    `fit_on`: the samples to fit the baselines on; by default those that are scored, which flatters the baseline.
+    `resamples`: how many draws of videos give the 95 % intervals; with 0, or a single video, there are none. `seed`: of
+    these draws. `keep_samples`: fill `per_sample`. `max_broken_share`: the share, 0 to 1, of lines that make no sample
+    and may be set aside; they are named in `notices`.
+
+    Returns `Scores`. `metrics[task][name]` is the mean over the samples that the metric applies to, in percent;
+    `n` and `NAME.n` count samples, `NAME.low` and `NAME.high` bound the interval, and `trivial.BASELINE.NAME` is what
+    an answer that ignores the video gets. `notices` says in words which ids do not match. `per_sample` has one row per
+    sample: id, task, video, metrics in percent, and each answer as it was read.
+
+    Raises InputError for a file that cannot be read, answers of another evaluator that match no sample, and more lines
+    that make no sample (a missing field, an unknown task) than `max_broken_share` allows; one among several is always
+    allowed, unless the share is 0.
     """
     loaded = load_usable(samples_path)
     reasons = {fault.id: fault.reason for fault in loaded.faults}

@@ -21,13 +21,23 @@ SERVED_KINDS = frozenset({"full_attention", "sliding_attention", "linear_attenti
 
 
 class Family(ABC):
-    """Turns clips and images into what the tower takes, the text that stands for them, and the prompt's positions.
+    """What differs between model families: where the parts of a model are, what its vision tower takes, which text
+    stands for a video or an image, and the positions of a prompt.
 
-    An image is a `Clip` too (`is_image`), of the pieces that `image_frames` cuts it into.
+    A family of your own derives from `PatchFamily` (patches and a grid) or `FrameFamily` (frames as images), or from a
+    built-in family, and overrides what is different. A recipe names it as `model.family: my_family.py:MyFamily`;
+    examples/own_family.py is a complete one, and docs/new-family.md lists what can be overridden.
 
-    A new family derives from `PatchFamily` (patches and a grid) or `FrameFamily` (frames as images) and says what is
-    different. The pixel statistics come from the model directory's processor files where they exist, else from the
-    family's published defaults; sizes come from the model's own config.
+    `config` is the model's own config, which gives the sizes. `processor` holds the settings of the model directory's
+    processor files. `mean` and `std`, of pixels from 0 to 1, come from there, else from the family's `default_mean` and
+    `default_std`.
+
+    Shape letters: P tokens of a prompt, R rows of L tokens, T frames of H x W pixels, N vision tokens of width D. A
+    clip's frames are uint8 [T, H, W, 3], its times seconds. An image is a `Clip` too (`is_image`), of the pieces that
+    `image_frames` cuts it into.
+
+    Without images, `image_text` and `image_frames` raise NotImplementedError. `refuse_inseparable`, called when a model
+    is loaded, raises InputError if its layers cannot keep the completions of a prompt apart.
     """
 
     # What the chat template is given for a video, and the text it writes in its place; the same for an image.
@@ -81,6 +91,7 @@ class Family(ABC):
     # Where the parts of the model stand
 
     def language_model(self, model: Any) -> Any:
+        """The decoder, without the head."""
         return model.model.language_model
 
     def head(self, model: Any) -> nn.Module:
@@ -116,11 +127,14 @@ class Family(ABC):
 
     @abstractmethod
     def patches(self, clip: Clip, device: torch.device) -> Tensor:
-        """What the tower takes, normalized, float32."""
+        """What the tower takes, normalized, float32: patches [patches, pixels of one], or frames [T, 3, side, side]."""
 
     @abstractmethod
     def encode(self, model: Any, clips: Sequence[Clip]) -> list[VideoFeatures]:
-        """Run the vision tower once over all clips; attention never crosses from one clip to another."""
+        """Run the vision tower once over all clips; attention never crosses from one clip to another.
+
+        One result per clip, in order: its vision tokens [N, D], and one more [N, D] for each of `deepstack_layers`.
+        """
 
     @abstractmethod
     def stock_inputs(self, ids: Tensor, media: Sequence[Clip]) -> dict[str, Tensor]:
