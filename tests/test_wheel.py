@@ -113,7 +113,8 @@ def test_every_import_of_the_package_is_declared(wheel: Path) -> None:
 def test_what_is_no_code_is_in_the_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    for folder in ("recipes", "src/reeltune/toyworld/base", "src/reeltune/judges/words", "src/reeltune/report"):
+    bases = ("src/reeltune/toyworld/base", "src/reeltune/toyworld/second/base")
+    for folder in ("recipes", *bases, "src/reeltune/judges/words", "src/reeltune/report"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 inside = path.relative_to(ROOT).as_posix().removeprefix("src/")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reeltune.config.recipe import Source, ToyworldConfig
-from reeltune.data.sources import BASE, load_sources, resolve_model
+from reeltune.data.sources import BASES, load_sources, resolve_model
 from reeltune.errors import InputError
 
 
@@ -37,7 +37,13 @@ def test_toyworlds_samples_of_several_tasks_meet_in_one_run(tmp_path: Path) -> N
     assert [len(samples) for samples in found.sources] == [3, 3, 3, 2]
 
 
-def test_the_base_that_ships_is_refused_in_a_world_it_was_not_trained_for() -> None:
-    assert resolve_model("toyworld:base", ToyworldConfig()) == BASE
-    with pytest.raises(InputError, match=r"trained for toyworld\.edition=1, not 2; train a base"):
-        resolve_model("toyworld:base", ToyworldConfig(edition=2))
+def test_the_base_that_ships_is_the_one_of_the_edition() -> None:
+    opened = {edition: resolve_model("toyworld:base", ToyworldConfig(edition=edition)) for edition in (1, 2)}
+    assert opened == BASES and all((folder / "model.safetensors").is_file() for folder in opened.values())
+    sizes = [json.loads((opened[edition] / "config.json").read_text())["text_config"] for edition in (1, 2)]
+    assert [each["num_hidden_layers"] for each in sizes] == [4, 5]
+
+
+def test_both_bases_are_asked_alike_since_their_name_does_not_tell_the_edition() -> None:
+    first, second = (json.loads((BASES[edition] / "reeltune.json").read_text()) for edition in (1, 2))
+    assert first == second and first["eval"]["max_new_tokens"] >= 160  # captions and logs of every second

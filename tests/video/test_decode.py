@@ -47,6 +47,7 @@ FORMATS = [
     ("mpeg2.ts", "mpeg2video", "yuv420p", {}),
     ("ten-bit.mp4", "libx264", "yuv420p10le", {}),
     ("full-range.avi", "mjpeg", "yuvj420p", {}),
+    ("flat.avi", "mjpeg", "yuvj420p", {"threads": "1", "huffman": "optimal"}),  # 70 bytes of zeros in a row
     ("gray.mkv", "ffv1", "gray", {}),
     ("alpha.mov", "qtrle", "argb", {}),
     ("alpha-yuv.mov", "prores_ks", "yuva444p10le", {}),

@@ -200,7 +200,7 @@ class SelectConfig(Section):
 class ToyworldConfig(Section):
     dir: str = Field("runs/toyworld", description="Folder in which generated videos are kept between runs.")
     edition: Literal[1, 2] = Field(
-        1, description="Edition of toyworld; toyworld:base knows only 1, recipes/toy/base-2.yaml trains a base for 2."
+        1, description="Edition of toyworld: its videos and questions, and its own toyworld:base and toyworld:new."
     )
     train_videos: int = Field(400, ge=1, description="Number of training videos.")
     held_out_videos: int = Field(256, ge=1, description="Number of held-out videos.")

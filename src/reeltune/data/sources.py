@@ -14,8 +14,9 @@ from reeltune.video.quarantine import require_share
 
 TOYWORLD = "toyworld:"
 TOYWORLD_SPLITS = ("train", "held_out", "held_out_long", "held_out_many", "held_out_colors")
-BASE = Path(__file__).parents[1] / "toyworld" / "base"
-"""The small model that ships in the package. It knows the first edition of toyworld."""
+_TOYWORLD_FILES = Path(__file__).parents[1] / "toyworld"
+BASES = {1: _TOYWORLD_FILES / "base", 2: _TOYWORLD_FILES / "second" / "base"}
+"""The small models that ship in the package, by the edition of toyworld that each was trained for."""
 
 
 @dataclass(frozen=True)
@@ -117,21 +118,16 @@ def asked_by(given: Path | None, model: str) -> Path | None:
     """The recipe that a model is asked by: the one given, else what the model's own folder remembers; None: neither."""
     if given:
         return given
-    return recipe_file(None, BASE if model == "toyworld:base" else local_model(model, weights=False))
+    return recipe_file(None, BASES[1] if model == "toyworld:base" else local_model(model, weights=False))
 
 
 def resolve_model(spec: str, toyworld: ToyworldConfig) -> Path:
     """The directory of a model: a path; a name on the Hugging Face Hub, `owner/name` or `owner/name@revision`;
-    `toyworld:base`, the small model that ships in the package; or `toyworld:new`, the same one with random weights,
-    before its first lesson.
+    `toyworld:base`, the small model of the edition that ships in the package; or `toyworld:new`, the same one with
+    random weights, before its first lesson.
     """
     if spec == "toyworld:base":
-        if toyworld.edition != 1:
-            raise InputError(
-                f"model.path: toyworld:base was trained for toyworld.edition=1, not {toyworld.edition}; train a base "
-                "with recipes/toy/base-2.yaml and set model.path to its directory"
-            )
-        return BASE
+        return BASES[toyworld.edition]
     if spec == "toyworld:new":
         from reeltune.toyworld.editions import EDITIONS
 

@@ -32,10 +32,10 @@ START_ROUNDING = 2e-6
 # A gap between frames that is so many times the usual one, or less than its inverse, is no jitter of a clock.
 VARIABLE_GAP = 1.5
 # Entropy coders, and the escapes and start codes of the older ones, leave no such run within a packet. MPEG-1 and -2
-# are left out: their streams may be stuffed with zeros.
+# are left out: their streams may be stuffed with zeros. So is MJPEG: flat frames with their own Huffman code are zeros.
 NO_ZEROS = (
     "h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d", "libaom-av1", "theora",
-    "mpeg4", "h263", "flv", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2", "mjpeg",
+    "mpeg4", "h263", "flv", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2",
 )  # fmt: skip
 HOLE = bytes(32)
 FIX = "Fetch the file again or re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or drop the sample"

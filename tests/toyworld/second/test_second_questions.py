@@ -131,6 +131,7 @@ def test_numbers_boxes_and_stamps_are_short() -> None:
     assert len(tokenizer(f"<answer>{boxes}</answer>").input_ids) <= 44
     assert len(tokenizer("<answer>3.0 to 12.0</answer>").input_ids) == 5
     assert all(len(tokenizer(f"<{second}.2 seconds>").input_ids) == 1 for second in range(14))
+    assert all(len(tokenizer(f"{before}{letter}").input_ids) == 1 for letter in "ABCD" for before in ("", " "))
 
 
 def test_by_its_number_in_a_recipe(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Scenes of the second edition: edges on a grid, sizes of one kind, near misses, and harder held-out worlds.
 
 Beside the first edition's: edges of boxes are multiples of 0.05, so that a box is four short numbers; two shapes of a
-scene may share their color or their form, so that a question needs both; things move more often.
+scene now and then share their color or their form, so that a question needs both; things move more often.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,8 +30,8 @@ SIZE = 0.3
 class Settings:
     """What a scene may look like.
 
-    `near_miss`: how often a shape takes its color or its form from an earlier one. `places`: the step between two
-    places of a box, a multiple of GRID.
+    `near_miss`: how often a shape takes its color or its form from an earlier one; else it takes neither. `places`: the
+    step between two places of a box, a multiple of GRID.
     """
 
     shortest: int = 5
@@ -94,7 +95,8 @@ def names_of(thing: Thing) -> set[str]:
 
 
 def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, settings: Settings) -> Thing:
-    color, shape = str(rng.choice(settings.colors)), str(rng.choice(SHAPES))
+    used = {name.split()[0] for thing in others for name in names_of(thing)}, {thing.shape for thing in others}
+    color, shape = _unlike(rng, settings.colors, used[0]), _unlike(rng, SHAPES, used[1])
     if others and rng.random() < settings.near_miss:
         other = others[int(rng.integers(len(others)))]
         color, shape = (other.color, shape) if rng.random() < 0.5 else (color, other.shape)
@@ -120,6 +122,11 @@ def _draw_thing(rng: np.random.Generator, others: list[Thing], duration: int, se
         others_colors = [name for name in settings.colors if name != color]
         recolor = (float(rng.integers(first + 1, last)), str(rng.choice(others_colors)))
     return Thing(color, shape, role, SIZE, visible, start, stop, moving, recolor, grid=GRID)
+
+
+def _unlike(rng: np.random.Generator, words: Sequence[str], used: set[str]) -> str:
+    """One of the words that no other shape uses, where there is one."""
+    return str(rng.choice([word for word in words if word not in used] or list(words)))
 
 
 def _place(rng: np.random.Generator, settings: Settings) -> Point:
