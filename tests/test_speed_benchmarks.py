@@ -37,12 +37,14 @@ def test_the_rollout_beside_generate(tmp_path: Path) -> None:
     assert set(case["seconds"]) == {"ours", "generate", "kept"} and case["flops"] > 0
 
 
-@pytest.mark.parametrize("name", ["smolvlm", "internvl", "llava_onevision"])
-def test_both_take_families_that_see_frames_as_images(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["smolvlm", "internvl", "llava_onevision", "glm46v", "qwen3_vl_moe", "qwen3_5_moe"])
+def test_both_take_families_of_other_prompts_and_layers(name: str, tmp_path: Path) -> None:
     model = build(tmp_path / "model", name, class_of(name), seed=1)
     words = ["--model", str(model), "--cell", "2", "6", "3", "--ways", "ours", "rows", "floor"]
     [case] = run("learner.py", *words, folder=tmp_path)[1]["cases"]
     assert case["equality"].keys() == {"ours log-probs", "ours gradients"} and max(case["equality"].values()) < 1e-5
+    if name == "glm46v":  # transformers 5.24's own generate fails there with videos and several sequences
+        return
     words = ["--model", str(model), "--patches", "1", "--tokens", "8", "--group-size", "2", "--prompts", "2"]
     [case] = run("rollout.py", *words, "--no-single", folder=tmp_path)[1]["cases"]
     assert case["greedy_rows_that_differ"] == 0 and case["flops"] > 0
