@@ -1,5 +1,6 @@
 """Answers of the second edition are held to the scene's own truth, frame by frame, never to the question's code."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reeltune.data.sources import BASES
 from reeltune.errors import InputError
 from reeltune.tasks import get_task, load_samples
 from reeltune.tasks.base import RewardOptions
@@ -16,7 +18,7 @@ from reeltune.toyworld.editions import EDITIONS
 from reeltune.toyworld.lessons import lesson_samples, loosen
 from reeltune.toyworld.questions import Ask, ask
 from reeltune.toyworld.second.chat import KINDS, TAUGHT
-from reeltune.toyworld.second.lessons import LESSONS, texts
+from reeltune.toyworld.second.lessons import LESSONS, SIZE, texts
 from reeltune.toyworld.second.world import Settings, draw
 from reeltune.toyworld.tokenizer import SHORT_NUMBERS, train_tokenizer
 from reeltune.toyworld.world import Scene, is_held_out
@@ -132,6 +134,12 @@ def test_numbers_boxes_and_stamps_are_short() -> None:
     assert len(tokenizer("<answer>3.0 to 12.0</answer>").input_ids) == 5
     assert all(len(tokenizer(f"<{second}.2 seconds>").input_ids) == 1 for second in range(14))
     assert all(len(tokenizer(f"{before}{letter}").input_ids) == 1 for letter in "ABCD" for before in ("", " "))
+
+
+def test_the_base_that_ships_has_the_tokenizer_of_its_lessons() -> None:
+    made = train_tokenizer(texts(), vocabulary=SIZE.vocabulary, words=SIZE.words)
+    shipped = json.loads((BASES[2] / "tokenizer.json").read_text())
+    assert json.loads(made.backend_tokenizer.to_str())["model"] == shipped["model"]
 
 
 def test_by_its_number_in_a_recipe(tmp_path: Path) -> None:

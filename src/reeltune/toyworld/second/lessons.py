@@ -99,10 +99,7 @@ WATCH_THREE = {
     "instruction/places": 1.0,
     "instruction/words_first": 1.0,
 }
-SPANS = {
-    "temporal_grounding/visible": 5.0,
-    "temporal_grounding/moves": 2.0,
-    "temporal_grounding/color": 1.0,
+OTHERS = {
     "multiple_choice": 4.0,
     "grounded_qa": 1.0,
     "classification": 1.0,
@@ -112,19 +109,18 @@ SPANS = {
     "instruction": 3.0,
     "instruction/presence": 1.0,
 }
+SPANS = {
+    "temporal_grounding/visible": 5.0,
+    "temporal_grounding/moves": 2.0,
+    "temporal_grounding/color": 1.0,
+    **OTHERS,
+}
 EXACT = {
     "temporal_grounding/visible": 4.0,
     "temporal_grounding/moves": 2.0,
     "temporal_grounding/color": 1.0,
     "object_tracking": 3.0,
-    "multiple_choice": 4.0,
-    "grounded_qa": 1.0,
-    "classification": 1.0,
-    "numeric": 1.5,
-    "open_ended": 0.5,
-    "captioning": 1.0,
-    "instruction": 3.0,
-    "instruction/presence": 1.0,
+    **OTHERS,
 }
 
 
@@ -180,7 +176,8 @@ def texts() -> Iterator[str]:
         yield from (f"<{second}.2 seconds>" for second in range(14))
         yield from (f"{second}.0 to {second}.0, {second}.0" for second in range(15))
         yield from (f"{step / 20}, {step / 20}" for step in range(21))
-        # A letter with the blank before it is one token: after a lone blank it was not learned in 1,000 steps.
+        # A letter and the blank before it must be one token: after a lone blank it was not learned in 1,000 steps. The
+        # lessons' own texts make it so too, as they are today.
         yield "one A, one B, one C, one D"
         for sample in asked.samples:
             task = get_task(sample["task"])
