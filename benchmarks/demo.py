@@ -28,20 +28,28 @@ Results = dict[str, dict[str, float | None]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--rates", nargs="*", default=[], metavar="LR", help="none: the rate of the demo's recipes")
+    parser.add_argument(
+        "--rates", nargs="*", default=[], type=rate, metavar="LR", help="none: the rate of the demo's recipes"
+    )
     parser.add_argument("--dir", type=Path, default=Path("runs/demos"))
     parser.add_argument("settings", nargs="*", metavar="section.key=value")
     args = parser.parse_args()
-    for rate in args.rates or [None]:
-        found = [demo(args.dir, seed, rate, args.settings) for seed in args.seeds]
-        print(f"\nlr {rate or 'of the recipes'}, seeds {', '.join(map(str, args.seeds))}: the mean, then each seed\n")
+    for lr in args.rates or [None]:
+        found = [demo(args.dir, seed, lr, args.settings) for seed in args.seeds]
+        print(f"\nlr {lr or 'of the recipes'}, seeds {', '.join(map(str, args.seeds))}: the mean, then each seed\n")
         print(table(found), flush=True)
 
 
-def demo(directory: Path, seed: int, rate: str | None, settings: Sequence[str]) -> Results:
+def rate(text: str) -> str:
+    """As it was typed: it names a folder. ValueError for what is no number, such as a setting after `--rates`."""
+    float(text)
+    return text
+
+
+def demo(directory: Path, seed: int, lr: str | None, settings: Sequence[str]) -> Results:
     """results.json of one demo, run in a process of its own unless it is there already."""
-    place = directory / f"lr-{rate or 'own'}" / f"seed-{seed}"
-    own = [*settings, *([f"optim.lr={rate}"] if rate else [])]
+    place = directory / f"lr-{lr or 'own'}" / f"seed-{seed}"
+    own = [*settings, *([f"optim.lr={lr}"] if lr else [])]
     command = [sys.executable, "-m", "reeltune", "demo", "--seed", str(seed), "--dir", str(place), *own]
     if not (place / "results.json").exists():
         subprocess.run(command, check=True)

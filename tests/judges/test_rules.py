@@ -6,7 +6,8 @@ from reeltune.judges.events import EventsJudge
 from reeltune.judges.lexical import LexicalJudge
 from reeltune.judges.questions import Entailment, Extraction, Grading
 from reeltune.toyworld.captions import caption_of, events_of
-from reeltune.toyworld.world import draw_scene
+from reeltune.toyworld.second.questions import ACTIONS
+from reeltune.toyworld.world import SHAPES, draw_scene
 
 
 def test_a_toyworld_caption_entails_its_events_and_nothing_else() -> None:
@@ -51,6 +52,39 @@ def test_an_event_told_once_covers_one() -> None:
     assert judge.ask([Entailment("The red circle vanishes. The red circle vanishes.", twice)]) == [("entailment",) * 2]
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer", "right"),
+    [
+        ("it moves", "Moves.", True),
+        ("it moves", "the object moves", True),
+        ("it moves", "it stays still", False),
+        ("it moves", "it moves, or it stays still", False),
+        ("it vanishes and returns", "It vanishes and returns.", True),
+        ("it vanishes and returns", "it vanishes", False),
+        ("circle", "A circle", True),
+        ("circle", "circle square triangle cross", False),
+        ("circle", "", False),
+    ],
+)
+def test_an_answer_in_words_is_graded_by_what_it_names(reference: str, answer: str, right: bool) -> None:
+    [rating] = EventsJudge().ask([Grading("What happens?", reference, answer)])
+    assert rating is not None and (rating.right, rating.score) == (right, 5.0 * right)
+
+
+def test_every_answer_in_words_of_toyworld_is_known() -> None:
+    """Both editions' own texts, not a copy of the judge's list: each is right for itself and wrong for the others."""
+    texts = {*ACTIONS.values(), *SHAPES}
+    for reference in texts:
+        asked = [Grading("?", reference, answer) for answer in sorted(texts)]
+        ratings = EventsJudge().ask(asked)
+        assert {q.answer for q, rating in zip(asked, ratings, strict=True) if rating and rating.right} == {reference}
+
+
+def test_a_reference_that_is_not_toyworlds_is_refused() -> None:
+    with pytest.raises(InputError, match=r"grades only toyworld's answers.*'a dog barks'"):
+        EventsJudge().ask([Grading("What happens?", "a dog barks", "a dog barks loudly")])
+
+
 def test_padding_counts_as_events_that_nothing_entails() -> None:
     judge = EventsJudge()
     [told] = judge.ask([Extraction("The video begins empty. Something happens. The red circle appears.")])
@@ -61,8 +95,8 @@ def test_padding_counts_as_events_that_nothing_entails() -> None:
 def test_the_events_judge_refuses_real_captions_and_other_questions() -> None:
     with pytest.raises(InputError, match="toyworld sentences"):
         EventsJudge().ask([Entailment("A man walks his dog.", ("A dog runs.",))])
-    with pytest.raises(InputError, match="cannot answer a 'grading' question"):
-        EventsJudge().ask([Grading("q", "a", "b")])
+    with pytest.raises(InputError, match="cannot answer a 'entailment-objects' question"):
+        EventsJudge().ask([Entailment("A caption.", ("A dog is there.",), kind="objects")])
 
 
 def test_the_lexical_proxy_counts_words_and_says_so() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reeltune.sample import Sample
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "toy"
+EDITION = 2  # of toyworld; `toyworld.edition=1` among the settings is a demo of the first
 # By edition of toyworld: what is trained, and what is not and should be kept.
 TRAINED = {
     1: ("toyworld:held_out/temporal_grounding/visible",),
@@ -67,6 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     from reeltune.report.demo import write_demo_report
 
     common = [
+        f"toyworld.edition={EDITION}",
         f"seed={args.seed}",
         f"toyworld.seed={args.seed}",
         f"toyworld.dir={args.dir / 'toyworld'}",

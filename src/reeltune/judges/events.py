@@ -1,4 +1,4 @@
-"""The exact judge of toyworld captions: they are made of known sentences, so a rule can compare them.
+"""The exact judge of toyworld's texts: they are made of known sentences and answers, so a rule can compare them.
 
 A sentence that is not of that grammar states nothing. The same event told twice covers two equal events, told once it
 covers one. Order is not judged, as in AutoDQ.
@@ -11,12 +11,16 @@ from typing import Any, ClassVar, cast
 
 from reeltune.errors import InputError
 from reeltune.judges.base import A, RuleJudge
-from reeltune.judges.questions import Entailment, Extraction, Label, Question
+from reeltune.judges.questions import Entailment, Extraction, Grading, Label, Question, Rating
 
 Fact = tuple[str, str, str]
 """Subject, what it does, and which way or into what."""
 
 _EVENT = re.compile(r"the (\w+ \w+) (?:(appears|returns|vanishes)|(moves) (left|right|up|down)|(turns) (\w+))")
+_ANSWER = re.compile(
+    r"(?:(?:it|the object) )?(moves|stays still|changes color|vanishes and returns)"
+    r"|(?:an? |the )?(circle|square|triangle|cross)"
+)
 _OPENING = re.compile(r"the video begins (?:empty|with the \w+ \w+(?: and the \w+ \w+)*)")
 
 
@@ -28,9 +32,11 @@ class EventsJudge(RuleJudge):
             return cast(A, labels(question.text, question.statements))
         if isinstance(question, Extraction) and question.kind == "events":
             return cast(A, events(question.text))
+        if isinstance(question, Grading):
+            return cast(A, graded(question.reference, question.answer))
         raise InputError(
-            f"judge.kind='events' compares the events of toyworld captions; it cannot answer a {question.template!r} "
-            "question. Use judge.kind=openai or recorded"
+            f"judge.kind='events' compares toyworld's captions and answers in words; it cannot answer a "
+            f"{question.template!r} question. Use judge.kind=openai or recorded"
         )
 
 
@@ -49,6 +55,26 @@ def labels(text: str, statements: Sequence[str]) -> tuple[Label, ...]:
         )
     left = Counter(fact for fact in told if fact)
     return tuple(_label(fact, left) for fact in asked)
+
+
+def graded(reference: str, answer: str) -> Rating:
+    """Right if both name the same action or the same form: "moves" and "It moves."
+
+    Raises InputError when the reference is none of toyworld's.
+    """
+    meant = _named(reference)
+    if meant is None:
+        raise InputError(
+            f"judge.kind='events' grades only toyworld's answers such as 'it moves' or 'circle'; the reference is "
+            f"{reference!r}. Use judge.kind=openai or recorded"
+        )
+    right = _named(answer) == meant
+    return Rating(right, 5.0 * right)
+
+
+def _named(text: str) -> str | None:
+    match = _ANSWER.fullmatch(" ".join(text.lower().rstrip(". ").split()))
+    return match and (match[1] or match[2])
 
 
 def events(text: str) -> tuple[str, ...]:

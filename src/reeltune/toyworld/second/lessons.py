@@ -148,6 +148,7 @@ LESSONS: dict[str, Lesson] = {
     "all": Lesson(ALL, Settings(5, 8), videos=3500),
     "spans": Lesson(SPANS, Settings(4, 8), videos=3500, slack=0),
     "exact": Lesson(EXACT, Settings(4, 8), videos=8000, slack=0),
+    "loose": Lesson({**ALL, "numeric": 3.0}, Settings(5, 8), videos=3500, slack=4),
 }
 
 
