@@ -8,6 +8,7 @@ import pytest
 from reeltune.cli import main
 from reeltune.commands.demo import row
 from reeltune.explorer.sources import open_sources
+from reeltune.tasks import load_samples
 
 SMALL = (
     "rl.steps=1", "sft.steps=1", "eval.every=0", "checkpoint.every=0", "rl.groups_per_step=2", "rl.group_size=2",
@@ -22,7 +23,7 @@ KEYS = {
 
 @pytest.mark.parametrize("edition", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_all_rows_and_keys(edition: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first edition is slow: the same way with one task less, a minute on a busy machine. The second is the default."""
+    """The first edition is slow: the same way with one task less, a minute. The second is the default."""
     model = ["model.path=toyworld:new"] if edition == 2 else ["toyworld.edition=1"]
     assert main(["demo", "--dir", str(tmp_path / "demo"), *SMALL, *model]) == 0
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
@@ -34,7 +35,12 @@ def test_all_rows_and_keys(edition: int, tmp_path: Path, capsys: pytest.CaptureF
     if edition == 2:
         kept = json.loads((tmp_path / "demo" / "demo.json").read_text())["kept"]
         assert all(results[name]["retained"] == pytest.approx(sum(kept[name].values()) / 5) for name in kept)
-        assert "task by task" in (tmp_path / "demo" / "report.html").read_text()
+        page = (tmp_path / "demo" / "report.html").read_text()
+        assert "task by task" in page
+        assert "2 of 2 held-out tracks" in page and page.count("<title>truth</title>") == sum(
+            len(sample.times)
+            for sample in load_samples(Path(json.loads((tmp_path / "demo" / "demo.json").read_text())["tracked"]))
+        )
         assert results["repeat_start_box"]["mean_overlap"] > 0 and results["repeat_start_box"]["miou"] is None
     assert (tmp_path / "demo" / "report.html").exists()
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"reeltune explore {tmp_path / 'demo'}")

@@ -98,11 +98,12 @@ def _run(args: argparse.Namespace) -> int:
         results[name]["seconds"] = _training_seconds(args.dir / name) + (results[name]["seconds"] or 0.0)
     ordered = {name: results[name] for name in MODELS} | _trivial(train, held_out)
     _write_results(args.dir, ordered)
+    files = dict(zip(("held_out", "tracked"), TRAINED[edition], strict=False))
     write_json(
         args.dir / "demo.json",
         {
             "seed": args.seed,
-            "held_out": str(toyworld_samples(TRAINED[edition][0], recipe.toyworld)),
+            **{name: str(toyworld_samples(spec, recipe.toyworld)) for name, spec in files.items()},
             "retained": list(KEPT[edition]),
             "kept": {name: kept[name] for name in MODELS},
             "train_videos": len({sample.media_name for sample in train}),

@@ -3,6 +3,9 @@
 Nothing is picked: the videos stand evenly spaced in the list sorted by id. What a picture shows, its task says.
 """
 
+from collections.abc import Mapping
+
+from reeltune.answers.final_answer import Mode
 from reeltune.report.media import media_tags
 from reeltune.report.page import section, text
 from reeltune.report.run_files import RunFiles, RunSamples, read_lines
@@ -21,8 +24,10 @@ def before_and_after(run: RunFiles, samples: RunSamples) -> str:
     answers = {step: _texts(run, step) for step in (steps[0], steps[-1])}
     known = [sample for sample in samples.held_out if all(sample.id in texts for texts in answers.values())]
     shown = evenly(sorted(known, key=lambda sample: sample.id), SHOWN)
-    cards = "".join(_card(sample, {f"step {step}": texts[sample.id] for step, texts in answers.items()}, samples)
-                    for sample in shown)  # fmt: skip
+    cards = "".join(
+        answer_card(sample, {f"step {step}": texts[sample.id] for step, texts in answers.items()}, samples.mode)
+        for sample in shown
+    )
     notes = dict.fromkeys(get_task(sample.task).picture_note for sample in shown)
     lead = (
         f"{len(shown)} of {len(known)} held-out samples, evenly spaced in the list sorted by id, as answered by "
@@ -40,11 +45,12 @@ def _texts(run: RunFiles, step: int) -> dict[str, str]:
     return {row["id"]: row["text"] for row in read_lines(run.answer_files[step])}
 
 
-def _card(sample: Sample, texts: dict[str, str], samples: RunSamples) -> str:
+def answer_card(sample: Sample, texts: Mapping[str, str], mode: Mode) -> str:
+    """The video, the prompt, and the task's picture of the truth and of each named text."""
     task = get_task(sample.task)
     pixelated = " pixelated" if sample.source == "toyworld" else ""
     video = media_tags(sample, max_bytes=VIDEO_BYTES)
-    question = f'<pre class="question">{text(task.prompt(sample, samples.mode), 3000)}</pre>'
+    question = f'<pre class="question">{text(task.prompt(sample, mode), 3000)}</pre>'
     picture = task.picture(sample, {name: task.read(sample, said).value for name, said in texts.items()})
     return (
         f'<article class="card"><h3>{text(sample.id)} <small class="muted">{text(sample.task)}</small></h3>'

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reeltune.files import write_text
+from reeltune.report.answers import answer_card
 from reeltune.report.charts import Level, Series, line_chart
 from reeltune.report.demo_files import MODELS, Demo, evenly_spaced, read_demo
 from reeltune.report.media import media_tags
@@ -11,7 +12,7 @@ from reeltune.report.page import notice, page, points_text, seconds_in_words, se
 from reeltune.report.timeline import SpanRow, timeline
 from reeltune.tasks.temporal_grounding import TemporalGroundingSample
 
-SHOWN = 12
+SHOWN, TRACKS_SHOWN = 12, 6
 NAMES = {
     "base": "Base model",
     "sft": "SFT",
@@ -51,7 +52,9 @@ def write_demo_report(demo_dir: Path) -> Path:
     InputError when results.json, demo.json or the held-out samples are missing or broken.
     """
     demo = read_demo(demo_dir)
-    body = "".join((_header(demo), _learning(demo), _results(demo), _spread(demo), _videos(demo), _how(demo)))
+    body = "".join(
+        (_header(demo), _learning(demo), _results(demo), _spread(demo), _videos(demo), _tracks(demo), _how(demo))
+    )
     path = demo_dir / "report.html"
     write_text(path, page("Reeltune demo", body, script="cursor.js"))
     return path
@@ -249,6 +252,24 @@ def _card(demo: Demo, sample: TemporalGroundingSample) -> str:
         f"<div><h3>“{text(sample.query)}”</h3>{timeline(sample.duration or max(end for _, end in sample.target), rows)}"
         f'{f"<ul class=muted>{unread}</ul>" if unread else ""}<p class="id">{text(sample.id)}</p></div></article>'
     )
+
+
+def _tracks(demo: Demo) -> str:
+    """Truth, GRPO's and the base's boxes of some held-out tracks; empty for a demo without tracking."""
+    pair = [model for model in ("grpo", "base") if model in demo.tracks]
+    known = [sample for sample in demo.tracked if all(sample.id in demo.tracks[model] for model in pair)]
+    if not pair or not known:
+        return ""
+    chosen = [known[index] for index in evenly_spaced(len(known), TRACKS_SHOWN)]
+    cards = "".join(
+        answer_card(sample, {NAMES[model]: demo.tracks[model][sample.id] for model in pair}, "direct")
+        for sample in chosen
+    )
+    lead = (
+        f"{len(chosen)} of {len(known)} held-out tracks, evenly spaced in the list sorted by id: a frame for each "
+        "second asked. Green: the truth; blue: GRPO; purple: the base model."
+    )
+    return section("Watch it track", cards, lead=lead)
 
 
 def _how(demo: Demo) -> str:

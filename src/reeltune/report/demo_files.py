@@ -9,6 +9,7 @@ from typing import Any
 from reeltune.errors import InputError
 from reeltune.evaluation.predictions import read_predictions
 from reeltune.report.run_files import RunFiles, is_run, read_run
+from reeltune.sample import Sample
 from reeltune.tasks import get_task, load_samples
 from reeltune.tasks.base import Parsed
 from reeltune.tasks.spans import Span, iou
@@ -30,7 +31,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Demo:
-    """`answers` model -> id -> answer, for the models whose predictions are there."""
+    """`answers` model -> id -> answer, for the models whose predictions are there. `tracked`: the samples of object
+    tracking, where the demo trains it too, and `tracks`: model -> id -> text."""
 
     directory: Path
     results: Results
@@ -38,6 +40,8 @@ class Demo:
     samples: list[TemporalGroundingSample]
     answers: dict[str, dict[str, Answer]]
     runs: dict[str, RunFiles]
+    tracked: list[Sample]
+    tracks: dict[str, dict[str, str]]
 
     def result(self, row: str, metric: str) -> float | None:
         return self.results.get(row, {}).get(metric)
@@ -66,6 +70,12 @@ def read_demo(directory: Path) -> Demo:
         path = directory / "predictions" / f"{model}.jsonl"
         if path.exists():
             answers[model] = _answers(samples, read_predictions(path))
+    tracked = load_samples(Path(facts["tracked"])) if "tracked" in facts else []
+    tracks = {}
+    for model in MODELS:
+        path = directory / "predictions" / model / "object_tracking" / "predictions.jsonl"
+        if tracked and path.exists():
+            tracks[model] = {name: texts[0] for name, texts in read_predictions(path).items()}
     folders = {name: directory / name for name in ("sft", "grpo")}
     return Demo(
         directory=directory,
@@ -74,6 +84,8 @@ def read_demo(directory: Path) -> Demo:
         samples=sorted(samples, key=lambda sample: sample.id),
         answers=answers,
         runs={name: read_run(folder) for name, folder in folders.items() if is_run(folder)},
+        tracked=sorted(tracked, key=lambda sample: sample.id),
+        tracks=tracks,
     )
 
 

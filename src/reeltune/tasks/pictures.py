@@ -68,10 +68,15 @@ def boxes_picture(times: Sequence[float], truth: Sequence[Box], answers: Mapping
         boxes += [(name, value[index]) for name, value in answers.items() if value is not None]
         for number, (name, box) in enumerate(boxes):
             left, top, right, bottom = (min(1.0, max(0.0, value)) * size for value in box)
-            color = "#2a9d5c" if number == 0 else f"hsl({(220 + 70 * (number - 1)) % 360} 60% 50%)"
+            # The truth is a broad band, so that it is still seen below an answer that equals it.
+            line = (
+                'stroke="#2a9d5c" stroke-width="7" stroke-opacity="0.45"'
+                if number == 0
+                else f'stroke="hsl({(220 + 70 * (number - 1)) % 360} 60% 50%)" stroke-width="2"'
+            )
             parts.append(
                 f'<rect x="{x + left:.1f}" y="{top:.1f}" width="{max(0.0, right - left):.1f}" '
-                f'height="{max(0.0, bottom - top):.1f}" fill="none" stroke="{color}" stroke-width="2">'
+                f'height="{max(0.0, bottom - top):.1f}" fill="none" {line}>'
                 f"<title>{escape(name)}</title></rect>"
             )
         parts.append(f'<text x="{x}" y="{size + 15}">{time:g} s</text>')
