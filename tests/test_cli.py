@@ -33,6 +33,37 @@ def test_importing_the_package_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
+LIGHT = """
+import sys
+from reeltune.cli import main
+from reeltune.config.shipped import is_recipe, shipped
+
+recipes = [name for name, path in shipped().items() if is_recipe(path)]
+assert len(recipes) > 20
+for words in (["recipes", "list"], ["recipes", "show", "toy/grpo"], ["completion", "bash"], ["completion", "zsh"]):
+    assert main(words) == 0, words
+for recipe in recipes:
+    assert main(["config", recipe]) == 0, recipe
+assert not {"torch", "transformers", "scipy", "av"} & set(sys.modules)
+"""
+
+
+def test_recipes_completion_and_config_import_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_config_checks_an_own_loss_as_a_run_does(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from reeltune.training.grpo import Loss, clipped_surrogate, mean_of_tokens\n"
+        "LOSS = Loss(mean_of_tokens, clipped_surrogate, divides_by_std=False)\n"
+    )
+    done = reeltune("config", "toy/grpo", f"rl.loss={tmp_path / 'own.py'}:LOSS")
+    assert done.returncode == 2 and "does not divide by the std" in done.stderr
+    unknown = reeltune("config", "toy/grpo", "rl.loss=drgrpo")
+    assert unknown.returncode == 2 and "rl.loss: 'drgrpo' is not a known loss; did you mean" in unknown.stderr
+
+
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     done = reeltune("train", str(tmp_path / "none.yaml"))
     assert done.returncode == 2

@@ -11,7 +11,8 @@ from reeltune.errors import InputError
 from reeltune.evaluation.score import score
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.questions import Rating
-from reeltune.rewards.score import recipe_rewards, score_groups
+from reeltune.rewards.recipe import recipe_rewards
+from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import reward_of
 from reeltune.tasks import _registry, get_task, load_samples, load_task_file
 

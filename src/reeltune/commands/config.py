@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
-    from reeltune.training.train import check_names
+    from reeltune.training.names import check_names
 
     recipe = load_recipe(args.recipe, args.overrides)
     check_names(recipe)
