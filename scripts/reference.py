@@ -169,7 +169,7 @@ def papers_page() -> str:
 def commands() -> str:
     found = [
         f"{MADE}# Every command\n",
-        "`reeltune COMMAND --help` prints the same. Every command also takes `--quiet` (print errors only, no progress) "
+        "`reeltune COMMAND --help` prints the same. Every command also takes `--quiet` (errors only, no progress) "
         f"and `--log-level` ({', '.join(LEVELS)}; level of log messages on stderr).\n",
     ]
     for name, command in _subcommands(make_parser(), "reeltune"):

@@ -70,6 +70,39 @@ def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     assert done.stderr.strip() == f"reeltune: recipe '{tmp_path / 'none.yaml'}' does not exist"
 
 
+def test_a_mistyped_command_gets_the_nearest_one() -> None:
+    done = reeltune("trian", "recipe.yaml")
+    assert (
+        done.returncode == 2
+        and "invalid choice: 'trian'; did you mean 'train'? (choose from train, demo" in done.stderr
+    )
+    inner = reeltune("recipes", "lst")
+    assert inner.returncode == 2 and "'lst'; did you mean 'list'? (choose from list, show, copy)" in inner.stderr
+
+
+def test_without_a_command_the_commands_are_listed() -> None:
+    done = reeltune()
+    assert done.returncode == 2 and not done.stdout
+    assert "train as a recipe says" in done.stderr and "`reeltune demo` shows what it does" in done.stderr
+    assert "the following arguments are required: list|show|copy" in reeltune("recipes").stderr
+    # What may be left out is not named as missing.
+    missing = reeltune("config").stderr.strip().splitlines()[-1]
+    assert missing == "reeltune config: error: the following arguments are required: recipe"
+
+
+def test_a_folder_that_is_no_model_is_refused_before_any_video_is_made(tmp_path: Path) -> None:
+    done = reeltune("train", "toy/grpo", f"model.path={tmp_path}", f"toyworld.dir={tmp_path / 'toyworld'}")
+    assert done.returncode == 2 and f"'{tmp_path}' has no config.json" in done.stderr
+    assert not (tmp_path / "toyworld").exists() and "videos" not in done.stderr
+
+
+def test_compare_and_plan_name_what_is_wrong_first(tmp_path: Path) -> None:
+    done = reeltune("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 2 and "a: no such file; give a folder of `reeltune eval`" in done.stderr
+    plan = reeltune("plan", "toy/grpo", "--devices", "8y80")
+    assert plan.returncode == 2 and "--devices must look like" in plan.stderr and not plan.stdout
+
+
 def test_unknown_options_are_refused() -> None:
     done = reeltune("train", "recipe.yaml", "--unknown")
     assert done.returncode == 2 and "unrecognized arguments: --unknown" in done.stderr

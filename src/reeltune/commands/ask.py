@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--open", action="store_true", help="open the page in the browser (without -o: a temporary page)"
     )
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="settings, as in a recipe"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("recipe", type=Path, help="a YAML file, or the name of a shipped recipe such as toy/grpo")
     parser.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="section.key=value",
+        help="settings that replace those of the recipe",
     )
     parser.add_argument("--given", action="store_true", help="print only what the recipe states, no defaults")
 

@@ -23,10 +23,9 @@ from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.shard import check_parallel
 from reeltune.distributed.world import World, share_of
-from reeltune.errors import InputError
 from reeltune.judges import Judge
 from reeltune.lock import locked
-from reeltune.models.loading import require_bitsandbytes
+from reeltune.models.loading import require_bitsandbytes, require_model
 from reeltune.models.policy import Policy
 from reeltune.report.run import write_run_report
 from reeltune.rewards.faults import RewardFaults
@@ -107,10 +106,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
     check_names(recipe)
     with world.main_first():
         directory = model_directory(recipe)
-    if not directory.is_dir():
-        raise InputError(
-            f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
-        )
+    require_model(directory)
     if recipe.adapter and recipe.adapter.quantize == "nf4":
         require_bitsandbytes("adapter.quantize=nf4")
     if recipe.optim.moments == "8bit":
