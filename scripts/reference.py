@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import reeltune
-from reeltune.cli import make_parser
+from reeltune.cli import LEVELS, make_parser
 from reeltune.config.recipe import Recipe
 from reeltune.config.shipped import papers
 
@@ -120,7 +120,14 @@ def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined and field.default_factory is None:
         return "**required**"
     value = field.get_default(call_default_factory=True, validated_data={})
-    return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{_yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    """As it is written in a recipe."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _cell(text: str) -> str:
@@ -136,7 +143,7 @@ def papers_page() -> str:
         "`reeltune reproduce PAPER` lists what is missing, then imports, trains, evaluates and prints our column next "
         "to the published ones; finished stages are not repeated. **None has been run at full size here**: the numbers "
         "below are the papers'. `--small` tests the claims in toyworld, a simulation; results are in "
-        "[toyworld](../toyworld.md) and the README.\n",
+        "[evidence](../evidence.md).\n",
     ]
     for name, path in papers().items():
         spec = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -160,14 +167,18 @@ def papers_page() -> str:
 
 
 def commands() -> str:
-    found = [f"{MADE}# Every command\n", "`reeltune COMMAND --help` prints the same.\n"]
+    found = [
+        f"{MADE}# Every command\n",
+        "`reeltune COMMAND --help` prints the same. Every command also takes `--quiet` (errors only, no progress) "
+        f"and `--log-level` ({', '.join(LEVELS)}; level of log messages on stderr).\n",
+    ]
     for name, command in _subcommands(make_parser(), "reeltune"):
         found += [f"## {name}\n"]
         if command.description:
             found += [command.description + "\n"]
         found += ["| argument | |", "|---|---|"]
         for action in command._actions:
-            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+            if action.dest not in ("help", "quiet", "log_level"):
                 found.append(f"| `{_argument(action)}` | {_help(action)} |")
         found.append("")
     return "\n".join(found)
@@ -205,8 +216,9 @@ def _help(action: argparse.Action) -> str:
 
 def api() -> str:
     found = [f"{MADE}# The public API\n", "`import reeltune as rt` does not import torch.\n"]
-    for name in reeltune.__all__:
-        thing = getattr(reeltune, name)
+    # First the functions, the verbs that a script begins with.
+    things = {name: getattr(reeltune, name) for name in sorted(reeltune.__all__, key=lambda name: name[0].isupper())}
+    for name, thing in things.items():
         if not callable(thing):
             continue
         found += [

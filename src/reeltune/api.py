@@ -29,13 +29,15 @@ from reeltune.evaluation.score import score
 from reeltune.judges.base import Judge
 from reeltune.models.policy import Policy
 from reeltune.models.shared_prefix.row import group_log_probs
-from reeltune.rewards.score import recipe_rewards, score_groups
+from reeltune.rewards.recipe import recipe_rewards
+from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine, SamplingParams, derive_seed
 from reeltune.rollout.group import Group
 from reeltune.rollout.reader import InputReader, autocast
 from reeltune.sample import Medium, Sample
 from reeltune.tasks import load_task_file
+from reeltune.tasks.question import put
 from reeltune.training.checkpoint import list_checkpoints, trained_model
 from reeltune.training.schedule import Schedule, make_schedule
 from reeltune.training.train import train as run
@@ -90,10 +92,15 @@ class Model:
         with self._autocast():
             return group_log_probs(self.policy, groups, temperature=self.recipe.temperature)
 
-    def ask(self, media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
+    def ask(self, media: Shown, question: str, *, task: str | None = None, max_new_tokens: int = 256) -> str:
         """The greedy answer to a question about a video, an image, a `Medium`, several of these, or none (`()`).
-        Raises VideoError if one cannot be used."""
+
+        `task`: ask in the words of this task ("temporal_grounding", ...), as its samples do. Raises VideoError if a
+        medium cannot be used, InputError for a task whose prompt needs more than a question.
+        """
         shown = (media,) if isinstance(media, str | Path | Medium) else tuple(media)
+        if task is not None:
+            question = put(task, None, question, self.recipe.data.mode)
         prompt = self.reader.ask(question, *shown)
         with self._autocast():
             [found] = answer(self.reader, self.engine, [prompt], max_new_tokens=max_new_tokens)
@@ -201,9 +208,11 @@ def evaluate(model: "Model | str | Path", samples: Sequence[Sample], *, judge: J
     return metrics_by_task(samples, found, judge)
 
 
-def ask(model: "Model | str | Path", media: Shown, question: str, *, max_new_tokens: int = 256) -> str:
+def ask(
+    model: "Model | str | Path", media: Shown, question: str, *, task: str | None = None, max_new_tokens: int = 256
+) -> str:
     """A model's greedy answer to a question about a video, an image or several; see `Model.ask`."""
     if isinstance(model, Model):
-        return model.ask(media, question, max_new_tokens=max_new_tokens)
+        return model.ask(media, question, task=task, max_new_tokens=max_new_tokens)
     with load(model) as own:
-        return own.ask(media, question, max_new_tokens=max_new_tokens)
+        return own.ask(media, question, task=task, max_new_tokens=max_new_tokens)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from reeltune.config import names
 from reeltune.config.recipe import Recipe
 from reeltune.data.sources import Pool, load_source, load_sources, resolve_model
 from reeltune.distributed.shard import gathered, shard
@@ -35,9 +36,7 @@ def hf_engine(policy: Policy, recipe: Recipe) -> RolloutEngine:
     return HFEngine(policy, token_budget=recipe.packing.rollout_tokens)
 
 
-ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry(
-    "rollout engine", {"hf": f"{__name__}:hf_engine", "vllm": "reeltune.rollout.vllm:VLLMEngine"}
-)
+ENGINES: Registry[Callable[[Policy, Recipe], RolloutEngine]] = Registry("rollout engine", names.ENGINES)
 
 
 @dataclass(frozen=True)

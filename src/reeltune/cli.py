@@ -38,6 +38,7 @@ from reeltune.commands import (
     view,
 )
 from reeltune.commands import eval as evaluate
+from reeltune.commands.parser import CommandParser
 from reeltune.errors import InputError, NoServers
 
 INTERRUPTED, UNREAD = 130, 141
@@ -188,6 +189,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Overrides may stand before and after options, which argparse alone does not take."""
     parser = make_parser()
     words = sys.argv[1:] if argv is None else list(argv)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(2, "\nreeltune: give a command; `reeltune demo` shows what it does, in minutes, on a CPU\n")
     if any("\udc80" <= sign <= "\udcff" for word in words for sign in word):
         parser.error(
             f"the locale's encoding ({sys.getfilesystemencoding()}) cannot represent the arguments: set "
@@ -202,7 +206,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
+    parser = CommandParser(prog="reeltune", description="Reinforcement fine-tuning of video language models.")
     parser.add_argument("--version", action="version", version=f"reeltune {__version__}")
     _add_talk(parser, quiet=False, level=None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -210,7 +214,11 @@ def make_parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train as a recipe says: GRPO, SFT or distillation")
     train.add_argument("recipe", type=Path, help="a YAML file, or the name of a shipped recipe such as toy/grpo")
     train.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="section.key=value",
+        help="settings that replace those of the recipe",
     )
     train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint of run.dir")
     train.add_argument(
@@ -244,7 +252,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add(commands, "completion", completion, "print a completion script for bash, zsh or fish")
     parser.set_defaults(parser=parser)
     data = commands.add_parser("data", help="import, check and export samples").add_subparsers(
-        dest="data_command", required=True, metavar="COMMAND"
+        dest="data_command", required=True, metavar="import|export|check"
     )
     _add(data, "import", data_import, "convert public annotation formats to samples.jsonl")
     _add(

@@ -24,7 +24,10 @@ def model_digest(directory: Path) -> str:
     """
     files = sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern))
     if not any(path.suffix == ".safetensors" for path in files):
-        raise InputError(f"model.path: {directory} holds no *.safetensors weights")
+        raise InputError(
+            f"model.path: {directory} holds no *.safetensors weights; give the directory of a model, with config.json, "
+            "tokenizer and weights"
+        )
     return digest([[path.name, file_digest(path)] for path in files])
 
 

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 from tests.warm import reeltune
 
+import reeltune as rt
 from reeltune.cli import main
-from reeltune.commands.ask import put
 from reeltune.config.answering import FILE
 from reeltune.report.asked import Asked, asked_page, drawn
 from reeltune.tasks import load_task_file
+from reeltune.tasks.question import put
 from reeltune.video.encode import write_video
 
 SMALL = ("video.min_frame_pixels=4096", "video.max_frame_pixels=4096", "eval.max_new_tokens=8")
@@ -55,6 +56,12 @@ def test_the_command(tiny_models: Any, video: Path, tmp_path: Path, capsys: pyte
     prompt = 'When does this happen: "red"? Answer in seconds as <answer>start to end</answer>.'
     assert main(["ask", model, str(video), prompt, *SMALL]) == 0
     assert capsys.readouterr().out == asked != plain
+    with rt.load(model, *SMALL) as loaded:
+        own = loaded.ask(video, "red", task="temporal_grounding", max_new_tokens=8)
+        assert own == loaded.ask(video, prompt, max_new_tokens=8) != loaded.ask(video, "red", max_new_tokens=8)
+        assert rt.ask(loaded, video, "red", task="temporal_grounding", max_new_tokens=8) == own
+        with pytest.raises(rt.InputError, match="needs more than a question"):
+            loaded.ask(video, "red", task="object_tracking")
 
 
 def test_an_image_is_asked_about_too(tiny_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

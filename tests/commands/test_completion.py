@@ -52,6 +52,11 @@ def test_bash_completes_commands_options_recipes_and_files(script: Any, tmp_path
     assert completed("reeltune train videochat-r1/multi") == {"videochat-r1/multi-task", "videochat-r1/multi-task-lora"}
     assert "videos/own.yaml" in completed("reeltune train videos/o")
     assert completed("reeltune completion z") == {"zsh"}
+    assert (
+        completed("reeltune recipes copy toy/sf")
+        == completed("reeltune recipes show toy/sf")
+        == {"toy/sft", "toy/sft-2"}
+    )
 
 
 def test_fish_completes(script: Any, tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ def test_every_recipe_is_listed_with_its_purpose(capsys: pytest.CaptureFixture[s
         if {"method", "extends"} & set(yaml.safe_load(path.read_text()))
     ]
     assert set(lines) == {str(path.relative_to(ROOT / "recipes").with_suffix("")) for path in files}
-    assert all(len(purpose) > 10 for purpose in lines.values())
+    assert all(len(purpose) > 10 and purpose.endswith((".", "?")) for purpose in lines.values())
+    # No sentence that goes on in the second line of the comment is cut, and nothing but its first sentence is told.
+    assert lines["temporal-rlt/dual-reward-7b"] == "Temporal-RLT (arXiv 2506.01908): the dual reward."
+    assert lines["toy/base-2-exact"].endswith("then all tasks with sloppy ones, as the base answers.")
 
 
 def test_show_and_copy_give_the_file_itself(

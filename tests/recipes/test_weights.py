@@ -6,7 +6,7 @@ import pytest
 
 from reeltune.config.recipe import RewardConfig, load_recipe
 from reeltune.errors import InputError
-from reeltune.rewards.score import recipe_rewards
+from reeltune.rewards.recipe import recipe_rewards
 from reeltune.tasks import TASKS, get_task
 from reeltune.tasks.captioning.options import CaptioningOptions
 

@@ -102,6 +102,15 @@ def test_one_that_ends_at_once_is_named_with_its_last_words(
         Fleet([make()]).start(30.0)
 
 
+def test_a_python_without_vllm_is_told_what_to_name(make: Callable[[], Process]) -> None:
+    process = make()
+    process.log.parent.mkdir(parents=True, exist_ok=True)
+    process.log.write_text("python: Error (ModuleNotFoundError: No module named 'vllm')\n")
+    assert "name the Python of an environment that has it" in process._last_words()
+    process.log.write_text("no GPU to be had\n")
+    assert "name the Python" not in process._last_words()
+
+
 def test_servers_end_when_the_run_is_killed(make: Callable[[], Process], tmp_path: Path) -> None:
     """SIGKILL leaves no time to end anything: the plugin in the server looks for its owner."""
     process = make()

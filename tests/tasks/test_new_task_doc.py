@@ -11,11 +11,13 @@ from reeltune.errors import InputError
 from reeltune.evaluation.score import score
 from reeltune.judges.base import RuleJudge
 from reeltune.judges.questions import Rating
-from reeltune.rewards.score import recipe_rewards, score_groups
+from reeltune.rewards.recipe import recipe_rewards
+from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import reward_of
-from reeltune.tasks import _registry, get_task, load_samples, load_task_file
+from reeltune.tasks import TASKS, _registry, get_task, load_samples, load_task_file
 
-DOC = (Path(__file__).parents[2] / "docs/new-task.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+DOC = (DOCS / "new-task.md").read_text() + (DOCS / "rewards.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -94,6 +96,12 @@ def test_the_example_rewards_work(files: Path) -> None:
         {"counting": reward_of(get_task("counting"), "direct", functions=functions)}, [first], [["3", "3", "4"]]
     )
     assert found.components["varied"] == [0.5, 0.5, 1.0]
+
+
+def test_the_page_of_rewards_tells_the_weights_of_every_task() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ((?:\w+ [\d.]+(?:, )?)+) \|", (DOCS / "rewards.md").read_text(), re.MULTILINE)
+    told = {task: {name: float(weight) for name, weight in map(str.split, each.split(", "))} for task, each in rows}
+    assert told == {name: task.default_weights for name, task in TASKS.items()}
 
 
 def test_a_task_that_owes_something_is_refused(files: Path) -> None:

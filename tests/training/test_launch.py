@@ -15,7 +15,7 @@ from reeltune.config.recipe import load_recipe
 from reeltune.distributed.world import World, share_of
 from reeltune.errors import InputError
 from reeltune.models.policy import Policy
-from reeltune.rewards.score import recipe_rewards
+from reeltune.rewards.recipe import recipe_rewards
 from reeltune.training.loop import Loop
 
 

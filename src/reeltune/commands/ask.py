@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--open", action="store_true", help="open the page in the browser (without -o: a temporary page)"
     )
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="settings, as in a recipe"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from reeltune.data.sources import asked_by
     from reeltune.files import write_text
     from reeltune.report.asked import Asked, asked_page, drawn
+    from reeltune.tasks.question import put
 
     own = recipe(asked_by(args.recipe, args.model), f"model.path={args.model}", *args.overrides)
     load_tasks(own)
@@ -55,31 +58,3 @@ def run(args: argparse.Namespace) -> int:
     page = args.output or Path(tempfile.mkdtemp(prefix="reeltune-")) / "asked.html"
     write_text(page, asked_page(found))
     return show(page, in_browser=args.open)
-
-
-def put(task_name: str, video: Path, question: str, mode: str) -> str:
-    """The prompt of a task whose one field of text is `question`. InputError for one that asks with more."""
-    from typing import cast
-
-    from reeltune.answers.final_answer import Mode
-    from reeltune.errors import InputError
-    from reeltune.tasks import get_task
-
-    task = get_task(task_name)
-    needs_more = InputError(
-        f"--task {task_name}: its prompt needs more than a question ({', '.join(task.sample_type.model_fields)}); "
-        "write a samples.jsonl and use `reeltune eval`, or put the whole prompt as QUESTION without --task"
-    )
-    if len(task.columns) != 1:
-        raise needs_more
-    # Only what is asked is known here: no truth, no duration.
-    [field] = task.columns
-    known = {"id": "asked", "task": task_name, "video": str(video), field: question}
-    sample = task.sample_type.model_construct(**known)
-    try:
-        return task.prompt(sample, cast(Mode, mode))
-    except AttributeError as error:
-        # A field that was left out above, not a fault of the task's own.
-        if error.obj is sample and error.name in task.sample_type.model_fields:
-            raise needs_more from None
-        raise

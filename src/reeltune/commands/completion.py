@@ -48,6 +48,6 @@ def _mark(parser: argparse.ArgumentParser, file: Mapping[str, Any], recipe: Mapp
             for name, each in action.choices.items():
                 each.description = short[name]
                 _mark(each, file, recipe)
-        elif action.type is Path or action.dest in ("model", "source"):
+        elif action.type is Path or action.dest in ("model", "recipe", "source"):
             known: Any = action
             known.complete = recipe if action.dest == "recipe" else file

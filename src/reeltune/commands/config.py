@@ -14,14 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("recipe", type=Path, help="a YAML file, or the name of a shipped recipe such as toy/grpo")
     parser.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="section.key=value",
+        help="settings that replace those of the recipe",
     )
     parser.add_argument("--given", action="store_true", help="print only what the recipe states, no defaults")
 
 
 def run(args: argparse.Namespace) -> int:
     from reeltune.config.recipe import load_recipe
-    from reeltune.training.train import check_names
+    from reeltune.training.names import check_names
 
     recipe = load_recipe(args.recipe, args.overrides)
     check_names(recipe)

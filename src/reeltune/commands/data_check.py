@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--recipe", type=Path, help="with --model: use the video and data settings of this recipe")
     parser.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="with --model: settings, as in a recipe"
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="with --model: settings, as in a recipe"
     )
     parser.add_argument(
         "--against", type=Path, metavar="SAMPLES", help="report videos that are also in this file (leaks)"

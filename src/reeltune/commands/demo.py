@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dir", type=Path, default=Path("runs/demo"), help="output folder (default: runs/demo)")
     parser.add_argument("--seed", type=int, default=0, help="seed of videos and training")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="recipe settings for all stages")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="recipe settings for all stages"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     findings = []
     for each in _parity(args) if args.what else _machine(args):
         findings.append(each)
-        print(f"{SIGNS[each.ok]:<5} {each.what:<58} {each.seen}", flush=True)
+        print(f"{SIGNS[each.ok]:<5} {each.what:<66} {each.seen}", flush=True)
     failed = [each for each in findings if each.ok is False]
     print()
     for each in failed:

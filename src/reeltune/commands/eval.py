@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe", type=Path, help="use the settings of this recipe (default: those the checkpoint was trained with)"
     )
     parser.add_argument("--batch-size", type=int, default=64, help="samples per batch")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings, as in a recipe")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="settings, as in a recipe"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

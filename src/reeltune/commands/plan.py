@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reeltune.planning.answer import Answer
     from reeltune.planning.costs import PromptCost
+    from reeltune.planning.hardware import Devices
     from reeltune.planning.source import Plan
     from reeltune.planning.step import StepCost
 
@@ -16,7 +17,9 @@ TERA, MIB = 1e12, 2**20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="a plan file, a recipe, or a model directory")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings of a recipe or a plan file")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="section.key=value", help="settings of a recipe or a plan file"
+    )
     parser.add_argument(
         "--devices", default="1x80", metavar="NxGB", help="with a recipe: 8x80, 1x24, 2xH100 (default: 1x80)"
     )
@@ -30,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
     """Raises InputError for a source that cannot be read or planned."""
     from reeltune.files import write_json
     from reeltune.planning.answer import lines
+    from reeltune.planning.hardware import parse_devices
     from reeltune.planning.source import read_plan
 
+    devices = parse_devices(args.devices)
     plan = read_plan(args.source, args.overrides)
     text = plan.text_tokens if args.text is None else args.text
     counts = args.vision or plan.vision_tokens
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(_prompt_lines(plan, dense, routed, published=number == 0 and as_published)))
         if not args.summary:
             print("\n".join(_layer_lines(dense, routed or dense)))
-    step, found = _step(plan, pairs[0][1] or pairs[0][0]), _answer(plan, pairs[0][1] or pairs[0][0], args.devices)
+    step, found = _step(plan, pairs[0][1] or pairs[0][0]), _answer(plan, pairs[0][1] or pairs[0][0], devices)
     if step and found:
         print()
         print("\n".join([*_step_lines(step), "", *lines(found)]))
@@ -74,11 +79,10 @@ def _step(plan: "Plan", prompt: "PromptCost") -> "StepCost | None":
     return step_cost(plan.recipe, plan.architecture, prompt) if plan.recipe else None
 
 
-def _answer(plan: "Plan", prompt: "PromptCost", devices: str) -> "Answer | None":
-    from reeltune.planning.hardware import parse_devices
+def _answer(plan: "Plan", prompt: "PromptCost", devices: "Devices") -> "Answer | None":
     from reeltune.planning.recipe import answer_recipe
 
-    return answer_recipe(plan, prompt, parse_devices(devices)) if plan.recipe else None
+    return answer_recipe(plan, prompt, devices) if plan.recipe else None
 
 
 def _heading(plan: "Plan") -> str:

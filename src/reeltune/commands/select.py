@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe", type=Path, nargs="?", help="the recipe, whose model, data, rewards and settings are used"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="settings that replace those of the recipe"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="section.key=value",
+        help="settings that replace those of the recipe",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument("--shard", metavar="3/8", help="process only this part of the samples, and select later")

@@ -86,6 +86,10 @@ class Comparison:
 def read_scored(path: Path) -> Scored:
     """Rows by id of a file that `score --per-sample` or `eval` wrote; a folder holds it as per_sample.jsonl."""
     file = path / FILE if path.is_dir() else path
+    if not file.exists():
+        raise InputError(
+            f"{file}: no such file; give a folder of `reeltune eval` or the output of `reeltune score --per-sample`"
+        )
     found: Scored = {}
     for line, row in read_rows(file):
         text = isinstance(row.get("id"), str) and isinstance(row.get("task"), str) and isinstance(row.get("video"), str)

@@ -41,6 +41,12 @@ def base_directory(path: Path) -> Path:
         ) from error
 
 
+def require_model(path: Path) -> None:
+    """InputError unless `path` is the folder of a model or of an adapter; its weights are not looked at."""
+    if not is_adapter(path) and not (path / "config.json").is_file():
+        raise InputError(_no_model(path))
+
+
 def check_directory(path: Path) -> None:
     """InputError unless `path` is a model directory."""
     if not (path / "config.json").is_file():

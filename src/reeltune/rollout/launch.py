@@ -166,7 +166,13 @@ class Process:
 
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-        return f"last lines of {self.log}:\n" + "\n".join(f"  {line[:300]}" for line in lines)
+        words = f"last lines of {self.log}:\n" + "\n".join(f"  {line[:300]}" for line in lines)
+        if not any("No module named 'vllm'" in line for line in lines):
+            return words
+        return (
+            f"{words}\nvLLM is not installed for {self.serving.python}; name the Python of an environment that has it "
+            "(--python, rollout.launch.python): docs/rollouts.md"
+        )
 
 
 LAUNCHER = frozenset(

@@ -20,7 +20,8 @@ from reeltune.progress import Progress
 from reeltune.provenance import digest, model_digest, pool_digest
 from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.judging import completions_cost, recipe_judge, require_budget
-from reeltune.rewards.score import recipe_rewards, score_groups
+from reeltune.rewards.recipe import recipe_rewards
+from reeltune.rewards.score import score_groups
 from reeltune.rewards.weights import Reward
 from reeltune.sample import Fault, Sample
 from reeltune.selection import identity as identities

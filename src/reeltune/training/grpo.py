@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from reeltune.config import names
 from reeltune.errors import InputError
 from reeltune.registry import Registry
 
@@ -177,9 +178,7 @@ def _is_loss(name: str, found: object) -> None:
         raise InputError(f"rl.loss={name!r} must name a reeltune.training.grpo.Loss; got a {type(found).__name__}")
 
 
-LOSSES: Registry[Loss] = Registry(
-    "loss", {name: f"{__name__}:{name.upper()}" for name in ("grpo", "dapo", "dr_grpo", "bnpo", "gspo")}, _is_loss
-)
+LOSSES: Registry[Loss] = Registry("loss", names.LOSSES, _is_loss)
 
 
 @dataclass(frozen=True)

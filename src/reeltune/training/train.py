@@ -7,10 +7,8 @@ the weights are loaded, and only then the run directory is begun.
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from reeltune.build import (
-    ENGINES,
     Data,
     build_data,
     build_engine,
@@ -21,32 +19,28 @@ from reeltune.build import (
 from reeltune.config.answering import FILE as REMEMBERED
 from reeltune.config.answering import remembered
 from reeltune.config.recipe import Recipe
-from reeltune.config.rollout import log_probs_problem
 from reeltune.data.sources import Pool
 from reeltune.distributed import world as processes
 from reeltune.distributed.shard import check_parallel
 from reeltune.distributed.world import World, share_of
-from reeltune.errors import InputError
-from reeltune.judges import JUDGES, Judge
+from reeltune.judges import Judge
 from reeltune.lock import locked
-from reeltune.models.families import FAMILIES
-from reeltune.models.loading import require_bitsandbytes
+from reeltune.models.loading import require_bitsandbytes, require_model
 from reeltune.models.policy import Policy
-from reeltune.registry import Registry
 from reeltune.report.run import write_run_report
 from reeltune.rewards.faults import RewardFaults
 from reeltune.rewards.judging import announce_cost, recipe_judge, write_judge_record
-from reeltune.rewards.score import check_reward_names, needs_judge, recipe_rewards
+from reeltune.rewards.recipe import recipe_rewards
+from reeltune.rewards.score import needs_judge
 from reeltune.rewards.weights import Reward
 from reeltune.rollout.engine import RolloutEngine
-from reeltune.tasks import load_task_file
 from reeltune.training import announce
 from reeltune.training.checkpoint import checkpoint_state, load_optimizer, resumable_weights
 from reeltune.training.distill import Distill, build_teacher, require_teacher
-from reeltune.training.grpo import LOSSES
 from reeltune.training.journal import Journal, read_jsonl
 from reeltune.training.learner import Learner
 from reeltune.training.loop import Loop
+from reeltune.training.names import check_names
 from reeltune.training.optimizer import make_optimizer
 from reeltune.training.prompt_history import PromptHistory, from_state
 from reeltune.training.prompts import PromptSource
@@ -65,8 +59,6 @@ from reeltune.training.step import GRPO, Method
 from reeltune.training.trackers import check_trackers, open_trackers, shown_videos
 from reeltune.training.watch import Watch
 from reeltune.video.quarantine import Quarantine
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -114,10 +106,7 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
     check_names(recipe)
     with world.main_first():
         directory = model_directory(recipe)
-    if not directory.is_dir():
-        raise InputError(
-            f"model.path must be a Hugging Face model directory with a config.json; got {str(directory)!r}"
-        )
+    require_model(directory)
     if recipe.adapter and recipe.adapter.quantize == "nf4":
         require_bitsandbytes("adapter.quantize=nf4")
     if recipe.optim.moments == "8bit":
@@ -129,34 +118,6 @@ def check(recipe: Recipe, world: World, *, resume: bool = False, fork: Path | No
         check_identity(recipe, data.samples, start)
     rewards = recipe_rewards(recipe.rewards, {sample.task for sample in data.samples}, recipe.data.mode)
     return Checked(start, data, rewards, recipe_judge(recipe, rewards))
-
-
-def check_names(recipe: Recipe) -> None:
-    """Everything that a recipe names in a registry or as a file of code, and the rules about it.
-
-    Needs neither samples nor a model, so that `reeltune config` refuses what a run would refuse. Raises InputError.
-    """
-    for path in recipe.data.tasks:
-        load_task_file(path)
-    _known(ENGINES, "rollout.engine", recipe.rollout.engine)
-    if recipe.model.family is not None:
-        _known(FAMILIES, "model.family", recipe.model.family)
-    if recipe.judge.kind != "none":
-        _known(JUDGES, "judge.kind", recipe.judge.kind)
-    if problem := log_probs_problem(recipe):
-        raise InputError(problem)
-    if recipe.method == "grpo":
-        loss = _known(LOSSES, "rl.loss", recipe.rl.loss)
-        if not loss.divides_by_std and recipe.rl.advantage_scale != "none":
-            raise InputError(f"rl.loss={recipe.rl.loss} does not divide by the std: set rl.advantage_scale to none")
-    check_reward_names(recipe.rewards, recipe.data.mode)
-
-
-def _known(registry: Registry[T], key: str, name: str) -> T:
-    try:
-        return registry.get(name)
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from None
 
 
 def _run(recipe: Recipe, checked: Checked, world: World) -> bool:

@@ -8,14 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from reeltune.config import names
 from reeltune.errors import InputError
 from reeltune.models.families.base import Family, read_processor
 from reeltune.models.loading import open_config, raw_config
 from reeltune.registry import Registry
 
 __all__ = ["FAMILIES", "Family", "make_family", "open_family"]
-
-_PLACE = "reeltune.models.families."
 
 
 def _check(name: str, found: Any) -> None:
@@ -27,19 +26,7 @@ def _check(name: str, found: Any) -> None:
 
 FAMILIES: Registry[type[Family]] = Registry(
     "model family",
-    {
-        "qwen2_vl": _PLACE + "qwen2_5_vl:Qwen2VL",
-        "qwen2_5_vl": _PLACE + "qwen2_5_vl:Qwen25VL",
-        "qwen3_vl": _PLACE + "qwen3_vl:Qwen3VL",
-        "qwen3_vl_moe": _PLACE + "qwen3_vl:Qwen3VL",
-        "qwen3_5": _PLACE + "qwen3_5:Qwen35",
-        "qwen3_5_moe": _PLACE + "qwen3_5:Qwen35",
-        "glm46v": _PLACE + "glm46v:GLM46V",
-        "llava": _PLACE + "llava:Llava",
-        "internvl": _PLACE + "internvl:InternVL",
-        "smolvlm": _PLACE + "smolvlm:SmolVLM",
-        "llava_onevision": _PLACE + "llava_onevision:LlavaOnevision",
-    },
+    names.FAMILIES,
     _check,
 )
 
