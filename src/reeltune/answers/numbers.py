@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from reeltune.answers.final_answer import Block
+from reeltune.answers.grouping import Mention, alone
 from reeltune.answers.limits import too_long
 from reeltune.answers.plain import plain
-from reeltune.answers.statement import Mention, alone, last_stated
+from reeltune.answers.statement import last_stated
 
 UNITS = (
     "zero",
@@ -54,19 +55,28 @@ _NUMBER = re.compile(
     r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
     r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/]))?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
-    rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?![A-Za-z]))"
+    r"|(?P<part>(?<![A-Za-z-])(?:half(?=\s+an?\s)|(?:an?|one)\s+(?:half|quarter|third)(?=\s+of\s+an?\s|\s*(?:$|[.,;]))"
+    r"|(?:two|three)\s+(?:quarters|thirds)(?![A-Za-z])))"
+    rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?:\s+and\s+a\s+half)?(?![A-Za-z]))"
     r"|(?P<times>(?<![A-Za-z-])(?:once|twice|thrice)(?= *(?:$|[.,;)]|in total|in the (?:video|clip))))"
     r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本]|\s*(?:$|[.,]))"
     r")",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"^\s?(?:-+|~|to|\.\.+|至|到)\s?(?=[0-9.])", re.IGNORECASE)
+_RANGE = re.compile(r"^\s?(?:-+|~|±|\+/?-|to|\.\.+|至|到)\s?(?=[0-9.])", re.IGNORECASE)
 _NOT_A_NUMBER_AFTER = re.compile(r"^(?:st|nd|rd|th|d)(?![a-z])", re.IGNORECASE)
 _NAMED = re.compile(
     r"(?:\b(?:steps?|frames?|scenes?|figure|part|question|line|option|point|no\.|phase|stage|segment|clip|video|image|"
-    r"picture|player|person|room|version|level|page|case)\s?#?|#|第)$",
+    r"picture|bus|gate|platform|flight|track|house|lane|route|floor|channel|episode|season|chapter|round|lap|day"
+    r"|week|player|person|room|version|level|page|case)\s?#?|#|第)$",
     re.IGNORECASE,
 )
+_DATED = re.compile(
+    r"(?<![a-z])(?:(?i:in|since|by|of|from|year)\s(?:1[89]|20)[0-9]{2}|(?:January|February|March|April|May|June"
+    r"|July|August|September"
+    r"|October|November|December)\s[0-9]{1,2})$"
+)
+"""'in 1999'"""
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
     r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|up to|above|below|exceeds?|"
@@ -74,34 +84,58 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _BOUND_AFTER = re.compile(
-    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:most|least)|if|unless|maximum"
+    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:the )?(?:very )?(?:most"
+    r"|least)|if|unless|maximum"
     r"|minimum"
     r"|tops)(?![a-z])",
     re.I,
 )
 _PART_OF = re.compile(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))", re.IGNORECASE)
-_HYPHENATED = re.compile(r"-(?:second|minute|hour|day|year|meter|foot|inch|point|star)(?![a-z])", re.IGNORECASE)
+_HYPHENATED = re.compile(r"-(?!ish)[a-z]{2}", re.IGNORECASE)
 """'A 30-second video' counts nothing."""
 _STATES = re.compile(
     r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|product|count|"
     r"number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?"
     r"(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
-    r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|总共|一共|共有?)[\s\W]{0,4}(?:有\s?)?$",
+    r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|(?<![a-z])in (?:centi|kilo|milli)?(?:meters?"
+    r"|metres?|seconds|minutes|feet|inches)\b|总共|一共|共有?|(?:所以|因此)[^\s\W0-9]{0,6}?)[\s\W]{0,4}(?:有\s?)?$",
     re.IGNORECASE,
 )
+_SO = re.compile(
+    r"(?<![a-z])(?:so|thus|therefore|hence)(?! (?:that|much|many|far|with"
+    r"|if))(?: [a-z']+){1,5} $",
+    re.IGNORECASE,
+)
+"""'so he fails 2 times'"""
 _COUNTS = re.compile(
     r"(?<![a-z])(?:only|exactly|just|there(?:'s| is| was)|see|count|shows?|contains?)\s$", re.IGNORECASE
 )
 _IN_TOTAL = re.compile(r"^[^.!?\n0-9]{0,40}?(?<![a-z])(?:in total|altogether|in all|overall)(?![a-z])", re.IGNORECASE)
-_TIMED = re.compile(r"\s?-?(?:s|secs?|seconds?|mins?|minutes?|fps)(?![a-z])", re.IGNORECASE)
+_TIMED = re.compile(r"(?:\s[a-z]+)?\sper\s|\s?-?(?:s|secs?|seconds?|mins?|minutes?|fps)(?![a-z])", re.IGNORECASE)
 _SOMEONE = re.compile(
     r"^\s(?:(?:may|might|would|could|can|should|must|has|is|was|sees?|of|thinks?|that|which|who|more"
     r"|another)(?![a-z]))",
     re.I,
 )
 _WHICH = re.compile(
-    r"(?<![a-z])(?:the|this|that|which|each|every|any|no|last|first|next|the only|as|another|other|more)\s$", re.I
+    r"(?<![a-z])(?:the|this|that|which|each|every|any|no|last|first|second|third|fourth|fifth|next|the only|as"
+    r"|another|other|more)\s$",
+    re.I,
 )
+_OPERAND, _OPERATED = re.compile(r"[0-9)]\s?[+*×÷]\s?$"), re.compile(r"^\s?[+*×÷]\s?[0-9(]")
+"""'12 + 2'"""
+_OR_ANOTHER = re.compile(r"(?<![a-z])(?:once|two|several|many|few)\sor\s$", re.IGNORECASE)
+_EACH = re.compile(r"(?<![a-z])(?:each|every)(?![a-z])[^.!?,;]*$", re.IGNORECASE)
+_COMPARED = re.compile(r"^\s(?:[a-z]{1,12} )?(?:more|fewer|less|times (?:as|more))(?![a-z])", re.IGNORECASE)
+"""'5 more than before'"""
+_ATTRIBUTE = re.compile(r"^\s?[a-z]{1,12} (?:high|tall|long|wide|deep|old|thick|away) [a-z]", re.IGNORECASE)
+"""'the 2 m high door'"""
+_WHOLE = re.compile(
+    r"(?<![a-z])(?:out of|of (?:the|those|these|all))\s(?:the\s|all\s|these\s|those\s)?$", re.IGNORECASE
+)
+"""'out of 10 balls'"""
+_LISTED = re.compile(r"[0-9a-z] (?:[a-z]+ ){0,3}?[a-z]+(?:,| and|, and) $", re.IGNORECASE)
+"""'five chairs and one table'"""
 _CLOCK = "a time of day or of a clip"
 _BRIEF = re.compile(r"^(?:\s?[^\W\d_]+[²³]?){0,2}\s?(?:[(,;:]|\.?\s*$|\.\s|\n)")
 
@@ -134,7 +168,7 @@ def _without_times(text: str, mentions: list[Mention]) -> list[Mention]:
 
 
 def _numbers(text: str) -> Iterator[Mention]:
-    skip, inside = 0, 0
+    skip, inside, yielded = 0, 0, 0
     for match in _NUMBER.finditer(text):
         start, end = match.span()
         inside += text.count("(", skip, start) - text.count(")", skip, start) if skip <= start else 0
@@ -152,9 +186,22 @@ def _numbers(text: str) -> Iterator[Mention]:
             end = skip = end + len(re.match(r"(?:,[0-9]+)*", after)[0])  # type: ignore[index]
         elif not math.isfinite(value):
             problem = "no finite number"
-        leads = alone(text, start, end) or bool(_IN_TOTAL.match(after)) or (start < 4 and bool(_BRIEF.match(after)))
-        shy = inside > 0 or ((match["words"] or "").lower() == "one" and not _COUNTS.search(before))
+        leads = (
+            bool(_SO.search(text[max(0, start - 60) : start]))
+            or alone(text, start, end)
+            or bool(_IN_TOTAL.match(after))
+            or (start < 4 and bool(_BRIEF.match(after)))
+        )
+        one = (match["words"] or "").lower() == "one" and not _COUNTS.search(before)
+        listed = yielded and start - yielded < 40 and _LISTED.fullmatch(text, yielded - 1, start)
+        shy = (
+            inside > 0
+            or (one and not listed)
+            or bool(_WHOLE.search(before) or _EACH.search(text[max(0, start - 80) : start]))
+            or bool(_ATTRIBUTE.match(after) and _WHICH.search(before))
+        )
         yield Mention(start, end, value, problem, shy=shy, leads=leads)
+        yielded = end
 
 
 def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool:
@@ -162,10 +209,10 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
     if (match["words"] or "").lower() == "one":
         return bool(_SOMEONE.match(after) or _WHICH.search(before))
     if match["digits"] is None:
-        return False
-    if _HYPHENATED.match(after):
+        return before.endswith("第")
+    if _HYPHENATED.match(after) or _OPERAND.search(before) or _OPERATED.match(after):
         return True
-    if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before):
+    if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before) or _DATED.search(before + match["digits"]):
         return True
     begins_line = not before.strip() or before.rstrip(" \t").endswith("\n")
     return begins_line and bool(_ITEM.match(after)) and "." not in match["digits"]
@@ -178,6 +225,10 @@ def _problem(before: str, after: str) -> str | None:
         return "a decimal comma, or a list"
     if re.match(r"^\s?(?:%|percent|per cent)", after, re.IGNORECASE) or before.endswith("百分之"):
         return "in percent"
+    if _OR_ANOTHER.search(before):
+        return "one of several"
+    if _COMPARED.match(after):
+        return "a difference"
     if _BOUND_AFTER.match(after):
         return "a bound, not a number"
     if _PART_OF.match(after):
@@ -190,6 +241,8 @@ def _problem(before: str, after: str) -> str | None:
 def _value(match: re.Match[str]) -> float:
     if match["words"]:
         return _spoken(match["words"].lower())
+    if match["part"]:
+        return _part(match["part"].lower())
     if match["times"]:
         return float(("once", "twice", "thrice").index(match["times"].lower()) + 1)
     if match["chinese"]:
@@ -207,8 +260,14 @@ def _value(match: re.Match[str]) -> float:
     return -value if match["sign"] == "-" else value
 
 
+def _part(text: str) -> float:
+    above = next((float(UNITS.index(word)) for word in ("two", "three") if text.startswith(word)), 1.0)
+    return above / (2 if "half" in text else 3 if "third" in text else 4)
+
+
 def _spoken(text: str) -> float:
-    total = group = 0
+    total = group = 0.0
+    group += 0.5 * text.endswith("half")
     for word in re.findall(r"[a-z]+", text):
         if word in _WORDS:
             group += _WORDS[word]

@@ -8,12 +8,15 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
-from reeltune.answers.cues import DOUBTS
 from reeltune.answers.final_answer import Block
+from reeltune.answers.grouping import Mention, alone
 from reeltune.answers.limits import too_long
+from reeltune.answers.other_times import is_of_another
 from reeltune.answers.plain import BOXED, UNBOXED, plain
-from reeltune.answers.statement import WINDOW, Mention, alone, last_stated
+from reeltune.answers.reservations import DOUBTS
+from reeltune.answers.statement import last_stated
 from reeltune.answers.times import Time, read_times
 
 Span = tuple[float, float]
@@ -23,7 +26,7 @@ _NEARLY = (
     r"(?:(?:the|about|approximately|around|roughly|at|second|t\s?=|time|第|大?约|timestamp|frames?)\s?|[\s\"'\[(:])"
 )
 _RANGE = re.compile(
-    rf"^{_QUOTES}{{0,4}}[)\]]?{_QUOTES}{{0,2}}(?:in the video |on |onwards? |"
+    rf"^{_QUOTES}{{0,4}}[)\]]?{_QUOTES}{{0,2}}(?:in the video |(?:on|in),? |onwards? |"
     rf"\((?:start|begin)[a-z]*\)\s|开始\W{{0,2}})?"
     rf"(?:-+>?|~|to|until|till?|through|up to|\.\.\.?|(?:持续|一直|直)?[到至]){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$",
     re.IGNORECASE,
@@ -40,17 +43,20 @@ _ANGLED = re.compile(r"^>\s{0,2}<$")
 """'<1.0> <5.5>', as checkpoints with time tokens write a span."""
 _OPENED, _CLOSED = re.compile(rf"[\[({{{BOXED}]\s?[\"']?\s?$"), re.compile(rf"^[\"']?\s?[\])}}{UNBOXED}]")
 _KEY = (
-    r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on|timestamps?|from|point|"
+    r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on"
+    r"|timestamps?|from|point|"
     r"moment|video|query|given|segment|after|in|by|will|be|described|时间点?|于|在|为|第|是|时刻){0,14}$"
 )
 _DOING = r"(?:\s[a-z]+){1,4}\s(?:at|around|about|by|from)\s(?:[^\w.!?]|about|around|second|the|time)*$"
 """'begins cutting the onion at'"""
 _START = re.compile(
-    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|from(?=[\"']?\s?[:=])|开始|起始)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
+    rf"(?<![a-z])(?:start|begin|began|begun|onset|commenc|initiat|from(?=[\"']?\s?[:=])|开始"
+    rf"|起始)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
     re.IGNORECASE,
 )
 _END = re.compile(
-    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|until|till|to(?=[\"']?\s?[:=])|结束|终止)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
+    rf"(?<![a-z])(?:end|finish|stop|conclud|complet|terminat|offset|ceas|over(?= at| by)|until|till"
+    rf"|to(?=[\"']?\s?[:=])|结束|终止)[a-z]{{0,6}}(?:{_KEY}|{_DOING})",
     re.IGNORECASE,
 )
 _LASTS = re.compile(
@@ -61,12 +67,15 @@ _OTHER_KEY = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    r"^\W{0,3}(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames|fractions))", re.IGNORECASE
+    r"^\W{0,3}(?:in )?(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames"
+    r"|fractions))",
+    re.IGNORECASE,
 )
 _OF_IT = re.compile(r"^\W{0,2}of the (?:\w+ )?(?:video|clip|dur|len|foot)")
 _COUNTED = re.compile(
     r"^ +(?!(?:s|sec|seconds?|of|in|the|and|or|when|where|while|with|is|are|was|not|for|as|which|that|if|but|inclusive|"
-    r"because|since|during|then|so|mark|long|duration|only|here|on|at|after|before|approximately|he|she|they|it|a|an)(?![a-z]))[a-z]+",
+    r"because|since|during|then|so|mark|long|duration|only|here|on|at|after|before|approximately|he|she|they|it|a"
+    r"|an)(?![a-z]))[a-z]+",
     re.IGNORECASE,
 )
 _STATES = re.compile(
@@ -85,7 +94,8 @@ _ABSENT = re.compile(
 )
 """Where the event is said to be missing, a span that is not stated is none of it."""
 _GROWS = re.compile(
-    r"(?<![a-z])(?:goes|going|ris(?:es?|ing)|increas(?:es?|ing)|fall(?:s|ing)?|drops?|decreas(?:es?|ing)|chang(?:es?|ing)|"
+    r"(?<![a-z])(?:goes|going|ris(?:es?|ing)|increas(?:es?|ing)|fall(?:s|ing)?|drops?|decreas(?:es?|ing)"
+    r"|chang(?:es?|ing)|"
     r"grows?|climbs?|counts?) (?:up |down )?(?:from )?$",
     re.IGNORECASE,
 )
@@ -99,7 +109,7 @@ _LONG = re.compile(r"^ long(?![a-z])", re.IGNORECASE)
 _PART_OF = re.compile(r"^ (?:out )?of (?:the )?[0-9]", re.IGNORECASE)
 _ITEM = re.compile(r"^[ \t]{0,8}[0-9]{1,2}[.)][ \t]+(?=\S)", re.MULTILINE)
 """A list's number says no time."""
-_OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\sor\s$", re.IGNORECASE)
+_OR_BEFORE = re.compile(r"[0-9]\s?(?:s|secs?|seconds?)?\s\(?or\s$", re.IGNORECASE)
 _OR_AFTER = re.compile(
     r"^,?\s(?:or|maybe|perhaps|possibly)\s(?:about\s|maybe\s)?[0-9.]+\s?"
     r"(?:s|secs?|seconds?)?(?!\s?(?:to|-|until|[0-9.:a-z]))",
@@ -108,21 +118,13 @@ _OR_AFTER = re.compile(
 _ANYWHERE = re.compile(
     r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
-_EVENT = r"(?:described |queried |query |asked |target |actual )?(?:event|query|action|moment|scene|segment)(?![a-z])"
-_BESIDE_IT = re.compile(
-    rf"^\W{{0,3}}(?:seconds?|s)?\W{{0,3}}(?:just |right |shortly |immediately )?"
-    rf"(?:before|after|prior to|preceding|following) (?:the|this|that) {_EVENT}",
+_AS_LONG_AS = re.compile(
+    r"(?<![a-z])(?:takes?|took|taking|for|within|waits?|waited|every|lasts?|lasted|lasting|after|in the (?:first"
+    r"|last|next))\s"
+    r"(?:(?:him|her|it|them|us|me) )?(?:about |around |approximately |roughly |another |some )?$",
     re.IGNORECASE,
 )
-"""'from 3 to 5, just before the event'"""
-_NEXT_TO = re.compile(
-    r"(?<![a-z])(?:follows|precedes|comes (?:before|after))(?: the| a)?(?: segment| span| interval| period| part| one)?"
-    r"(?: from| at| between| of)?\W{0,3}$",
-    re.IGNORECASE,
-)
-_CLAUSE = re.compile(r"(?:^|[.!?;:,\n])\s*(?:after|before|once|until)(?![a-z])[^,.;:!?\n]*$", re.IGNORECASE)
-_MAIN_CLAUSE = re.compile(r"^(?:\s?(?:s|secs?|seconds?))?\s?[)\]]?\s?, ?[a-z]", re.IGNORECASE)
-"""'After he sits down (3 to 5), she dances': the time of what comes before."""
+"""'It takes 5 to 15 seconds.'"""
 _ASKED = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,9})?) (?:to|-) ([0-9]{1,7}(?:\.[0-9]{1,9})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"(?<![a-z])(?:nan|inf|infinity)(?![a-z])", re.IGNORECASE)
 
@@ -144,7 +146,10 @@ def read_spans(block: Block) -> tuple[tuple[Span, ...] | None, str | None]:
     values, reason = last_stated(text, mentions, states=_STATES, doubts=_ABSENT, many=True)
     if values is None:
         return None, "no start and end" if reason == "nothing that answers" else reason
-    return tuple(values), None  # type: ignore[arg-type]
+    spans: tuple[Span, ...] = tuple(values)  # type: ignore[arg-type]
+    if len(spans) > 2 and all(one[1] == other[0] for one, other in pairwise(spans)):
+        return None, "the parts of a video, one after the other"
+    return spans, None
 
 
 def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mention]:
@@ -166,7 +171,7 @@ def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mentio
             continue
         found = True
         mention = _mention(text, first, second, form)
-        if not _is_of_another(text, mention):
+        if not is_of_another(text, mention.start, mention.end):
             yield mention
         index += 2
     if tagged and not found and len(times) == 2:
@@ -174,13 +179,6 @@ def _pairs(text: str, times: Sequence[Time], *, tagged: bool) -> Iterator[Mentio
         decimals = all("." in text[each.start : each.end] for each in times)
         if re.fullmatch(r"(?:[\s;/|]|,\s|and|then)+", gap) or (decimals and gap == ","):
             yield _mention(text, times[0], times[1], "pair")
-
-
-def _is_of_another(text: str, mention: Mention) -> bool:
-    """Whether the words around a span say that it is the time of something else than the event."""
-    before, after = text[max(0, mention.start - WINDOW) : mention.start], text[mention.end : mention.end + 60]
-    beside = _BESIDE_IT.match(after) or _NEXT_TO.search(before)
-    return bool(beside or (_CLAUSE.search(before) and _MAIN_CLAUSE.match(after)))
 
 
 def _form(before: str, gap: str, after: str) -> str | None:
@@ -236,7 +234,7 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = "in mixed units"
     if _BOUND.search(text, max(0, start - 24), start) or _BOUND_AFTER.match(after):
         problem = problem or "bounds, not a span"
-    if _LONG.match(after):
+    if _LONG.match(after) or (form == "range" and _AS_LONG_AS.search(text, max(0, start - 40), start)):
         problem = problem or "a length, not a span"
     if not (first.unit or second.unit) and _PART_OF.match(after):
         problem = problem or "a part of something"
@@ -258,7 +256,12 @@ def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     kept: list[Mention] = []
     for mention in mentions:
         gap = text[kept[-1].end : mention.start] if kept else ""
-        opens = re.fullmatch(r"\s{0,3}[a-z]{0,8}\s?[(\[]\s?(?:[a-z.=:~]{1,8}\s){0,3}", gap[:40], re.I)
+        opens = re.fullmatch(
+            r"\s{0,3}[a-z]{0,8}\s?(?:[(\[]|,? (?:which )?(?:corresponds? to|equals?"
+            r"|equivalent to|i\.e\.?|=))\s?(?:[a-z.=:~]{1,8}\s){0,3}",
+            gap[:40],
+            re.I,
+        )
         if kept and opens and len(gap) <= 40:
             clear = [each for each in (kept[-1], mention) if not each.problem]
             if len(clear) == 1:
