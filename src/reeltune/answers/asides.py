@@ -2,7 +2,10 @@
 
 from reeltune.answers.words import compiled
 
-PART = compiled(r"(?<![a-z])(?:of (?:which|whom|these|those|them)|including|based on|given(?! in | by )|relative to)[^.;:,]*$")
+PART = compiled(
+    r"(?<![a-z])(?:of (?:which|whom|these|those|them)|including"
+    r"|based on|given(?! in | by )|relative to)[^.;:,]*$"
+)
 PART_AFTER = compiled(r"^ of (?:which|whom|them|these|those)(?![a-z])|^[个只人名](?:是|为)")
 """'2 of whom are children'"""
 DESCRIBES = compiled(

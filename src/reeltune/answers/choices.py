@@ -37,7 +37,7 @@ _PREDICATE = re.compile(
     r"|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
-_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?%|[01]?\.[0-9])")
+_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?(?:%|/\s?[0-9])|[01]?\.[0-9])")
 """'A: 10 %' is a probability."""
 _TOLD_FIRST = re.compile(
     r"^(?:\s?[.:(](?!\s?[0-9])|\s-(?!>)|,? (?:while|since|because|as|although|though|whereas|but|not"

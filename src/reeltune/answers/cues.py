@@ -24,7 +24,7 @@ _ANSWER = any_of(
 )  # fmt: skip
 _COPULA = any_of("is", "was", "are", "be", "as", "would be", "should be", "must be", "[:=]", "-+", "为", "是")
 _CHOICE = any_of(
-    "choos(?:e|ing)", "chose", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
+    "choos(?:e|ing)", "chose(?:n(?! by))?", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
     "favou?r", "prefer(?:red)?", "lean(?:ing)? (?:towards?|to)",
     "i(?:'ve| have)? already said", "(?:end(?:ed)?|ending) up with", "arrived? at",
@@ -86,7 +86,7 @@ FRAGMENT = compiled(
     r"|answer|option|choice|here"
     r"|letter|label|s|and|most|quite|pretty|fairly|rather|still|also|really|truly|again|assistant|conclusion"
     r"|hence|thus|therefore|by|process|of|elimination|on|closer|inspection|second (?:look|thought)|reflection"
-    r"|balance|all|overall|finally|end)(?![a-z]))*$"
+    r"|exclusion|balance|all|overall|finally|end)(?![a-z]))*$"
 )
 """All the words beside a mention in its sentence: it is said and no more."""
 EXCEPTED = compiled(

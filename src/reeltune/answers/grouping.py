@@ -139,7 +139,7 @@ def _after_the_last(now: Statement, last: Statement | None, beside: Beside, gap:
     before, after = beside.before, beside.after
     part = bool(asides.PART.search(before) or asides.PART_AFTER.match(after))
     said_aside = asides.ASIDE.search(before) or asides.ASIDE_AFTER.match(after) or _OPENED.match(gap)
-    cause = not beside.words and asides.CAUSE.search(before)
+    cause = (how.clouded or not beside.words) and asides.CAUSE.search(before)
     return replace(
         now,
         how=how,

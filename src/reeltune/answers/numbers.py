@@ -53,7 +53,7 @@ _NUMBER = re.compile(
     r"(?P<sign>(?<![0-9)\]] )(?<![)\]])[-+])?"
     rf"(?P<digits>{_DIGITS})"
     r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
-    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/]))?"
+    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/])|\s+and\s+a\s+half(?![A-Za-z]))?(?P<scale>\s(?:hundred|thousand|million)(?![A-Za-z]))?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     r"|(?P<part>(?<![A-Za-z-])(?:half(?=\s+an?\s)|(?:an?|one)\s+(?:half|quarter|third)(?=\s+of\s+an?\s|\s*(?:$|[.,;]))"
     r"|(?:two|three)\s+(?:quarters|thirds)(?![A-Za-z])))"
@@ -79,7 +79,7 @@ _DATED = re.compile(
 """'in 1999'"""
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
-    r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|up to|above|below|exceeds?|"
+    r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|(?<!add )(?<!adds )(?<!adding )up to|above|below|exceeds?|"
     r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|minus|至少|最多|超过|不到)\s*(?:about |the )?$",
     re.IGNORECASE,
 )
@@ -94,7 +94,7 @@ _PART_OF = re.compile(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))",
 _HYPHENATED = re.compile(r"-(?!ish)[a-z]{2}", re.IGNORECASE)
 """'A 30-second video' counts nothing."""
 _STATES = re.compile(
-    r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|product|count|"
+    r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|drop|rise|gain|loss|product|count|"
     r"number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?"
     r"(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
     r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|(?<![a-z])in (?:centi|kilo|milli)?(?:meters?"
@@ -124,6 +124,8 @@ _WHICH = re.compile(
 )
 _OPERAND, _OPERATED = re.compile(r"[0-9)]\s?[+*×÷]\s?$"), re.compile(r"^\s?[+*×÷]\s?[0-9(]")
 """'12 + 2'"""
+_AND_ONE = re.compile(r"(?<![a-z])an? [a-z]{1,12}(?:,| and|, and) $", re.IGNORECASE)
+"""'a cat and two kittens'"""
 _OR_ANOTHER = re.compile(r"(?<![a-z])(?:once|two|several|many|few)\sor\s$", re.IGNORECASE)
 _EACH = re.compile(r"(?<![a-z])(?:each|every)(?![a-z])[^.!?,;]*$", re.IGNORECASE)
 _COMPARED = re.compile(r"^\s(?:[a-z]{1,12} )?(?:more|fewer|less|times (?:as|more))(?![a-z])", re.IGNORECASE)
@@ -221,6 +223,10 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
 def _problem(before: str, after: str) -> str | None:
     if re.match(r"^:[0-9]", after):
         return _CLOCK
+    if re.match(r"^(?:[²³]|k(?![a-z]))", after, re.IGNORECASE):
+        return "a power, or thousands"
+    if _AND_ONE.search(before):
+        return "one of a list"
     if re.match(r"^,[0-9]", after):
         return "a decimal comma, or a list"
     if re.match(r"^\s?(?:%|percent|per cent)", after, re.IGNORECASE) or before.endswith("百分之"):
@@ -251,8 +257,10 @@ def _value(match: re.Match[str]) -> float:
     if power := match["power"]:
         exponent = int(re.sub(r"[^0-9-]", "", power[1:] if power[0] in "eE" else power.split("^")[1]))
         value = math.inf if exponent > 300 else value * 10.0**exponent
+    if scale := match["scale"]:
+        value *= _SCALES[scale.strip().lower()]
     if mixed := match["mixed"]:
-        above, below = mixed.split("/")
+        above, below = mixed.split("/") if "/" in mixed else ("1", "2")
         value += float(above) / float(below)
     if over := match["over"]:
         divisor = float(over.strip(" /"))

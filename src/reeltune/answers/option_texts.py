@@ -116,10 +116,10 @@ def _stems(texts: Sequence[str]) -> tuple[str, dict[str, str]]:
     """
     split = [text.split() for text in texts]
     shared = len(list(takewhile(lambda each: len(set(each)) == 1, zip(*split, strict=False)))) if len(texts) > 1 else 0
-    if not shared or split[0][shared - 1] not in _ONE_OF:
+    if not shared or (split[0][shared - 1] not in _ONE_OF and split[0][0] not in ("the", "a", "an")):
         return "", {}
     rests = ((" ".join(words[shared:]), text) for words, text in zip(split, texts, strict=True))
-    return _ONE_OF[split[0][shared - 1]], {rest: text for rest, text in rests if " " in rest}
+    return _ONE_OF.get(split[0][shared - 1], "(?:he|she|it|they)"), {rest: text for rest, text in rests if rest}
 
 
 def short_names(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:

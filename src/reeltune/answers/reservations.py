@@ -27,7 +27,7 @@ DENIES = compiled(
 )
 """At the end of what comes before a mention: it is said not to be the answer."""
 _SUPPOSITION = any_of(
-    r"if(?! anything)(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus|(?:had|have|must"
+    r"if(?! anything| at all)(?! (?:we|you|i|one) (?:look|watch|consider|count|examine|compare|focus|(?:had|have|must"
     r"|were)(?![a-z]))"
     r"| forced| pressed)", "suppos(?:e|ing)",
     "assum(?:e|ing)", "whether", "unless",
@@ -49,7 +49,7 @@ _SUPPOSITION = any_of(
    
     r"(?:someone|somebody|anyone|people|viewers|those)[^.!?]{0,60}? (?:would|might|may|could) (?:answer|say"
     r"|pick|choose|think|guess|argue)",
-    "were it", "had it", r"\(was", "confidence", "(?:un)?certainty", "probability", "margin", "tolerance", "error",
+    "least (?:likely|plausible|probable|convincing|suitable|accurate)", "were it", "had it", r"\(was", "confidence", "(?:un)?certainty", "probability", "margin", "tolerance", "error",
     r"(?:want|make|let|lead|caus|convinc|trick|fool)[a-z]* [a-z]+ (?:to |into )?(?:think|believe|say)[a-z]*",
     r"(?<!i )(?<!we )(?<!would )(?:claim(?:s|ed)|says|(?<!already )said|argues|argued|insists?|insisted|wrote"
     r"|writes|reads|(?<!i )believes|reported|voted"
@@ -79,7 +79,7 @@ CLOUDS = compiled(
     r"|unverified|rather|other|different|obvious|nothing|hard|any|"
     r"some|someone|may|might|could|pretend[a-z]*|(?:want|plan|hope|tr[yi]|intend|attempt|refuse|fail|wish|expect"
     r"|threaten|promis)(?:e?s|e?d|es|ing|y)? to"
-    r"|about to|supposed to|used to|far from|as if|as though|like to)(?![a-z])|n't|(?:不|没有|并非)"
+    r"|at (?:least|most)|about to|supposed to|used to|far from|as if|as though|like to)(?![a-z])|n't|(?:不|没有|并非)"
 )
 """Beside a mention that nothing states: whether it is meant is not said."""
 OBJECT = compiled(

@@ -39,13 +39,19 @@ _BETWEEN = re.compile(
 )
 _BETWEEN_AND = re.compile(rf"^{_QUOTES}{{0,3}}(?:and|&|和|与){_NEARLY}{{0,5}}{_QUOTES}{{0,3}}$", re.IGNORECASE)
 _COMMA = re.compile(rf"^{_QUOTES}{{0,3}}[,;]{_QUOTES}{{0,3}}(?:t\s?=\s?)?$")
+_MARKED, _MARKED_TOO = (
+    re.compile(r"^\s?\((?:start|begin)[a-z]{0,4}\)[,;]?\s$", re.I),
+    re.compile(r"^\s?\((?:end|finish|stop)", re.I),
+)
+"""'7 s (start), 9 s (end)'"""
+_ROUNDED = re.compile(r"\(\s?(?:rounded|roughly|about|approximately|approx\.?|or|i\.e\.?)[\s:,]", re.IGNORECASE)
 _ANGLED = re.compile(r"^>\s{0,2}<$")
 """'<1.0> <5.5>', as checkpoints with time tokens write a span."""
 _OPENED, _CLOSED = re.compile(rf"[\[({{{BOXED}]\s?[\"']?\s?$"), re.compile(rf"^[\"']?\s?[\])}}{UNBOXED}]")
 _KEY = (
     r"(?:[\s\W_]|times?|secs?|of|the|event|is|was|at|about|approximately|around|seconds?|action|clip|on"
     r"|timestamps?|from|point|"
-    r"moment|video|query|given|segment|after|in|by|will|be|described|时间点?|于|在|为|第|是|时刻){0,14}$"
+    r"moment|video|query|given|segment|after|in|by|will|be|to|described|时间点?|于|在|为|第|是|时刻){0,14}$"
 )
 _DOING = r"(?:\s[a-z]+){1,4}\s(?:at|around|about|by|from)\s(?:[^\w.!?]|about|around|second|the|time)*$"
 """'begins cutting the onion at'"""
@@ -67,7 +73,7 @@ _OTHER_KEY = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    r"^\W{0,3}(?:in )?(?:\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames"
+    r"^\W{0,3}(?:in )?(?:\(?\s?(?:frames?|percent)(?![a-z])|\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames"
     r"|fractions))",
     re.IGNORECASE,
 )
@@ -119,7 +125,7 @@ _ANYWHERE = re.compile(
     r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
 _AS_LONG_AS = re.compile(
-    r"(?<![a-z])(?:takes?|took|taking|for|within|waits?|waited|every|lasts?|lasted|lasting|after|in the (?:first"
+    r"(?<![a-z])(?:takes?|took|taking|for|(?<!lies )(?<!is )(?<!occurs )(?<!happens )(?<!falls )within|waits?|waited|every|lasts?|lasted|lasting|after|in the (?:first"
     r"|last|next))\s"
     r"(?:(?:him|her|it|them|us|me) )?(?:about |around |approximately |roughly |another |some )?$",
     re.IGNORECASE,
@@ -190,6 +196,8 @@ def _form(before: str, gap: str, after: str) -> str | None:
     if _ANGLED.match(gap) and before.endswith("<") and after.startswith(">"):
         return "pair"
     if len(gap) <= 12 and _COMMA.match(gap) and _OPENED.search(before) and _CLOSED.match(after):
+        return "pair"
+    if _MARKED.match(gap) and _MARKED_TOO.match(after):
         return "pair"
     window = gap[-80:]
     if _START.search(before):
@@ -266,6 +274,8 @@ def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:
             clear = [each for each in (kept[-1], mention) if not each.problem]
             if len(clear) == 1:
                 kept[-1] = replace(kept[-1], end=mention.end, value=clear[0].value, problem=None)
+                continue
+            if _ROUNDED.search(gap):
                 continue
         kept.append(mention)
     return kept

@@ -31,6 +31,8 @@ class Stand:
     """How it is stated: 2 in so many words or alone, 1 first or by a word of its kind ("the total is"), 0 otherwise."""
     firm: bool = False
     """A conclusion, or a correction of what was said before."""
+    clouded: bool = False
+    """Supposed only since a word beside it leaves open what is meant."""
 
     def supposed(self) -> "Stand":
         """The same, said by somebody else or under a condition; what is denied stays so."""
@@ -93,7 +95,8 @@ def stand(beside: Beside, states: Pattern[str] | None) -> Stand:
     stated = cues.STATES.search(before) or cues.GOOD.match(after) or cues.PREFERRED.match(after)
     if firm or strength or stated or fragment:
         return Stand(Standing.STATED, hedged, strength, firm)
-    return Stand(Standing.SUPPOSED if _is_clouded(beside, clause) else Standing.BARE, hedged)
+    clouded = _is_clouded(beside, clause)
+    return Stand(Standing.SUPPOSED if clouded else Standing.BARE, hedged, clouded=clouded)
 
 
 def _is_preferred(beside: Beside) -> bool:

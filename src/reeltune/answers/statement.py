@@ -84,8 +84,12 @@ def _followed(events: Sequence["Statement | str"]) -> _Course:
             course.corrected, course.fresh = True, []
         elif event == "taken back":
             course.current, course.fresh, course.taken_back = None, [], True
-        elif not isinstance(event, Statement) or event.standing is Standing.SUPPOSED:
+        elif not isinstance(event, Statement):
             continue
+        elif event.standing is Standing.SUPPOSED:
+            course.replaced |= bool(
+                event.how.clouded and current and event.follows and _is_rivaled(course, current, event)
+            )
         elif event.standing is Standing.STATED:
             course = _stated(course, event)
         elif event.standing is Standing.DENIED:
