@@ -53,7 +53,8 @@ _NUMBER = re.compile(
     r"(?P<sign>(?<![0-9)\]] )(?<![)\]])[-+])?"
     rf"(?P<digits>{_DIGITS})"
     r"(?P<power>e[-+]?[0-9]{1,4}(?![A-Za-z0-9])|\s?[x*×]\s?10\^\{?-?[0-9]{1,3}\}?)?"
-    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/])|\s+and\s+a\s+half(?![A-Za-z]))?(?P<scale>\s(?:hundred|thousand|million)(?![A-Za-z]))?"
+    r"(?P<mixed>\s[0-9]{1,2}\s?/\s?[1-9][0-9]?(?![0-9/])|\s+and\s+a\s+half(?![A-Za-z]))?(?P<scale>\s(?:hundred"
+    r"|thousand|million)(?![A-Za-z]))?"
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     r"|(?P<part>(?<![A-Za-z-])(?:half(?=\s+an?\s)|(?:an?|one)\s+(?:half|quarter|third)(?=\s+of\s+an?\s|\s*(?:$|[.,;]))"
     r"|(?:two|three)\s+(?:quarters|thirds)(?![A-Za-z])))"
@@ -79,7 +80,8 @@ _DATED = re.compile(
 """'in 1999'"""
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
-    r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under|(?<!add )(?<!adds )(?<!adding )up to|above|below|exceeds?|"
+    r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under"
+    r"|(?<!add )(?<!adds )(?<!adding )up to|above|below|exceeds?|"
     r"between|min(?:imum)?(?: of)?|max(?:imum)?(?: of)?|[<>≥≤]=?|minus|至少|最多|超过|不到)\s*(?:about |the )?$",
     re.IGNORECASE,
 )
@@ -94,7 +96,8 @@ _PART_OF = re.compile(r"^\s?(?:(?:out )?of (?:the )?[0-9]|\^|dozens?(?![a-z]))",
 _HYPHENATED = re.compile(r"-(?!ish)[a-z]{2}", re.IGNORECASE)
 """'A 30-second video' counts nothing."""
 _STATES = re.compile(
-    r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|drop|rise|gain|loss|product|count|"
+    r"(?<![a-z])(?:(?<!in )total|maximum|minimum|sum|difference|change|increase|decrease|drop|rise|gain|loss"
+    r"|product|count|"
     r"number of|estimate|value|average|result|length|distance|area|height|size)(?![a-z])[^.!?]{0,50}?"
     r"(?:(?<![a-z])(?:is|are|was|of)(?![a-z])|[:=])[\s\W]{0,4}(?:(?:about|approximately|around|roughly)\s)?$"
     r"|(?:=|\bequals?|\bmak(?:es?|ing)|\bgiv(?:es?|ing)|\btotals|(?<![a-z])in (?:centi|kilo|milli)?(?:meters?"

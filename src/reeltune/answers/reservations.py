@@ -49,7 +49,8 @@ _SUPPOSITION = any_of(
    
     r"(?:someone|somebody|anyone|people|viewers|those)[^.!?]{0,60}? (?:would|might|may|could) (?:answer|say"
     r"|pick|choose|think|guess|argue)",
-    "least (?:likely|plausible|probable|convincing|suitable|accurate)", "were it", "had it", r"\(was", "confidence", "(?:un)?certainty", "probability", "margin", "tolerance", "error",
+    "least (?:likely|plausible|probable|convincing|suitable|accurate)", "were it", "had it", r"\(was", "confidence",
+    "(?:un)?certainty", "probability", "margin", "tolerance", "error",
     r"(?:want|make|let|lead|caus|convinc|trick|fool)[a-z]* [a-z]+ (?:to |into )?(?:think|believe|say)[a-z]*",
     r"(?<!i )(?<!we )(?<!would )(?:claim(?:s|ed)|says|(?<!already )said|argues|argued|insists?|insisted|wrote"
     r"|writes|reads|(?<!i )believes|reported|voted"

@@ -73,7 +73,8 @@ _OTHER_KEY = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    r"^\W{0,3}(?:in )?(?:\(?\s?(?:frames?|percent)(?![a-z])|\(?\s?normali[sz]ed|relative|fraction|as a fraction|in (?:percent|frames"
+    r"^\W{0,3}(?:in )?(?:\(?\s?(?:frames?|percent)(?![a-z])|\(?\s?normali[sz]ed|relative|fraction|as a fraction"
+    r"|in (?:percent|frames"
     r"|fractions))",
     re.IGNORECASE,
 )
@@ -125,7 +126,8 @@ _ANYWHERE = re.compile(
     r"(?<![a-z])(?:any|some)(?:where|time|point) (?:from|between|in|within|during) ?$", re.IGNORECASE
 )
 _AS_LONG_AS = re.compile(
-    r"(?<![a-z])(?:takes?|took|taking|for|(?<!lies )(?<!is )(?<!occurs )(?<!happens )(?<!falls )within|waits?|waited|every|lasts?|lasted|lasting|after|in the (?:first"
+    r"(?<![a-z])(?:takes?|took|taking|for|(?<!lies )(?<!is )(?<!occurs )(?<!happens )(?<!falls )within|waits?"
+    r"|waited|every|lasts?|lasted|lasting|after|in the (?:first"
     r"|last|next))\s"
     r"(?:(?:him|her|it|them|us|me) )?(?:about |around |approximately |roughly |another |some )?$",
     re.IGNORECASE,
