@@ -13,39 +13,8 @@ from reeltune.answers.final_answer import Block
 from reeltune.answers.grouping import Mention, alone
 from reeltune.answers.limits import too_long
 from reeltune.answers.plain import plain
+from reeltune.answers.spoken_numbers import SCALES, WORD, chinese, part, spoken
 from reeltune.answers.statement import last_stated
-
-UNITS = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-)
-"""0 to 19 in words."""
-TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WORDS = {
-    **{word: value for value, word in enumerate(UNITS)},
-    **{word: 10 * value for value, word in enumerate(TENS, start=2)},
-}
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
-_WORD = "(?:" + "|".join([*sorted(_WORDS, key=len, reverse=True), *_SCALES]) + ")"
-_CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七八九十")} | {"两": 2}
 
 _DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _NUMBER = re.compile(
@@ -58,7 +27,7 @@ _NUMBER = re.compile(
     r"(?P<over>\s?/\s?(?:[0-9]+(?:\.[0-9]+)?)(?![0-9/]))?"
     r"|(?P<part>(?<![A-Za-z-])(?:half(?=\s+an?\s)|(?:an?|one)\s+(?:half|quarter|third)(?=\s+of\s+an?\s|\s*(?:$|[.,;]))"
     r"|(?:two|three)\s+(?:quarters|thirds)(?![A-Za-z])))"
-    rf"|(?P<words>(?<![A-Za-z-]){_WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){_WORD}){{0,6}}(?:\s+and\s+a\s+half)?(?![A-Za-z]))"
+    rf"|(?P<words>(?<![A-Za-z-]){WORD}(?:(?:\s?-\s?|\s+and\s+|\s+){WORD}){{0,6}}(?:\s+and\s+a\s+half)?(?![A-Za-z]))"
     r"|(?P<times>(?<![A-Za-z-])(?:once|twice|thrice)(?= *(?:$|[.,;)]|in total|in the (?:video|clip))))"
     r"|(?P<chinese>[零一二两三四五六七八九十]{1,3})(?=[个只辆次人名位张把条件台匹头座栋米秒种步岁件块本]|\s*(?:$|[.,]))"
     r")",
@@ -127,6 +96,12 @@ _WHICH = re.compile(
 )
 _OPERAND, _OPERATED = re.compile(r"[0-9)]\s?[+*×÷]\s?$"), re.compile(r"^\s?[+*×÷]\s?[0-9(]")
 """'12 + 2'"""
+_ATTACHED = re.compile(
+    r"^(?:[²³]|(?!(?:[mcdk]?m[²³]?|in|ft|yd|s|secs?|mins?|h|hrs?|k?g|lbs?|mph|fps|deg|x|px|m?l"
+    r"|ish)(?![a-z]))[a-z]+)",
+    re.IGNORECASE,
+)
+"""'10k', '1080p', '3²'"""
 _AND_ONE = re.compile(r"(?<![a-z])an? [a-z]{1,12}(?:,| and|, and) $", re.IGNORECASE)
 """'a cat and two kittens'"""
 _OR_ANOTHER = re.compile(r"(?<![a-z])(?:once|two|several|many|few)\sor\s$", re.IGNORECASE)
@@ -215,7 +190,7 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
         return bool(_SOMEONE.match(after) or _WHICH.search(before))
     if match["digits"] is None:
         return before.endswith("第")
-    if _HYPHENATED.match(after) or _OPERAND.search(before) or _OPERATED.match(after):
+    if _ATTACHED.match(after) or _HYPHENATED.match(after) or _OPERAND.search(before) or _OPERATED.match(after):
         return True
     if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before) or _DATED.search(before + match["digits"]):
         return True
@@ -226,8 +201,6 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
 def _problem(before: str, after: str) -> str | None:
     if re.match(r"^:[0-9]", after):
         return _CLOCK
-    if re.match(r"^(?:[²³]|k(?![a-z]))", after, re.IGNORECASE):
-        return "a power, or thousands"
     if _AND_ONE.search(before):
         return "one of a list"
     if re.match(r"^,[0-9]", after):
@@ -249,19 +222,19 @@ def _problem(before: str, after: str) -> str | None:
 
 def _value(match: re.Match[str]) -> float:
     if match["words"]:
-        return _spoken(match["words"].lower())
+        return spoken(match["words"].lower())
     if match["part"]:
-        return _part(match["part"].lower())
+        return part(match["part"].lower())
     if match["times"]:
         return float(("once", "twice", "thrice").index(match["times"].lower()) + 1)
     if match["chinese"]:
-        return _chinese(match["chinese"])
+        return chinese(match["chinese"])
     value = float(match["digits"].replace(",", ""))
     if power := match["power"]:
         exponent = int(re.sub(r"[^0-9-]", "", power[1:] if power[0] in "eE" else power.split("^")[1]))
         value = math.inf if exponent > 300 else value * 10.0**exponent
     if scale := match["scale"]:
-        value *= _SCALES[scale.strip().lower()]
+        value *= SCALES[scale.strip().lower()]
     if mixed := match["mixed"]:
         above, below = mixed.split("/") if "/" in mixed else ("1", "2")
         value += float(above) / float(below)
@@ -269,29 +242,3 @@ def _value(match: re.Match[str]) -> float:
         divisor = float(over.strip(" /"))
         value = value / divisor if divisor else math.nan
     return -value if match["sign"] == "-" else value
-
-
-def _part(text: str) -> float:
-    above = next((float(UNITS.index(word)) for word in ("two", "three") if text.startswith(word)), 1.0)
-    return above / (2 if "half" in text else 3 if "third" in text else 4)
-
-
-def _spoken(text: str) -> float:
-    total = group = 0.0
-    group += 0.5 * text.endswith("half")
-    for word in re.findall(r"[a-z]+", text):
-        if word in _WORDS:
-            group += _WORDS[word]
-        elif word == "hundred":
-            group = max(group, 1) * 100
-        elif word in _SCALES:
-            total, group = total + max(group, 1) * _SCALES[word], 0
-    return float(total + group)
-
-
-def _chinese(text: str) -> float:
-    if "十" in text and text != "十":
-        tens, ones = text.split("十", 1)
-        return 10.0 * _CHINESE.get(tens, 1) + _CHINESE.get(ones, 0)
-    # "七八个" are seven or eight.
-    return float(_CHINESE[text]) if len(text) == 1 else math.nan

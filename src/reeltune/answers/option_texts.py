@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
-from reeltune.answers.numbers import UNITS
 from reeltune.answers.plain import BOXED, UNBOXED
+from reeltune.answers.spoken_numbers import UNITS
 
 _WORD = r"[^\W\u3040-\u30ff\u4e00-\u9fff]"
 """A character of a word of a script that sets its words apart."""

@@ -100,6 +100,14 @@ _ABSENT = re.compile(
     re.IGNORECASE,
 )
 """Where the event is said to be missing, a span that is not stated is none of it."""
+_WORD_BEFORE = re.compile(
+    r"(?<![a-z])(?!(?:from|or|and|between|either|but|at|maybe|perhaps|during|within|in|around|about|approximately"
+    r"|roughly|exactly|seconds?|secs?|s|frames?|interval|span|range|window|period|times?|timestamps?|are|is|was"
+    r"|be|to|the|though"
+    r"|not|of|on|so|then|only|also|probably|possibly|likely|rather|actually)(?![a-z]))[a-z]+\s$",
+    re.IGNORECASE,
+)
+"""A word that does not lead to times."""
 _GROWS = re.compile(
     r"(?<![a-z])(?:goes|going|ris(?:es?|ing)|increas(?:es?|ing)|fall(?:s|ing)?|drops?|decreas(?:es?|ing)"
     r"|chang(?:es?|ing)|"
@@ -256,8 +264,9 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = "a reversed span"
     if problem:
         problem = f"{problem}: {text[start:end]}"[:120]
-    # "The score goes from 4 to 11."
-    shy = not (first.unit or second.unit) and bool(_GROWS.search(text, max(0, start - 40), start))
+    # "The score goes from 4 to 11." "Rated 4 to 11." Numbers without a unit need a word that leads to times.
+    named = _WORD_BEFORE.search(text, max(0, start - 24), start) if form == "range" else None
+    shy = not (first.unit or second.unit) and bool(named or _GROWS.search(text, max(0, start - 40), start))
     return Mention(start, end, (a, b), problem, leads=alone(text, start, end), shy=shy)
 
 
