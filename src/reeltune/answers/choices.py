@@ -71,7 +71,7 @@ _STATES_LABEL = re.compile(
     r"|score)\W{0,3}(?:(?<![a-z])is(?![a-z])|[:=])\W{0,4}$",
     re.IGNORECASE,
 )
-_LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
+_LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|s|:|=)?\W{0,3}$", re.IGNORECASE)
 
 
 def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str | None]:

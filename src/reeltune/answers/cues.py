@@ -38,7 +38,9 @@ _CONCLUSION = any_of(
     "(?:which|that|this|it) (?:only )?leaves(?: us)?(?: only)?", "leaves?(?: us)? only", "i\\.e", "left with",
     "it'?s", "it is", "that is", "this is", "must be", "should be",
     "has to be", "would be", "points? to", "supports?", "match(?:es)?", "corresponds? to",
-    "remain(?:s|ing)(?: is| are)?", "gives", "yields", "in conclusion", "overall", "finally", "instead",
+    "remain(?:s|ing)(?: is| are)?", "(?:clear|strong|strongest|enough|sufficient) evidence (?:of|for)",
+    "but (?:roughly|about|around|approximately|probably|likely)", "gives", "yields", "in conclusion", "overall",
+    "finally", "instead",
     "which (?:is|would be|must be)", "namely", "can only be", "given (?:in|by)",
     "所以", "因此", "故", "那么", "而是", "应该?是?", "只?剩下?",
     "(?:可能|也许|大概|实际上?|其实|应当|最终|确实|就|才)是",
@@ -90,7 +92,8 @@ FRAGMENT = compiled(
 )
 """All the words beside a mention in its sentence: it is said and no more."""
 EXCEPTED = compiled(
-    r"(?<![a-z])(?:none|nothing|no(?: other)?(?: one| options?| choices?| answers?)?) (?:[a-z]+ ){0,2}?(?:but"
+    r"(?<![a-z])(?:cannot|can't|couldn't|can not) be any[a-z]* (?:but|except|other than)\s(?:option )?\W?$"
+    r"|(?<![a-z])(?:none|nothing|no(?: other)?(?: one| options?| choices?| answers?)?) (?:[a-z]+ ){0,2}?(?:but"
     r"|except(?: for)?|other than|besides|apart from)\s(?:option )?\W?$"
 )
 """'none but C'"""
@@ -105,7 +108,8 @@ GOOD = compiled(
     rf"{NEAR}{NOUN}(?:(?:{ADVERB}\s+){{0,3}}{VERB}\s+)?(?:{ADVERB}\s+){{0,4}}{_RIGHT}"
     r"(?![a-z]|\s+(?:side|hand|now|after|before)|\s+(?:only\s)?if(?![a-z]))"
     rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
-    rf"|{NEAR}{NOUN}(?:wins|fits|matches|comes closest|gets my vote|makes (?:the )?(?:most )?sense)(?![a-z])"
+    rf"|{NEAR}{NOUN}(?:wins|fits|matches|comes closest|gets my vote|has the (?:strongest|most|best)"
+    rf"|makes (?:the )?(?:most )?sense)(?![a-z])"
     rf"|^\W{{0,3}}(?:选项|项|才|都|是|最|更)*(?:正确|对的?|符合|成立|合适|合理|准确)"
     rf"|^[\s(,-]{{0,3}}(?:(?:seems|looks|appears|is|sounds) )?(?:most|more|far more|much more) (?:likely"
     rf"|plausible|convincing)(?! to)|^\W{{0,3}}[✓✔✅]|{TICKED.format(marks='✓✔✅')}"

@@ -26,6 +26,8 @@ _OPENED, _EXPLAINS = (
 )
 """'7 birds in total: 3 in the tree and 4 on the ground'"""
 _EXPLAINED = re.compile(r"[).!?;](?![0-9])|\n")
+_THAN = re.compile(r"\s?than (?:(?:to|a|an|the) )*", re.IGNORECASE)
+"""'rather B than D'"""
 _AGAIN = re.compile(r"(?:i\.e\.?|in other words|that is),?[\s(\"']*$", re.IGNORECASE)
 """It says the same again."""
 _NEXT_ITEM = re.compile(r"\s?\.\s{1,3}|\s*\n\s*[0-9]{1,2}[.)]\s*")
@@ -132,6 +134,8 @@ def _after_the_last(now: Statement, last: Statement | None, beside: Beside, gap:
     if last and now.follows and last.standing is Standing.SUPPOSED:
         bare = how.standing is Standing.BARE and "," not in gap and not reservations.BREAKS.search(gap)
         how = how.supposed() if bare or _AGAIN.search(gap) else how
+    if last and now.follows and last.standing is Standing.STATED and _THAN.fullmatch(beside.before):
+        how = Stand(Standing.DENIED, how.hedged)
     if last and now.follows and reservations.ALIKE.search(beside.before):
         how = last.how
     explains = bool(_EXPLAINS.match(gap)) and not beside.ends

@@ -55,7 +55,8 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _BOUND_AFTER = re.compile(
-    r"^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)|at (?:the )?(?:very )?(?:most"
+    r"^[个只人名次米]?(?:以上|以下|以内)|^\s?(?:[a-z]{1,12} )?(?:or (?:more|less|fewer|above|below|higher|lower)"
+    r"|at (?:the )?(?:very )?(?:most"
     r"|least)|if|unless|maximum"
     r"|minimum"
     r"|tops)(?![a-z])",
@@ -116,6 +117,12 @@ _WHOLE = re.compile(
 """'out of 10 balls'"""
 _LISTED = re.compile(r"[0-9a-z] (?:[a-z]+ ){0,3}?[a-z]+(?:,| and|, and) $", re.IGNORECASE)
 """'five chairs and one table'"""
+_LISTS = re.compile(
+    rf"[^.!?;:(\n]{{0,40}}?(?:,|and|，) (?:and )?(?:[0-9]|{WORD}(?![a-z]))"
+    rf"|[个只人][,，]?[^.0-9]{{0,12}}[0-9]",
+    re.IGNORECASE,
+)
+"""'3 red, 4 blue'"""
 _CLOCK = "a time of day or of a clip"
 _BRIEF = re.compile(r"^(?:\s?[^\W\d_]+[²³]?){0,2}\s?(?:[(,;:]|\.?\s*$|\.\s|\n)")
 
@@ -144,7 +151,10 @@ def _without_times(text: str, mentions: list[Mention]) -> list[Mention]:
     timed = [bool(_TIMED.match(text, each.end)) or each.problem == _CLOCK for each in mentions]
     if all(timed):
         return mentions
-    return [replace(each, shy=each.shy or is_time) for each, is_time in zip(mentions, timed, strict=True)]
+    return [
+        replace(each, shy=each.shy or is_time, leads=each.leads and not is_time)
+        for each, is_time in zip(mentions, timed, strict=True)
+    ]
 
 
 def _numbers(text: str) -> Iterator[Mention]:
@@ -170,7 +180,7 @@ def _numbers(text: str) -> Iterator[Mention]:
             bool(_SO.search(text[max(0, start - 60) : start]))
             or alone(text, start, end)
             or bool(_IN_TOTAL.match(after))
-            or (start < 4 and bool(_BRIEF.match(after)))
+            or (start < 4 and bool(_BRIEF.match(after)) and not _LISTS.match(after))
         )
         one = (match["words"] or "").lower() == "one" and not _COUNTS.search(before)
         listed = yielded and start - yielded < 40 and _LISTED.fullmatch(text, yielded - 1, start)

@@ -80,7 +80,8 @@ CLOUDS = compiled(
     r"|unverified|rather|other|different|obvious|nothing|hard|any|"
     r"some|someone|may|might|could|pretend[a-z]*|(?:want|plan|hope|tr[yi]|intend|attempt|refuse|fail|wish|expect"
     r"|threaten|promis)(?:e?s|e?d|es|ing|y)? to"
-    r"|at (?:least|most)|about to|supposed to|used to|far from|as if|as though|like to)(?![a-z])|n't|(?:不|没有|并非)"
+    r"|at (?:least|most)|too [a-z]+ to|about to|supposed to|used to|far from|as if|as though|like to)(?![a-z])"
+    r"|n't|(?:不|没有|并非)"
 )
 """Beside a mention that nothing states: whether it is meant is not said."""
 OBJECT = compiled(

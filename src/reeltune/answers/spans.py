@@ -207,7 +207,7 @@ def _form(before: str, gap: str, after: str) -> str | None:
         return "pair"
     if len(gap) <= 12 and _COMMA.match(gap) and _OPENED.search(before) and _CLOSED.match(after):
         return "pair"
-    if _MARKED.match(gap) and _MARKED_TOO.match(after):
+    if (_MARKED.match(gap) and _MARKED_TOO.match(after)) or (gap.startswith("开始") and after.startswith("结束")):
         return "pair"
     window = gap[-80:]
     if _START.search(before):
