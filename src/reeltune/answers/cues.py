@@ -26,7 +26,7 @@ _COPULA = any_of("is", "was", "are", "be", "as", "would be", "should be", "must 
 _CHOICE = any_of(
     "choos(?:e|ing)", "chose(?:n(?! by))?", "pick(?:ed|ing)?", "select(?:ed|ing)?", "go(?:ing)? with", "went with",
     "opt(?:ed)? for", "settled? on", "stick(?:ing)? with", "conclude", "believe", "think", "guess", "say", "predict",
-    "favou?r", "prefer(?:red)?", "lean(?:ing)? (?:towards?|to)",
+    "favou?r", "prefer(?:red)?", "lean(?:ing)?(?: towards?| to)?",
     "i(?:'ve| have)? already said", "(?:end(?:ed)?|ending) up with", "arrived? at",
     "narrow(?:ed|s)? (?:it )?down to", "meant", "mean", "accept",
     "keep", "go(?:ing)? for",
@@ -107,8 +107,11 @@ GOOD = compiled(
     r"^\s?\((?:yes|correct|right|true)\)|"
     rf"{NEAR}{NOUN}(?:(?:{ADVERB}\s+){{0,3}}{VERB}\s+)?(?:{ADVERB}\s+){{0,4}}{_RIGHT}"
     r"(?![a-z]|\s+(?:side|hand|now|after|before)|\s+(?:only\s)?if(?![a-z]))"
-    rf"|^ (?:it )?(?:is|does)\W*$|^ is what |^\s+best\s|{NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
-    rf"|{NEAR}{NOUN}(?:wins|fits|matches|comes closest|gets my vote|has the (?:strongest|most|best)"
+    rf"|^ (?:it )?(?:is|does)\W*$|^ is what (?:(?:we|you|one|i|the (?:video|clip|question)|is) "
+    rf"|happens(?! (?:at the|first|next|before|after|later)))|^\s+best\s"
+    rf"|{NEAR}(?:most (?:closely|accurately)|clearly|accurately) \w"
+    rf"|{NEAR}{NOUN}(?:wins|fits|matches|comes closest|gets my vote|has the (?:strongest|most|best)|as (?:the"
+    rf"|my) (?:final |correct |best |relevant |right )?(?:answer|option|choice|segment|span|interval|one)"
     rf"|makes (?:the )?(?:most )?sense)(?![a-z])"
     rf"|^\W{{0,3}}(?:选项|项|才|都|是|最|更)*(?:正确|对的?|符合|成立|合适|合理|准确)"
     rf"|^[\s(,-]{{0,3}}(?:(?:seems|looks|appears|is|sounds) )?(?:most|more|far more|much more) (?:likely"
@@ -122,10 +125,10 @@ PREDICATE = compiled(
 """After a mention that begins a clause of its own."""
 JOINS = compiled(
     r"^(?:[\s,/&;+()\[\]\"'*{}\u27e6\u27e7-]|and|or|nor|either|both|also|then|options?|the|from|between|at|again|"
-    r"maybe|perhaps|possibly|could be|only|和|或者?|及|与|以及|从|在|到了?|选项)*$"
+    r"maybe|perhaps|possibly|could be|only|和|或者?|(?:也许|可能)是?|及|与|以及|从|在|到了?|选项)*$"
 )
 """All that stands between two mentions of one statement."""
-ALTERNATIVES = compiled(r"(?<![a-z])or(?![a-z])|/|或|maybe|perhaps|possibly|could be")
+ALTERNATIVES = compiled(r"(?<![a-z])or(?![a-z])|/|或|也许|可能|maybe|perhaps|possibly|could be")
 TELLS = compiled(
     r"(?<![\w'])(?:(?!confidence|probability|certainty"
     r"|score)[\w'-]+\s){2,8}(?<!of )(?!confidence)[\w'-]+\s?:[\s\"'*]{0,4}$"

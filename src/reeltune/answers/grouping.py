@@ -26,6 +26,7 @@ _OPENED, _EXPLAINS = (
 )
 """'7 birds in total: 3 in the tree and 4 on the ground'"""
 _EXPLAINED = re.compile(r"[).!?;](?![0-9])|\n")
+_BUT = re.compile(r"\W{0,3}(?:but|however|yet) ", re.IGNORECASE)
 _THAN = re.compile(r"\s?than (?:(?:to|a|an|the) )*", re.IGNORECASE)
 """'rather B than D'"""
 _AGAIN = re.compile(r"(?:i\.e\.?|in other words|that is),?[\s(\"']*$", re.IGNORECASE)
@@ -105,18 +106,22 @@ def statements(text: str, mentions: Sequence[Mention], states: Pattern[str] | No
         left = max(sentence[0], last.end if last else 0, begin - WINDOW)
         right = min(sentence[1], groups[index + 1][0].start if index + 1 < len(groups) else len(text))
         near = last and (left == last.end or _next_to(text, last.end, begin))
+        is_last = not _SAYS.search(text, end)
+        opposed = index and (
+            found[-1].standing is Standing.DENIED or (is_last and _is_opposed(found[-1], text[left:begin]))
+        )
         beside = Beside(
             before=text[left : begin + (text[begin] == BOXED)],
             after=text[end : min(right, end + WINDOW)],
             reply=text[sentence[1] : sentence[1] + 20],
             starts=left == sentence[0],
             closes=right == sentence[1],
-            ends=not _SAYS.search(text, end),
+            ends=is_last,
             leads=any(mention.leads for mention in group),
             shy=all(mention.shy for mention in group),
             words=text[begin].isalpha(),
-            clause=len(text[begin:end].split()) > 2,
-            after_denial=bool(near and found[-1].standing is Standing.DENIED and last and last.value != group[0].value),
+            clause=len(text[begin:end].split()) > 2 or text[begin:end].casefold() in ("yes", "no"),
+            after_denial=bool(near and opposed and last and last.value != group[0].value),
             after_choice=bool(last and left == last.end and _is_choice(text, groups[index - 1][0].start)),
         )
         gap = text[last.end : begin][:WINDOW] if last else ""
@@ -176,6 +181,11 @@ def _is_quoted(quotes: Sequence[tuple[int, int]], text: str, start: int, end: in
 
 def _is_choice(text: str, start: int) -> bool:
     return bool(cues.BETWEEN.search(text, max(0, start - 24), start))
+
+
+def _is_opposed(last: Statement, before: str) -> bool:
+    """'I thought B, but C': what was supposed is given up."""
+    return last.standing is Standing.SUPPOSED and bool(_BUT.match(before))
 
 
 def _next_to(text: str, start: int, end: int) -> bool:

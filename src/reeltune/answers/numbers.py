@@ -47,6 +47,13 @@ _DATED = re.compile(
     r"|October|November|December)\s[0-9]{1,2})$"
 )
 """'in 1999'"""
+_NUMBERED = re.compile(
+    r"(?<![a-z])(?!(?:the|a|total|this|final|correct|right|exact|my"
+    r"|approximate) )[a-z]+ number\s$",
+    re.IGNORECASE,
+)
+"""'chair number 5'"""
+_OF_THE_VIDEO = re.compile(r"(?:video|clip|footage|recording) (?:is|lasts|runs)(?: about| for)?\s$", re.IGNORECASE)
 _ITEM = re.compile(r"^[.)]\s+[^\s0-9]")
 _BOUND = re.compile(
     r"(?:at (?:least|most)|(?:more|fewer|less|greater|higher|lower) than|over|under"
@@ -103,6 +110,7 @@ _ATTACHED = re.compile(
     re.IGNORECASE,
 )
 """'10k', '1080p', '3²'"""
+_SHARE_OF = re.compile(r"(?<![a-z])(?:(?:half|a third|a quarter) of|twice|double|triple)\s$", re.IGNORECASE)
 _AND_ONE = re.compile(r"(?<![a-z])an? [a-z]{1,12}(?:,| and|, and) $", re.IGNORECASE)
 """'a cat and two kittens'"""
 _OR_ANOTHER = re.compile(r"(?<![a-z])(?:once|two|several|many|few)\sor\s$", re.IGNORECASE)
@@ -204,6 +212,8 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
         return True
     if _NOT_A_NUMBER_AFTER.match(after) or _NAMED.search(before) or _DATED.search(before + match["digits"]):
         return True
+    if _NUMBERED.search(before) or (_OF_THE_VIDEO.search(before) and _TIMED.match(after)):
+        return True
     begins_line = not before.strip() or before.rstrip(" \t").endswith("\n")
     return begins_line and bool(_ITEM.match(after)) and "." not in match["digits"]
 
@@ -211,6 +221,8 @@ def _is_a_name(text: str, match: re.Match[str], before: str, after: str) -> bool
 def _problem(before: str, after: str) -> str | None:
     if re.match(r"^:[0-9]", after):
         return _CLOCK
+    if _SHARE_OF.search(before):
+        return "a part of something"
     if _AND_ONE.search(before):
         return "one of a list"
     if re.match(r"^,[0-9]", after):

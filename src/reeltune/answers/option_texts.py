@@ -11,7 +11,11 @@ _WORD = r"[^\W\u3040-\u30ff\u4e00-\u9fff]"
 """A character of a word of a script that sets its words apart."""
 _COUNT_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(UNITS[2:], key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 _ONE = re.compile(r"(?<![0-9.])1(?![0-9]|\.[0-9])")
-_BEGINS = re.compile(r"(?:^|[^\w\s]\s*|\n\s*|(?<![a-z])(?:is|be|answer|choose|pick|and|or)\s+)$", re.IGNORECASE)
+_BEGINS = re.compile(
+    r"(?:^|[^\w\s]\s*|\n\s*|(?<![a-z])(?:is|be|answer|choose|pick|(?<!to )say|guess|think|so|and"
+    r"|or)\s+)$",
+    re.IGNORECASE,
+)
 _GOES_ON = re.compile(r"\s+(?!and |or |he |she |it |they |because )[a-z]")
 """'no way'"""
 _SHADE = re.compile(r"(?<![a-z])(?:light|pale|dark|deep|bright|navy|sky|royal|baby|neon|hot)[\s-]$", re.IGNORECASE)

@@ -32,7 +32,9 @@ _SUPPOSITION = any_of(
     r"| forced| pressed)", "suppos(?:e|ing)",
     "assum(?:e|ing)", "whether", "unless",
     r"(?<!i )(?:might|may|could|would) (?:think|say|expect|assume|guess|believe|seem|suggest|need)",
-    "at first", "initially", "initial", "originally", "previous(?:ly)?", "earlier", "annotations?",
+    "otherwise", "(?:was|were) (?:going|about|tempted|inclined) to", "the others (?:is|are|were)",
+    "first (?:counted|thought|saw|said|guessed|assumed|chose|picked)", "at first", "initially", "initial",
+    "originally", "previous(?:ly)?", "earlier", "annotations?",
     "first (?:guess|thought|impression|glance)", "(?:second|third|next|other) guess",
     r"(?:second|third|next|other|another|alternative|wrong|incorrect|popular|common|typical|old|tempting"
     r"|runner-up|looser|tighter|weaker|rougher|broader)"
@@ -145,5 +147,5 @@ TAKEN_BACK = compiled(
     r"(?:wrong|incorrect|false|mistaken|not (?:right|correct|true))\b|"
     r"\bi (?:was|am) (?:wrong|mistaken)\b|(?<![a-z])i (?:(?:do not|don't) agree|disagree|doubt (?:it"
     r"|that))(?![a-z])|(?<=[.!?,] )(?:(?:wait|hmm|actually),? )?no\W{0,3}$|"
-    r"(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b"
+    r"(?:这|那)(?:是错|不对|不正确)|\bmy mistake\b|\b(?:scratch|strike|forget) that\b|\bnever ?mind\b"
 )

@@ -212,6 +212,8 @@ def _form(before: str, gap: str, after: str) -> str | None:
     window = gap[-80:]
     if _START.search(before):
         return "keyed" if _END.search(window) else "lasts" if _LASTS.search(window) else None
+    if _LASTS.search(before) and _START.search(window):
+        return "turned lasts"
     return "turned" if _END.search(before) and _START.search(window) else None
 
 
@@ -223,11 +225,11 @@ def _is_count(first: Time, second: Time, after: str) -> bool:
 def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
     """Two times and how they are joined (`_form`), as a span in seconds; a problem where that would be a guess."""
     start, end = first.start, second.end
-    if form in ("keyed", "lasts", "turned"):  # the key belongs to it
-        key = (_END if form == "turned" else _START).search(text, max(0, start - 80), start)
+    if form in ("keyed", "lasts", "turned", "turned lasts"):  # the key belongs to it
+        key = {"turned": _END, "turned lasts": _LASTS}.get(form, _START).search(text, max(0, start - 80), start)
         start = key.start() if key else start
     # Start and end in one unit: "1 to 2 minutes" says it of both, "1 minute to 90" of one.
-    if form == "turned":
+    if form.startswith("turned"):
         first, second = second, first
     a, b = first.seconds, second.seconds
     problem = first.problem or second.problem
@@ -237,7 +239,7 @@ def _mention(text: str, first: Time, second: Time, form: str) -> Mention:
         problem = problem or "a unit at one end only"
     if second.problem and not first.unit:
         problem = second.problem
-    if form == "lasts":
+    if form.endswith("lasts"):
         b += a
     # Numbers that look like a span and are none.
     comma_left = re.search(r"[0-9],$", text[max(0, start - 2) : start])
@@ -277,7 +279,7 @@ def _without_glosses(text: str, mentions: Sequence[Mention]) -> list[Mention]:
         gap = text[kept[-1].end : mention.start] if kept else ""
         opens = re.fullmatch(
             r"\s{0,3}[a-z]{0,8}\s?(?:[(\[]|,? (?:which )?(?:corresponds? to|equals?"
-            r"|equivalent to|i\.e\.?|=))\s?(?:[a-z.=:~]{1,8}\s){0,3}",
+            r"|equivalent to|i\.e\.?|=))\s?(?:[a-z.=:~]{1,12}\s){0,5}",
             gap[:40],
             re.I,
         )

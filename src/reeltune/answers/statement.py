@@ -98,7 +98,9 @@ def _followed(events: Sequence["Statement | str"]) -> _Course:
                 course.current, course.taken_back = None, True
         elif current and _is_rivaled(course, current, event):
             course.replaced = True
-        elif (event.part or event.explains) and course.fresh and not event.reverses:
+        elif (event.part and event.reverses and not course.fresh) or (
+            (event.part or event.explains) and course.fresh and not event.reverses
+        ):
             continue
         elif not event.shy or course.corrected:
             course.fresh.append(event)
