@@ -243,12 +243,7 @@ def test_pairs_with_a_history_an_input_and_a_solution(tmp_path: Path, videos: Pa
     solved = {"query": "<video>When?", "solution": "2 to 5", "videos": ["0.mp4"]}
     broken = PAIR | {"history": ["Who runs?"]}
     (talked, translated, found), result = imported(tmp_path, videos, pair, alpaca, solved, broken)
-    assert [(turn.role, turn.text) for turn in talked.turns] == [
-        ("user", "Who runs?"),
-        ("assistant", "A dog."),
-        ("user", "Where?"),
-        ("assistant", "At sea."),
-    ]
+    assert [turn.text for turn in talked.turns] == ["Who runs?", "A dog.", "Where?", "At sea."]
     assert (talked.instruction, talked.response, talked.system) == ("And why?", "For fun.", "Be brief.")
     assert talked.turns[0].media and not talked.turns[2].media
     assert (translated.instruction, translated.response) == ("Translate.\nWhat is said", "Hello.")
