@@ -111,3 +111,45 @@ def test_a_text_that_goes_on_like_a_longer_option_is_not_the_shorter_one() -> No
     told = {"He opens the door and sits": None, "He opens the door and leaves": "A", "He opens the door.": "B"}
     told |= {"He opens the door in the video": "B", "The answer is: he opens the door": "B", "the man sits": None}
     assert {text: read_letter(Block(text, True), options)[0] for text in told} == told
+
+
+ACTIONS = ("The boy sits down", "The boy stands up", "The boy waves", "The boy runs")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "letter"),
+    [
+        ("He stands up.", ACTIONS, "B"),
+        ("She stands up.", ACTIONS, None),
+        ("The boy doesn't wave; he runs.", ACTIONS, "D"),
+        ("The boy sits down, waves, and then leaves.", ACTIONS, None),
+        ("The second option", ACTIONS, "B"),
+        ("The last action is D.", ACTIONS, "D"),
+        ("The distractor here is D.", ACTIONS, None),
+        ("D?", ACTIONS, None),
+        ("The boy waves?", ACTIONS, None),
+        ("light blue", ("Blue", "Dark blue"), None),
+        ("The car is dark blue.", ("Blue", "Dark blue"), "B"),
+        ("4", ("Two", "Three", "Four"), "C"),
+        ("There are four.", ("2", "3", "4"), "C"),
+        ("1", ("One", "Two"), "A"),
+        ("12 or 15 years", ("12 years", "15 years"), None),
+    ],
+)
+def test_options_in_other_words(text: str, options: tuple[str, ...], letter: str | None) -> None:
+    assert read_letter(Block(text, False), options)[0] == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("non-negative", ("positive", "negative")),
+        ("He stops running.", ("walking", "running")),
+        ("faster than walking", ("walking", "running")),
+        ("The scene is snowy, and the mood is sunny.", ("snowy", "sunny")),
+        ("It would be happy if she smiled.", ("happy", "sad")),
+        ("at least medium", ("low", "medium", "high")),
+    ],
+)
+def test_what_is_no_label(text: str, labels: tuple[str, ...]) -> None:
+    assert read_label(Block(text, False), labels)[0] is None

@@ -160,3 +160,39 @@ def test_the_span_of_another_event_is_no_answer(text: str) -> None:
 )
 def test_the_span_of_the_event_beside_another_one_is(text: str) -> None:
     assert read(text) == ((8, 12),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The intro runs from 5 to 15 seconds.",
+        "The intro lasts 5 to 15",
+        "The outro starts at 5 and ends at 15 seconds.",
+        "The event is preceded by the waiting (5-15).",
+        "Levels 5 to 15",
+        "rated 5 to 15",
+        "It took him 5 to 15 minutes.",
+        "0-5 he waits, 5-15 he eats, 15-20 he leaves. The parts: 0-5, 5-15, 15-20",
+        "21 (or 22) to 35",
+        "from 5 to 15 by the clock",
+    ],
+)
+def test_the_time_of_something_else_or_no_time_is_no_span(text: str) -> None:
+    assert read(text, tagged=False) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The video runs from 0 to 30 seconds, the event from 5 to 15 seconds.",
+        "The intro starts at 0 and ends at 4 seconds. He runs from 5 to 15 seconds.",
+        "The event (5-15) is preceded by the waiting (0-5).",
+        "5 s (start), 15 s (end)",
+        "from the 5th to the 15th second",
+        "5 to 15 s, which corresponds to frames 50 to 150",
+        "5.0 to 15.0 (rounded: 5 to 16)",
+        "5秒开始，15秒结束",
+    ],
+)
+def test_the_span_beside_that_of_something_else(text: str) -> None:
+    assert read(text, tagged=False) == ((5.0, 15.0),)

@@ -89,3 +89,58 @@ def test_a_conclusion_and_a_correction_replace_an_answer() -> None:
         "B. No, C.",
     ):
         assert KINDS["letter"][3](Block(text, tagged=False)) == ("C", None), text
+
+
+ALONE = ["{a}, I guess", "Definitely {a}.", "Without a doubt {a}", "By elimination, {a}.", "Only {a}."]
+"""A fragment: it is said and no more."""
+REPLIES = ["Is it {x}? No. Is it {a}? Yes.", "{x}? No, {a}.", "Rather {a} than {x}.", "None but {a}."]
+ASIDES = [" ({x} is only in the background)", ", while {x} is what his brother has", ", followed by {x}"]
+OTHERS_SAY = [
+    "The caption says {x}.",
+    "My friend claims that the answer is {x}.",
+    "You should answer with {x}.",
+    "He wants people to believe it is {x}.",
+    "The least likely answer is {x}.",
+    "The answer is {x}. I disagree.",
+    'The film is called "the {x} affair".',
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fragment_a_reply_and_what_stands_beside_an_aside_are_read(kind: str) -> None:
+    said, other, value, read = KINDS[kind]
+    texts = [*ALONE, *REPLIES, *(f"The answer is {{a}}{aside}." for aside in ASIDES)]
+    for text in (each.format(a=said, x=other) for each in texts):
+        assert read(Block(text, tagged=False)) == (value, None), text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_others_say_is_no_answer(kind: str) -> None:
+    said, other, value, read = KINDS[kind]
+    for text in (each.format(x=other) for each in OTHERS_SAY):
+        assert read(Block(text, tagged=False))[0] is None, text
+        assert read(Block(f"{text} The answer is {said}.", tagged=False)) == (value, None), text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("The height is 8 m, the width 14 m.", None),
+        ("Number of windows: 8. Number of doors: 14.", None),
+        ("The height is 14 m; 8 came later.", 14.0),
+        ("14 birds land, and 8 more join.", None),
+        ("The total is 14 birds: 8 in the tree and 6 on the ground.", 14.0),
+        ("14 people are seen, 8 of whom are children.", 14.0),
+        ("14 people are seen, of whom 8 leave.", None),
+        ("8 in the tree and 6 on the ground: 14", 14.0),
+    ],
+)
+def test_a_rival_beside_a_weak_statement_leaves_no_answer_unless_it_stands_aside(
+    text: str, value: float | None
+) -> None:
+    assert read_number(Block(text, tagged=False))[0] == value
+
+
+def test_what_stands_as_the_one_before_it_is_denied_with_it() -> None:
+    for text in ("A and C are wrong, and so is B.", "The answer is B. Is it B? No. The bus is red."):
+        assert KINDS["letter"][3](Block(text, tagged=False))[0] is None, text

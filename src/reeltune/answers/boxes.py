@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reeltune.answers.final_answer import Block
+from reeltune.answers.grouping import Mention, alone
 from reeltune.answers.limits import too_long
 from reeltune.answers.plain import plain
-from reeltune.answers.statement import Mention, alone, last_stated
+from reeltune.answers.statement import last_stated
 
 Box = tuple[float, float, float, float]
 

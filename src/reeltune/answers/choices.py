@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 
 from reeltune.answers.course import without_courses
 from reeltune.answers.final_answer import Block
+from reeltune.answers.grouping import WINDOW, Mention, alone
 from reeltune.answers.limits import too_long
-from reeltune.answers.numbers import UNITS
-from reeltune.answers.plain import BOXED, UNBOXED, plain
-from reeltune.answers.statement import WINDOW, Mention, alone, last_stated
+from reeltune.answers.option_texts import OptionTexts, in_digits, normalized, short_names, without_article
+from reeltune.answers.plain import BOXED, plain
+from reeltune.answers.reservations import CLOUDS
+from reeltune.answers.statement import last_stated
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_WORD = r"[^\W\u3040-\u30ff\u4e00-\u9fff]"
-"""A character of a word of a script that sets its words apart."""
-_COUNT_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(UNITS[2:], key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 _LEAD = re.compile(
-    r"^\W*(?:(?:assistant|the|my|best|correct|final|right|answers?|options?|choices?|letter|label|is|答案|选项?|是|为)(?![a-z])\W*)*",
+    r"^\W*(?:(?:assistant|the|my|best|correct|final|right|answers?|options?|choices?|letter|label|is|答案|选项?|是"
+    r"|为)(?![a-z])\W*)*",
     re.IGNORECASE,
 )
 _LETTER = re.compile(
@@ -33,10 +33,11 @@ _PREDICATE = re.compile(
     r"^[\"')]?\s*(?:$|[.,;:!?()\[/&\n\u27e7\u4e00-\u9fff-]|(?:the|is|was|are|and|or|nor|does|do|did|can|cannot|could|"
     r"would|should|must|has|seems?|looks|appears|matches|fits|best|describes|says|states|mentions|shows|suggests|"
     r"because|since|as|but|rather|instead|not|over|contradicts|claims|implies|refers|involves|fails|it is|isn't|"
-    r"doesn't|can't|remains|happens|occurs|comes|came|wins|works|holds|over|while|with|due|among|correct|right|wrong)(?![a-z]))"
+    r"doesn't|can't|remains|happens|occurs|comes|came|wins|works|holds|over|while|with|due|among|correct|right"
+    r"|wrong)(?![a-z]))"
 )
 _REASONED = re.compile(r"^(?:\s?,?\s(?:not|rather than|instead of|because|since|as)(?![a-z])|\s?[-:,(])")
-_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?%|[01]?\.[0-9])")
+_SHARE = re.compile(r"^\W{0,4}(?:[0-9.]{1,6}\s?(?:%|/\s?[0-9])|[01]?\.[0-9])")
 """'A: 10 %' is a probability."""
 _TOLD_FIRST = re.compile(
     r"^(?:\s?[.:(](?!\s?[0-9])|\s-(?!>)|,? (?:while|since|because|as|although|though|whereas|but|not"
@@ -50,32 +51,27 @@ _NEXT_SENTENCE = re.compile(r"^\s+[A-Z][a-z ]")
 _MAKES = re.compile(r"(?:=|(?<![a-z])(?:mak(?:es?|ing)|totals?|in total))\W{0,4}$", re.IGNORECASE)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _ORDINAL = re.compile(r"(?:the )?([a-z]+) (?:option|choice|answer|one)")
-_BEGINS = re.compile(r"(?:^|[^\w\s]\s*|\n\s*|(?<![a-z])(?:is|be|answer|choose|pick|and|or)\s+)$", re.IGNORECASE)
-_GOES_ON = re.compile(r"\s+(?!and |or |he |she |it |they |because )[a-z]")
-"""'no way'"""
+_ORDINAL_IN = re.compile(
+    rf"(?<![a-z])(?:the ({'|'.join(_ORDINALS)}) (?:option|choice|alternative)(?!\s?:)|(?:(?<=is )|(?<=be )"
+    rf"|(?<=pick )|(?<=choose ))the ({'|'.join(_ORDINALS)}) one)(?![a-z])",
+    re.I,
+)
+_IS = re.compile(r"(?<![a-z])the [^.!?,;:\n]{1,45} (?:is|was) $", re.IGNORECASE)
+_ENDS = re.compile(r"\W*(?:$|\n|(?<=\.)\s)")
+"""'The last action is C.'"""
+_QUESTION = re.compile(r"\?\W*$|[✗✘❌]")
+_THEN = re.compile(r"[^.!?;\n]{0,60}(?:,|and) (?:and )?then (?!the (?:video|clip))", re.IGNORECASE)
+_OR = re.compile(r"[\w%]+ or (?:(?:the|an?) )?$", re.IGNORECASE)
 _PLACE = re.compile(r"(?:at|in|on) (?:(?:the|an?) )?")
 _ITEM = re.compile(r"^[ \t(*-]{0,6}([A-Z])\s?[.):]", re.MULTILINE)
 _NAMED = re.compile(r"(?:option|choice|选项)\s?$", re.IGNORECASE)
 _STATES_LABEL = re.compile(
     r"(?<![a-z])(?:(?:main|dominant|primary|overall|predominant|central) [a-z]{2,20}|rating|quality|class|category|"
-    r"action|activity|emotion|mood|genre|weather|type|level|score)\W{0,3}(?:(?<![a-z])is(?![a-z])|[:=])\W{0,4}$",
+    r"scene|setting|picture|action|activity|emotion|mood|genre|weather|type|level"
+    r"|score)\W{0,3}(?:(?<![a-z])is(?![a-z])|[:=])\W{0,4}$",
     re.IGNORECASE,
 )
-_LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|:|=)?\W{0,3}$", re.IGNORECASE)
-
-
-def normalized(text: str) -> str:
-    """For comparing texts: one case, single blanks, no marks or quotes around.
-
-    >>> normalized('  "The Red  ball." ')
-    'the red ball'
-    """
-    return " ".join(text.casefold().split()).strip(" .,;:!?\"'`*()[]{}" + BOXED + UNBOXED)
-
-
-def comparable(text: str) -> str:
-    """`normalized`; marks alone ('?!') stay what they are."""
-    return normalized(text) or text.strip()
+_LOWER_STATED = re.compile(r"(?:answer|option|choice|ans)\W{0,3}(?:is|s|:|=)?\W{0,3}$", re.IGNORECASE)
 
 
 def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str | None]:
@@ -87,19 +83,20 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     text = plain(block.text, ("choice", "option", "letter", "selection"))
     if _ASKED.search(text):
         text = _REPLIED.sub("Answer:", text)
-    texts = [_without_article(normalized(plain(option))) for option in options]
-    text = _in_digits(text, texts)
+    texts = [without_article(normalized(plain(option))) for option in options]
+    text, texts = in_digits(text, texts)
     names = LETTERS[: len(options)]
-    whole = normalized(text)
+    text = _ORDINAL_IN.sub(lambda match: f"option {LETTERS[_ORDINALS.index((match[1] or match[2]).lower())]}", text)
+    whole = "" if _QUESTION.search(text) else normalized(text)
     if len(whole) == 1 and whole.upper() in names:
         return whole.upper(), None
-    stem = normalized(_LEAD.sub("", text, count=1))
+    stem = normalized(_LEAD.sub("", text, count=1)) if whole else ""
     if (place := _ORDINAL.fullmatch(whole)) and place[1] in _ORDINALS[: len(options)]:
         return LETTERS[_ORDINALS.index(place[1])], None
     places = [_PLACE.sub("", text) for text in texts]
-    if all(_PLACE.match(text) for text in texts) and places.count(_without_article(stem)) == 1:
-        return LETTERS[places.index(_without_article(stem))], None
-    for form in (_without_article(whole), _without_article(stem)):
+    if all(_PLACE.match(text) for text in texts) and places.count(without_article(stem)) == 1:
+        return LETTERS[places.index(without_article(stem))], None
+    for form in (without_article(whole), without_article(stem)):
         if form and texts.count(form) > 1:
             return None, "text that several options share"
         if form in texts:
@@ -115,24 +112,13 @@ def read_letter(block: Block, options: Sequence[str]) -> tuple[str | None, str |
     return _in_range(str(values[0]), names)
 
 
-def _in_digits(text: str, texts: Sequence[str]) -> str:
-    """Numbers in words as digits, where the options are digits: "Five" is "5"."""
-    if not all(each.isdigit() for each in texts):
-        return text
-    return _COUNT_WORD.sub(lambda match: str(UNITS.index(match[0].lower())), text)
-
-
-def _without_article(text: str) -> str:
-    return re.sub(r"^(?:the|an?) (?=\S)", "", text)
-
-
 def _in_range(letter: str, names: str) -> tuple[str | None, str | None]:
     return (letter, None) if letter in names else (None, f"letter {letter}, but the last option is {names[-1]}")
 
 
 def _letters_and_texts(text: str, texts: Sequence[str], names: str, *, tagged: bool) -> Iterator[Mention]:
     """Mentions of options, in order: a letter together with its own text, a letter, a text."""
-    found = _Texts(texts)
+    found = OptionTexts(texts)
     spoken = iter(found.mentions(text))
     following = next(spoken, None)
     position = 0
@@ -183,7 +169,9 @@ def _told(text: str, found: tuple[int, int, int], values: Sequence[str]) -> Ment
     first = not re.search(r"\w", text[:start][-WINDOW:]) and start < WINDOW
     comma = text[end : end + 1] == "," and text[start:end].casefold() in ("yes", "no")
     leads = first and (comma or bool(_TOLD_FIRST.match(text[end : end + 24])))
-    return Mention(start, end, values[index], leads=leads or alone(text, start, end))
+    then = _THEN.match(text, end)
+    problem = "what came first" if then else "one of several" if _OR.search(text, max(0, start - 24), start) else None
+    return Mention(start, end, values[index], problem, leads=leads or alone(text, start, end))
 
 
 def _is_letter(text: str, match: re.Match[str], names: str) -> bool:
@@ -213,51 +201,15 @@ def _leads(text: str, match: re.Match[str], end: int) -> bool:
     if _SHARE.match(text[end : end + 12]):
         return False
     marked = match["mark"] or match["inside"] or end > match.end() or _REASONED.match(text[end : end + 16])
+    noun = _IS.search(text, max(0, match.start() - 60), match.start())
+    named = noun and _ENDS.match(text, end) and not CLOUDS.search(noun[0])
     first = first and not _lists(text, (match["inside"] or match["bare"]).upper())
-    return (first and bool(marked)) or alone(text, match.start(), end)
+    return (first and bool(marked)) or bool(named) or alone(text, match.start(), end)
 
 
 def _lists(text: str, letter: str) -> bool:
     """Whether further lines begin with other letters: then the first one begins a list of the options."""
     return any(each[1].upper() != letter for each in _ITEM.finditer(text))
-
-
-class _Texts:
-    """Where the options' texts stand in a text, longest first; texts that several options share are left out."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.index = {
-            text: i for i, text in enumerate(texts) if len(text) > 1 or text.isdigit() if texts.count(text) == 1
-        }
-        # "Opens the door and sits" is not "opens the door" where a longer option is "opens the door and leaves".
-        self.longer = {
-            text: {other[len(text) :].split()[0] for other in texts if other.startswith(f"{text} ")}
-            for text in self.index
-        }
-        longest = sorted(self.index, key=len, reverse=True)
-        body = "|".join(r"\s+".join(map(re.escape, text.split())) for text in longest)
-        self.pattern = (
-            re.compile(
-                rf"(?<!{_WORD})(?<![0-9]\.)(?<!ish )(?:(?:the|an?)\s+)?(?:{body})(?!{_WORD}|\.[0-9])", re.IGNORECASE
-            )
-            if longest
-            else None
-        )
-
-    def mentions(self, text: str) -> Iterator[tuple[int, int, int]]:
-        """(start, end, option)"""
-        for match in self.pattern.finditer(text) if self.pattern else ():
-            said = " ".join(match[0].casefold().split())
-            said = said if said in self.index else _without_article(said)
-            option, rest = self.index.get(said), text[match.end() : match.end() + 40].casefold().split()
-            if rest and text[match.end()].isspace() and rest[0] in self.longer.get(said, ()):
-                continue
-            # Yes and no are words of any prose: there they count only where they begin something.
-            begins = _BEGINS.search(text, max(0, match.start() - 12), match.start())
-            if said in ("yes", "no") and (not begins or (said == "no" and _GOES_ON.match(text, match.end()))):
-                continue
-            if option is not None:
-                yield match.start(), match.end(), option
 
 
 def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | None]:
@@ -268,28 +220,13 @@ def read_label(block: Block, labels: Sequence[str]) -> tuple[str | None, str | N
         return None, reason
     text = plain(block.text, ("label", "class", "category", "rating", "choice"))
     texts = [normalized(plain(label)) for label in labels]
-    if normalized(text) in texts:
+    if normalized(text) in texts and not _QUESTION.search(text):
         return labels[texts.index(normalized(text))], None
-    names = dict(zip(texts, labels, strict=True)) | _short_names(texts, labels)
-    found = _Texts(list(names))
+    names = dict(zip(texts, labels, strict=True)) | short_names(texts, labels)
+    found = OptionTexts(list(names))
     full = list(names.values())
     mentions = list(without_courses(text, (_told(text, each, full) for each in found.mentions(text))))
     values, reason = last_stated(text, mentions, states=_STATES_LABEL)
     if values is None:
         return None, "no label" if reason == "nothing that answers" else reason
     return str(values[0]), None
-
-
-def _short_names(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """Words of one label that no other label has: "high" says "high quality"."""
-    words = [set(text.replace("-", " ").split()) for text in texts]
-    found: dict[str, str] = {}
-    shared = set[str]().union(*(one & other for i, one in enumerate(words) for other in words[:i]))
-    if not shared:
-        return found
-    for own, text, label in zip(words, texts, labels, strict=True):
-        rest = " ".join(word for word in text.replace("-", " ").split() if word not in shared)
-        if rest and rest not in texts and len(own) > len(rest.split()):
-            found[rest] = label
-            found[text.replace(" ", "-")] = label
-    return found

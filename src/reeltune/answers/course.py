@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from reeltune.answers.statement import WINDOW, Mention
+from reeltune.answers.grouping import WINDOW, Mention
 
 _FIRST = re.compile(
     r"(?<![a-z])(?:at first|initially|originally|(?:in|at) the (?:beginning|start)|starts?)(?![a-z])", re.I

@@ -17,7 +17,7 @@ _TIME = re.compile(
     r"(?:(?<![a-z0-9_.])|(?<=[0-9]to))(?P<sign>-\s?)?(?:"
     r"(?P<clock>[0-9]+(?::[0-9]+){1,5}(?:(?<=:[0-9]{2}),[0-9]{3}(?![0-9])|\.[0-9]+)?)"
     rf"|(?P<parts>{_NUM}\s?(?:{_H}|{_M})(?:{_AND}{_NUM}\s?(?:{_M}|{_S})){{0,2}}|{_NUM}\s?(?:ms|milliseconds?|毫秒)(?![a-z]))"
-    rf"|(?P<plain>{_NUM})(?:(?:st|nd|rd|th)(?=\s+{_S}))?"
+    rf"|(?P<plain>{_NUM})(?:(?:st|nd|rd|th)(?=\s+(?:(?:to|and|through|until)\s+(?:the\s+)?[0-9]{{1,6}}(?:st|nd|rd|th)\s+)?{_S}))?"
     rf"(?P<unit>\s{{0,2}}-?\s?{_S}|\s?%|\s?(?:percent|per cent)(?![a-z])|\s?(?:frames?|帧)(?![a-z]))?"
     r")(?:\s?-?\s?mark(?![a-z]))?",
     re.IGNORECASE,

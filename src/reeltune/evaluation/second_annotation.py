@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from reeltune.answers.choices import normalized
+from reeltune.answers.option_texts import normalized
 from reeltune.errors import InputError
 from reeltune.evaluation.score import score_answers
 from reeltune.evaluation.score_table import aligned

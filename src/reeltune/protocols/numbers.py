@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from reeltune.answers.numbers import TENS, UNITS
+from reeltune.answers.spoken_numbers import TENS, UNITS
 
 _WORDS = {word: value for value, word in enumerate(UNITS)} | {word: 10 * tens for tens, word in enumerate(TENS, 2)}
 _WORDS |= {"hundred": 100, "thousand": 1000}

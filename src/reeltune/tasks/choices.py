@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reeltune.answers.choices import LETTERS, comparable, normalized, read_label, read_letter
+from reeltune.answers.choices import LETTERS, read_label, read_letter
 from reeltune.answers.final_answer import Mode, instruct
+from reeltune.answers.option_texts import comparable, normalized
 from reeltune.sample import FieldError, Text
 from reeltune.tasks.base import most_common
 

@@ -67,6 +67,8 @@ TRL_PLACE = {
     "completion": [{"role": "assistant", "content": "2 to 5"}],
     "videos": ["0.mp4"],
 }
+PAIR = {"query": "<video>When?", "response": "2.0 to 5.0", "videos": ["0.mp4"]}
+ALPACA = {"instruction": "When?", "input": "", "output": "2.0 to 5.0", "videos": ["0.mp4"]}
 PROBLEM = {
     "problem_id": 2,
     "problem": "What?",
@@ -87,6 +89,8 @@ PROBLEM = {
         ("a.jsonl", LLAMA_FACTORY, "ms-swift", "row 1"),
         ("a.json", TRL, "TRL", "row 1"),
         ("a.jsonl", TRL_PLACE, "TRL", "row 1"),
+        ("a.jsonl", PAIR, "ms-swift's pairs", "row 1"),
+        ("a.json", ALPACA, "Alpaca", "row 1"),
     ],
 )
 def test_the_check_names_the_import_that_reads_each_form(
@@ -230,6 +234,21 @@ def test_the_answer_may_stand_beside_the_messages(tmp_path: Path, videos: Path) 
     samples, _ = imported(tmp_path, videos, *entries)
     assert [sample.task for sample in samples] == ["multiple_choice", "temporal_grounding", "instruction"]
     assert samples[0].target == "B" and samples[1].target == ((2, 5),) and samples[2].response == "A dog."
+
+
+def test_pairs_with_a_history_an_input_and_a_solution(tmp_path: Path, videos: Path) -> None:
+    before = [["<video>Who runs?", "A dog."], ["Where?", "At sea."]]
+    pair = {"query": "And why?", "response": "For fun.", "history": before, "videos": ["0.mp4"], "system": "Be brief."}
+    alpaca = {"instruction": "Translate.", "input": "What is said", "output": "Hello.", "videos": "0.mp4"}
+    solved = {"query": "<video>When?", "solution": "2 to 5", "videos": ["0.mp4"]}
+    broken = PAIR | {"history": ["Who runs?"]}
+    (talked, translated, found), result = imported(tmp_path, videos, pair, alpaca, solved, broken)
+    assert [turn.text for turn in talked.turns] == ["Who runs?", "A dog.", "Where?", "At sea."]
+    assert (talked.instruction, talked.response, talked.system) == ("And why?", "For fun.", "Be brief.")
+    assert talked.turns[0].media and not talked.turns[2].media
+    assert (translated.instruction, translated.response) == ("Translate.\nWhat is said", "Hello.")
+    assert found.task == "temporal_grounding" and found.target == ((2, 5),)
+    assert result.counts["entries whose history is not made of questions and answers: left out"] == 1
 
 
 def test_an_entry_of_another_form_is_counted_unless_it_is_the_first(tmp_path: Path, videos: Path) -> None:

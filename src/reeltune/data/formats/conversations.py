@@ -2,8 +2,9 @@
 
 Which one a file has shows in its entries: LLaMA-Factory (JSON of `messages` and `videos`), ms-swift (the same as JSON
 Lines), ShareGPT (`conversations` of from and value, and `video`; LLaVA-Video writes `<image>` where its video goes),
-TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts). Files for reward functions
-end with the question and have its answer as `solution`.
+TRL (`messages`, or `prompt` and `completion`, whose content may be a list of parts), ms-swift's older pairs (`query`,
+`response`, `history`) and Alpaca's (`instruction`, `input`, `output`, `history`), both beside `videos` as ms-swift and
+LLaMA-Factory read them. Files for reward functions end with the question and have its answer as `solution`.
 
 The last question and its answer make a sample, what was said before its turns, with what each turn shows. A question
 for a time in one video that is answered by spans is temporal_grounding; one that lists options, answered by one of
@@ -34,6 +35,9 @@ _ROLES = {
     "system": "system",
 }
 
+_PAIRS = {"ms-swift's pairs": ("query", "response"), "Alpaca": ("instruction", "output")}
+"""Where question and answer stand, by form."""
+
 _TIME = r"(?:\d+(?::\d{1,2}){1,2}(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s*(?:seconds?|secs?|s))?"
 _SPAN = (
     rf"(?:{_TIME}\s*(?:to|and|until|till|through|-+>?|–|—|→|~)\s*{_TIME}"
@@ -53,7 +57,7 @@ _ASKS_FOR_AMOUNT = re.compile(r"\bhow\s+(?:many|much|long|often|old)\b|\b(?:scor
 
 
 def form_of(entry: Row, *, lines: bool) -> str | None:
-    """LLaMA-Factory, ms-swift, ShareGPT or TRL; None for an entry of no such form. `lines`: from JSON Lines."""
+    """LLaMA-Factory, ms-swift, ShareGPT, TRL or pairs; None for an entry of no such form. `lines`: from JSON Lines."""
     if "task" in entry:
         return None
     if isinstance(entry.get("conversations"), list):
@@ -62,10 +66,16 @@ def form_of(entry: Row, *, lines: bool) -> str | None:
         return "TRL"
     messages = entry.get("messages")
     if not isinstance(messages, list):
-        return None
+        return next((name for name, keys in _PAIRS.items() if _is_pair(entry, *keys)), None)
     if any(isinstance(message, dict) and isinstance(message.get("content"), list) for message in messages):
         return "TRL"
     return "ms-swift" if lines else "LLaMA-Factory"
+
+
+def _is_pair(entry: Row, question: str, answer: str) -> bool:
+    """A question as text, and its answer beside it, or the answer a reward function compares."""
+    answered = entry.get(answer) is not None or (question == "query" and entry.get("solution") is not None)
+    return isinstance(entry.get(question), str) and answered
 
 
 def recognizes(entry: Row) -> bool:
@@ -86,7 +96,11 @@ def read(annotations: Annotations) -> Iterator[Row]:
         return _row(entry, number, annotations, length)
 
     yield from rows_of(
-        annotations, convert, recognizes, "`messages`, `conversations`, or `prompt` and `completion` or `solution`"
+        annotations,
+        convert,
+        recognizes,
+        "`messages`, `conversations`, `prompt` and `completion` or `solution`, `query` and `response`, or "
+        "`instruction` and `output`",
     )
 
 
@@ -145,11 +159,24 @@ def _messages(entry: Row) -> list[Message]:
     messages = list(entry.get("conversations") or entry.get("messages") or [])
     if not messages and isinstance(entry.get("prompt"), list):
         messages = [*entry["prompt"], *(entry.get("completion") or [])]
+    messages = messages or _said_in_pairs(entry)
     found = [_message(message) for message in messages]
     # Where a reward function compares answers, they stand beside the messages.
     if found and found[-1][0] == "user" and entry.get("solution") is not None:
         found.append(("assistant", [{"type": "text", "text": str(entry["solution"])}]))
     return found
+
+
+def _said_in_pairs(entry: Row) -> list[Row]:
+    """The messages of an entry that has its question and answer as two texts, and those before them as `history`."""
+    asked, answered = next(keys for keys in _PAIRS.values() if _is_pair(entry, *keys))
+    question = entry[asked] if asked == "query" else "\n".join(filter(None, (entry[asked], entry.get("input"))))
+    history = entry.get("history") or []
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
+        raise LeftOut("entries whose history is not made of questions and answers")
+    pairs = [*history, [question, entry.get(answered)]]
+    said = [message for pair in pairs for message in zip(("user", "assistant"), pair, strict=True)]
+    return [{"role": role, "content": text} for role, text in said if text is not None]
 
 
 def _message(message: Any) -> Message:
@@ -219,7 +246,7 @@ def written_spans(answer: str) -> tuple[Span, ...] | None:
 
 BENCHMARK = Benchmark(
     task="temporal_grounding, multiple_choice, instruction",
-    source="your own files; the forms: LLaMA-Factory and ms-swift (their READMEs on custom data), ShareGPT, TRL",
+    source="your own files; the forms: LLaMA-Factory and ms-swift (their pages on custom data), Alpaca, ShareGPT, TRL",
     splits="as you made them",
     metric="that of each sample's task",
     license="that of your data",

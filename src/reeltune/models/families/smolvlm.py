@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reeltune.answers.numbers import TENS, UNITS
+from reeltune.answers.spoken_numbers import TENS, UNITS
 from reeltune.models._transformers import SMOLVLM_CHAT_TEMPLATE
 from reeltune.models.families.frames import FrameFamily
 from reeltune.models.families.tiles import LONGEST_SIDE, cut_to_grid, enlarged_size, whole_tiles
