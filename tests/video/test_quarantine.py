@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reeltune.errors import InputError
-from reeltune.video.quarantine import Quarantine
+from reeltune.video.quarantine import Quarantine, require_share
 
 
 def test_one_line_per_sample_and_the_count_survives(tmp_path: Path) -> None:
@@ -65,3 +65,10 @@ def test_foreign_lines_and_shares_are_refused(tmp_path: Path) -> None:
         Quarantine(path, 0.5)
     with pytest.raises(InputError, match=r"within 0\.\.1, got 1\.5"):
         Quarantine(tmp_path / "other.jsonl", 1.5)
+
+
+def test_a_line_without_an_id_is_placed_once() -> None:
+    reasons = {"a.jsonl, line 2": "a.jsonl, line 2, field 'task': missing", "7": "a.jsonl, line 3: no file"}
+    with pytest.raises(InputError) as raised:
+        require_share(reasons, 2, 0.05)
+    assert "\n  a.jsonl, line 2, field 'task': missing\n  7: a.jsonl, line 3: no file\n" in str(raised.value)

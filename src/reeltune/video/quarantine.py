@@ -103,7 +103,9 @@ def require_share(reasons: Mapping[str, str], total: int, max_share: float, list
     found = len(reasons)
     if found <= max_share * total or (found == 1 < total and max_share > 0):
         return
-    shown = "".join(f"\n  {key}: {reason}" for key, reason in list(reasons.items())[:REASONS_SHOWN])
+    # A line without an id goes by its place, with which its reason begins too.
+    first = [why if why.startswith(f"{key},") else f"{key}: {why}" for key, why in reasons.items()]
+    shown = "".join(f"\n  {each}" for each in first[:REASONS_SHOWN])
     raise InputError(
         f"{found} of {total} samples ({found / total:.1%}) cannot be used; at most {max_share:.1%} may. {listed} "
         f"The first:{shown}\nFix or remove them (reeltune data check --fix), or allow a larger share "
