@@ -54,8 +54,8 @@ CLAIMS = (
     ),
     Claim(
         "the last stated answer counts", "answers/statement.py",
-        "            course = _Course(event, denied=course.denied)",
-        "            course = _Course(current or event, denied=course.denied)",
+        "    return _Course(event, denied=course.denied, replaced=alike)",
+        "    return _Course(current or event, denied=course.denied, replaced=alike)",
         "tests/answers/test_corpus.py",
     ),
     Claim(

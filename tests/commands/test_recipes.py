@@ -23,7 +23,7 @@ def test_every_recipe_is_listed_with_its_purpose(capsys: pytest.CaptureFixture[s
     assert all(len(purpose) > 10 and purpose.endswith((".", "?")) for purpose in lines.values())
     # No sentence that goes on in the second line of the comment is cut, and nothing but its first sentence is told.
     assert lines["temporal-rlt/dual-reward-7b"] == "Temporal-RLT (arXiv 2506.01908): the dual reward."
-    assert lines["toy/base-2-exact"].endswith("then all tasks with sloppy ones, as the base answers.")
+    assert lines["toy/base-2-loose"].endswith("what it knows is more exact than what it says.")
 
 
 def test_show_and_copy_give_the_file_itself(

@@ -101,7 +101,9 @@ def test_the_example_rewards_work(files: Path) -> None:
 def test_the_page_of_rewards_tells_the_weights_of_every_task() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ((?:\w+ [\d.]+(?:, )?)+) \|", (DOCS / "rewards.md").read_text(), re.MULTILINE)
     told = {task: {name: float(weight) for name, weight in map(str.split, each.split(", "))} for task, each in rows}
-    assert told == {name: task.default_weights for name, task in TASKS.items()}
+    shipped = {name: task for name, task in TASKS.items() if type(task).__module__.startswith("reeltune.tasks.")}
+    assert len(shipped) > 8  # other tests' own tasks stay registered in this process
+    assert told == {name: task.default_weights for name, task in shipped.items()}
 
 
 def test_a_task_that_owes_something_is_refused(files: Path) -> None:
