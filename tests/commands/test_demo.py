@@ -56,3 +56,12 @@ def test_retained_is_the_mean_of_what_was_not_trained() -> None:
     }
     found = row(metrics, {"multiple_choice": "accuracy", "captioning": "autodq.f1"})
     assert found["retained"] == 40.0 and found["unparsed"] == 20.0 and found["mean_overlap"] == 40.0
+
+
+def test_a_demo_of_another_edition_is_not_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As one of an older version would be: its answers are to other videos."""
+    (tmp_path / "identity.json").write_text(json.dumps({"seed": 0, "overrides": []}))
+    assert main(["demo", "--dir", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "holds a demo of {'seed': 0, 'overrides': []}" in said and "'edition': 2" in said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "lock"] == ["identity.json"]

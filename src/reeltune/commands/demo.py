@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
         for name in ("grpo", "sft")
     }
     recipe = recipes["grpo"]
-    _check_identity(args.dir, {"seed": args.seed, "overrides": args.overrides})
+    _check_identity(args.dir, {"edition": edition, "seed": args.seed, "overrides": args.overrides})
     train = load_sources(recipe.data.train, recipe.toyworld).samples
     specs = (*TRAINED[edition], *(f"toyworld:held_out/{task}" for task in KEPT[edition]))
     held_out = [sample for spec in specs for sample in load_source(spec, recipe.toyworld).samples]
