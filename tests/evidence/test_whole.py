@@ -10,7 +10,7 @@ from reeltune.config.recipe import load_recipe
 from reeltune.config.shipped import papers
 from reeltune.data.formats import formats
 from reeltune.errors import InputError
-from reeltune.evidence.small import filled
+from reeltune.evidence.small import common, filled
 from reeltune.evidence.spec import Column, Reproduction, Small, Stage, Whole, load
 from reeltune.evidence.whole import beside_published, run_whole
 
@@ -72,6 +72,8 @@ def test_every_paper_names_recipes_formats_and_measures_that_exist(name: str, tm
     models = {run: tmp_path for run in found.small.runs}
     for run in found.small.runs.values():
         load_recipe(Path(run.recipe), filled(run.settings, models, 0))
+    base = load_recipe(Path(found.small.recipe), common(found.small, tmp_path, 0))
+    assert base.model.path == "toyworld:base", "the base is measured too, and no other model is there before training"
     for stage in found.whole.stages:
         if stage.run[:2] == ["data", "import"]:
             assert stage.run[2] in formats()
