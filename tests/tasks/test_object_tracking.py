@@ -1,6 +1,6 @@
 import pytest
 
-from reeltune.answers.final_answer import Block
+from reeltune.answers.final_answer import Block, answer_text
 from reeltune.tasks.base import RewardOptions
 from reeltune.tasks.boxes import read_boxes
 from reeltune.tasks.object_tracking import TASK, ObjectTrackingSample
@@ -107,3 +107,13 @@ def test_the_picture_shows_every_time() -> None:
     picture = TASK.picture(sample(3), {"base": (BOX,) * 3, "other": None})
     assert picture.count("<title>truth</title>") == 3 and picture.count("<title>base</title>") == 3
     assert "no readable answer: other" in picture
+
+
+def test_a_list_with_an_element_that_is_no_box_is_refused() -> None:
+    """The others may be as many as were asked for: which second the broken one belongs to cannot be known."""
+    good = "[0.5, 0.7, 0.8, 1.0]"
+    for broken in ("[0.5, 0.7, 0.8 nothing, 0.8]", "[0.5, 0.7, 0.8]"):
+        for text in (f"[{broken}, {good}, {good}]", f"[{good}, {good}, {broken}]"):
+            values, reason = read_boxes(answer_text(f"<answer>{text}</answer>"), 2)
+            assert values is None and reason == "a list of boxes with an element that is no box", text
+    assert read_boxes(answer_text(f"<answer>[{good}, {good}]</answer>"), 2)[0] == ((0.5, 0.7, 0.8, 1.0),) * 2

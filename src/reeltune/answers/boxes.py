@@ -42,6 +42,11 @@ _BETWEEN = re.compile(
     re.IGNORECASE,
 )
 
+_ELEMENT = rf"(\[[^\[\]]{{0,40}}(?:{_N}){_SEP}(?:{_N})[^\[\]]{{0,60}}\])"
+_BEFORE = re.compile(rf"{_ELEMENT}[,;\s]{{1,4}}$", re.IGNORECASE)
+_AFTER = re.compile(rf"[,;\s]{{1,4}}{_ELEMENT}", re.IGNORECASE)
+"""An element of the same list, which may be no box: "[0.5, 0.7, 0.8 nothing, 0.8], [...]"."""
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -71,6 +76,8 @@ def read_boxes(block: Block, count: int) -> tuple[tuple[Box, ...] | None, str | 
         if bare is None:
             return None, f"0 boxes, but {count} were asked for"
         runs = [_Run(0, len(text), (_box(bare),))]
+    if any(_beside_a_broken_one(text, run) for run in runs):
+        return None, "a list of boxes with an element that is no box"
     if len(runs) > 1 and sum(len(run.boxes) for run in runs) == count:
         runs = [_Run(runs[0].start, runs[-1].end, tuple(box for run in runs for box in run.boxes))]
     mentions = [
@@ -96,6 +103,11 @@ def _runs(text: str) -> Iterator[_Run]:
         run = _Run(match.start(), match.end(), (box,))
     if run:
         yield run
+
+
+def _beside_a_broken_one(text: str, run: _Run) -> bool:
+    near = _BEFORE.search(text[max(0, run.start - 120) : run.start]), _AFTER.match(text, run.end)
+    return any(found and not _BOX.fullmatch(found[1]) for found in near)
 
 
 def _box(match: re.Match[str]) -> Box:
