@@ -113,7 +113,7 @@ def test_a_list_with_an_element_that_is_no_box_is_refused() -> None:
     """The others may be as many as were asked for: which second the broken one belongs to cannot be known."""
     good = "[0.5, 0.7, 0.8, 1.0]"
     for broken in ("[0.5, 0.7, 0.8 nothing, 0.8]", "[0.5, 0.7, 0.8]"):
-        for text in (f"[{broken}, {good}, {good}]", f"[{good}, {good}, {broken}]"):
+        for text in (f"[{broken}, {good}, {good}]", f"[{good}, {broken}, {good}]", f"[{good}, {good}, {broken}]"):
             values, reason = read_boxes(answer_text(f"<answer>{text}</answer>"), 2)
             assert values is None and reason == "a list of boxes with an element that is no box", text
     assert read_boxes(answer_text(f"<answer>[{good}, {good}]</answer>"), 2)[0] == ((0.5, 0.7, 0.8, 1.0),) * 2

@@ -95,7 +95,7 @@ def _runs(text: str) -> Iterator[_Run]:
     for match in _BOX.finditer(text):
         box = _box(match)
         gap = text[run.end : match.start()] if run else ""
-        if run and len(gap) <= 80 and _BETWEEN.fullmatch(gap):
+        if run and len(gap) <= 80 and _BETWEEN.fullmatch(gap) and not _AFTER.match(gap):
             run = _Run(run.start, match.end(), (*run.boxes, box))
             continue
         if run:
